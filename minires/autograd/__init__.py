@@ -1,0 +1,38 @@
+"""The engine: Tensors, the tape, and the backward pass. It knows no op by name."""
+
+from __future__ import annotations
+
+from .context import (
+    EngineHook,
+    enable_grad,
+    expand,
+    is_grad_enabled,
+    located,
+    module_path,
+    no_grad,
+)
+from .errors import AutogradError
+from .node import Node
+from .operation import Op, op, registry
+from .tape import Arithmetic, Contribution, grad, set_arithmetic
+from .tensor import Tensor
+
+__all__ = [
+    "Arithmetic",
+    "AutogradError",
+    "Contribution",
+    "EngineHook",
+    "Node",
+    "Op",
+    "Tensor",
+    "enable_grad",
+    "expand",
+    "grad",
+    "is_grad_enabled",
+    "located",
+    "module_path",
+    "no_grad",
+    "op",
+    "registry",
+    "set_arithmetic",
+]

@@ -1,0 +1,382 @@
+"""The Tensor: an array, and its place on the tape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from minires import devices
+from minires.devices import Array, Device
+
+from .context import current, located
+from .node import Node
+from .version import Version
+
+if TYPE_CHECKING:
+    from .methods import TensorMethods
+else:
+
+    class TensorMethods:
+        """Operators and methods, attached by `minires.ops.methods`."""
+
+        __slots__ = ()
+
+
+class Tensor(TensorMethods):
+    """An array that can take part in automatic differentiation.
+
+    Make one with `minires.tensor`. Tensors are never changed by arithmetic: ``x += y`` binds the
+    name `x` to a new Tensor, and ``x[i] = v`` is refused.
+
+    Parameters
+    ----------
+    data : array
+        The values, on their device.
+    node : Node, optional
+        The tape's node of this value; None if it requires no gradient.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> x = mr.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_node", "_version")
+
+    # Makes `ndarray * tensor` a Tensor instead of an object array.
+    __array_ufunc__ = None
+
+    _data: Array
+    _node: Node | None
+    _version: Version | None
+
+    def __init__(self, data: Array, node: Node | None = None) -> None:
+        if not hasattr(data, "dtype") or isinstance(data, Tensor):
+            raise TypeError(
+                f"Tensor() wraps a device array, found {type(data).__name__}; make a Tensor of"
+                " any data with minires.tensor(data)"
+            )
+        self._data = data
+        self._node = node
+        self._version = None
+
+    @classmethod
+    def _wrap(cls, data: Array) -> Tensor:
+        """Wrap the result of an op; NumPy makes scalars of 0-d results, a Tensor holds arrays."""
+        tensor = Tensor.__new__(Tensor)
+        tensor._data = data if data.__class__ in _ARRAY_TYPES else devices.of(data).array(data)
+        tensor._node = None
+        tensor._version = None
+        return tensor
+
+    def _versioned(self) -> Version:
+        if self._version is None:
+            self._version = Version()
+        return self._version
+
+    @property
+    def data(self) -> Array:
+        """The values, as the device's array (not a copy).
+
+        Assigning to it, also by ``t.data -= v``, is not recorded, but counted: backward refuses
+        to use a value that it kept and that has changed since.
+        """
+        if self._version is not None:
+            self._version.expose(self._data)
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if isinstance(value, Tensor):
+            value = value._data
+        if value is not self._data:
+            value = value if hasattr(value, "dtype") else self.device.array(value, self.dtype)
+            node = self._node
+            if node is not None:
+                if not self.is_leaf and value.shape != self.shape:
+                    raise ValueError(
+                        f"data of shape {value.shape} assigned to a Tensor of shape {self.shape}"
+                        " that an op made; only a leaf may change its shape"
+                    )
+                node.shape, node.dtype = value.shape, value.dtype
+            self._data = value
+        self._versioned().wrote()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length along each axis."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        """The values' dtype."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> Device:
+        """Where the values live."""
+        return devices.of(self._data)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a backward pass carries a gradient to this value."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        self.requires_grad_(flag)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this value."""
+        return self._node is None or self._node.op is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the op that made this value; None for a leaf."""
+        return None if self.is_leaf else self._node
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient, after a backward pass; None before.
+
+        Leaves have one, other values after `retain_grad`. It shares memory with nothing. Assign
+        None, a Tensor or array of the same shape, or a number to replace it.
+        """
+        return None if self._node is None else self._node.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self._node is None:
+            if value is None:
+                return
+            raise ValueError("grad assigned to a Tensor that does not require a gradient")
+        if value is None:
+            self._node.grad = None
+            return
+        if not isinstance(value, Tensor):
+            value = Tensor(self.device.array(value, self.dtype))
+        if value.shape == ():
+            filled = self.device.xp.full_like(self._data, value._data)
+            value = Tensor(filled)
+        if value.shape != self.shape or value.dtype != self.dtype:
+            raise ValueError(
+                f"grad of shape {value.shape}, dtype {value.dtype} assigned to a Tensor of shape"
+                f" {self.shape}, dtype {self.dtype}"
+            )
+        self._node.grad = value
+
+    def requires_grad_(self, flag: bool = True) -> Tensor:
+        """Make this leaf require a gradient, or no longer; return it.
+
+        Raises
+        ------
+        TypeError
+            If the dtype is not floating.
+        ValueError
+            If `flag` is False and an op made this value.
+        """
+        if flag and self._node is None:
+            if not devices.is_float(self.dtype):
+                raise TypeError(
+                    located(
+                        f"requires_grad: only floating Tensors have gradients, this one is"
+                        f" {self.dtype}; convert it first, as in t.to('float32')"
+                    )
+                )
+            self._node = Node(self.shape, self.dtype)
+        elif not flag and self._node is not None:
+            if not self.is_leaf:
+                raise ValueError(
+                    f"requires_grad=False on the output of {self._node.where()}; use"
+                    " t.detach() for a Tensor cut off from the graph"
+                )
+            self._node = None
+        return self
+
+    def detach(self) -> Tensor:
+        """Return a Tensor with the same values (same memory) that requires no gradient."""
+        detached = Tensor(self._data)
+        detached._version = self._versioned()
+        return detached
+
+    def numpy(self) -> Array:
+        """Return the values as a NumPy array: a view of the memory on the CPU, else a copy."""
+        return self.device.to_numpy(self.data)
+
+    def item(self) -> float | int | bool:
+        """Return the only value as a Python number.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one value.
+        """
+        if self._data.size != 1:
+            raise ValueError(f"item(): needs exactly one value, this Tensor has shape {self.shape}")
+        return self._data.item()  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """Return the values as nested Python lists."""
+        return self.device.to_numpy(self._data).tolist()
+
+    def copy_(self, source: Any) -> Tensor:
+        """Write `source` (Tensor, array or number) into this Tensor's own memory; return it.
+
+        Memory order and dtype stay as they are; the write is not recorded, but counted.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ.
+        """
+        array = source._data if isinstance(source, Tensor) else source
+        if getattr(array, "shape", ()) not in ((), self.shape):
+            raise ValueError(f"copy_: shape {array.shape} into a Tensor of shape {self.shape}")
+        self._data[...] = array if devices.of(array) is self.device else self.device.array(array)
+        self._versioned().wrote()
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this value in `.grad`, although an op made it.
+
+        Raises
+        ------
+        ValueError
+            If it requires no gradient.
+        """
+        self._grad_node("retain_grad").retains_grad = True
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call `hook(gradient)` when the gradient of this value is known.
+
+        The hook gets a copy of the whole gradient (all contributions summed). What it returns, if
+        not None, takes the gradient's place in the rest of the backward pass.
+
+        Returns
+        -------
+        callable
+            Call it to remove the hook.
+
+        Raises
+        ------
+        ValueError
+            If this value requires no gradient.
+        """
+        node = self._grad_node("register_hook")
+        if node.hooks is None:
+            node.hooks = {}
+        key = max(node.hooks, default=-1) + 1
+        node.hooks[key] = hook
+        hooks = node.hooks
+        return lambda: hooks.pop(key, None) and None
+
+    def _grad_node(self, asked: str) -> Node:
+        if self._node is None:
+            raise ValueError(f"{asked}: this Tensor does not require a gradient")
+        return self._node
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Compute the gradients of this value in all leaves, and add them to their ``.grad``.
+
+        Parameters
+        ----------
+        gradient : Tensor or array, optional
+            The cotangent, of this Tensor's shape. May be left out for a single value: it is 1.
+        retain_graph : bool
+            Keep what the tape holds, for another backward pass.
+        create_graph : bool
+            Record the backward pass itself, so that gradients can be differentiated again.
+
+        Raises
+        ------
+        AutogradError
+            If this value requires no gradient, is not a single value and no `gradient` is given,
+            the graph was used up by an earlier backward, or a kept value was overwritten.
+        """
+        from .tape import backward_from
+
+        backward_from(self, gradient, retain_graph or create_graph, create_graph)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Let NumPy read the values, unless that would silently cut the graph."""
+        if self.requires_grad and current.get().recording:
+            raise TypeError(
+                "a NumPy function was called on a Tensor that requires a gradient; it would cut"
+                " the graph. Use a minires op, or pass t.detach()"
+            )
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(
+                f"the truth value of a Tensor of shape {self.shape} is ambiguous; use .all() or"
+                " .any()"
+            )
+        return bool(self._data.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer Tensors can be an index, this one is {self.dtype}")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d Tensor")
+        return self.shape[0]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Refuse: writing into a Tensor would change values that the tape may need."""
+        raise TypeError(
+            "Tensors are not written into; make a new one, as in mr.where(mask, value, x) or"
+            " mr.concatenate([...]), or write into t.data outside of a recorded computation"
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """Copy a leaf: its values, in the same memory order, and its gradient."""
+        if not self.is_leaf:
+            raise ValueError(
+                "only leaf Tensors can be deep-copied; use t.detach() for a copy cut off from"
+                " the graph"
+            )
+        copied = type(self).__new__(type(self))
+        copied._data = self._data.copy(order="K")
+        copied._node = None
+        copied._version = None
+        memo[id(self)] = copied
+        if self._node is not None:
+            copied._node = Node(self.shape, self.dtype)
+            if self._node.grad is not None:
+                copied._node.grad = Tensor(self._node.grad._data.copy(order="K"))
+        return copied
+
+    def __repr__(self) -> str:
+        values = self.device.to_numpy(self._data)
+        text = devices.cpu.xp.array2string(values, separator=", ", prefix="tensor(")
+        if self.dtype not in (devices.float32, devices.int64, devices.bool_):
+            text += f", dtype={self.dtype}"
+        if self._node is not None:
+            text += f", grad_fn={self._node}" if self._node.op else ", requires_grad=True"
+        return f"tensor({text})"
+
+
+_ARRAY_TYPES = {type(devices.cpu.xp.empty(0))}

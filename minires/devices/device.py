@@ -1,0 +1,67 @@
+"""What a device offers: its array library `xp`, and the few kernels that may differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .dtypes import as_dtype, default_float
+from .normalization import NormalizationKernels
+from .pooling import PoolingKernels
+
+Array = Any
+
+
+class Device(PoolingKernels, NormalizationKernels):
+    """A place where arrays live and are computed with.
+
+    Ordinary work goes through `xp` (the array library: numpy, or cupy on a GPU). What needs
+    more care than a call of `xp` is a named kernel: the readable version stands in this class and
+    its bases, a device overrides the few it can do better.
+
+    Attributes
+    ----------
+    name : str
+        What a user writes: ``"cpu"`` or ``"cuda:0"``.
+    xp
+        The array library.
+    """
+
+    name: str
+    xp: Any
+
+    def __repr__(self) -> str:
+        return f"device({self.name!r})"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def array(self, data: Any, dtype: Any = None) -> Array:
+        """Copy `data` (host array, nested list or number) to this device.
+
+        Arrays and NumPy scalars keep their dtype; Python floats become float32.
+        """
+        raise NotImplementedError
+
+    def to_numpy(self, array: Array) -> Array:
+        """Return `array` on the host: itself on the CPU, a copy from elsewhere."""
+        raise NotImplementedError
+
+    def fingerprint(self, array: Array) -> int:
+        """Checksum of the array's bytes, to notice that somebody wrote into it."""
+        raise NotImplementedError
+
+    def erf(self, x: Array) -> Array:
+        """Error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""
+        raise NotImplementedError
+
+    def add_at(self, target: Array, index: Any, values: Array) -> None:
+        """``target[index] += values`` in which every repetition of an index counts."""
+        raise NotImplementedError
+
+    def astype(self, x: Array, dtype: Any) -> Array:
+        """Return x in `dtype`; x itself if it has that dtype already."""
+        return x if x.dtype == dtype else x.astype(as_dtype(dtype))
+
+    def floating(self, x: Array) -> Array:
+        """Return x itself if it is floating, else x as float32."""
+        return x if x.dtype.kind == "f" else x.astype(default_float)

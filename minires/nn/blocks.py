@@ -1,0 +1,234 @@
+"""Blocks of residual networks, and the same blocks without their shortcut.
+
+`shortcut` says how a block's input reaches its addition (He et al. 2015, section 4.1):
+"A" as it is, sampled and padded with zero channels where the shape changes (no parameters);
+"B" projected by a 1x1 convolution where the shape changes, else as it is;
+"C" projected always; None not at all: the plain twin.
+"""
+
+from __future__ import annotations
+
+from minires import ops
+from minires.autograd import Tensor
+from minires.devices import random
+
+from . import init
+from .containers import Identity, Sequential
+from .functions import ReLU
+from .layers import BatchNorm2d, Conv2d
+from .module import Module
+
+SHORTCUTS = ("A", "B", "C", None)
+
+
+def conv(in_channels: int, channels: int, kernel_size: int, stride: int = 1) -> Conv2d:
+    """Make a convolution without bias that keeps the size (at stride 1), with He's weights."""
+    made = Conv2d(in_channels, channels, kernel_size, stride, padding=kernel_size // 2, bias=False)
+    init.kaiming_normal_(made.weight)
+    return made
+
+
+class PadShortcut(Module):
+    """Option A: take every stride-th pixel and pad with zero channels, half on each side.
+
+    Parameters
+    ----------
+    in_channels, channels : int
+    stride : int
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        if channels < in_channels:
+            raise ValueError(
+                f"PadShortcut: cannot pad {in_channels} channels to {channels}; use shortcut 'B'"
+            )
+        self.stride = stride
+        self.front = (channels - in_channels) // 2
+        self.back = channels - in_channels - self.front
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, in_channels, H, W) to (N, channels, ceil(H/stride), ceil(W/stride))."""
+        sampled = x[:, :, :: self.stride, :: self.stride] if self.stride > 1 else x
+        return ops.pad(sampled, (0, 0, 0, 0, self.front, self.back))
+
+    def extra_repr(self) -> str:
+        """Return the arguments that `repr` shows."""
+        return f"stride={self.stride}, front={self.front}, back={self.back}"
+
+
+def make_shortcut(
+    kind: str | None, in_channels: int, channels: int, stride: int, norm: bool = True
+) -> Module | None:
+    """Make the shortcut of a block; see the module's head for the kinds.
+
+    Projections draw their weights from a random stream of their own, so that the rest of the
+    network starts from the same numbers whatever the kind.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown.
+    """
+    if kind not in SHORTCUTS:
+        raise ValueError(f"unknown shortcut {kind!r}; known: 'A', 'B', 'C' and None (plain)")
+    if kind is None:
+        return None
+    same = in_channels == channels and stride == 1
+    if kind != "C" and same:
+        return Identity()
+    if kind == "A":
+        return PadShortcut(in_channels, channels, stride)
+    with random.stream("shortcut"):
+        projection = conv(in_channels, channels, 1, stride)
+    return Sequential(projection, BatchNorm2d(channels)) if norm else projection
+
+
+class BasicBlock(Module):
+    """Two 3x3 convolutions, each with BatchNorm; the shortcut is added before the last ReLU.
+
+    Parameters
+    ----------
+    in_channels, channels : int
+    stride : int
+        Of the first convolution (and the shortcut).
+    shortcut : {"A", "B", "C", None}
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.nn.BasicBlock(16, 32, stride=2, shortcut="A")(mr.randn(1, 16, 8, 8)).shape
+    (1, 32, 4, 4)
+    """
+
+    expansion = 1
+
+    def __init__(
+        self, in_channels: int, channels: int, stride: int = 1, shortcut: str | None = "B"
+    ) -> None:
+        super().__init__()
+        self.conv1 = conv(in_channels, channels, 3, stride)
+        self.bn1 = BatchNorm2d(channels)
+        self.relu = ReLU()
+        self.conv2 = conv(channels, channels, 3)
+        self.bn2 = BatchNorm2d(channels)
+        self.downsample = make_shortcut(shortcut, in_channels, channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.downsample is not None:
+            out = ops.residual_add(self.downsample(x), out)
+        return self.relu(out)  # type: ignore[no-any-return]
+
+
+class Bottleneck(Module):
+    """1x1, 3x3, 1x1 convolutions, the last with four times the channels; stride in the 3x3.
+
+    Parameters
+    ----------
+    in_channels, channels : int
+        The block's output has 4 * channels channels.
+    stride : int
+    shortcut : {"A", "B", "C", None}
+    """
+
+    expansion = 4
+
+    def __init__(
+        self, in_channels: int, channels: int, stride: int = 1, shortcut: str | None = "B"
+    ) -> None:
+        super().__init__()
+        wide = channels * self.expansion
+        self.conv1 = conv(in_channels, channels, 1)
+        self.bn1 = BatchNorm2d(channels)
+        self.conv2 = conv(channels, channels, 3, stride)
+        self.bn2 = BatchNorm2d(channels)
+        self.conv3 = conv(channels, wide, 1)
+        self.bn3 = BatchNorm2d(wide)
+        self.relu = ReLU()
+        self.downsample = make_shortcut(shortcut, in_channels, wide, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, in_channels, H, W) to (N, 4*channels, H/stride, W/stride)."""
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        if self.downsample is not None:
+            out = ops.residual_add(self.downsample(x), out)
+        return self.relu(out)  # type: ignore[no-any-return]
+
+
+class PreActBlock(Module):
+    """BatchNorm and ReLU *before* each 3x3 convolution; nothing after the addition.
+
+    He et al. 2016 (arXiv 1603.05027). Where the shape changes, the shortcut starts behind the
+    first ReLU, and a projection has no BatchNorm.
+
+    Parameters
+    ----------
+    in_channels, channels : int
+    stride : int
+    shortcut : {"A", "B", "C", None}
+    """
+
+    expansion = 1
+
+    def __init__(
+        self, in_channels: int, channels: int, stride: int = 1, shortcut: str | None = "B"
+    ) -> None:
+        super().__init__()
+        self.bn1 = BatchNorm2d(in_channels)
+        self.conv1 = conv(in_channels, channels, 3, stride)
+        self.bn2 = BatchNorm2d(channels)
+        self.conv2 = conv(channels, channels, 3)
+        self.relu = ReLU()
+        self.downsample = make_shortcut(shortcut, in_channels, channels, stride, norm=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
+        active = self.relu(self.bn1(x))
+        out = self.conv2(self.relu(self.bn2(self.conv1(active))))
+        if self.downsample is None:
+            return out  # type: ignore[no-any-return]
+        start = x if isinstance(self.downsample, Identity) else active
+        return ops.residual_add(self.downsample(start), out)
+
+
+class PreActBottleneck(Module):
+    """The pre-activation form of `Bottleneck`; see `PreActBlock`.
+
+    Parameters
+    ----------
+    in_channels, channels : int
+        The block's output has 4 * channels channels.
+    stride : int
+    shortcut : {"A", "B", "C", None}
+    """
+
+    expansion = 4
+
+    def __init__(
+        self, in_channels: int, channels: int, stride: int = 1, shortcut: str | None = "B"
+    ) -> None:
+        super().__init__()
+        wide = channels * self.expansion
+        self.bn1 = BatchNorm2d(in_channels)
+        self.conv1 = conv(in_channels, channels, 1)
+        self.bn2 = BatchNorm2d(channels)
+        self.conv2 = conv(channels, channels, 3, stride)
+        self.bn3 = BatchNorm2d(channels)
+        self.conv3 = conv(channels, wide, 1)
+        self.relu = ReLU()
+        self.downsample = make_shortcut(shortcut, in_channels, wide, stride, norm=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, in_channels, H, W) to (N, 4*channels, H/stride, W/stride)."""
+        active = self.relu(self.bn1(x))
+        out = self.conv2(self.relu(self.bn2(self.conv1(active))))
+        out = self.conv3(self.relu(self.bn3(out)))
+        if self.downsample is None:
+            return out  # type: ignore[no-any-return]
+        start = x if isinstance(self.downsample, Identity) else active
+        return ops.residual_add(self.downsample(start), out)

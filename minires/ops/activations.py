@@ -1,0 +1,173 @@
+"""Activation functions."""
+
+from __future__ import annotations
+
+from minires import devices
+from minires.autograd import Tensor, op
+from minires.devices import Array
+
+from .arithmetic import add, greater, mul, sub, where
+from .broadcasting import sum
+from .elementary import erf, exp, tanh
+from .operands import as_array, axis_of
+from .reductions import logsumexp
+
+
+@op
+def relu(x: Array) -> Array:
+    """max(x, 0); its gradient at 0 is 0.
+
+    Parameters
+    ----------
+    x : Tensor
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.relu(mr.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return devices.of(as_array(x)).xp.maximum(x, 0)
+
+
+@relu.vjp
+def _(g: Array, output: Array) -> Array:
+    return where(greater(output, 0), g, 0.0)
+
+
+@op
+def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
+    """x where it is positive, else negative_slope * x."""
+    device = devices.of(as_array(x))
+    x = device.floating(x)
+    return device.xp.where(x > 0, x, x * negative_slope)
+
+
+@leaky_relu.vjp
+def _(g: Array, x: Array, negative_slope: float) -> Array:
+    return where(greater(x, 0), g, mul(g, negative_slope))
+
+
+@op
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e^-x), without overflow."""
+    device = devices.of(as_array(x))
+    xp, x = device.xp, device.floating(x)
+    # e^-|x| never overflows; the two branches are the same function.
+    decay = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1 / (1 + decay), decay / (1 + decay))
+
+
+@sigmoid.vjp
+def _(g: Array, output: Array) -> Array:
+    return mul(g, mul(output, sub(1.0, output)))
+
+
+_SQRT_HALF = 0.7071067811865476
+_SQRT_TWO_OVER_PI = 0.7978845608028654
+_INVERSE_SQRT_TWO_PI = 0.3989422804014327
+
+
+@op(name="gelu")
+def _gelu_exact(x: Array) -> Array:
+    device = devices.of(as_array(x))
+    x = device.floating(x)
+    return x * (0.5 * (1 + device.erf(x * _SQRT_HALF)))
+
+
+@_gelu_exact.vjp
+def _(g: Array, x: Array) -> Array:
+    below = mul(add(erf(mul(x, _SQRT_HALF)), 1.0), 0.5)
+    density = mul(exp(mul(mul(x, x), -0.5)), _INVERSE_SQRT_TWO_PI)
+    return mul(g, add(below, mul(x, density)))
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x * P(Z <= x) for a standard normal Z (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+
+    Parameters
+    ----------
+    input : Tensor
+    approximate : {"none", "tanh"}
+        "tanh" replaces the normal distribution by the paper's tanh formula.
+
+    Raises
+    ------
+    ValueError
+        If `approximate` is neither.
+    """
+    if approximate == "none":
+        return _gelu_exact(input)
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', found {approximate!r}")
+    cubic = mul(mul(mul(input, input), input), 0.044715)
+    inner = mul(add(input, cubic), _SQRT_TWO_OVER_PI)
+    return mul(mul(input, 0.5), add(tanh(inner), 1.0))
+
+
+@op
+def _log_softmax(x: Array, *, dim: int) -> Array:
+    device = devices.of(as_array(x))
+    xp, x = device.xp, device.floating(x)
+    if x.size == 0:
+        return x.copy()
+    shifted = x - x.max(dim, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(dim, keepdims=True))
+
+
+@_log_softmax.vjp
+def _(g: Array, output: Array, dim: int) -> Array:
+    return sub(g, mul(exp(output), sum(g, dim, keepdim=True)))
+
+
+@_log_softmax.twin
+def _(x: Tensor, *, dim: int) -> Tensor:
+    return sub(x, logsumexp(x, dim, keepdim=True))
+
+
+def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
+    """input - log(sum(exp(input))) along `dim`: logarithms of probabilities.
+
+    Parameters
+    ----------
+    input : Tensor
+    dim : int
+    """
+    return _log_softmax(input, dim=axis_of(dim, len(input.shape), "log_softmax"))
+
+
+@op
+def _softmax(x: Array, *, dim: int) -> Array:
+    device = devices.of(as_array(x))
+    xp, x = device.xp, device.floating(x)
+    if x.size == 0:
+        return x.copy()
+    powers = xp.exp(x - x.max(dim, keepdims=True))
+    return powers / powers.sum(dim, keepdims=True)
+
+
+@_softmax.vjp
+def _(g: Array, output: Array, dim: int) -> Array:
+    return mul(output, sub(g, sum(mul(g, output), dim, keepdim=True)))
+
+
+@_softmax.twin
+def _(x: Tensor, *, dim: int) -> Tensor:
+    return exp(_log_softmax(x, dim=dim))
+
+
+def softmax(input: Tensor, dim: int = -1) -> Tensor:
+    """exp(input) / sum(exp(input)) along `dim`: probabilities that sum to 1.
+
+    Parameters
+    ----------
+    input : Tensor
+    dim : int
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.softmax(mr.zeros(2), dim=0)
+    tensor([0.5, 0.5])
+    """
+    return _softmax(input, dim=axis_of(dim, len(input.shape), "softmax"))

@@ -1,0 +1,280 @@
+"""Arithmetic of two operands, with broadcasting, and choosing between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minires import devices
+from minires.autograd import Tensor, located, op
+from minires.devices import Array
+
+from .broadcasting import unbroadcast
+from .operands import device_of, float_dtype, same_dtype
+
+Needs = tuple[bool, ...]
+Shapes = tuple[tuple[int, ...], ...]
+
+
+def _broadcast_error(name: str, a: Any, b: Any) -> ValueError:
+    shapes = tuple(getattr(a, "shape", ())), tuple(getattr(b, "shape", ()))
+    return ValueError(located(f"{name}: shapes {shapes[0]} and {shapes[1]} do not broadcast"))
+
+
+def _combine(name: str, a: Any, b: Any) -> Array:
+    """Apply the array library's function `name` to two operands of one dtype."""
+    try:
+        return getattr(device_of(a, b).xp, name)(a, b)
+    except ValueError as error:
+        raise _broadcast_error(name, a, b) from error
+
+
+@op
+def add(a: Array, b: Array) -> Array:
+    """a + b, element by element.
+
+    Parameters
+    ----------
+    a, b : Tensor or number
+        Their shapes broadcast.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.add(mr.tensor([1.0, 2.0]), 1)
+    tensor([2., 3.])
+    """
+    return _combine("add", *same_dtype(a, b))
+
+
+@add.vjp
+def _(g: Array, shapes: Shapes, needs: Needs) -> Any:
+    return (
+        unbroadcast(g, shapes[0]) if needs[0] else None,
+        unbroadcast(g, shapes[1]) if needs[1] else None,
+    )
+
+
+@op
+def sub(a: Array, b: Array) -> Array:
+    """a - b, element by element."""
+    return _combine("subtract", *same_dtype(a, b))
+
+
+@sub.vjp
+def _(g: Array, shapes: Shapes, needs: Needs) -> Any:
+    return (
+        unbroadcast(g, shapes[0]) if needs[0] else None,
+        unbroadcast(neg(g), shapes[1]) if needs[1] else None,
+    )
+
+
+@op
+def mul(a: Array, b: Array) -> Array:
+    """a * b, element by element."""
+    return _combine("multiply", *same_dtype(a, b))
+
+
+@mul.vjp
+def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
+    return (
+        unbroadcast(mul(g, b), shapes[0]) if needs[0] else None,
+        unbroadcast(mul(g, a), shapes[1]) if needs[1] else None,
+    )
+
+
+@op
+def div(a: Array, b: Array) -> Array:
+    """a / b, element by element; dividing integers gives float32."""
+    return _combine("true_divide", *float_dtype(a, b))
+
+
+@div.vjp
+def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
+    return (
+        unbroadcast(div(g, b), shapes[0]) if needs[0] else None,
+        unbroadcast(neg(div(mul(g, a), mul(b, b))), shapes[1]) if needs[1] else None,
+    )
+
+
+@op
+def neg(x: Array) -> Array:
+    """-x, element by element."""
+    return -x
+
+
+@neg.vjp
+def _(g: Array) -> Array:
+    return neg(g)
+
+
+@op
+def pow(a: Array, b: Array) -> Array:
+    """a ** b, element by element."""
+    a, b = same_dtype(a, b)
+    try:
+        return a**b
+    except ValueError as error:
+        if "negative integer" in str(error):
+            raise ValueError(
+                located("pow: integers cannot have negative powers; make the base floating")
+            ) from error
+        raise _broadcast_error("pow", a, b) from error
+
+
+@pow.vjp
+def _(g: Array, a: Any, b: Any, output: Array, shapes: Shapes, needs: Needs) -> Any:
+    from .elementary import log
+
+    d_base = d_exponent = None
+    if needs[0]:
+        # Where b is 0 the power is constant, and 0 * a**-1 would be nan at a = 0.
+        slope = mul(b, pow(a, sub(b, 1))) if b is not _zero(b) else mul(a, 0)
+        if hasattr(b, "dtype"):
+            slope = where(equal(b, 0), 0, slope)
+        d_base = unbroadcast(mul(g, slope), shapes[0])
+    if needs[1]:
+        # Where a is 0 the power is constant in b > 0, and 0 * log(0) would be nan.
+        constant = equal(output, 0)
+        base = where(constant, 1, a)
+        d_exponent = unbroadcast(mul(g, mul(output, log(base))), shapes[1])
+    return d_base, d_exponent
+
+
+def _zero(b: Any) -> Any:
+    """Return b itself if it is the Python number 0, else None."""
+    return b if not hasattr(b, "dtype") and b == 0 else None
+
+
+@op
+def maximum(a: Array, b: Array) -> Array:
+    """The larger of a and b, element by element; equal values share the gradient half and half."""
+    return _combine("maximum", *same_dtype(a, b))
+
+
+@maximum.vjp
+def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
+    return _split(g, greater(a, b), equal(a, b), shapes, needs)
+
+
+@op
+def minimum(a: Array, b: Array) -> Array:
+    """The smaller of a and b, element by element; equal values share the gradient half and half."""
+    return _combine("minimum", *same_dtype(a, b))
+
+
+@minimum.vjp
+def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
+    return _split(g, less(a, b), equal(a, b), shapes, needs)
+
+
+def _split(g: Array, first: Array, tie: Array, shapes: Shapes, needs: Needs) -> Any:
+    half = mul(g, 0.5)
+    d_first = where(tie, half, where(first, g, 0.0))
+    return (
+        unbroadcast(d_first, shapes[0]) if needs[0] else None,
+        unbroadcast(sub(g, d_first), shapes[1]) if needs[1] else None,
+    )
+
+
+@op
+def _where(a: Array, b: Array, *, condition: Array) -> Array:
+    a, b = same_dtype(a, b)
+    dtype = devices.result_dtype(a, b)
+    try:
+        return device_of(condition).astype(device_of(condition).xp.where(condition, a, b), dtype)
+    except ValueError as error:
+        raise _broadcast_error("where", a, b) from error
+
+
+@_where.vjp
+def _(g: Array, condition: Array, shapes: Shapes, needs: Needs) -> Any:
+    return (
+        unbroadcast(where(condition, g, 0.0), shapes[0]) if needs[0] else None,
+        unbroadcast(where(condition, 0.0, g), shapes[1]) if needs[1] else None,
+    )
+
+
+def where(condition: Tensor, a: Any, b: Any) -> Tensor:
+    """Choose a where `condition` is true, else b; the gradient goes where the value came from.
+
+    Parameters
+    ----------
+    condition : Tensor or array of bool
+    a, b : Tensor or number
+        All three broadcast.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> x = mr.tensor([-1.0, 2.0])
+    >>> mr.where(x > 0, x, 0)
+    tensor([0., 2.])
+    """
+    plain = condition._data if isinstance(condition, Tensor) else condition
+    return _where(a, b, condition=plain)
+
+
+@op(differentiable=False)
+def equal(a: Array, b: Array) -> Array:
+    """a == b, element by element, as bool."""
+    return _combine("equal", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def not_equal(a: Array, b: Array) -> Array:
+    """a != b, element by element, as bool."""
+    return _combine("not_equal", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def less(a: Array, b: Array) -> Array:
+    """a < b, element by element, as bool."""
+    return _combine("less", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def less_equal(a: Array, b: Array) -> Array:
+    """a <= b, element by element, as bool."""
+    return _combine("less_equal", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def greater(a: Array, b: Array) -> Array:
+    """a > b, element by element, as bool."""
+    return _combine("greater", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def greater_equal(a: Array, b: Array) -> Array:
+    """a >= b, element by element, as bool."""
+    return _combine("greater_equal", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def floor_div(a: Array, b: Array) -> Array:
+    """Largest whole number not above a / b, element by element; it carries no gradient."""
+    return _combine("floor_divide", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def remainder(a: Array, b: Array) -> Array:
+    """a - floor(a / b) * b, element by element; it carries no gradient."""
+    return _combine("remainder", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def logical_not(x: Array) -> Array:
+    """Whether x is zero, element by element, as bool."""
+    return devices.of(x).xp.logical_not(x)
+
+
+@op(differentiable=False)
+def logical_and(a: Array, b: Array) -> Array:
+    """Whether a and b are both non-zero, element by element, as bool."""
+    return _combine("logical_and", a, b)
+
+
+@op(differentiable=False)
+def logical_or(a: Array, b: Array) -> Array:
+    """Whether a or b is non-zero, element by element, as bool."""
+    return _combine("logical_or", a, b)

@@ -1,0 +1,181 @@
+"""Making Tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minires import devices
+from minires.autograd import Tensor
+from minires.devices import Device, random
+
+from .shapes import cast, clone
+
+
+def tensor(
+    data: Any, dtype: Any = None, requires_grad: bool = False, device: str | Device | None = None
+) -> Tensor:
+    """Make a Tensor of `data`, copying it.
+
+    Parameters
+    ----------
+    data : number, nested list, array or Tensor
+        Arrays and NumPy scalars keep their dtype; Python floats become float32, integers int64.
+    dtype : optional
+        Of the values, such as ``mr.float64`` or ``"float64"``.
+    requires_grad : bool
+        Whether backward passes should compute a gradient for it.
+    device : str or Device, optional
+        By default the CPU.
+
+    Returns
+    -------
+    Tensor
+        A leaf.
+
+    Raises
+    ------
+    TypeError
+        If a gradient is asked for and the dtype is not floating, or the data are no numbers.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.tensor([[1.0, 2.0]], requires_grad=True)
+    tensor([[1., 2.]], requires_grad=True)
+    """
+    plain = data._data if isinstance(data, Tensor) else data
+    made = Tensor._wrap(devices.get(device).array(plain, dtype))
+    return made.requires_grad_(requires_grad)
+
+
+def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+
+
+def full(
+    shape: tuple[int, ...],
+    fill_value: float,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Tensor of `shape` filled with one value; float32 unless `dtype` says otherwise."""
+    place = devices.get(device)
+    kind = devices.default_float if dtype is None else devices.as_dtype(dtype)
+    return Tensor._wrap(place.xp.full(shape, fill_value, kind)).requires_grad_(requires_grad)
+
+
+def zeros(*shape: Any, **options: Any) -> Tensor:
+    """Tensor of zeros; options as in `full`: dtype, requires_grad, device.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.zeros(2, 3).shape
+    (2, 3)
+    """
+    return full(_shape(shape), 0, **options)
+
+
+def ones(*shape: Any, **options: Any) -> Tensor:
+    """Tensor of ones; options as in `full`: dtype, requires_grad, device."""
+    return full(_shape(shape), 1, **options)
+
+
+def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with the shape, dtype, memory order and device of `input`."""
+    kind = input.dtype if dtype is None else devices.as_dtype(dtype)
+    made = input.device.xp.zeros_like(input._data, dtype=kind)
+    return Tensor._wrap(made).requires_grad_(requires_grad)
+
+
+def ones_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones with the shape, dtype, memory order and device of `input`."""
+    kind = input.dtype if dtype is None else devices.as_dtype(dtype)
+    made = input.device.xp.ones_like(input._data, dtype=kind)
+    return Tensor._wrap(made).requires_grad_(requires_grad)
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Numbers from `start` (or 0) up to, not including, `end`.
+
+    Integers give int64, floats float32, unless `dtype` says otherwise.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.arange(3)
+    tensor([0, 1, 2])
+    """
+    first, last = (0, start) if end is None else (start, end)
+    if dtype is None:
+        whole = all(isinstance(number, int) for number in (first, last, step))
+        dtype = devices.int64 if whole else devices.default_float
+    made = devices.get(device).xp.arange(first, last, step, devices.as_dtype(dtype))
+    return Tensor._wrap(made).requires_grad_(requires_grad)
+
+
+def eye(n: int, dtype: Any = None, device: str | Device | None = None) -> Tensor:
+    """Identity matrix (n, n), float32 unless `dtype` says otherwise."""
+    kind = devices.default_float if dtype is None else devices.as_dtype(dtype)
+    return Tensor._wrap(devices.get(device).xp.eye(n, dtype=kind))
+
+
+def randn(
+    *shape: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Standard normal random numbers, from the streams that `manual_seed` seeds."""
+    drawn = random.generator().standard_normal(_shape(shape))
+    return tensor(drawn, dtype or devices.default_float, requires_grad, device)
+
+
+def rand(
+    *shape: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Uniform random numbers in [0, 1), from the streams that `manual_seed` seeds."""
+    drawn = random.generator().random(_shape(shape))
+    return tensor(drawn, dtype or devices.default_float, requires_grad, device)
+
+
+def to(input: Tensor, target: Any) -> Tensor:
+    """Return the Tensor in another dtype or on another device; itself where nothing changes.
+
+    Parameters
+    ----------
+    input : Tensor
+    target : dtype, Device, or the name of either
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `target` is neither.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ones(2).to("float64").dtype
+    dtype('float64')
+    """
+    if is_device(target):
+        device = devices.get(target)
+        return input if device is input.device else clone(input)
+    return cast(input, target)
+
+
+def is_device(target: Any) -> bool:
+    """Tell whether `target` names a device rather than a dtype."""
+    names = ("cpu", "numpy", "cuda")
+    return isinstance(target, Device) or (isinstance(target, str) and target.split(":")[0] in names)

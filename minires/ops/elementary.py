@@ -1,0 +1,174 @@
+"""Elementary functions of one operand, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minires import devices
+from minires.autograd import Tensor, op
+from minires.devices import Array
+
+from .arithmetic import div, greater, less, mul, neg, sub, where
+from .operands import as_array
+
+
+def _floating(x: Array) -> tuple[Any, Array]:
+    """Return the array library, and x as a floating array."""
+    device = devices.of(as_array(x))
+    return device.xp, device.floating(x)
+
+
+@op
+def exp(x: Array) -> Array:
+    """e^x.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.exp(mr.tensor([0.0, 1.0]))
+    tensor([1.       , 2.7182817])
+    """
+    xp, x = _floating(x)
+    return xp.exp(x)
+
+
+@exp.vjp
+def _(g: Array, output: Array) -> Array:
+    return mul(g, output)
+
+
+@op
+def log(x: Array) -> Array:
+    """Natural logarithm; -inf at 0, nan below."""
+    xp, x = _floating(x)
+    with xp.errstate(divide="ignore", invalid="ignore"):
+        return xp.log(x)
+
+
+@log.vjp
+def _(g: Array, x: Array) -> Array:
+    return div(g, x)
+
+
+@op
+def sqrt(x: Array) -> Array:
+    """Square root; nan below 0."""
+    xp, x = _floating(x)
+    with xp.errstate(invalid="ignore"):
+        return xp.sqrt(x)
+
+
+@sqrt.vjp
+def _(g: Array, output: Array) -> Array:
+    return div(g, mul(output, 2.0))
+
+
+@op
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent."""
+    xp, x = _floating(x)
+    return xp.tanh(x)
+
+
+@tanh.vjp
+def _(g: Array, output: Array) -> Array:
+    return mul(g, sub(1.0, mul(output, output)))
+
+
+@op
+def erf(x: Array) -> Array:
+    """Error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""
+    device = devices.of(as_array(x))
+    return device.erf(device.floating(x))
+
+
+@erf.vjp
+def _(g: Array, x: Array) -> Array:
+    two_over_sqrt_pi = 1.1283791670955126
+    return mul(g, mul(exp(neg(mul(x, x))), two_over_sqrt_pi))
+
+
+@op
+def sin(x: Array) -> Array:
+    """Sine of an angle in radians."""
+    xp, x = _floating(x)
+    return xp.sin(x)
+
+
+@sin.vjp
+def _(g: Array, x: Array) -> Array:
+    return mul(g, cos(x))
+
+
+@op
+def cos(x: Array) -> Array:
+    """Cosine of an angle in radians."""
+    xp, x = _floating(x)
+    return xp.cos(x)
+
+
+@cos.vjp
+def _(g: Array, x: Array) -> Array:
+    return neg(mul(g, sin(x)))
+
+
+@op
+def abs(x: Array) -> Array:
+    """Absolute value; its gradient at 0 is 0."""
+    return devices.of(as_array(x)).xp.abs(x)
+
+
+@abs.vjp
+def _(g: Array, x: Array) -> Array:
+    return mul(g, sign(x))
+
+
+@op(differentiable=False)
+def sign(x: Array) -> Array:
+    """-1, 0 or 1 by the sign of x; it carries no gradient."""
+    return devices.of(as_array(x)).xp.sign(x)
+
+
+@op(differentiable=False)
+def isnan(x: Array) -> Array:
+    """Whether x is not a number, as bool."""
+    return devices.of(as_array(x)).xp.isnan(x)
+
+
+@op(differentiable=False)
+def isfinite(x: Array) -> Array:
+    """Whether x is neither infinite nor nan, as bool."""
+    return devices.of(as_array(x)).xp.isfinite(x)
+
+
+@op
+def _clip(x: Array, *, min: float | None, max: float | None) -> Array:
+    return devices.of(as_array(x)).xp.clip(x, min, max)
+
+
+@_clip.vjp
+def _(g: Array, x: Array, min: float | None, max: float | None) -> Array:
+    if min is not None:
+        g = where(less(x, min), 0.0, g)
+    if max is not None:
+        g = where(greater(x, max), 0.0, g)
+    return g
+
+
+def clip(input: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
+    """Limit the values to [min, max]; the gradient is 0 where a value was cut.
+
+    Parameters
+    ----------
+    input : Tensor
+    min, max : float, optional
+        At least one of them.
+
+    Raises
+    ------
+    ValueError
+        If neither limit is given.
+    """
+    if min is None and max is None:
+        raise ValueError("clip: give min, max, or both")
+    return _clip(input, min=min, max=max)

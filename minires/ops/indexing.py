@@ -1,0 +1,73 @@
+"""Indexing, and its transpose: putting values back where they came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minires import devices
+from minires.autograd import Tensor, located, op
+from minires.devices import Array
+
+
+def _is_basic(index: Any) -> bool:
+    """Tell whether an index names every place at most once (no arrays of positions)."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or isinstance(part, (int, slice, type(...))) for part in parts)
+
+
+@op(view=True)
+def _getitem(x: Array, *, index: Any) -> Array:
+    return x[index]
+
+
+@_getitem.vjp
+def _(g: Array, shapes: Any, index: Any) -> Array:
+    return _putitem(g, index=index, shape=shapes[0])
+
+
+@op
+def _putitem(values: Array, *, index: Any, shape: tuple[int, ...]) -> Array:
+    device = devices.of(values)
+    total = device.xp.zeros(shape, values.dtype)
+    if _is_basic(index):
+        total[index] = values
+    else:
+        device.add_at(total, index, values)
+    return total
+
+
+@_putitem.vjp
+def _(g: Array, index: Any) -> Array:
+    return _getitem(g, index=index)
+
+
+def _plain(part: Any) -> Any:
+    """Return an index as the array library understands it."""
+    if isinstance(part, Tensor):
+        return part._data
+    if isinstance(part, list):
+        return devices.cpu.array(part)
+    return part
+
+
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """``input[index]`` with everything NumPy's indexing knows; Tensors may be indices too.
+
+    Parameters
+    ----------
+    input : Tensor
+    index
+        Integers, slices, None, ..., arrays or Tensors of int or bool, or a tuple of them.
+
+    Raises
+    ------
+    IndexError
+        If the index does not fit the shape.
+    """
+    plain = tuple(map(_plain, index)) if isinstance(index, tuple) else _plain(index)
+    try:
+        return _getitem(input, index=plain)
+    except IndexError as error:
+        raise IndexError(
+            located(f"index {index!r} does not fit shape {tuple(input.shape)}: {error}")
+        ) from error

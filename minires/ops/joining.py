@@ -1,0 +1,127 @@
+"""Joining Tensors, and framing one with padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minires import devices
+from minires.autograd import Tensor, located, op
+from minires.devices import Array
+
+from .indexing import getitem
+from .operands import axis_of, device_of, same_dtype
+from .shapes import unsqueeze
+
+
+@op
+def _concatenate(*arrays: Array, dim: int) -> Array:
+    return device_of(*arrays).xp.concatenate(same_dtype(*arrays), dim)
+
+
+@_concatenate.vjp
+def _(g: Array, shapes: Any, dim: int) -> Any:
+    parts = []
+    start = 0
+    for shape in shapes:
+        stop = start + shape[dim]
+        parts.append(getitem(g, (slice(None),) * dim + (slice(start, stop),)))
+        start = stop
+    return tuple(parts)
+
+
+def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join Tensors along an axis that they have.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+        Of equal shape, but for the length along `dim`.
+    dim : int
+
+    Raises
+    ------
+    ValueError
+        If there are none, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.concatenate([mr.ones(2), mr.zeros(1)])
+    tensor([1., 1., 0.])
+    """
+    shapes = [tuple(t.shape) for t in tensors]
+    if not shapes or not shapes[0]:
+        raise ValueError(located(f"concatenate: needs Tensors with an axis, found {shapes}"))
+    axis = axis_of(dim, len(shapes[0]), "concatenate")
+    others = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
+    if len(others) != 1 or len({len(shape) for shape in shapes}) != 1:
+        raise ValueError(
+            located(f"concatenate: shapes {shapes} differ in more than the length along dim {dim}")
+        )
+    return _concatenate(*tensors, dim=axis)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join Tensors of equal shape along a new axis.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or the shapes differ.
+    """
+    shapes = {tuple(t.shape) for t in tensors}
+    if len(shapes) != 1:
+        raise ValueError(located(f"stack: needs Tensors of one shape, found {sorted(shapes)}"))
+    return concatenate([unsqueeze(t, dim) for t in tensors], dim)
+
+
+@op
+def _pad(x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    xp = devices.of(x).xp
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
+    framed = xp.full_like(x, value, shape=shape)
+    framed[_inside(x.shape, widths)] = x
+    return framed
+
+
+def _inside(shape: tuple[int, ...], widths: Any) -> tuple[slice, ...]:
+    """Where in the frame the framed values lie."""
+    return tuple(slice(before, before + n) for n, (before, _) in zip(shape, widths, strict=True))
+
+
+@_pad.vjp
+def _(g: Array, shapes: Any, widths: Any) -> Array:
+    return getitem(g, _inside(shapes[0], widths))
+
+
+def pad(input: Tensor, pad: Sequence[int], value: float = 0.0) -> Tensor:
+    """Add `value` around the last axes, in torch's order.
+
+    Parameters
+    ----------
+    input : Tensor
+    pad : sequence of int
+        Widths before and after the *last* axis, then the one before it, and so on:
+        ``(left, right, top, bottom, front, back)``.
+    value : float
+
+    Raises
+    ------
+    ValueError
+        If the number of widths is odd or too large, or a width is negative.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.pad(mr.ones(2), (1, 2))
+    tensor([0., 1., 1., 0., 0.])
+    """
+    ndim = len(input.shape)
+    if len(pad) % 2 or len(pad) > 2 * ndim or min(pad, default=0) < 0:
+        raise ValueError(
+            located(f"pad: needs up to {ndim} pairs of widths >= 0, found {tuple(pad)}")
+        )
+    pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
+    widths = ((0, 0),) * (ndim - len(pairs)) + tuple(reversed(pairs))
+    return _pad(input, widths=widths, value=value)

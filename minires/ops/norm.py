@@ -1,0 +1,208 @@
+"""Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167).
+
+Per channel c, over a batch (N, C, *spatial) with M = N * prod(spatial) values per channel:
+x_hat = (x - mean) / sqrt(var + eps), y = weight * x_hat + bias. With <.> the mean over the M
+values, the gradient is dx = weight / sqrt(var + eps) * (g - <g> - x_hat * <g * x_hat>): the
+direct term, the one through the mean, and the one through the variance.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minires import devices
+from minires.autograd import Tensor, located, op
+from minires.devices import Array
+
+from .arithmetic import add, div, mul, sub
+from .broadcasting import sum
+from .elementary import sqrt
+from .reductions import mean, var
+from .shapes import reshape
+
+Needs = tuple[bool, ...]
+Statistics = tuple[Array, Array]
+
+
+def _axes(x: Any) -> tuple[int, ...]:
+    """All axes but the channels'."""
+    return (0, *range(2, len(x.shape)))
+
+
+def _channels(vector: Any, x: Any) -> Any:
+    """Shape a vector (C,) so that it broadcasts over x."""
+    return reshape(vector, (1, -1) + (1,) * (len(x.shape) - 2))
+
+
+def _normalized(x: Any, statistics: Statistics | None, eps: float) -> tuple[Any, Any]:
+    """Return x_hat and sqrt(var + eps), spelled out in ops; without statistics by x's own."""
+    axes = _axes(x)
+    if statistics is None:
+        average = mean(x, axes, keepdim=True)
+        variance = var(x, axes, correction=0, keepdim=True)
+    else:
+        average, variance = (_channels(vector, x) for vector in statistics)
+    std = sqrt(add(variance, eps))
+    return div(sub(x, average), std), std
+
+
+@op(name="batch_norm", has_aux=True)
+def _batch_norm(
+    input: Array,
+    weight: Array | None,
+    bias: Array | None,
+    *,
+    statistics: Statistics | None,
+    running: tuple[Tensor, Tensor] | None,
+    momentum: float,
+    eps: float,
+) -> Any:
+    device = devices.of(input)
+    if statistics is not None:
+        return device.normalize(input, *statistics, weight, bias, eps), None
+    average, variance = device.batch_statistics(input)
+    if running is not None:
+        _update(running, average, variance, momentum, input.size // input.shape[1])
+    return device.normalize(input, average, variance, weight, bias, eps), (average, variance)
+
+
+@_batch_norm.vjp
+def _(
+    g: Array,
+    input: Array,
+    weight: Array | None,
+    aux: Statistics | None,
+    needs: Needs,
+    statistics: Statistics | None,
+    eps: float,
+) -> Any:
+    if aux is not None:
+        return devices.of(g).batch_norm_backward(g, input, weight, *aux, eps)
+    axes = _axes(input)
+    x_hat, std = _normalized(input, statistics, eps)
+    centred = g
+    if statistics is None:
+        through_mean = mean(g, axes, keepdim=True)
+        through_variance = mul(x_hat, mean(mul(g, x_hat), axes, keepdim=True))
+        centred = sub(sub(g, through_mean), through_variance)
+    scale = div(1.0 if weight is None else _channels(weight, input), std)
+    return (
+        mul(scale, centred) if needs[0] else None,
+        sum(mul(g, x_hat), axes) if needs[1] else None,
+        sum(g, axes) if needs[2] else None,
+    )
+
+
+@_batch_norm.twin
+def _(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    *,
+    statistics: Statistics | None,
+    running: tuple[Tensor, Tensor] | None,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    if running is not None:
+        own = devices.of(input._data).batch_statistics(input._data)
+        _update(running, *own, momentum, input._data.size // input.shape[1])
+    y, _ = _normalized(input, statistics, eps)
+    if weight is not None:
+        y = mul(y, _channels(weight, y))
+    return y if bias is None else add(y, _channels(bias, y))
+
+
+def _update(
+    running: tuple[Tensor, Tensor], average: Array, variance: Array, momentum: float, count: int
+) -> None:
+    """Move the running statistics towards the batch's; they estimate the *unbiased* variance."""
+    unbiased = variance * (count / (count - 1)) if count > 1 else variance
+    for statistic, batch in zip(running, (average, unbiased), strict=True):
+        statistic.copy_(statistic._data * (1 - momentum) + batch * momentum)
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise each channel to mean 0 and variance 1, then scale and shift it.
+
+    Parameters
+    ----------
+    input : Tensor, (N, C) or (N, C, *spatial)
+    running_mean, running_var : Tensor, (C,), optional
+        Moving averages. In training they are updated in place; otherwise they are what the input
+        is normalised by.
+    weight, bias : Tensor, (C,), optional
+        Scale and shift.
+    training : bool
+        Normalise by the batch's own mean and (biased) variance.
+    momentum : float
+        Weight of the *new* batch in the running statistics, whose variance is the unbiased one.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    Tensor
+        Of the input's shape.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a channel has only one value to normalise in training, or running
+        statistics are missing outside of it.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.batch_norm(mr.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0)
+    tensor([[-1.],
+            [ 1.]])
+    """
+    shape = tuple(input.shape)
+    if len(shape) < 2:
+        raise ValueError(located(f"batch_norm: input must have shape (N, C, ...), found {shape}"))
+    vectors = {"running_mean": running_mean, "running_var": running_var}
+    vectors |= {"weight": weight, "bias": bias}
+    for name, vector in vectors.items():
+        if vector is not None and tuple(vector.shape) != shape[1:2]:
+            raise ValueError(
+                located(
+                    f"batch_norm: input has {shape[1]} channels (shape {shape}), {name} has shape"
+                    f" {tuple(vector.shape)}"
+                )
+            )
+    statistics = running = None
+    if running_mean is not None and running_var is not None:
+        running = _buffer(running_mean), _buffer(running_var)
+    if training and shape[0] * math.prod(shape[2:]) == 1:
+        raise ValueError(
+            located(
+                f"batch_norm: one value per channel (shape {shape}) has no variance; train"
+                " with a larger batch, or call model.eval()"
+            )
+        )
+    if not training:
+        if running is None:
+            raise ValueError(
+                located("batch_norm: outside of training it needs running_mean and running_var")
+            )
+        # Copies, for a training step before the backward pass would change the averages.
+        statistics = running[0]._data.copy(), running[1]._data.copy()
+        running = None
+    return _batch_norm(
+        input, weight, bias, statistics=statistics, running=running, momentum=momentum, eps=eps
+    )
+
+
+def _buffer(statistic: Any) -> Tensor:
+    return statistic if isinstance(statistic, Tensor) else Tensor(statistic)

@@ -1,0 +1,76 @@
+"""Bringing the operands of an op to one dtype, and its axes to one form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minires import devices
+from minires.autograd import located
+from minires.devices import Array, Device
+
+Dims = int | Sequence[int] | None
+
+
+def device_of(*values: Any) -> Device:
+    """Return the device of the first array among `values`; numbers have none."""
+    for value in values:
+        if not isinstance(value, (bool, int, float)):
+            return devices.of(value)
+    return devices.cpu
+
+
+def same_dtype(*values: Any) -> tuple[Any, ...]:
+    """Cast the arrays among `values` to their common dtype; Python numbers stay as they are."""
+    dtypes = {None if isinstance(v, (bool, int, float)) else v.dtype for v in values}
+    if len(dtypes) == 1 and None not in dtypes:
+        return values
+    dtype = devices.result_dtype(*values)
+    device = device_of(*values)
+    return tuple(
+        [v if isinstance(v, (bool, int, float)) else device.astype(v, dtype) for v in values]
+    )
+
+
+def float_dtype(*values: Any) -> tuple[Any, ...]:
+    """Cast the arrays among `values` to their common *floating* dtype (float32 for integers)."""
+    values = same_dtype(*values)
+    device = device_of(*values)
+    return tuple([v if isinstance(v, (bool, int, float)) else device.floating(v) for v in values])
+
+
+def as_array(x: Array) -> Array:
+    """Return x, or an error if it is no array: single-input ops take no bare numbers."""
+    if not hasattr(x, "dtype"):
+        raise TypeError(located(f"expected a Tensor or an array, found {type(x).__name__}"))
+    return x
+
+
+def axes_of(dim: Dims, ndim: int, op: str) -> tuple[int, ...]:
+    """Return `dim` (one axis, several, or None for all) as rising non-negative axes.
+
+    Raises
+    ------
+    IndexError
+        If an axis does not exist.
+    ValueError
+        If an axis is named twice.
+    """
+    if dim is None:
+        return tuple(range(ndim))
+    given = (dim,) if isinstance(dim, int) else tuple(dim)
+    axes = []
+    for axis in given:
+        if not -ndim <= axis < max(ndim, 1):
+            raise IndexError(
+                located(f"{op}: dim {axis} of a Tensor with {ndim} dimensions does not exist")
+            )
+        axes.append(axis % ndim if ndim else 0)
+    if len(set(axes)) != len(axes):
+        raise ValueError(located(f"{op}: dim {given} names a dimension twice"))
+    return tuple(sorted(axes)) if ndim else ()
+
+
+def axis_of(dim: int, ndim: int, op: str) -> int:
+    """Return one axis as a non-negative number; see `axes_of`."""
+    return axes_of(dim, max(ndim, 1), op)[0]
