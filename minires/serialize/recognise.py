@@ -1,0 +1,88 @@
+"""Say what a file is that turned out not to be a safetensors file, and what to do with it."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+__all__ = ["describe_foreign_file"]
+
+_LENGTH_FIELD = 8  # a safetensors file opens with its header's length: 8 bytes, little-endian
+_LONGEST_HEADER = 100_000_000  # and the format allows no longer one
+
+_ADVICE_PYTORCH = (
+    "minires never unpickles, because a pickle can run any code; "
+    "in PyTorch, write the state_dict with safetensors.torch.save_file(state_dict, path)"
+)
+
+_SIGNATURES = (
+    (b"\x93NUMPY", "a NumPy .npy array; read it with numpy.load"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras weights, perhaps), which minires does not read"),
+    (b"\x1f\x8b", "gzip-compressed; decompress it first"),
+)
+
+
+def describe_foreign_file(path: Path) -> str:
+    """Describe, in half a sentence, why a file is not a readable safetensors file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that exists and that the safetensors reader refused.
+
+    Returns
+    -------
+    str
+        What the file was found to be, with advice where there is any.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "weights.safetensors"
+    >>> path.write_bytes(b"")
+    0
+    >>> describe_foreign_file(path)
+    'the file is empty'
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_LENGTH_FIELD + 1)
+    if size == 0:
+        return "the file is empty"
+    for signature, meaning in _SIGNATURES:
+        if head.startswith(signature):
+            return f"it is {meaning}"
+    if head.startswith(b"PK"):
+        return _describe_zip(path)
+    # Asked before the pickle: a header of 640 bytes, 0x0280, opens with a pickle's first two bytes.
+    header_length = int.from_bytes(head[:_LENGTH_FIELD], "little")
+    if head[_LENGTH_FIELD:] == b"{" and header_length <= _LONGEST_HEADER:
+        return _describe_broken_safetensors(size, header_length)
+    if head[0] == 0x80 and 2 <= int.from_bytes(head[1:2], "little") <= 5:
+        return f"it is a Python pickle, perhaps an older PyTorch checkpoint; {_ADVICE_PYTORCH}"
+    return f"its first bytes are {head[:_LENGTH_FIELD]!r}, which no safetensors file opens with"
+
+
+def _describe_broken_safetensors(size: int, header_length: int) -> str:
+    if _LENGTH_FIELD + header_length > size:
+        return (
+            f"its header should be {header_length} bytes long, but the whole file has {size} "
+            "bytes: it was cut short; download or save it again"
+        )
+    return (
+        "it opens like a safetensors file, but its header does not fit the bytes that follow: "
+        "it was cut short or damaged; download or save it again"
+    )
+
+
+def _describe_zip(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return "it opens like a zip archive (PyTorch's and NumPy's are such), but was cut short"
+    if any(name.endswith("data.pkl") for name in names):
+        return f"it is a PyTorch archive written by torch.save; {_ADVICE_PYTORCH}"
+    if names and all(name.endswith(".npy") for name in names):
+        return "it is a NumPy .npz archive; read it with numpy.load"
+    return "it is a zip archive; unpack it first"

@@ -1,0 +1,69 @@
+"""Hypothesis profiles, the real data, and the rule that the oracle tests really ran."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+# Both profiles draw the same cases on every run: a failure is the change's doing, not the dice's.
+# deadline and too_slow are about time, which a busy machine decides, not the code.
+settings.register_profile(
+    "default",
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=400)
+settings.load_profile(os.environ.get("MINIRES_HYPOTHESIS", "default"))
+
+_ORACLE_REQUIRED = os.environ.get("MINIRES_REQUIRE_ORACLE", "") not in ("", "0")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data sets: MINIRES_DATA, or ../shared/data beside the repository."""
+    beside_the_repository = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("MINIRES_DATA") or beside_the_repository)
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set MINIRES_DATA to the folder that has it")
+    return folder
+
+
+def pytest_configure() -> None:
+    """Stop at once where the oracle is required and missing.
+
+    A module that skips itself for want of torch shows no tests whose skipping could be noticed.
+    """
+    if _ORACLE_REQUIRED:
+        try:
+            importlib.import_module("torch")
+        except ImportError as error:
+            raise pytest.UsageError(
+                "MINIRES_REQUIRE_ORACLE is set, but torch cannot be imported; "
+                "run: python -m pip install -e '.[oracle]'"
+            ) from error
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every Hypothesis test `property`."""
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("property")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Count a skipped oracle test as failed where the oracle is required."""
+    report = yield
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if _ORACLE_REQUIRED and skipped and item.get_closest_marker("oracle"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped while MINIRES_REQUIRE_ORACLE is set: {report.longrepr}"
+    return report
