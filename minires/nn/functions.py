@@ -268,4 +268,4 @@ class MSELoss(Module):
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """Compare x with a target of equal shape."""
-        return ops.mse_loss(x, target, self.reduction)
+        return ops.mse_loss(x, target, reduction=self.reduction)

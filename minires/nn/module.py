@@ -110,6 +110,10 @@ class Module:
             vars(self)["_paths"] = (_last_edit, paths)
         return paths  # type: ignore[no-any-return]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy everything but the remembered paths, which are those of the original's modules."""
+        return {**vars(self), "_paths": (-1, {})}
+
     def __setattr__(self, name: str, value: Any) -> None:
         fields = vars(self)
         if "_modules" not in fields:

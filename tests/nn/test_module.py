@@ -155,6 +155,14 @@ def test_a_deep_copy_shares_nothing_and_computes_the_same():
     assert net[0].weight.grad is None
 
 
+def test_a_copy_of_a_model_that_has_run_knows_its_own_paths():
+    net = small_net()
+    net(mr.ones(2, 1, 4, 4))
+    with Paths() as paths:
+        copy.deepcopy(net)(mr.ones(2, 1, 4, 4))
+    assert paths.seen[0] == ("conv2d", "0")
+
+
 def test_repr_shows_the_tree():
     text = repr(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU())))
     assert text.splitlines() == [

@@ -1,0 +1,20 @@
+"""Data sets, and loaders that draw batches from them in a reproducible order."""
+
+from __future__ import annotations
+
+from .dataset import Dataset, Subset, TensorDataset
+from .handwriting import digits
+from .loader import DataLoader
+from .registry import dataset_names, get_dataset
+from .split import Split
+
+__all__ = [
+    "DataLoader",
+    "Dataset",
+    "Split",
+    "Subset",
+    "TensorDataset",
+    "dataset_names",
+    "digits",
+    "get_dataset",
+]
