@@ -95,8 +95,11 @@ class Node:
         return f"'{self.name}'{place}"
 
     def release(self) -> None:
-        """Let go of everything that the backward pass needed."""
-        self.inputs = self.parents = self.versions = self.shapes = ()
+        """Let go of the values that the backward pass needed; who the parents are stays known.
+
+        A second pass can so tell a graph that was used up from one that leads nowhere.
+        """
+        self.inputs = self.versions = self.shapes = ()
         self.output = self.output_version = self.aux = None
         self.constants = {}
         self.released = True

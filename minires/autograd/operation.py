@@ -87,6 +87,14 @@ class Op(Generic[P]):
         """Name of the input at `index`: the parameter's, or its number among many."""
         return self.input_names[index] if index < len(self.input_names) else f"input {index}"
 
+    def _by_position(
+        self, inputs: tuple[Any, ...], constants: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Put inputs that were passed by name, or left to their default, in their places."""
+        bound = inspect.signature(self.forward).bind(*inputs, **constants)
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
+
     def vjp(self, function: F) -> F:
         """Register the VJP: from the output's gradient `g` to the inputs' gradients.
 
@@ -128,6 +136,8 @@ class Op(Generic[P]):
 
     def __call__(self, *inputs: P.args, **constants: P.kwargs) -> Tensor:
         """Compute on plain arrays; compute and record on Tensors."""
+        if len(inputs) < len(self.input_names):
+            inputs, constants = self._by_position(inputs, constants)  # type: ignore[assignment]
         for value in inputs:
             if isinstance(value, Tensor):
                 break
@@ -217,7 +227,7 @@ class Op(Generic[P]):
             if name == "g":
                 arguments[name] = g
             elif name == "output":
-                arguments[name] = Tensor(node.output, node) if recorded else node.output
+                arguments[name] = _output_of(node) if recorded else node.output
             elif name == "aux":
                 arguments[name] = None if recorded else node.aux
             elif name == "needs":
@@ -243,8 +253,14 @@ class Op(Generic[P]):
         for index, (gradient, parent, needed) in enumerate(
             zip(gradients, node.parents, needs, strict=True)
         ):
-            if needed and gradient is not None:
+            if needed:
                 assert parent is not None
+                if gradient is None:
+                    raise TypeError(
+                        f"the VJP of {node.where()} returned None for input"
+                        f" {self.input_name(index)!r}, which needs a gradient; return zeros where"
+                        " the gradient is zero"
+                    )
                 if gradient.shape != parent.shape:
                     raise ValueError(
                         f"the VJP of {node.where()} returned a gradient of shape"
@@ -252,6 +268,14 @@ class Op(Generic[P]):
                         f" {parent.shape}"
                     )
         return gradients
+
+
+def _output_of(node: Node) -> Tensor:
+    """Return the node's output as a Tensor, under the same watch for overwriting."""
+    assert node.output_version is not None
+    output = Tensor(node.output, node)
+    output._version = node.output_version[0]
+    return output
 
 
 @overload

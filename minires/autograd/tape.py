@@ -96,12 +96,13 @@ def _run_hooks(node: Node, total: Any, recorded: bool) -> Any:
         shown = shown if recorded else Tensor._wrap(shown)
         replaced = hook(shown)
         if replaced is not None:
-            if replaced.shape != node.shape:
+            if not isinstance(replaced, Tensor) or replaced.shape != node.shape:
+                found = replaced.shape if isinstance(replaced, Tensor) else type(replaced).__name__
                 raise ValueError(
-                    f"a hook on {node.where()} returned a gradient of shape {replaced.shape} for a"
-                    f" value of shape {node.shape}"
+                    f"a hook on {node.where()} must return None or a Tensor of the gradient's"
+                    f" shape {node.shape}, found {found}"
                 )
-            total = replaced if recorded else replaced._data
+            total = _arithmetic[0].cast(replaced if recorded else replaced._data, node.dtype)
     return total
 
 

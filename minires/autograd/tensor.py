@@ -84,8 +84,7 @@ class Tensor(TensorMethods):
         Assigning to it, also by ``t.data -= v``, is not recorded, but counted: backward refuses
         to use a value that it kept and that has changed since.
         """
-        if self._version is not None:
-            self._version.expose(self._data)
+        self._versioned().expose(self._data)
         return self._data
 
     @data.setter
@@ -93,17 +92,31 @@ class Tensor(TensorMethods):
         if isinstance(value, Tensor):
             value = value._data
         if value is not self._data:
-            value = value if hasattr(value, "dtype") else self.device.array(value, self.dtype)
-            node = self._node
-            if node is not None:
-                if not self.is_leaf and value.shape != self.shape:
-                    raise ValueError(
-                        f"data of shape {value.shape} assigned to a Tensor of shape {self.shape}"
-                        " that an op made; only a leaf may change its shape"
-                    )
-                node.shape, node.dtype = value.shape, value.dtype
-            self._data = value
+            if hasattr(value, "dtype"):
+                value = Tensor._wrap(value)._data
+            else:
+                value = self.device.array(value, self.dtype)
+            if self._node is not None:
+                self._check_replacement(value)
+                self._node.shape, self._node.dtype = value.shape, value.dtype
         self._versioned().wrote()
+        if value is not self._data:
+            # The new memory is shared with whoever made it, no longer with the old one's views.
+            self._data, self._version = value, Version()
+            self._version.expose(value)
+
+    def _check_replacement(self, value: Array) -> None:
+        """Refuse data that would belie what the tape knows of this value."""
+        if not self.is_leaf and (value.shape, value.dtype) != (self.shape, self.dtype):
+            raise ValueError(
+                f"data of shape {value.shape}, dtype {value.dtype} assigned to a Tensor of shape"
+                f" {self.shape}, dtype {self.dtype} that an op made; only a leaf may change them"
+            )
+        if not devices.is_float(value.dtype):
+            raise TypeError(
+                f"data of dtype {value.dtype} assigned to a Tensor that requires a gradient; only"
+                " floating Tensors have gradients"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,11 +1,13 @@
 """Noticing that a value changed after the tape kept it.
 
 Assignments through a Tensor (``t.data = v``, ``t.data -= v``, ``t.copy_(v)``) are counted. A write
-into the array itself (``t.data[0] = v``) cannot be seen, so an array that leaves the Tensor while
-the tape keeps it is fingerprinted, and compared when backward needs it.
+into the array itself (``t.data[0] = v``) cannot be seen, so an array that left the Tensor is
+fingerprinted when the tape keeps the value, and compared when backward needs it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Hashable
 
 from minires import devices
 from minires.devices import Array
@@ -14,36 +16,48 @@ from minires.devices import Array
 class Version:
     """How often a value was written; shared by a Tensor and the views of it."""
 
-    __slots__ = ("count", "fingerprint", "kept")
+    __slots__ = ("count", "exposed", "kept")
 
     def __init__(self) -> None:
         self.count = 0
         self.kept = False
-        self.fingerprint: tuple[Array, int] | None = None
+        # Arrays in others' hands, by the memory they cover, with their checksum since `kept`.
+        self.exposed: dict[Hashable, tuple[Array, int | None]] = {}
 
     def wrote(self) -> None:
         """Count one write."""
         self.count += 1
-        self.fingerprint = None
+        self.kept = False
+        if self.exposed:
+            self.exposed = {key: (array, None) for key, (array, _) in self.exposed.items()}
 
     def keep(self) -> int:
         """Return the count at which the tape keeps the value."""
-        if self.fingerprint is not None and not self._intact():
-            self.wrote()
+        if self.exposed:
+            if not self._intact():
+                self.wrote()
+            self.exposed = {
+                key: (array, _checksum(array) if seen is None else seen)
+                for key, (array, seen) in self.exposed.items()
+            }
         self.kept = True
         return self.count
 
     def expose(self, array: Array) -> None:
-        """Remember how `array` looks, for it is about to leave the Tensor."""
-        if self.kept and self.fingerprint is None:
-            self.fingerprint = (array, devices.of(array).fingerprint(array))
+        """Watch `array`, for it is about to leave the Tensor."""
+        key = devices.of(array).region(array)
+        if key not in self.exposed:
+            self.exposed[key] = array, _checksum(array) if self.kept else None
 
     def unchanged_since(self, count: int) -> bool:
         """Tell whether the value is still the one kept at `count`."""
         return self.count == count and self._intact()
 
     def _intact(self) -> bool:
-        if self.fingerprint is None:
-            return True
-        array, checksum = self.fingerprint
-        return devices.of(array).fingerprint(array) == checksum
+        return all(
+            seen is None or _checksum(array) == seen for array, seen in self.exposed.values()
+        )
+
+
+def _checksum(array: Array) -> int:
+    return devices.of(array).fingerprint(array)

@@ -7,7 +7,6 @@ The NumPy device is complete; a CUDA device through CuPy takes the same seam: a 
 from __future__ import annotations
 
 from . import random
-from .cpu import NumpyDevice
 from .device import Array, Device
 from .dtypes import (
     as_dtype,
@@ -24,6 +23,7 @@ from .dtypes import (
     result_dtype,
     uint8,
 )
+from .numpy_device import NumpyDevice
 from .windows import Window
 
 cpu = NumpyDevice()

@@ -69,8 +69,8 @@ class ConvolutionKernels:
 
     def col2im(self, columns: Array, window: Window, size: tuple[int, int]) -> Array:
         """Add columns (N, C*KH*KW, L) back into images (N, C, H, W): the transpose of `im2col`."""
-        n = columns.shape[0]
-        values = columns.reshape(n, -1, *window.kernel, *window.output_size(size))
+        n, c = columns.shape[0], columns.shape[1] // window.taps
+        values = columns.reshape(n, c, *window.kernel, *window.output_size(size))
         return self.fold(values.transpose(0, 1, 4, 5, 2, 3), window, size)
 
     def _patches(self, x: Array, window: Window, groups: int) -> Array:

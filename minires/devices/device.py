@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from .dtypes import as_dtype, default_float
@@ -48,6 +49,10 @@ class Device(PoolingKernels, NormalizationKernels):
 
     def fingerprint(self, array: Array) -> int:
         """Checksum of the array's bytes, to notice that somebody wrote into it."""
+        raise NotImplementedError
+
+    def region(self, array: Array) -> Hashable:
+        """Which memory the array covers, and how: equal for equal views of the same memory."""
         raise NotImplementedError
 
     def erf(self, x: Array) -> Array:

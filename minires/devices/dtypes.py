@@ -37,7 +37,7 @@ def as_dtype(name: Any) -> np.dtype[Any]:
     if name is float:
         return default_float
     try:
-        dtype = np.dtype(name)
+        dtype: np.dtype[Any] = np.dtype(name)
     except TypeError as error:
         raise TypeError(f"{name!r} is no dtype; use for example mr.float32 or 'float64'") from error
     if dtype.kind not in _KINDS:
@@ -78,14 +78,13 @@ def result_dtype(*operands: Any) -> np.dtype[Any]:
     """
     ranks: tuple[list[np.dtype[Any]], ...] = ([], [], [])
     for operand in operands:
-        if isinstance(operand, bool):
-            ranks[2].append(bool_)
-        elif isinstance(operand, int):
-            ranks[2].append(int64)
-        elif isinstance(operand, float):
-            ranks[2].append(default_float)
-        else:
+        # NumPy's float64 scalars are Python floats as well: whoever has a dtype is an array.
+        if hasattr(operand, "dtype"):
             ranks[0 if operand.ndim else 1].append(operand.dtype)
+        elif isinstance(operand, bool):
+            ranks[2].append(bool_)
+        else:
+            ranks[2].append(int64 if isinstance(operand, int) else default_float)
     result: np.dtype[Any] | None = None
     for dtypes in ranks:
         candidate = _promote(dtypes)

@@ -14,12 +14,12 @@ from .reductions import logsumexp
 
 
 @op
-def relu(x: Array) -> Array:
-    """max(x, 0); its gradient at 0 is 0.
+def relu(input: Array) -> Array:
+    """max(input, 0); its gradient at 0 is 0.
 
     Parameters
     ----------
-    x : Tensor
+    input : Tensor
 
     Examples
     --------
@@ -27,7 +27,7 @@ def relu(x: Array) -> Array:
     >>> mr.ops.relu(mr.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return devices.of(as_array(x)).xp.maximum(x, 0)
+    return devices.of(as_array(input)).xp.maximum(input, 0)
 
 
 @relu.vjp
@@ -36,23 +36,33 @@ def _(g: Array, output: Array) -> Array:
 
 
 @op
-def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
-    """x where it is positive, else negative_slope * x."""
+def _leaky_relu(x: Array, *, negative_slope: float) -> Array:
     device = devices.of(as_array(x))
     x = device.floating(x)
     return device.xp.where(x > 0, x, x * negative_slope)
 
 
-@leaky_relu.vjp
+@_leaky_relu.vjp
 def _(g: Array, x: Array, negative_slope: float) -> Array:
     return where(greater(x, 0), g, mul(g, negative_slope))
 
 
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """The input where it is positive, else negative_slope * input.
+
+    Parameters
+    ----------
+    input : Tensor
+    negative_slope : float
+    """
+    return _leaky_relu(input, negative_slope=negative_slope)
+
+
 @op
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + e^-x), without overflow."""
-    device = devices.of(as_array(x))
-    xp, x = device.xp, device.floating(x)
+def sigmoid(input: Array) -> Array:
+    """1 / (1 + e^-input), without overflow."""
+    device = devices.of(as_array(input))
+    xp, x = device.xp, device.floating(input)
     # e^-|x| never overflows; the two branches are the same function.
     decay = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1 / (1 + decay), decay / (1 + decay))

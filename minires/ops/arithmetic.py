@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minires import devices
@@ -9,7 +10,7 @@ from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
 from .broadcasting import unbroadcast
-from .operands import device_of, float_dtype, same_dtype
+from .operands import device_of, float_dtype, is_number, same_dtype
 
 Needs = tuple[bool, ...]
 Shapes = tuple[tuple[int, ...], ...]
@@ -123,26 +124,28 @@ def pow(a: Array, b: Array) -> Array:
 
 @pow.vjp
 def _(g: Array, a: Any, b: Any, output: Array, shapes: Shapes, needs: Needs) -> Any:
-    from .elementary import log
-
     d_base = d_exponent = None
     if needs[0]:
-        # Where b is 0 the power is constant, and 0 * a**-1 would be nan at a = 0.
-        slope = mul(b, pow(a, sub(b, 1))) if b is not _zero(b) else mul(a, 0)
-        if hasattr(b, "dtype"):
-            slope = where(equal(b, 0), 0, slope)
-        d_base = unbroadcast(mul(g, slope), shapes[0])
+        d_base = unbroadcast(mul(g, mul(b, pow(a, _lowered(b)))), shapes[0])
     if needs[1]:
-        # Where a is 0 the power is constant in b > 0, and 0 * log(0) would be nan.
-        constant = equal(output, 0)
-        base = where(constant, 1, a)
-        d_exponent = unbroadcast(mul(g, mul(output, log(base))), shapes[1])
+        d_exponent = unbroadcast(mul(g, mul(output, _log_of_base(a, b))), shapes[1])
     return d_base, d_exponent
 
 
-def _zero(b: Any) -> Any:
-    """Return b itself if it is the Python number 0, else None."""
-    return b if not hasattr(b, "dtype") and b == 0 else None
+def _lowered(b: Any) -> Any:
+    """b - 1, but 0 where b is 0: there a**b is constant, and 0 * a**-1 would be nan at a = 0."""
+    if is_number(b):
+        return b - 1 if b else 0
+    return where(equal(b, 0), 0, sub(b, 1))
+
+
+def _log_of_base(a: Any, b: Any) -> Any:
+    """log(a), but 0 where a is 0 and b >= 0: there a**b is constant, and log(a) infinite."""
+    from .elementary import log
+
+    if is_number(a) and a > 0:
+        return math.log(a)
+    return log(where(logical_and(equal(a, 0), greater_equal(b, 0)), 1, a))
 
 
 @op
@@ -210,8 +213,10 @@ def where(condition: Tensor, a: Any, b: Any) -> Tensor:
     >>> mr.where(x > 0, x, 0)
     tensor([0., 2.])
     """
-    plain = condition._data if isinstance(condition, Tensor) else condition
-    return _where(a, b, condition=plain)
+    if not isinstance(condition, Tensor):
+        return _where(a, b, condition=condition)
+    chosen = _where(a, b, condition=condition._data)
+    return chosen if isinstance(chosen, Tensor) else Tensor._wrap(chosen)
 
 
 @op(differentiable=False)

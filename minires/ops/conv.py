@@ -83,9 +83,10 @@ def _(g: Array, y: Array, weight: Array, needs: Needs, window: Window, groups: i
 @_conv_input.twin
 def _(y: Tensor, weight: Tensor, *, window: Window, groups: int, size: Size) -> Tensor:
     n, o, oh, ow = y.shape
-    filters = reshape(weight, 1, groups, o // groups, -1)  # (1, G, O/G, C/G*KH*KW)
+    k = weight.shape[1] * window.taps
+    filters = reshape(weight, 1, groups, o // groups, k)  # (1, G, O/G, C/G*KH*KW)
     pixels = reshape(y, n, groups, o // groups, oh * ow)
-    columns = reshape(matmul(transpose(filters, 2, 3), pixels), n, -1, oh * ow)
+    columns = reshape(matmul(transpose(filters, 2, 3), pixels), n, groups * k, oh * ow)
     return _col2im(columns, window=window, size=size)
 
 
@@ -189,7 +190,8 @@ def conv_transpose2d(
     stride, padding, dilation : int or (int, int)
         Those of the convolution that this is the transpose of.
     output_padding : int or (int, int)
-        Rows and columns to add at the end, for a strided convolution forgets how many there were.
+        Rows and columns to add at the end, fewer than `stride`: so many sizes of image give a
+        strided convolution the same size of output.
     groups : int
 
     Returns
@@ -200,8 +202,8 @@ def conv_transpose2d(
     Raises
     ------
     ValueError
-        If shapes or groups do not fit, output_padding is not smaller than stride or dilation, or
-        the output would be empty.
+        If shapes or groups do not fit, output_padding is not smaller than stride, or the output
+        would be empty.
 
     Examples
     --------
@@ -222,9 +224,9 @@ def conv_transpose2d(
         )
     step, extra = pair(stride, "stride", name, 1), pair(output_padding, "output_padding", name, 0)
     frame, spread = pair(padding, "padding", name, 0), pair(dilation, "dilation", name, 1)
-    if any(e >= max(s, d) for e, s, d in zip(extra, step, spread, strict=True)):
+    if any(e >= s for e, s in zip(extra, step, strict=True)):
         raise ValueError(
-            located(f"{name}: output_padding {extra} must be smaller than stride or dilation")
+            located(f"{name}: output_padding {extra} must be smaller than stride {step}")
         )
     oh, ow = (
         (n - 1) * s - 2 * p + d * (k - 1) + 1 + e

@@ -25,8 +25,8 @@ def exp(x: Array) -> Array:
     Examples
     --------
     >>> import minires as mr
-    >>> mr.ops.exp(mr.tensor([0.0, 1.0]))
-    tensor([1.       , 2.7182817])
+    >>> mr.ops.exp(mr.tensor([0.0, 0.6931472]))
+    tensor([1., 2.])
     """
     xp, x = _floating(x)
     return xp.exp(x)
@@ -64,9 +64,9 @@ def _(g: Array, output: Array) -> Array:
 
 
 @op
-def tanh(x: Array) -> Array:
+def tanh(input: Array) -> Array:
     """Hyperbolic tangent."""
-    xp, x = _floating(x)
+    xp, x = _floating(input)
     return xp.tanh(x)
 
 
@@ -143,7 +143,9 @@ def isfinite(x: Array) -> Array:
 
 @op
 def _clip(x: Array, *, min: float | None, max: float | None) -> Array:
-    return devices.of(as_array(x)).xp.clip(x, min, max)
+    device = devices.of(as_array(x))
+    bounds = [bound for bound in (min, max) if bound is not None]
+    return device.xp.clip(device.astype(x, devices.result_dtype(x, *bounds)), min, max)
 
 
 @_clip.vjp

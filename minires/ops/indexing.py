@@ -46,7 +46,7 @@ def _plain(part: Any) -> Any:
     if isinstance(part, Tensor):
         return part._data
     if isinstance(part, list):
-        return devices.cpu.array(part)
+        return devices.cpu.array(part, None if part else devices.int64)
     return part
 
 

@@ -95,7 +95,7 @@ def _(g: Array, shapes: Any, widths: Any) -> Array:
     return getitem(g, _inside(shapes[0], widths))
 
 
-def pad(input: Tensor, pad: Sequence[int], value: float = 0.0) -> Tensor:
+def pad(input: Tensor, pad: Sequence[int], *, value: float = 0.0) -> Tensor:
     """Add `value` around the last axes, in torch's order.
 
     Parameters

@@ -78,7 +78,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def _einsum(*operands: Array, subscripts: tuple[str, ...], result: str) -> Array:
     operands = same_dtype(*operands)
     equation = ",".join(subscripts) + "->" + result
-    return devices.of(operands[0]).xp.einsum(equation, *operands, optimize=len(operands) > 2)
+    product = devices.of(operands[0]).xp.einsum(equation, *operands, optimize=len(operands) > 2)
+    # A single operand, merely transposed, comes back as a view of its own memory.
+    return product if len(operands) > 1 else product.copy()
 
 
 @_einsum.vjp

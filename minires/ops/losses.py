@@ -124,7 +124,7 @@ def cross_entropy(
     return _reduced(loss, reduction, "cross_entropy")
 
 
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """Squared difference, (input - target)^2.
 
     Parameters

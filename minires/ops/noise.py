@@ -7,6 +7,7 @@ from minires.autograd import Tensor, located, op
 from minires.devices import Array, random
 
 from .arithmetic import mul
+from .shapes import floating
 
 
 @op(name="dropout")
@@ -47,6 +48,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         raise ValueError(located(f"dropout: p must lie between 0 and 1, found {p}"))
     if not training or p == 0:
         return input
+    input = floating(input)
     plain = input._data if isinstance(input, Tensor) else input
     kept = random.generator().random(tuple(plain.shape)) >= p
     scale = 0.0 if p == 1 else 1 / (1 - p)

@@ -19,7 +19,7 @@ from .arithmetic import add, div, mul, sub
 from .broadcasting import sum
 from .elementary import sqrt
 from .reductions import mean, var
-from .shapes import reshape
+from .shapes import floating, reshape
 
 Needs = tuple[bool, ...]
 Statistics = tuple[Array, Array]
@@ -181,10 +181,12 @@ def batch_norm(
                     f" {tuple(vector.shape)}"
                 )
             )
+    input = floating(input)
     statistics = running = None
     if running_mean is not None and running_var is not None:
         running = _buffer(running_mean), _buffer(running_var)
-    if training and shape[0] * math.prod(shape[2:]) == 1:
+    count = math.prod(shape) // max(shape[1], 1)
+    if training and count == 1:
         raise ValueError(
             located(
                 f"batch_norm: one value per channel (shape {shape}) has no variance; train"
@@ -197,11 +199,21 @@ def batch_norm(
                 located("batch_norm: outside of training it needs running_mean and running_var")
             )
         # Copies, for a training step before the backward pass would change the averages.
-        statistics = running[0]._data.copy(), running[1]._data.copy()
-        running = None
+        average, variance = (statistic._data.astype(input.dtype) for statistic in running)
+        statistics, running = (average, variance), None
+    elif 0 in shape:
+        # An empty batch has no statistics, and nothing to normalise by them.
+        statistics, running = _neutral(input), None
     return _batch_norm(
         input, weight, bias, statistics=statistics, running=running, momentum=momentum, eps=eps
     )
+
+
+def _neutral(input: Any) -> Statistics:
+    """Mean 0 and variance 1 for each channel."""
+    device = devices.of(input._data if isinstance(input, Tensor) else input)
+    channels = input.shape[1]
+    return device.xp.zeros(channels, input.dtype), device.xp.ones(channels, input.dtype)
 
 
 def _buffer(statistic: Any) -> Tensor:

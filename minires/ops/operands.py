@@ -12,31 +12,34 @@ from minires.devices import Array, Device
 Dims = int | Sequence[int] | None
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether `value` is a Python number; NumPy's float64 is one too, but has a dtype."""
+    return isinstance(value, (bool, int, float)) and not hasattr(value, "dtype")
+
+
 def device_of(*values: Any) -> Device:
     """Return the device of the first array among `values`; numbers have none."""
     for value in values:
-        if not isinstance(value, (bool, int, float)):
+        if not is_number(value):
             return devices.of(value)
     return devices.cpu
 
 
 def same_dtype(*values: Any) -> tuple[Any, ...]:
     """Cast the arrays among `values` to their common dtype; Python numbers stay as they are."""
-    dtypes = {None if isinstance(v, (bool, int, float)) else v.dtype for v in values}
+    dtypes = {None if is_number(v) else as_array(v).dtype for v in values}
     if len(dtypes) == 1 and None not in dtypes:
         return values
     dtype = devices.result_dtype(*values)
     device = device_of(*values)
-    return tuple(
-        [v if isinstance(v, (bool, int, float)) else device.astype(v, dtype) for v in values]
-    )
+    return tuple([v if is_number(v) else device.astype(v, dtype) for v in values])
 
 
 def float_dtype(*values: Any) -> tuple[Any, ...]:
     """Cast the arrays among `values` to their common *floating* dtype (float32 for integers)."""
     values = same_dtype(*values)
     device = device_of(*values)
-    return tuple([v if isinstance(v, (bool, int, float)) else device.floating(v) for v in values])
+    return tuple([v if is_number(v) else device.floating(v) for v in values])
 
 
 def as_array(x: Array) -> Array:
@@ -58,14 +61,15 @@ def axes_of(dim: Dims, ndim: int, op: str) -> tuple[int, ...]:
     """
     if dim is None:
         return tuple(range(ndim))
-    given = (dim,) if isinstance(dim, int) else tuple(dim)
+    given: tuple[Any, ...] = (dim,) if hasattr(dim, "__index__") else tuple(dim)
     axes = []
     for axis in given:
-        if not -ndim <= axis < max(ndim, 1):
+        # A 0-d Tensor has, for the asking, one axis of length 1.
+        if not -max(ndim, 1) <= axis < max(ndim, 1):
             raise IndexError(
                 located(f"{op}: dim {axis} of a Tensor with {ndim} dimensions does not exist")
             )
-        axes.append(axis % ndim if ndim else 0)
+        axes.append(int(axis) % max(ndim, 1))
     if len(set(axes)) != len(axes):
         raise ValueError(located(f"{op}: dim {given} names a dimension twice"))
     return tuple(sorted(axes)) if ndim else ()

@@ -5,6 +5,7 @@ Letters: N images, C channels, (H, W) size, (KH, KW) kernel, (OH, OW) output siz
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minires import devices
@@ -17,7 +18,7 @@ from .linalg import matmul
 from .reductions import mean
 from .selection import _scatter_add as scatter_add
 from .selection import gather
-from .shapes import reshape
+from .shapes import floating, reshape
 
 Size = tuple[int, int]
 
@@ -42,6 +43,13 @@ def _pool_window(
             raise ValueError(
                 located(f"{op}: padding {padding} must be at most half the kernel {kernel}")
             )
+    if any(p[0] and d > n for n, p, d in zip(size, window.padding, window.dilation, strict=True)):
+        raise ValueError(
+            located(
+                f"{op}: dilation {dilation} over padded images of size {size} would leave a"
+                " window without a pixel"
+            )
+        )
     if not ceil:
         return window
     frames = []
@@ -63,7 +71,7 @@ def _(g: Array, x: Array, aux: Any, shapes: Any, window: Window) -> Array:
     n, c, h, w = shapes[0]
     # The winners are constants: recording the VJP, they are simply found again.
     winners = devices.of(x._data).max_pool(x._data, window)[1] if aux is None else aux
-    flat = reshape(g, n, c, -1) if g.shape[0] * g.shape[1] else reshape(g, n, c, 0)
+    flat = reshape(g, n, c, math.prod(g.shape[2:]))
     index = winners.reshape(flat.shape)
     return reshape(scatter_add(flat, dim=2, index=index, shape=(n, c, h * w)), n, c, h, w)
 
@@ -72,7 +80,8 @@ def _(g: Array, x: Array, aux: Any, shapes: Any, window: Window) -> Array:
 def _(x: Tensor, *, window: Window) -> Tensor:
     n, c, h, w = x.shape
     winners = devices.of(x._data).max_pool(x._data, window)[1]
-    values = gather(reshape(x, n, c, h * w), 2, winners.reshape(n, c, -1))
+    taken = winners.reshape(n, c, math.prod(winners.shape[2:]))
+    values = gather(reshape(x, n, c, h * w), 2, taken)
     return reshape(values, winners.shape)
 
 
@@ -194,6 +203,7 @@ def avg_pool2d(
     window = _pool_window(size, kernel_size, stride, padding, 1, ceil_mode, "avg_pool2d")
     if divisor_override is not None and divisor_override < 1:
         raise ValueError(located(f"avg_pool2d: divisor_override={divisor_override} must be >= 1"))
+    input = floating(input)
     return _avg_pool(
         input,
         window=window,
@@ -257,6 +267,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair | tuple[int | None, int
     oh, ow = pair(given, "output_size", name, 1)
     if 0 in size:
         raise ValueError(located(f"{name}: images of size {size} have no values to average"))
+    input = floating(input)
     if (oh, ow) == (1, 1):
         return mean(input, (2, 3), keepdim=True)
     rows = _averaging(input, size[0], oh)  # (OH, H)

@@ -8,7 +8,7 @@ from minires import devices
 from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
-from .arithmetic import div, equal, where
+from .arithmetic import div, equal, logical_or, not_equal, where
 from .broadcasting import kept_shape, sum
 from .operands import Dims, as_array, axes_of, axis_of
 from .reductions import count_of
@@ -36,7 +36,8 @@ def _amin(x: Array, *, dim: Shape, keepdim: bool) -> Array:
 
 def _share_among_winners(g: Array, x: Array, output: Array, dim: Shape) -> Array:
     kept = kept_shape(tuple(x.shape), dim)
-    winner = equal(x, reshape(output, kept))
+    # A NaN is equal to nothing, and wins over everything.
+    winner = logical_or(equal(x, reshape(output, kept)), not_equal(x, x))
     count = sum(winner, dim, keepdim=True)
     return where(winner, div(reshape(g, kept), count), 0.0)
 

@@ -176,3 +176,8 @@ def cast(input: Tensor, dtype: Any) -> Tensor:
     """Return the values in another dtype; the gradient comes back in the old one."""
     dtype = devices.as_dtype(dtype)
     return input if input.dtype == dtype else _cast(input, dtype=dtype)
+
+
+def floating(input: Tensor) -> Tensor:
+    """Return the Tensor itself if it is floating, else its values as float32."""
+    return input if devices.is_float(input.dtype) else cast(input, devices.default_float)

@@ -1,0 +1,92 @@
+"""Where the `minires` command begins, and how it ends: exit codes and messages of one line."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from .compare import HELP, run_compare
+
+# Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
+app = typer.Typer(
+    name="minires",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("compare", help=HELP)(run_compare)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from minires import __version__
+
+        typer.echo(f"minires {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _minires(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Deep learning from scratch, for seeing how residual networks learn.
+
+    Begin with: minires compare
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        0: done. 1: something outside went wrong, such as a full disk. 2: wrong usage; nothing was
+        done. 130: stopped by Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console may lack a letter of a file's name
+    try:
+        code = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="minires",
+            standalone_mode=False,
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("stopped", 130)
+    except OSError as error:
+        return _complain(str(error), 1)
+    except Exception as error:
+        # Typer's usage errors; their base class has no public name in all versions of it.
+        if not hasattr(error, "format_message"):
+            raise
+        context = getattr(error, "ctx", None)
+        command = getattr(context, "command_path", "minires")
+        message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
+        stop = "" if message.endswith((".", "?")) else "."
+        return _complain(f"{message}{stop} Help: {command} --help", 2)
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str, code: int) -> int:
+    typer.echo(f"minires: {message}", err=True)
+    return code

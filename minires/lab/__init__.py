@@ -1,0 +1,29 @@
+"""Experiments: a question, the runs that answer it, a verdict, and figures."""
+
+from __future__ import annotations
+
+from .comparison import Comparison, compare_twins
+from .folder import holds_comparison, write_comparison
+from .metrics import metrics_of, table_of, to_json
+from .run import GradientSize, Run
+from .settings import Settings
+from .verdict import Verdict
+from .watching import Watcher
+from .wording import percent, short
+
+__all__ = [
+    "Comparison",
+    "GradientSize",
+    "Run",
+    "Settings",
+    "Verdict",
+    "Watcher",
+    "compare_twins",
+    "holds_comparison",
+    "metrics_of",
+    "percent",
+    "short",
+    "table_of",
+    "to_json",
+    "write_comparison",
+]

@@ -1,0 +1,92 @@
+"""Small pieces of HTML, also well-formed XML; every value that goes in is escaped."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Cell(NamedTuple):
+    """A table cell: its text, and the class that styles it."""
+
+    text: str
+    style: str = ""
+
+
+def escape(value: object) -> str:
+    """Return the text of `value` with all of HTML's special characters replaced."""
+    return html.escape(str(value), quote=True)
+
+
+def table(
+    caption: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str | Cell]],
+    *,
+    ruled_after: Sequence[int] = (),
+) -> str:
+    """Write a table that can be scrolled sideways where it does not fit.
+
+    Parameters
+    ----------
+    caption : str
+    head : sequence of str
+        The columns' names.
+    rows : sequence of rows
+        Their first cells are headings.
+    ruled_after : sequence of int
+        Numbers of rows that end a group.
+    """
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = []
+    for number, row in enumerate(rows):
+        cells = [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]
+        style = ' class="pair-ends"' if number in ruled_after else ""
+        written = "".join(
+            f'<th scope="row"{_class(cell)}>{escape(cell.text)}</th>'
+            if not position
+            else f"<td{_class(cell)}>{escape(cell.text)}</td>"
+            for position, cell in enumerate(cells)
+        )
+        body.append(f"<tr{style}>{written}</tr>")
+    rows_written = "\n".join(body)
+    # The caption stands outside, where it stays in view when the table is scrolled.
+    label = f'aria-label="{escape(caption)}"'
+    return (
+        f'<p class="caption">{escape(caption)}</p>\n'
+        f'<div class="scroll" role="region" tabindex="0" {label}><table {label}>\n'
+        f"<thead><tr>{columns}</tr></thead>\n<tbody>\n{rows_written}\n</tbody></table></div>"
+    )
+
+
+def picture(light: bytes, dark: bytes, alt: str) -> str:
+    """Write a picture with a rendering for light and one for dark pages, inside the page itself.
+
+    Parameters
+    ----------
+    light, dark : bytes
+        PNG files.
+    alt : str
+        What the picture shows, for those who cannot see it.
+    """
+    return (
+        '<picture><source media="(prefers-color-scheme: dark)"'
+        f' srcset="{_data_url(dark)}"/>'
+        f'<img src="{_data_url(light)}" alt="{escape(alt)}"/></picture>'
+    )
+
+
+def definitions(pairs: Sequence[tuple[str, object]]) -> str:
+    """Write a list of terms and what they are."""
+    items = "\n".join(f"<dt>{escape(term)}</dt><dd>{escape(value)}</dd>" for term, value in pairs)
+    return f"<dl>\n{items}\n</dl>"
+
+
+def _class(cell: Cell) -> str:
+    return f' class="{escape(cell.style)}"' if cell.style else ""
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,11 @@
+"""Training: the loop, what looks on, and what to say when the loss is no longer a number."""
+
+from __future__ import annotations
+
+from .callbacks import Callback
+from .divergence import DivergedError
+from .evaluation import Evaluation
+from .gradient_norms import GradientNorms
+from .trainer import History, Trainer
+
+__all__ = ["Callback", "DivergedError", "Evaluation", "GradientNorms", "History", "Trainer"]

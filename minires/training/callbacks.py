@@ -1,0 +1,31 @@
+"""Who looks on while a network trains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+
+class Callback:
+    """Look on while a `Trainer` works; override the moments of interest.
+
+    Callbacks are called in the order in which the trainer got them. One may stop the training by
+    an exception.
+
+    Examples
+    --------
+    >>> class Losses(Callback):
+    ...     def on_step(self, trainer, step):
+    ...         self.last = trainer.history.loss[-1]
+    """
+
+    def on_step(self, trainer: Trainer, step: int) -> None:
+        """Observe that a step is done, counted from 1 over all epochs.
+
+        The parameters are updated, and each ``.grad`` still holds the gradient of this step.
+        """
+
+    def on_epoch(self, trainer: Trainer, epoch: int) -> None:
+        """Observe that an epoch is done, counted from 1; the scheduler has been stepped."""

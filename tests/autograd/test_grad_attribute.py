@@ -1,0 +1,158 @@
+""".grad: who has it, assigning to it, and hooks that see it pass."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minires as mr
+from tests.helpers import leaves, share_memory
+
+
+@pytest.mark.parametrize(("reset", "expected"), [(0, [2.0, 4.0]), (None, [2.0, 4.0])])
+def test_resetting_the_gradient_really_resets_it(reset, expected):
+    (x,) = leaves([1.0, 2.0])
+    (100 * x).sum().backward()
+    x.grad = reset
+    (x * x).sum().backward()
+    assert x.grad.tolist() == expected
+
+
+def test_a_number_fills_the_gradient():
+    (x,) = leaves([1.0, 2.0])
+    x.grad = 0.5
+    assert x.grad.tolist() == [0.5, 0.5]
+    x.grad = np.array([1, 2])
+    assert x.grad.tolist() == [1.0, 2.0]
+    assert x.grad.dtype == x.dtype
+
+
+def test_a_gradient_of_another_shape_or_dtype_is_refused():
+    (x,) = leaves([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"grad of shape \(3,\).*shape \(2,\)"):
+        x.grad = mr.ones(3)
+    with pytest.raises(ValueError, match="dtype float64"):
+        x.grad = mr.ones(2, dtype="float64")
+    with pytest.raises(ValueError, match="does not require a gradient"):
+        mr.ones(2).grad = mr.ones(2)
+
+
+def test_a_gradient_given_to_grad_is_not_written_into():
+    (x,) = leaves([1.0, 2.0])
+    given = mr.tensor([1.0, 1.0])
+    x.grad = given
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [3.0, 5.0]
+    assert given.tolist() == [1.0, 1.0]
+
+
+def test_retain_grad_keeps_the_gradient_of_an_intermediate_value():
+    (x,) = leaves([1.0, 2.0])
+    h = x * x
+    h.retain_grad()
+    (h * 3).sum().backward()
+    assert h.grad.tolist() == [3.0, 3.0]
+    assert not share_memory(h.grad.numpy(), x.grad.numpy())
+
+
+def test_retain_grad_survives_that_nobody_else_holds_the_value():
+    kept = []
+    (x,) = leaves([1.0])
+
+    def middle():
+        h = x * 2
+        h.retain_grad()
+        kept.append(h)
+        return h * 5
+
+    middle().sum().backward()
+    assert kept[0].grad.item() == 5.0
+
+
+def test_retain_grad_and_hooks_need_a_gradient():
+    with pytest.raises(ValueError, match="retain_grad"):
+        mr.ones(1).retain_grad()
+    with pytest.raises(ValueError, match="register_hook"):
+        mr.ones(1).register_hook(print)
+
+
+def test_a_hook_sees_the_sum_of_all_contributions_once():
+    (x,) = leaves([1.0, 2.0])
+    h = x * 1
+    seen = []
+    h.register_hook(lambda g: seen.append(g.tolist()))
+    (h + 2 * h + h * h).sum().backward()
+    assert seen == [[5.0, 7.0]]
+
+
+def test_a_hook_gets_a_copy_that_it_may_spoil():
+    (x,) = leaves([1.0, 2.0])
+    h = x * 3
+
+    def spoil(g):
+        g.data[:] = np.nan
+
+    h.register_hook(spoil)
+    h.retain_grad()
+    h.sum().backward()
+    assert h.grad.tolist() == [1.0, 1.0]
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_what_a_hook_returns_takes_the_gradients_place():
+    (x,) = leaves([1.0, 2.0])
+    h = x * 3
+    h.register_hook(lambda g: g * 10)
+    h.register_hook(lambda g: g + 1)
+    h.sum().backward()
+    assert x.grad.tolist() == [33.0, 33.0]
+
+
+def test_what_a_hook_returns_stays_its_own():
+    (x,) = leaves([1.0, 2.0])
+    mine = mr.tensor([5.0, 6.0])
+    x.register_hook(lambda g: mine)
+    x.sum().backward()
+    assert x.grad.tolist() == [5.0, 6.0]
+    assert not share_memory(x.grad.numpy(), mine.numpy())
+
+
+@pytest.mark.parametrize("wrong", [mr.ones(3), np.ones(2), 1.0])
+def test_a_hook_that_returns_no_fitting_tensor_is_refused(wrong):
+    (x,) = leaves([1.0, 2.0])
+    h = mr.exp(x)
+    h.register_hook(lambda g: wrong)
+    with pytest.raises(ValueError, match=r"hook on 'exp'.*shape \(2,\)"):
+        h.sum().backward()
+
+
+def test_a_hook_can_be_removed_also_twice():
+    (x,) = leaves([1.0])
+    seen = []
+    remove = x.register_hook(lambda g: seen.append("first"))
+    x.register_hook(lambda g: seen.append("second"))
+    remove()
+    remove()
+    (x * 2).sum().backward()
+    assert seen == ["second"]
+
+
+def test_hooks_see_recorded_gradients_under_create_graph():
+    (x,) = leaves([3.0])
+    seen = []
+    h = x * x
+    h.register_hook(lambda g: seen.append(g.requires_grad))
+    (h * h).sum().backward(create_graph=True)
+    assert seen == [True]
+    assert x.grad.item() == 4 * 27.0
+
+
+def test_an_error_in_a_hook_reaches_the_caller():
+    (x,) = leaves([1.0])
+
+    def fail(g):
+        raise KeyError("mine")
+
+    x.register_hook(fail)
+    with pytest.raises(KeyError, match="mine"):
+        (x * 2).sum().backward()

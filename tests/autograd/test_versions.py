@@ -1,0 +1,192 @@
+"""Values that change after the tape kept them are noticed, and named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minires as mr
+from tests.helpers import leaves
+
+
+def assign(t):
+    t.data = np.full(t.shape, 9.0)
+
+
+def assign_numbers(t):
+    t.data = [9.0, 9.0]
+
+
+def subtract(t):
+    t.data -= 1.0
+
+
+def write_one(t):
+    t.data[0] = 9.0
+
+
+def write_through_numpy(t):
+    t.detach().numpy()[1] = 9.0
+
+
+def copy_into(t):
+    t.copy_(mr.tensor([9.0, 9.0]))
+
+
+def fill(t):
+    t.copy_(9.0)
+
+
+def write_into_a_view(t):
+    t[:1].data[...] = 9.0
+
+
+def copy_into_a_view(t):
+    t.reshape(1, 2).copy_(9.0)
+
+
+def write_after_a_harmless_look(t):
+    assert t[:1].detach().numpy().size == 1
+    t.data[1] = 9.0
+
+
+WRITES = [
+    assign,
+    assign_numbers,
+    subtract,
+    write_one,
+    write_through_numpy,
+    copy_into,
+    fill,
+    write_into_a_view,
+    copy_into_a_view,
+    write_after_a_harmless_look,
+]
+EVERY_WRITE = pytest.mark.parametrize("write", WRITES, ids=lambda write: write.__name__)
+
+
+@EVERY_WRITE
+def test_an_overwritten_input_is_named(write):
+    x, w = leaves([1.0, 2.0], [3.0, 4.0])
+    y = (x * w).sum()
+    write(w)
+    with pytest.raises(mr.AutogradError, match=r"input 'b' of 'mul', shape \(2,\), was overwritt"):
+        y.backward()
+
+
+@EVERY_WRITE
+def test_an_overwritten_output_is_named(write):
+    (x,) = leaves([1.0, 2.0])
+    y = mr.exp(x)
+    total = y.sum()
+    if write in (assign, assign_numbers):
+        y.data = np.full(2, 9.0, "float32")
+    else:
+        write(y)
+    with pytest.raises(mr.AutogradError, match=r"output of 'exp', shape \(2,\), was overwritten"):
+        total.backward()
+
+
+@EVERY_WRITE
+def test_writing_after_backward_is_fine(write):
+    x, w = leaves([1.0, 2.0], [3.0, 4.0])
+    (x * w).sum().backward()
+    write(w)
+    assert x.grad.tolist() == [3.0, 4.0]
+
+
+@EVERY_WRITE
+def test_writing_before_the_forward_pass_is_fine(write):
+    x, w = leaves([1.0, 2.0], [1.0, 4.0])
+    (x * w).sum().backward()
+    write(w)
+    now = w.tolist()
+    x.grad = None
+    (x * w).sum().backward()
+    assert x.grad.tolist() == now
+
+
+@EVERY_WRITE
+def test_a_written_value_that_no_gradient_needs_is_fine(write):
+    x, w = leaves([1.0, 2.0], [1.0, 4.0])
+    y = (x + w).sum()
+    write(w)
+    y.backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+
+
+def test_an_array_taken_before_the_op_ran_is_watched_too():
+    (x,) = leaves([1.0, 2.0])
+    mine = x.detach().numpy()
+    y = (x * x).sum()
+    mine[0] = 5.0
+    with pytest.raises(mr.AutogradError, match="overwritten"):
+        y.backward()
+
+
+def test_an_array_given_to_data_is_watched_too():
+    (x,) = leaves([1.0, 2.0])
+    mine = np.array([3.0, 4.0])
+    x.data = mine
+    y = (x * x).sum()
+    mine[0] = 5.0
+    with pytest.raises(mr.AutogradError, match="overwritten"):
+        y.backward()
+
+
+def test_reading_is_no_writing():
+    (x,) = leaves([1.0, 2.0])
+    y = (x * x).sum()
+    assert x.data[0] == 1.0
+    assert x.detach().numpy().sum() == 3.0
+    assert x.tolist() == [1.0, 2.0]
+    y.backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_view_whose_base_was_written_is_noticed():
+    (x,) = leaves([1.0, 2.0, 3.0])
+    view = x[1:]
+    y = (view * view).sum()
+    x.data[2] = 9.0
+    with pytest.raises(mr.AutogradError, match=r"input 'a' of 'mul', shape \(2,\)"):
+        y.backward()
+
+
+def test_a_detached_copy_of_the_handle_is_the_same_value():
+    (x,) = leaves([1.0, 2.0])
+    y = (x * x).sum()
+    x.detach().copy_(0.0)
+    with pytest.raises(mr.AutogradError, match="overwritten"):
+        y.backward()
+
+
+def test_what_was_read_is_still_watched_in_the_second_backward():
+    x, v = leaves([1.0, 2.0], [1.0, 1.0])
+    y = mr.exp(x)
+    (slope,) = mr.grad(y, x, grad_outputs=v, create_graph=True)
+    y.copy_(0.0)
+    with pytest.raises(mr.AutogradError, match="overwritten"):
+        mr.grad(slope.sum(), v)
+
+
+def test_the_module_of_the_op_is_named():
+    class Square(mr.nn.Module):
+        def forward(self, x):
+            return x * x
+
+    (x,) = leaves([1.0, 2.0])
+    y = mr.nn.Sequential(Square())(x).sum()
+    x.copy_(0.0)
+    with pytest.raises(mr.AutogradError, match="of 'mul' in '0'"):
+        y.backward()
+
+
+def test_a_written_value_can_be_used_and_differentiated_anew():
+    (x,) = leaves([1.0, 2.0])
+    for step in range(3):
+        x.grad = None
+        (x * x).sum().backward()
+        x.data[0] = step
+    assert x.grad.tolist() == [2.0, 4.0]
+    assert x.tolist() == [2.0, 2.0]

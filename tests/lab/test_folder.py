@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minires as mr
+from minires.lab import Comparison, Settings, folder, holds_comparison, write_comparison
+from minires.serialize import load_metadata
+
+FILES = ["report.html", "compare.png", "metrics.json", "weights"]
+WEIGHTS = [f"weights/{t}-{d}.safetensors" for t in ("plain", "residual") for d in (8, 14)]
+
+
+def names_below(path: Path) -> list[str]:
+    return sorted(each.relative_to(path).as_posix() for each in path.rglob("*"))
+
+
+def test_a_comparison_becomes_a_report_a_picture_a_record_and_weights(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    target = tmp_path / "made" / "on the way"
+    files = write_comparison(comparison, target)
+
+    assert [file.name for file in files] == FILES
+    assert names_below(target) == sorted(FILES + WEIGHTS)
+    with Image.open(target / "compare.png") as image:
+        image.verify()
+
+
+def test_saved_weights_and_their_notes_bring_the_trained_network_back(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    write_comparison(comparison, tmp_path)
+    file = tmp_path / "weights" / "plain-14.safetensors"
+    notes = load_metadata(file)
+    build = getattr(mr.models, notes["network"])
+    sizes = {name: int(notes[name]) for name in ("depth", "width", "in_channels", "num_classes")}
+    model = build(**sizes)
+    model.load_state_dict(mr.load(file))
+
+    images, labels = mr.data.get_dataset(notes["dataset"]).test.arrays
+    answers = model.eval()(mr.tensor(images)).numpy().argmax(axis=1)
+
+    run = next(run for run in comparison.runs if run.name == "plain-14")
+    assert run.final_test_error == pytest.approx(np.mean(answers != labels), abs=1.5 / 359)
+
+
+def test_a_folder_that_holds_a_comparison_is_left_alone(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    assert not holds_comparison(tmp_path)
+    (tmp_path / "metrics.json").write_text("precious")
+
+    assert holds_comparison(tmp_path)
+    with pytest.raises(FileExistsError, match="already holds a comparison"):
+        write_comparison(comparison, tmp_path)
+    assert names_below(tmp_path) == ["metrics.json"]
+    assert (tmp_path / "metrics.json").read_text() == "precious"
+
+
+def test_other_files_in_the_folder_do_no_harm(make_comparison: Any, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+
+    write_comparison(make_comparison(plain_8=0.5, residual_8=0.5), tmp_path)
+
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_a_write_that_fails_leaves_nothing(
+    make_comparison: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    really = folder.atomic_write
+
+    def until_the_disk_is_full(path: Path) -> Any:
+        if len(written) == 2:
+            raise OSError("no space left on device")
+        written.append(path.name)
+        return really(path)
+
+    monkeypatch.setattr(folder, "atomic_write", until_the_disk_is_full)
+    with pytest.raises(OSError, match="no space left"):
+        write_comparison(make_comparison(plain_8=0.5, residual_8=0.5), tmp_path)
+
+    assert written == ["metrics.json", "compare.png"]
+    assert names_below(tmp_path) == []
+
+
+def test_a_comparison_without_runs_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing was trained yet"):
+        write_comparison(Comparison(Settings()), tmp_path)

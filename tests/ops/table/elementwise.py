@@ -1,0 +1,190 @@
+"""Rows of the ops that work element by element."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import minires as mr
+from minires.autograd import registry
+from minires.devices.random import seeded
+
+from .case import Case, Dice, Row
+
+erf = np.vectorize(math.erf, otypes=[float])
+
+
+def unary(run: Any, reference: Any, torch: Any, values: str = "normal") -> Row:
+    """A function of one Tensor; `values` says which numbers it takes."""
+
+    def row(dice: Dice) -> Case:
+        return Case(run, (getattr(dice, values)(*dice.shape()),), reference, torch)
+
+    return row
+
+
+def binary(run: Any, reference: Any, torch: Any, first: str = "normal", second: str = "") -> Row:
+    """A function of two Tensors whose shapes broadcast, or of a Tensor and a number."""
+
+    def row(dice: Dice) -> Case:
+        shapes = dice.shapes(2)
+        a = getattr(dice, first)(*shapes[0])
+        b = getattr(dice, second or first)(*shapes[1])
+        kind = dice.choose("two Tensors", "number first", "number second")
+        if kind == "number second":
+            return Case(
+                lambda x: run(x, 1.5),
+                (a,),
+                lambda x: reference(x, 1.5),
+                lambda t, x: torch(t, x, t.tensor(1.5, dtype=x.dtype)),
+            )
+        if kind == "number first":
+            return Case(
+                lambda x: run(1.5, x),
+                (b,),
+                lambda x: reference(1.5, x),
+                lambda t, x: torch(t, t.tensor(1.5, dtype=x.dtype), x),
+            )
+        return Case(run, (a, b), reference, torch)
+
+    return row
+
+
+def extremum(run: Any, reference: Any, torch: Any) -> Row:
+    """Larger or smaller of two: the two are nowhere equal."""
+
+    def row(dice: Dice) -> Case:
+        a, b = dice.shapes(2)
+        values = dice.apart(math.prod(a) + math.prod(b))
+        first, second = values[: math.prod(a)], values[math.prod(a) :]
+        return Case(run, (first.reshape(a), second.reshape(b)), reference, torch)
+
+    return row
+
+
+def power_of_a_number(dice: Dice) -> Case:
+    exponent = dice.choose(2, 3, -1, 0.5, 0, 1)
+    # Whole powers also of negative numbers.
+    values = dice.normal if exponent in (0, 1, 2, 3) else dice.positive
+    return Case(
+        lambda x: x**exponent,
+        (values(*dice.shape()),),
+        lambda x: x**exponent,
+        lambda t, x: x**exponent,
+    )
+
+
+def where(dice: Dice) -> Case:
+    condition_shape, a, b = dice.shapes(3)
+    condition = dice.normal(*condition_shape) > 0
+    return Case(
+        lambda x, y: mr.where(mr.tensor(condition), x, y),
+        (dice.normal(*a), dice.normal(*b)),
+        lambda x, y: np.where(condition, x, y),
+        lambda t, x, y: t.where(t.tensor(condition), x, y),
+    )
+
+
+def clip(dice: Dice) -> Case:
+    low, high = dice.choose((-0.501, 0.501), (None, 0.0), (0.0, None), (-0.301, None))
+    return Case(
+        lambda x: mr.clip(x, low, high),
+        (np.asarray(np.round(dice.normal(*dice.shape()), 2) + 0.005),),
+        lambda x: np.clip(x, low, high),
+        lambda t, x: t.clip(x, low, high),
+    )
+
+
+def leaky_relu(dice: Dice) -> Case:
+    slope = dice.choose(0.0, 0.01, 0.3)
+    return Case(
+        lambda x: mr.ops.leaky_relu(x, slope),
+        (dice.apart(*dice.shape()),),
+        lambda x: np.where(x > 0, x, slope * x),
+        lambda t, x: t.nn.functional.leaky_relu(x, slope),
+    )
+
+
+def residual_add(dice: Dice) -> Case:
+    shape = dice.shape()
+    inputs = dice.normal(*shape), dice.normal(*shape)
+    return Case(mr.ops.residual_add, inputs, np.add, lambda t, x, y: x + y)
+
+
+def dropout(dice: Dice) -> Case:
+    p, seed = dice.choose(0.2, 0.5, 1.0), dice.number(0, 9)
+
+    def run(x: mr.Tensor) -> mr.Tensor:
+        with seeded(seed):
+            return mr.ops.dropout(x, p)
+
+    def reference(x: np.ndarray) -> np.ndarray:
+        with seeded(seed):
+            kept = mr.rand(*x.shape).numpy() >= np.float32(p)
+        return np.where(kept, x / (1 - p if p < 1 else 1), 0) if p < 1 else 0 * x
+
+    return Case(run, (dice.normal(*dice.shape()),), reference)
+
+
+def cast(dice: Dice) -> Case:
+    # Eighths are exact in float32, and so is their central difference.
+    x = np.asarray(dice.rng.integers(-16, 16, dice.shape()) / 8)
+    return Case(
+        lambda x: mr.ops.cast(x, "float32"),
+        (x,),
+        lambda x: x.astype("float32"),
+        lambda t, x: x.to(t.float32),
+        step=0.5,
+    )
+
+
+def gelu_tanh(x: np.ndarray) -> np.ndarray:
+    return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+ROWS: dict[str, Row] = {
+    "add": binary(lambda a, b: a + b, np.add, lambda t, a, b: a + b),
+    "sub": binary(lambda a, b: a - b, np.subtract, lambda t, a, b: a - b),
+    "mul": binary(lambda a, b: a * b, np.multiply, lambda t, a, b: a * b),
+    "div": binary(lambda a, b: a / b, np.divide, lambda t, a, b: a / b, second="positive"),
+    "pow": binary(lambda a, b: a**b, np.power, lambda t, a, b: a**b, "positive", "normal"),
+    "pow of a number": power_of_a_number,
+    "maximum": extremum(mr.maximum, np.maximum, lambda t, a, b: t.maximum(a, b)),
+    "minimum": extremum(mr.minimum, np.minimum, lambda t, a, b: t.minimum(a, b)),
+    "where": where,
+    "clip": clip,
+    "neg": unary(lambda x: -x, np.negative, lambda t, x: -x),
+    "abs": unary(abs, np.abs, lambda t, x: abs(x), "apart"),
+    "exp": unary(mr.exp, np.exp, lambda t, x: t.exp(x)),
+    "log": unary(mr.log, np.log, lambda t, x: t.log(x), "positive"),
+    "sqrt": unary(mr.sqrt, np.sqrt, lambda t, x: t.sqrt(x), "positive"),
+    "sin": unary(mr.ops.sin, np.sin, lambda t, x: t.sin(x)),
+    "cos": unary(mr.ops.cos, np.cos, lambda t, x: t.cos(x)),
+    "tanh": unary(mr.tanh, np.tanh, lambda t, x: t.tanh(x)),
+    "erf": unary(mr.ops.erf, erf, lambda t, x: t.erf(x)),
+    "sigmoid": unary(
+        mr.ops.sigmoid, lambda x: 1 / (1 + np.exp(-x)), lambda t, x: t.nn.functional.sigmoid(x)
+    ),
+    "relu": unary(
+        mr.ops.relu, lambda x: x * (x > 0), lambda t, x: t.nn.functional.relu(x), "apart"
+    ),
+    "leaky_relu": leaky_relu,
+    "gelu": unary(
+        mr.ops.gelu,
+        lambda x: x * (1 + erf(x / math.sqrt(2))) / 2,
+        lambda t, x: t.nn.functional.gelu(x),
+    ),
+    "gelu by tanh": unary(
+        lambda x: mr.ops.gelu(x, approximate="tanh"),
+        gelu_tanh,
+        lambda t, x: t.nn.functional.gelu(x, approximate="tanh"),
+    ),
+    "residual_add": residual_add,
+    "dropout": dropout,
+    "clone": unary(lambda x: x.clone(), np.copy, lambda t, x: x.clone()),
+    "cast": cast,
+}
+
+assert set(ROWS) - {"pow of a number", "gelu by tanh"} <= set(registry)

@@ -1,0 +1,172 @@
+"""Rows of matrix products, normalisation and losses."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis.extra.numpy import mutually_broadcastable_shapes
+
+import minires as mr
+from minires.autograd import registry
+
+from .case import Case, Dice, Row
+
+
+def matmul(dice: Dice) -> Case:
+    shapes = dice.draw(mutually_broadcastable_shapes(signature=np.matmul.signature, max_side=3))
+    a, b = shapes.input_shapes
+    if dice.flag():
+        # A size of 0 between the two makes a product of zeros.
+        a, b = ((2, 0), (0, 3)) if dice.flag() else ((0, 2), (2,))
+    inputs = dice.normal(*a), dice.normal(*b)
+    return Case(mr.matmul, inputs, np.matmul, lambda t, a, b: t.matmul(a, b))
+
+
+def linear(dice: Dice) -> Case:
+    *lead, features = dice.shape(least_dims=1)
+    outputs = dice.number(1, 3)
+    inputs = [dice.normal(*lead, features), dice.normal(outputs, features)]
+    if dice.flag():
+        inputs.append(dice.normal(outputs))
+    return Case(
+        mr.ops.linear,
+        tuple(inputs),
+        lambda x, w, b=0.0: np.einsum("...i,oi->...o", x, w) + b,
+        lambda t, *xs: t.nn.functional.linear(*xs),
+    )
+
+
+EQUATIONS = (
+    "ij,jk->ik",
+    "bij,bjk->bik",
+    "ij->ji",
+    "ij->",
+    "ij->j",
+    "ij",
+    "ji",
+    "i,j->ij",
+    "ii->i",
+    "ii",
+    "iij,j->i",
+    "ij,ij,j->i",
+    "...ij,jk->...ik",
+    "...i,...i->...",
+    "i...->...i",
+    "bij,kj->bki",
+    "i,i",
+    "ij,k->kij",
+)
+
+
+def einsum(dice: Dice) -> Case:
+    equation = dice.choose(*EQUATIONS)
+    lengths = {letter: dice.choose(0, 1, 2, 3) for letter in "bijk"}
+    batch = dice.shape(0, 2)
+    operands = []
+    for letters in equation.split("->")[0].split(","):
+        shape: list[int] = []
+        for part in letters.replace("...", "."):
+            shape += list(batch) if part == "." else [lengths[part]]
+        operands.append(dice.normal(*shape))
+    return Case(
+        lambda *xs: mr.einsum(equation, *xs),
+        tuple(operands),
+        lambda *xs: np.einsum(equation, *xs),
+        lambda t, *xs: t.einsum(equation, *xs),
+    )
+
+
+def batch_norm(dice: Dice) -> Case:
+    channels, training = dice.number(1, 3), dice.flag()
+    shape = (dice.number(2, 3), channels, *dice.shape(0, 2, least=1))
+    eps = dice.choose(1e-5, 0.1)
+    mean, var = dice.normal(channels), dice.positive(channels)
+    affine = dice.choose((), ("weight",), ("weight", "bias"), ("bias",))
+    inputs = dice.normal(*shape), *(dice.normal(channels) for _ in affine)
+
+    def column(vector: np.ndarray) -> np.ndarray:
+        return vector.reshape(-1, *[1] * (len(shape) - 2))
+
+    def run(x: mr.Tensor, *vectors: mr.Tensor) -> mr.Tensor:
+        options: Any = dict(zip(affine, vectors, strict=True))
+        running = mr.tensor(mean), mr.tensor(var)
+        return mr.ops.batch_norm(x, *running, training=training, eps=eps, **options)
+
+    def reference(x: np.ndarray, *vectors: np.ndarray) -> np.ndarray:
+        options = {"weight": np.ones(channels), "bias": np.zeros(channels)}
+        options |= dict(zip(affine, vectors, strict=True))
+        axes = (0, *range(2, x.ndim))
+        m, v = (x.mean(axes), x.var(axes)) if training else (mean, var)
+        normalised = (x - column(m)) / np.sqrt(column(v) + eps)
+        return normalised * column(options["weight"]) + column(options["bias"])
+
+    def torch(t: Any, x: Any, *vectors: Any) -> Any:
+        options = dict(zip(affine, vectors, strict=True))
+        running = t.tensor(mean), t.tensor(var)
+        return t.nn.functional.batch_norm(x, *running, training=training, eps=eps, **options)
+
+    return Case(run, inputs, reference, torch)
+
+
+def cross_entropy(dice: Dice) -> Case:
+    n, classes = dice.number(1, 4), dice.number(1, 4)
+    labels = dice.rng.integers(0, classes, n)
+    reduction, smoothing = dice.choose("mean", "sum", "none"), dice.choose(0.0, 0.3)
+
+    def reference(x: np.ndarray) -> np.ndarray:
+        losses = []
+        for row, label in zip(x, labels, strict=True):
+            log_p = [value - math.log(sum(map(math.exp, row))) for value in row]
+            uniform = -sum(log_p) / classes
+            losses.append((1 - smoothing) * -log_p[label] + smoothing * uniform)
+        return {"mean": np.mean, "sum": np.sum, "none": np.array}[reduction](losses)
+
+    return Case(
+        lambda x: mr.ops.cross_entropy(
+            x, mr.tensor(labels), reduction=reduction, label_smoothing=smoothing
+        ),
+        (dice.normal(n, classes),),
+        reference,
+        lambda t, x: t.nn.functional.cross_entropy(
+            x, t.tensor(labels), reduction=reduction, label_smoothing=smoothing
+        ),
+    )
+
+
+def bare_cross_entropy(dice: Dice) -> Case:
+    labels = dice.rng.integers(0, 3, dice.number(0, 3))
+    return Case(
+        lambda x: registry["cross_entropy"](x, target=labels, label_smoothing=0.1),
+        (dice.normal(len(labels), 3),),
+        lambda x: np.array(
+            [
+                np.log(np.exp(row).sum()) - 0.9 * row[label] - 0.1 * row.mean()
+                for row, label in zip(x, labels, strict=True)
+            ]
+        ),
+    )
+
+
+def mse_loss(dice: Dice) -> Case:
+    shape = dice.shape(least=1)
+    reduction = dice.choose("mean", "sum", "none")
+    reduce = {"mean": np.mean, "sum": np.sum, "none": np.array}[reduction]
+    return Case(
+        lambda x, y: mr.ops.mse_loss(x, y, reduction=reduction),
+        (dice.normal(*shape), dice.normal(*shape)),
+        lambda x, y: reduce((x - y) ** 2),
+        lambda t, x, y: t.nn.functional.mse_loss(x, y, reduction=reduction),
+    )
+
+
+ROWS: dict[str, Row] = {
+    "matmul": matmul,
+    "linear": linear,
+    "einsum": einsum,
+    "batch_norm": batch_norm,
+    "cross_entropy": bare_cross_entropy,
+    "cross_entropy, reduced": cross_entropy,
+    "mse_loss": mse_loss,
+}

@@ -1,0 +1,93 @@
+"""What the pools promise beyond their rows in the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minires as mr
+from tests.helpers import leaves
+
+
+def test_padding_never_wins_among_negative_numbers():
+    x = -mr.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    y = mr.ops.max_pool2d(x, 3, stride=2, padding=1)
+    assert y.tolist() == [[[[-1.0, -2.0], [-4.0, -5.0]]]]
+
+
+def test_padding_never_wins_even_over_minus_infinity():
+    (x,) = leaves(np.full((1, 1, 2, 2), -np.inf))
+    y = mr.ops.max_pool2d(x, 2, padding=1)
+    y.backward(np.ones(y.shape))
+    assert (y.detach().numpy() == -np.inf).all()
+    assert x.grad.tolist() == [[[[1.0, 1.0], [1.0, 1.0]]]]
+
+
+def test_the_first_of_equal_pixels_gets_the_gradient():
+    (x,) = leaves(np.ones((1, 1, 2, 2)))
+    mr.ops.max_pool2d(x, 2).sum().backward()
+    assert x.grad.tolist() == [[[[1.0, 0.0], [0.0, 0.0]]]]
+
+
+def test_a_pixel_that_wins_several_windows_gets_several_gradients():
+    values = np.zeros((1, 1, 3, 3))
+    values[0, 0, 1, 1] = 5.0
+    (x,) = leaves(values)
+    mr.ops.max_pool2d(x, 2, stride=1).sum().backward()
+    assert x.grad.numpy()[0, 0, 1, 1] == 4.0
+    assert x.grad.numpy().sum() == 4.0
+
+
+def test_a_nan_wins_its_windows():
+    values = np.zeros((1, 1, 2, 4))
+    values[0, 0, 1, 0] = np.nan
+    (x,) = leaves(values)
+    y = mr.ops.max_pool2d(x, 2)
+    y.sum().backward()
+    assert np.isnan(y.detach().numpy()).tolist() == [[[[True, False]]]]
+    assert x.grad.numpy()[0, 0, 1, 0] == 1.0
+
+
+def test_integer_images_can_be_max_pooled():
+    y = mr.ops.max_pool2d(mr.arange(-8, 8).reshape(1, 1, 4, 4), 2, padding=1)
+    assert y.dtype == "int64"
+    assert y.tolist() == [[[[-8, -6, -5], [0, 2, 3], [4, 6, 7]]]]
+
+
+def test_ceil_mode_takes_the_last_window_over_the_edge():
+    x = mr.arange(5.0).reshape(1, 1, 1, 5)
+    assert mr.ops.max_pool2d(x, (1, 2)).tolist() == [[[[1.0, 3.0]]]]
+    assert mr.ops.max_pool2d(x, (1, 2), ceil_mode=True).tolist() == [[[[1.0, 3.0, 4.0]]]]
+    assert mr.ops.avg_pool2d(x, (1, 2), ceil_mode=True).tolist() == [[[[0.5, 2.5, 4.0]]]]
+
+
+def test_the_mean_counts_the_padding_unless_told_not_to():
+    x = mr.ones(1, 1, 2, 2)
+    counted = mr.ops.avg_pool2d(x, 2, padding=1)
+    assert counted.tolist() == [[[[0.25, 0.25], [0.25, 0.25]]]]
+    alone = mr.ops.avg_pool2d(x, 2, padding=1, count_include_pad=False)
+    assert alone.tolist() == [[[[1.0, 1.0], [1.0, 1.0]]]]
+
+
+def test_average_pool_with_a_rectangular_kernel():
+    (x,) = leaves(np.arange(12.0).reshape(1, 1, 2, 6))
+    y = mr.ops.avg_pool2d(x, (2, 3))
+    y.sum().backward()
+    assert y.tolist() == [[[[4.0, 7.0]]]]
+    np.testing.assert_allclose(x.grad.numpy(), 1 / 6)
+
+
+@pytest.mark.parametrize("size", [1, (1, 1), (None, None), (2, None), (3, 5)])
+def test_adaptive_pooling_has_the_size_asked_for(size):
+    y = mr.ops.adaptive_avg_pool2d(mr.ones(2, 3, 4, 5), size)
+    given = (size, size) if isinstance(size, int) else size
+    assert y.shape == (2, 3, given[0] or 4, given[1] or 5)
+    np.testing.assert_allclose(y.numpy(), 1.0, rtol=1e-6)
+
+
+def test_pools_of_an_empty_batch():
+    (x,) = leaves(np.zeros((0, 2, 4, 4)))
+    for y in (mr.ops.max_pool2d(x, 2), mr.ops.avg_pool2d(x, 2)):
+        y.sum().backward()
+        assert y.shape == (0, 2, 2, 2)
+    assert x.grad.shape == (0, 2, 4, 4)
