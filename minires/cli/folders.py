@@ -47,7 +47,7 @@ def prepared_folder(out: Path | None, command: str) -> Iterator[Path]:
     finally:
         for each in made:
             with suppress(OSError):  # it is not empty, as it should be
-                pass
+                each.rmdir()
 
 
 def _fresh(command: str) -> Path:

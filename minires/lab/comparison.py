@@ -122,7 +122,7 @@ def compare_twins(
     --------
     >>> comparison = compare_twins([8], epochs=1, width=2)
     >>> [run.parameters for run in comparison.runs]
-    [1268, 1268]
+    [1320, 1320]
     """
     comparison = Comparison(Settings(depths=tuple(depths), **settings))
     comparison.train(watcher)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,7 @@ def _results(comparison: Comparison) -> str:
         " (median of its steps)."
     )
     alt = "Bar chart of the training error after the last epoch. " + _list_errors(runs)
-    image = _both(lambda theme: errors_panel(comparison, theme), alt)
+    image = _both(partial(errors_panel, comparison), alt)
     return (
         '<section aria-labelledby="results">\n<h2 id="results">How well did each one learn its'
         " training images?</h2>\n"
@@ -144,7 +145,7 @@ def _curves(comparison: Comparison, groups: dict[int, list[Run]]) -> str:
             f"Training error and loss by epoch with {depth} layers. {_list_errors(runs)} The table"
             " below has the values of every epoch."
         )
-        image = _both(lambda theme, runs=runs: curves_panel(runs, milestones, theme), alt)  # type: ignore[misc]
+        image = _both(partial(curves_panel, runs, milestones), alt)
         figures.append(
             f'<figure class="card"><h3>{depth} layers</h3>{image}'
             f"{_details('The values of every epoch', _epoch_table(depth, runs))}</figure>"
@@ -160,18 +161,23 @@ def _curves(comparison: Comparison, groups: dict[int, list[Run]]) -> str:
 
 
 def _epoch_table(depth: int, runs: Sequence[Run]) -> str:
-    head = ["epoch", "learning rate"]
+    head = ["epoch"]
     columns: list[list[str]] = []
-    for run in runs:
-        head += [f"{run.twin}: loss", "training error", "test error"]
-        columns.append([short(loss) for loss in epoch_means(run)])
-        columns.append([percent(error) for error in run.train_error])
-        columns.append([percent(error) for error in run.test_error])
+    measured: dict[str, Callable[[Run], list[str]]] = {
+        "training error": lambda run: [percent(error) for error in run.train_error],
+        "test error": lambda run: [percent(error) for error in run.test_error],
+        "loss": lambda run: [short(loss) for loss in epoch_means(run)],
+    }
+    for name, values_of in measured.items():
+        for run in runs:
+            head.append(f"{run.twin}: {name}")
+            columns.append(values_of(run))
+    head.append("learning rate")
     rates = max((run.learning_rate for run in runs), key=len)
+    columns.append([f"{rate:.3g}" for rate in rates])
     rows = [
-        [str(epoch + 1), f"{rate:.3g}"]
-        + [column[epoch] if epoch < len(column) else "–" for column in columns]
-        for epoch, rate in enumerate(rates)
+        [str(epoch + 1), *(column[epoch] if epoch < len(column) else "–" for column in columns)]
+        for epoch in range(len(rates))
     ]
     return table(f"{depth} layers, epoch by epoch", head, rows)
 
@@ -184,7 +190,7 @@ def _gradients(groups: dict[int, list[Run]]) -> str:
             f"Heat maps of the gradient norm of every layer at every step, {depth} layers."
             f" {' '.join(sentences)} The table below has the values of every layer."
         )
-        image = _both(lambda theme, runs=runs: gradients_panel(runs, theme), alt)  # type: ignore[misc]
+        image = _both(partial(gradients_panel, runs), alt)
         figures.append(
             f'<figure class="card"><h3>{depth} layers</h3>{image}'
             f"<figcaption>{'<br/>'.join(map(escape, sentences))}</figcaption>"
@@ -217,7 +223,7 @@ def _gradient_sentence(run: Run) -> str:
 def _layer_table(depth: int, runs: Sequence[Run]) -> str:
     head = ["layer"]
     for run in runs:
-        head += [f"{run.twin}: step 1", "last epoch"]
+        head += [f"{run.twin}: step 1", f"{run.twin}: last epoch"]
     rows = []
     for number, layer in enumerate(runs[0].layers):
         row = [layer]

@@ -158,11 +158,11 @@ def test_a_mistake_costs_one_line_and_code_2_before_anything_is_done(
     assert (tmp_path / "full" / "metrics.json").read_text() == "precious"
 
 
-def test_a_command_misspelled_is_corrected(tmp_path: Path) -> None:
+def test_an_unknown_command_costs_one_line_and_code_2(tmp_path: Path) -> None:
     done = minires("comprae", cwd=tmp_path)
 
     assert done.returncode == 2
-    assert "compare" in done.stderr
+    assert "No such command 'comprae'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

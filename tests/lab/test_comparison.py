@@ -8,7 +8,7 @@ import threadpoolctl
 
 import minires as mr
 from minires.data import Split, TensorDataset
-from minires.lab import Comparison, Run, Settings, Watcher, compare_twins
+from minires.lab import Comparison, Run, Settings, Watcher, compare_twins, twins
 from minires.lab.twins import check_twins, make_twins, train_twin
 
 
@@ -23,8 +23,8 @@ def state_of(model: mr.nn.Module) -> dict[str, Any]:
 
 @pytest.mark.parametrize("depth", [8, 20, 56])
 def test_twins_have_equal_parameters_in_name_number_and_value(depth: int, digits: Split) -> None:
-    twins = make_twins(depth, Settings(width=4, seed=3), digits)
-    plain, residual = state_of(twins["plain"]), state_of(twins["residual"])
+    made = make_twins(depth, Settings(width=4, seed=3), digits)
+    plain, residual = state_of(made["plain"]), state_of(made["residual"])
 
     assert plain.keys() == residual.keys()
     for name, values in plain.items():
@@ -32,9 +32,9 @@ def test_twins_have_equal_parameters_in_name_number_and_value(depth: int, digits
 
 
 def test_twins_differ_in_what_they_compute(digits: Split) -> None:
-    twins = make_twins(8, Settings(width=4), digits)
+    made = make_twins(8, Settings(width=4), digits)
     images = mr.tensor(digits.test.take(range(4))[0])
-    plain, residual = (model.eval()(images).numpy() for model in twins.values())
+    plain, residual = (model.eval()(images).numpy() for model in made.values())
 
     assert not np.allclose(plain, residual)
 
@@ -47,6 +47,17 @@ def test_networks_that_are_no_twins_are_refused() -> None:
     with pytest.raises(RuntimeError, match=r"only one of them has 'layer2\.0\.downsample"):
         check_twins(plain, mr.models.cifar_resnet(8, "B", width=2, seed=0))
     check_twins(plain, mr.models.cifar_resnet(8, "A", width=2, seed=0))
+
+
+def test_a_comparison_of_networks_that_are_no_twins_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def other_weights(depth: int, shortcut: str, seed: int, **sizes: int) -> Any:
+        return mr.models.cifar_resnet(depth, shortcut, seed=seed + 1, **sizes)
+
+    monkeypatch.setattr(twins, "cifar_resnet", other_weights)
+    with pytest.raises(RuntimeError, match="these networks are no twins"):
+        compare_twins([8], epochs=1, width=2)
 
 
 def test_twins_learn_from_the_same_batches_in_the_same_order(digits: Split) -> None:

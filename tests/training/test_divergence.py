@@ -154,6 +154,25 @@ def test_the_diagnosis_meets_the_same_dropout_as_the_failed_step(seed: int) -> N
     assert (caught.value.cause, caught.value.module) == ("op", "dropout")
 
 
+def test_infinity_put_in_on_purpose_is_not_what_is_blamed() -> None:
+    class Masked(mr.nn.Module):
+        """Hides a class by an infinite logit, which softmax turns into 0; then overflows."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.late = mr.nn.Linear(3, 2)
+            self.late.weight.copy_(3e38)
+
+        def forward(self, x: mr.Tensor) -> mr.Tensor:
+            hidden = mr.tensor(np.array([0.0, 0.0, -np.inf], np.float32))
+            return self.late((x + hidden).softmax(dim=1) * 4.0)
+
+    with pytest.raises(DivergedError) as caught:
+        trainer_of(Masked()).fit([(mr.ones(2, 3), mr.tensor([0, 1]))], epochs=1)
+
+    assert (caught.value.module, caught.value.op) == ("late", "linear")
+
+
 def test_a_finite_run_raises_no_error_and_a_diverged_one_leaves_no_hook_behind() -> None:
     trainer_of(network()).fit(batches(), epochs=1)
     with pytest.raises(DivergedError):
