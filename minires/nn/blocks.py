@@ -84,6 +84,11 @@ def make_shortcut(
     return Sequential(projection, BatchNorm2d(channels)) if norm else projection
 
 
+def joined(shortcut: Module | None, start: Tensor, branch: Tensor) -> Tensor:
+    """Add the shortcut from `start` to the branch; a plain block has none, and is its branch."""
+    return branch if shortcut is None else ops.residual_add(shortcut(start), branch)
+
+
 class BasicBlock(Module):
     """Two 3x3 convolutions, each with BatchNorm; the shortcut is added before the last ReLU.
 
@@ -118,9 +123,7 @@ class BasicBlock(Module):
         """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        if self.downsample is not None:
-            out = ops.residual_add(self.downsample(x), out)
-        return self.relu(out)  # type: ignore[no-any-return]
+        return self.relu(joined(self.downsample, x, out))  # type: ignore[no-any-return]
 
 
 class Bottleneck(Module):
@@ -155,9 +158,7 @@ class Bottleneck(Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
-        if self.downsample is not None:
-            out = ops.residual_add(self.downsample(x), out)
-        return self.relu(out)  # type: ignore[no-any-return]
+        return self.relu(joined(self.downsample, x, out))  # type: ignore[no-any-return]
 
 
 class PreActBlock(Module):
@@ -190,10 +191,8 @@ class PreActBlock(Module):
         """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
         active = self.relu(self.bn1(x))
         out = self.conv2(self.relu(self.bn2(self.conv1(active))))
-        if self.downsample is None:
-            return out  # type: ignore[no-any-return]
         start = x if isinstance(self.downsample, Identity) else active
-        return ops.residual_add(self.downsample(start), out)
+        return joined(self.downsample, start, out)
 
 
 class PreActBottleneck(Module):
@@ -228,7 +227,5 @@ class PreActBottleneck(Module):
         active = self.relu(self.bn1(x))
         out = self.conv2(self.relu(self.bn2(self.conv1(active))))
         out = self.conv3(self.relu(self.bn3(out)))
-        if self.downsample is None:
-            return out  # type: ignore[no-any-return]
         start = x if isinstance(self.downsample, Identity) else active
-        return ops.residual_add(self.downsample(start), out)
+        return joined(self.downsample, start, out)

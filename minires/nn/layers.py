@@ -250,28 +250,7 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of inputs (N, C) or (N, C, L).
-
-    Parameters
-    ----------
-    num_features : int
-        Number of channels, C.
-    eps : float
-        Added to the variance.
-    momentum : float or None
-        Weight of the *new* batch in the running statistics; None averages over all batches.
-    affine : bool
-        Learn a scale and a shift.
-    track_running_stats : bool
-        Keep running statistics, and normalise by them in evaluation mode.
-
-    Attributes
-    ----------
-    weight, bias : Parameter, (C,), or None
-    running_mean, running_var : Tensor, (C,), or None
-        `running_var` estimates the unbiased variance.
-    num_batches_tracked : Tensor, (), int64, or None
-    """
+    """Batch normalisation of inputs (N, C) or (N, C, L); arguments as for `BatchNorm2d`."""
 
     _input_dims = (2, 3)
 

@@ -35,6 +35,7 @@ def test_a_gradient_of_another_shape_or_dtype_is_refused():
         x.grad = mr.ones(2, dtype="float64")
     with pytest.raises(ValueError, match="does not require a gradient"):
         mr.ones(2).grad = mr.ones(2)
+    mr.ones(2).grad = None
 
 
 def test_a_gradient_given_to_grad_is_not_written_into():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minires as mr
-from tests.helpers import leaves
+from tests.helpers import leaves, share_memory
 
 
 def test_grad_leaves_every_grad_attribute_as_it_was():
@@ -16,6 +16,13 @@ def test_grad_leaves_every_grad_attribute_as_it_was():
     assert found.tolist() == [3.0, 4.0]
     assert x.grad.tolist() == [7.0, 7.0]
     assert w.grad is None
+
+
+def test_the_gradients_handed_back_share_memory_with_nothing():
+    x, w = leaves([1.0, 2.0], [3.0, 4.0])
+    cotangent = mr.tensor([1.0, 1.0])
+    found = mr.grad(x + w, [x, w], grad_outputs=cotangent)
+    assert not share_memory(cotangent.numpy(), *(g.numpy() for g in found))
 
 
 def test_grad_of_intermediate_values_and_leaves_together():

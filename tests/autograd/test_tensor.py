@@ -89,6 +89,8 @@ def test_numpy_functions_do_not_silently_cut_the_graph():
         np.sqrt(x)
     assert np.asarray(x.detach()).tolist() == [1.0, 4.0]
     assert np.asarray(mr.ones(2), dtype="float64").dtype == "float64"
+    assert share_memory(np.asarray(constant := mr.ones(2)), constant.numpy())
+    assert not share_memory(np.array(constant), constant.numpy())
     with mr.no_grad():
         assert np.asarray(x).tolist() == [1.0, 4.0]
 

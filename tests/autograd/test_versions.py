@@ -17,6 +17,10 @@ def assign_numbers(t):
     t.data = [9.0, 9.0]
 
 
+def assign_a_tensor(t):
+    t.data = mr.tensor([9.0, 9.0])
+
+
 def subtract(t):
     t.data -= 1.0
 
@@ -50,9 +54,16 @@ def write_after_a_harmless_look(t):
     t.data[1] = 9.0
 
 
+def look_again_after_a_write(t):
+    t.data[0] = 9.0
+    assert t.detach().numpy()[0] == 9.0
+
+
 WRITES = [
+    look_again_after_a_write,
     assign,
     assign_numbers,
+    assign_a_tensor,
     subtract,
     write_one,
     write_through_numpy,

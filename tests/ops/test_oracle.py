@@ -22,7 +22,7 @@ INNER = {
     *("conv2d_weight", "putitem", "getitem", "window_sums", "spread_sums", "dropout"),
     "cross_entropy",
 }
-fewer = settings(max_examples=max(settings().max_examples // 2, 5))
+fewer = settings(max_examples=max(settings().max_examples // 4, 12))
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in INNER])

@@ -23,6 +23,13 @@ def test_padding_never_wins_even_over_minus_infinity():
     assert x.grad.tolist() == [[[[1.0, 1.0], [1.0, 1.0]]]]
 
 
+def test_padding_gets_no_gradient_where_pixels_are_as_small_as_it():
+    (x,) = leaves(np.zeros((1, 1, 3, 3)))
+    y = mr.ops.max_pool2d(x, 3, stride=2, padding=1)
+    y.sum().backward()
+    assert x.grad.tolist() == [[[[1, 1, 0], [1, 1, 0], [0, 0, 0]]]]
+
+
 def test_the_first_of_equal_pixels_gets_the_gradient():
     (x,) = leaves(np.ones((1, 1, 2, 2)))
     mr.ops.max_pool2d(x, 2).sum().backward()

@@ -40,6 +40,7 @@ def test_equal_winners_share_the_gradient_of_amax_and_amin():
     assert gradient_of(mr.ops.amax, [3.0, 1.0, 3.0]) == [[0.5, 0.0, 0.5]]
     assert gradient_of(mr.ops.amin, [3.0, 1.0, 1.0]) == [[0.0, 0.5, 0.5]]
     assert gradient_of(lambda x: x.max(), [2.0, 2.0]) == [[0.5, 0.5]]
+    assert gradient_of(lambda x: x.min(), [2.0, 1.0]) == [[0.0, 1.0]]
 
 
 def test_the_first_of_equal_winners_gets_the_gradient_of_max_along_a_dim():
