@@ -11,7 +11,7 @@ from .context import (
     module_path,
     no_grad,
 )
-from .errors import AutogradError
+from .errors import AutogradError, OverwriteError
 from .node import Node
 from .operation import Op, op, registry
 from .tape import Arithmetic, Contribution, grad, set_arithmetic
@@ -24,6 +24,7 @@ __all__ = [
     "EngineHook",
     "Node",
     "Op",
+    "OverwriteError",
     "Tensor",
     "enable_grad",
     "expand",

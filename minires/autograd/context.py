@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -138,19 +138,18 @@ class EngineHook:
     ['mul', 'add']
     """
 
-    _tokens: list[Token[Context]]
-
     def __enter__(self) -> EngineHook:
         """Install the hook for this thread and context."""
-        if not hasattr(self, "_tokens"):
-            self._tokens = []
         context = current.get()
-        self._tokens.append(current.set(context._replace(hooks=(*context.hooks, self))))
+        current.set(context._replace(hooks=(*context.hooks, self)))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Take the hook away."""
-        current.reset(self._tokens.pop())
+        """Take the hook away, whichever others came or went meanwhile."""
+        context = current.get()
+        last = len(context.hooks) - 1 - context.hooks[::-1].index(self)
+        hooks = context.hooks[:last] + context.hooks[last + 1 :]
+        current.set(context._replace(hooks=hooks))
 
     def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
         """Observe that `op` made `output` of `inputs`; `node` is None where nothing is recorded."""

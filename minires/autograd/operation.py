@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from minires import devices
 from minires.devices import Array, is_float
 
 from .context import current
+from .errors import OverwriteError
 from .node import Node
 from .tensor import Tensor
 
@@ -46,6 +49,8 @@ class Op(Generic[P]):
         self.has_aux = has_aux
         self.differentiable = differentiable
         self.is_view = view
+        # minires' own ops are known not to write into what they are given.
+        self.guarded = not str(forward.__module__).startswith("minires.ops.")
         self.vjp_function: Callable[..., Any] | None = None
         self.twin_function: Callable[..., Any] | None = None
         self.input_names: tuple[str, ...] = ()
@@ -142,13 +147,13 @@ class Op(Generic[P]):
             if isinstance(value, Tensor):
                 break
         else:
-            result = self.forward(*inputs, **constants)
+            result = self._run(inputs, constants)
             return result[0] if self.has_aux else result  # type: ignore[no-any-return]
         context = current.get()
         if self.twin_function is not None and self.name in context.expanded:
             return self.twin_function(*inputs, **constants)  # type: ignore[no-any-return]
         arrays = [value._data if isinstance(value, Tensor) else value for value in inputs]
-        result = self.forward(*arrays, **constants)  # type: ignore[arg-type]
+        result = self._run(arrays, constants)
         data, aux = result if self.has_aux else (result, None)
         output = Tensor._wrap(data)
         if context.recording and self.differentiable:
@@ -157,13 +162,51 @@ class Op(Generic[P]):
                 output._node = self._record(inputs, constants, parents, output, aux)
                 output._node.module_path = context.module_path
         if self.is_view:
-            source = inputs[0]
-            assert isinstance(source, Tensor)
-            output._version = source._versioned()
+            self._share_version(inputs[0], output)
         if context.hooks:
             for hook in context.hooks:
                 hook.op_ran(self, inputs, output, output._node)
         return output
+
+    def _run(self, arrays: Sequence[Any], constants: dict[str, Any]) -> Any:
+        """Run the forward; a foreign one gets arrays that it cannot write into."""
+        if not self.guarded:
+            return self.forward(*arrays, **constants)
+        with self._no_writing(f"the forward of op {self.name!r}"):
+            result = self.forward(*map(_read_only, arrays), **constants)
+        data = result
+        if self.has_aux:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TypeError(f"op {self.name!r} has has_aux=True: return (output, aux)")
+            data = result[0]
+        if not hasattr(data, "dtype"):
+            raise TypeError(
+                f"op {self.name!r} returned a {type(data).__name__}, not an array; an op has one"
+                " output. What the VJP needs beside it is returned as (output, aux), with"
+                " @mr.op(has_aux=True)"
+            )
+        shares = devices.of(data).shares_memory
+        if not self.is_view and any(shares(a, data) for a in arrays if hasattr(a, "dtype")):
+            data = data.copy()
+        return (data, result[1]) if self.has_aux else data
+
+    @contextmanager
+    def _no_writing(self, who: str) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            raise OverwriteError(
+                f"{who} wrote into an array that it was given; others use it too. Compute a new"
+                " one, as in g * 2 instead of g *= 2"
+            ) from error
+
+    def _share_version(self, source: Any, output: Tensor) -> None:
+        """Let a write into the source count as one into its view, unless it became a copy."""
+        shares = devices.of(output._data).shares_memory
+        if isinstance(source, Tensor) and shares(source._data, output._data):
+            output._version = source._versioned()
 
     def _record(
         self,
@@ -192,10 +235,13 @@ class Op(Generic[P]):
             versions = []
             for index in kept:
                 if index < len(inputs):
-                    value = kept_inputs[index] = inputs[index]
+                    value = inputs[index]
+                    if not isinstance(value, Tensor) and hasattr(value, "dtype"):
+                        value = _watched(value)
                     if isinstance(value, Tensor):
                         version = value._versioned()
                         versions.append((index, version, version.keep()))
+                    kept_inputs[index] = value
             node.inputs = tuple(kept_inputs)
             node.versions = tuple(versions)
         if "output" in self._wanted:
@@ -241,7 +287,15 @@ class Op(Generic[P]):
             else:
                 index = self.input_names.index(name)
                 arguments[name] = inputs[index] if index < len(inputs) else None
-        result = self.vjp_function(**arguments)
+        if self.guarded and not recorded:
+            inputs = tuple(map(_read_only, inputs))
+            arguments = {name: _read_only(value) for name, value in arguments.items()}
+            if "inputs" in arguments:
+                arguments["inputs"] = inputs
+            with self._no_writing(f"the VJP of {node.where()}"):
+                result = self.vjp_function(**arguments)
+        else:
+            result = self.vjp_function(**arguments)
         gradients = result if isinstance(result, tuple) else (result,)
         if len(gradients) < len(needs) and not any(needs[len(gradients) :]):
             gradients += (None,) * (len(needs) - len(gradients))
@@ -261,6 +315,12 @@ class Op(Generic[P]):
                         f" {self.input_name(index)!r}, which needs a gradient; return zeros where"
                         " the gradient is zero"
                     )
+                if not hasattr(gradient, "dtype"):
+                    raise TypeError(
+                        f"the VJP of {node.where()} returned a {type(gradient).__name__} for input"
+                        f" {self.input_name(index)!r}; return an array, or for several inputs a"
+                        " tuple of arrays"
+                    )
                 if gradient.shape != parent.shape:
                     raise ValueError(
                         f"the VJP of {node.where()} returned a gradient of shape"
@@ -270,10 +330,19 @@ class Op(Generic[P]):
         return gradients
 
 
+def _read_only(value: Any) -> Any:
+    return devices.of(value).read_only(value) if hasattr(value, "dtype") else value
+
+
+def _watched(array: Array) -> Tensor:
+    """Wrap an array that is the caller's own, who may write into it at any time."""
+    return Tensor(Tensor._wrap(array)._data)
+
+
 def _output_of(node: Node) -> Tensor:
     """Return the node's output as a Tensor, under the same watch for overwriting."""
     assert node.output_version is not None
-    output = Tensor(node.output, node)
+    output = Tensor._wrap(node.output, node)
     output._version = node.output_version[0]
     return output
 
@@ -334,6 +403,10 @@ def op(
     def make(function: Callable[P, Any]) -> Op[P]:
         title = name or function.__name__.lstrip("_")
         made = Op(function, title, has_aux, differentiable, view)
+        if made.guarded and title in registry and not registry[title].guarded:
+            raise ValueError(
+                f"minires has an op called {title!r}; give yours another name, @mr.op(name=...)"
+            )
         registry[title] = made
         return made
 

@@ -8,6 +8,7 @@ linear in the graph.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -53,6 +54,7 @@ class Arithmetic(NamedTuple):
 
 
 _arithmetic: list[Arithmetic] = []
+_leaf_lock = threading.Lock()
 
 
 def set_arithmetic(arithmetic: Arithmetic) -> None:
@@ -158,12 +160,14 @@ def _run(
 
 
 def _accumulate(node: Node, total: Any, owned: bool, recorded: bool) -> None:
-    earlier = node.grad
-    if earlier is not None:
-        total = _arithmetic[0].add(earlier if recorded else earlier._data, total)
-    elif not owned:
-        total = _arithmetic[0].clone(total)
-    node.grad = total if recorded else Tensor._wrap(total)
+    # Threads may share a leaf; between reading its gradient and writing it nobody else may.
+    with _leaf_lock:
+        earlier = node.grad
+        if earlier is not None:
+            total = _arithmetic[0].add(earlier if recorded else earlier._data, total)
+        elif not owned:
+            total = _arithmetic[0].clone(total)
+        node.grad = total if recorded else Tensor._wrap(total)
 
 
 def _start(output: Tensor, gradient: Any, recorded: bool) -> tuple[Node, Any]:
@@ -264,6 +268,8 @@ def grad(
     results: list[Tensor | None] = []
     for position, value in enumerate(input_list):
         gradient = found.get(value._node)
+        if gradient is not None and any(value is other for other in input_list[:position]):
+            gradient = _arithmetic[0].clone(gradient)
         if gradient is None and not allow_unused:
             raise AutogradError(
                 f"grad: the outputs do not depend on input {position}; pass allow_unused=True to"

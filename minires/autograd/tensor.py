@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from minires import devices
@@ -20,6 +21,29 @@ else:
         """Operators and methods, attached by `minires.ops.methods`."""
 
         __slots__ = ()
+
+
+class RemovableHandle:
+    """Takes one hook away again.
+
+    Parameters
+    ----------
+    hooks : dict
+        Where hooks are registered.
+    hook : callable
+        The hook to add.
+    """
+
+    _keys = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks = hooks
+        self._key = next(self._keys)
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        self._hooks.pop(self._key, None)
 
 
 class Tensor(TensorMethods):
@@ -44,13 +68,14 @@ class Tensor(TensorMethods):
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_node", "_version")
+    __slots__ = ("__weakref__", "_data", "_frozen", "_node", "_version")
 
     # Makes `ndarray * tensor` a Tensor instead of an object array.
     __array_ufunc__ = None
 
     _data: Array
     _node: Node | None
+    _frozen: Node | None
     _version: Version | None
 
     def __init__(self, data: Array, node: Node | None = None) -> None:
@@ -61,20 +86,20 @@ class Tensor(TensorMethods):
             )
         self._data = data
         self._node = node
-        self._version = None
+        self._version = Version(data, exposed=True)
 
     @classmethod
-    def _wrap(cls, data: Array) -> Tensor:
-        """Wrap the result of an op; NumPy makes scalars of 0-d results, a Tensor holds arrays."""
+    def _wrap(cls, data: Array, node: Node | None = None) -> Tensor:
+        """Wrap an array that nobody else holds; NumPy's 0-d results are scalars, not arrays."""
         tensor = Tensor.__new__(Tensor)
         tensor._data = data if data.__class__ in _ARRAY_TYPES else devices.of(data).array(data)
-        tensor._node = None
+        tensor._node = node
         tensor._version = None
         return tensor
 
     def _versioned(self) -> Version:
         if self._version is None:
-            self._version = Version()
+            self._version = Version(self._data)
         return self._version
 
     @property
@@ -84,7 +109,7 @@ class Tensor(TensorMethods):
         Assigning to it, also by ``t.data -= v``, is not recorded, but counted: backward refuses
         to use a value that it kept and that has changed since.
         """
-        self._versioned().expose(self._data)
+        self._versioned().expose()
         return self._data
 
     @data.setter
@@ -102,8 +127,7 @@ class Tensor(TensorMethods):
         self._versioned().wrote()
         if value is not self._data:
             # The new memory is shared with whoever made it, no longer with the old one's views.
-            self._data, self._version = value, Version()
-            self._version.expose(value)
+            self._data, self._version = value, Version(value, exposed=True)
 
     def _check_replacement(self, value: Array) -> None:
         """Refuse data that would belie what the tape knows of this value."""
@@ -185,7 +209,7 @@ class Tensor(TensorMethods):
                 f"grad of shape {value.shape}, dtype {value.dtype} assigned to a Tensor of shape"
                 f" {self.shape}, dtype {self.dtype}"
             )
-        self._node.grad = value
+        self._node.grad = Tensor._wrap(value._data.copy(order="K"))
 
     def requires_grad_(self, flag: bool = True) -> Tensor:
         """Make this leaf require a gradient, or no longer; return it.
@@ -205,19 +229,22 @@ class Tensor(TensorMethods):
                         f" {self.dtype}; convert it first, as in t.to('float32')"
                     )
                 )
-            self._node = Node(self.shape, self.dtype)
+            # A leaf that was frozen for a while goes on with the node that older graphs know.
+            frozen = getattr(self, "_frozen", None)
+            known = frozen is not None and (frozen.shape, frozen.dtype) == (self.shape, self.dtype)
+            self._node = frozen if known else Node(self.shape, self.dtype)
         elif not flag and self._node is not None:
             if not self.is_leaf:
                 raise ValueError(
                     f"requires_grad=False on the output of {self._node.where()}; use"
                     " t.detach() for a Tensor cut off from the graph"
                 )
-            self._node = None
+            self._frozen, self._node = self._node, None
         return self
 
     def detach(self) -> Tensor:
         """Return a Tensor with the same values (same memory) that requires no gradient."""
-        detached = Tensor(self._data)
+        detached = Tensor._wrap(self._data)
         detached._version = self._versioned()
         return detached
 
@@ -252,6 +279,8 @@ class Tensor(TensorMethods):
             If the shapes differ.
         """
         array = source._data if isinstance(source, Tensor) else source
+        if isinstance(array, (list, tuple)):
+            array = self.device.array(array, self.dtype)
         if getattr(array, "shape", ()) not in ((), self.shape):
             raise ValueError(f"copy_: shape {array.shape} into a Tensor of shape {self.shape}")
         self._data[...] = array if devices.of(array) is self.device else self.device.array(array)
@@ -268,7 +297,7 @@ class Tensor(TensorMethods):
         """
         self._grad_node("retain_grad").retains_grad = True
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook(gradient)` when the gradient of this value is known.
 
         The hook gets a copy of the whole gradient (all contributions summed). What it returns, if
@@ -276,8 +305,8 @@ class Tensor(TensorMethods):
 
         Returns
         -------
-        callable
-            Call it to remove the hook.
+        RemovableHandle
+            Its ``remove()`` takes the hook away.
 
         Raises
         ------
@@ -287,10 +316,7 @@ class Tensor(TensorMethods):
         node = self._grad_node("register_hook")
         if node.hooks is None:
             node.hooks = {}
-        key = max(node.hooks, default=-1) + 1
-        node.hooks[key] = hook
-        hooks = node.hooks
-        return lambda: hooks.pop(key, None) and None
+        return RemovableHandle(node.hooks, hook)
 
     def _grad_node(self, asked: str) -> Node:
         if self._node is None:
@@ -333,6 +359,20 @@ class Tensor(TensorMethods):
             return array.astype(dtype)
         return array.copy() if copy else array
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec else str(self), spec)
+
+    def _refuse_in_place(self, other: Any) -> Any:
+        """Let ``x += y`` bind x to a new Tensor, but not where an update in place is meant."""
+        if self.is_leaf and self.requires_grad and not current.get().recording:
+            raise TypeError(
+                "under no_grad, p += v and p -= v would bind the name p to a new Tensor and leave"
+                " the parameter as it is; write p.data -= lr * p.grad.data, or p.copy_(values)"
+            )
+        return NotImplemented
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = _refuse_in_place
+
     def __bool__(self) -> bool:
         if self._data.size != 1:
             raise ValueError(
@@ -356,6 +396,11 @@ class Tensor(TensorMethods):
         if self.ndim == 0:
             raise TypeError("len() of a 0-d Tensor")
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("a 0-d Tensor cannot be iterated over")
+        return (self[index] for index in range(len(self)))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Refuse: writing into a Tensor would change values that the tape may need."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minires.autograd import Tensor
+from minires.autograd import OverwriteError, Tensor
 from minires.nn import Module
 from minires.ops import cross_entropy, mse_loss
 
@@ -181,6 +181,8 @@ def _reported(
                 rows += _second_order(subject, inputs + cotangents, names, settings)
                 report = GradcheckReport.of(rows, hint)
             return report
+    except OverwriteError as error:
+        return GradcheckReport((), "unfit", str(error))
     except Finding as finding:
         return GradcheckReport((), finding.status, str(finding))
 

@@ -102,4 +102,6 @@ class DataLoader:
         for number in range(len(self)):
             start = number * self.batch_size
             batch = batch_of(self.dataset, order[start : start + self.batch_size])
-            yield tuple(map(Tensor, batch)) if isinstance(batch, tuple) else Tensor(batch)
+            yield (
+                tuple(map(Tensor._wrap, batch)) if isinstance(batch, tuple) else Tensor._wrap(batch)
+            )

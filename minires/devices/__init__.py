@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import random
 from .device import Array, Device
 from .dtypes import (
+    accumulator,
     as_dtype,
     bool_,
     default_float,
@@ -61,6 +62,7 @@ __all__ = [
     "Device",
     "NumpyDevice",
     "Window",
+    "accumulator",
     "as_dtype",
     "bool_",
     "cpu",

@@ -20,6 +20,10 @@ class ConvolutionKernels:
 
     xp: Any
 
+    def matmul(self, a: Array, b: Array) -> Array:
+        """Matrix product of the last two axes."""
+        return self.xp.matmul(a, b)
+
     def new_images(self, shape: tuple[int, int, int, int], dtype: Any, fill: float = 0) -> Array:
         """Allocate images of `shape` (N, C, H, W) in the device's memory order, filled."""
         n, c, h, w = shape
@@ -96,7 +100,7 @@ class ConvolutionKernels:
         n, o = x.shape[0], weight.shape[0]
         oh, ow = window.output_size(x.shape[2:])
         filters = self._filters(weight, groups).transpose(0, 2, 1)
-        y = self.xp.matmul(self._patches(x, window, groups), filters)  # (G, N*L, O/G)
+        y = self.matmul(self._patches(x, window, groups), filters)  # (G, N*L, O/G)
         return y.transpose(1, 0, 2).reshape(n, oh, ow, o).transpose(0, 3, 1, 2)
 
     def conv2d_input(
@@ -105,7 +109,7 @@ class ConvolutionKernels:
         """Transpose of `conv2d` in x: carry g (N, O, OH, OW) back to images (N, C, H, W)."""
         n, _, oh, ow = g.shape
         _, c, kh, kw = weight.shape
-        patches = self.xp.matmul(self._pixels(g, groups), self._filters(weight, groups))
+        patches = self.matmul(self._pixels(g, groups), self._filters(weight, groups))
         values = patches.reshape(groups, n, oh, ow, kh, kw, c).transpose(1, 0, 6, 2, 3, 4, 5)
         return self.fold(values.reshape(n, groups * c, oh, ow, kh, kw), window, size)
 
@@ -113,5 +117,5 @@ class ConvolutionKernels:
         """Transpose of `conv2d` in the weight: g (N, O, OH, OW), x give (O, C/G, KH, KW)."""
         o, c = g.shape[1], x.shape[1] // groups
         pixels = self._pixels(g, groups).transpose(0, 2, 1)  # (G, O/G, N*L)
-        weight = self.xp.matmul(pixels, self._patches(x, window, groups))
+        weight = self.matmul(pixels, self._patches(x, window, groups))
         return weight.reshape(o, *window.kernel, c).transpose(0, 3, 1, 2)

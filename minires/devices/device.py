@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 from .dtypes import as_dtype, default_float
@@ -51,9 +50,13 @@ class Device(PoolingKernels, NormalizationKernels):
         """Checksum of the array's bytes, to notice that somebody wrote into it."""
         raise NotImplementedError
 
-    def region(self, array: Array) -> Hashable:
-        """Which memory the array covers, and how: equal for equal views of the same memory."""
-        raise NotImplementedError
+    def shares_memory(self, a: Array, b: Array) -> bool:
+        """Tell whether writing into `a` may change `b`."""
+        return bool(self.xp.may_share_memory(a, b))
+
+    def read_only(self, array: Array) -> Array:
+        """Return a view that cannot be written into, where the array library has such views."""
+        return array
 
     def erf(self, x: Array) -> Array:
         """Error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""

@@ -50,6 +50,11 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     return dtype.kind == "f"
 
 
+def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype in which to sum values of `dtype`: float16 has too few digits for it."""
+    return float32 if dtype == float16 else dtype
+
+
 def _promote(dtypes: list[np.dtype[Any]]) -> np.dtype[Any] | None:
     """Join dtypes of equal rank: the highest kind decides, narrower kinds do not widen it."""
     if not dtypes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .dtypes import accumulator
+
 Array = Any
 
 
@@ -22,15 +24,15 @@ class NormalizationKernels:
     xp: Any
 
     def batch_statistics(self, x: Array) -> tuple[Array, Array]:
-        """Mean and (biased) variance of each channel, two vectors (C,) of x's dtype."""
+        """Mean and (biased) variance of each channel, two vectors (C,), at least float32."""
         axes = (0, *range(2, x.ndim))
-        precise = self.xp.promote_types(x.dtype, self.xp.float32)
+        precise = accumulator(x.dtype)
         mean = x.mean(axes, dtype=precise)
         centred = self.xp.subtract(x, _per_channel(mean, x.ndim), dtype=precise)
         # A second look at the remainder takes away the rounding of the first mean.
         rest = centred.mean(axes)
         variance = self.xp.square(centred).mean(axes) - rest * rest
-        return (mean + rest).astype(x.dtype), variance.astype(x.dtype)
+        return mean + rest, variance
 
     def normalize(
         self, x: Array, mean: Array, variance: Array, weight: Array, bias: Array, eps: float
@@ -39,7 +41,8 @@ class NormalizationKernels:
         inverse_std = 1 / self.xp.sqrt(variance + variance.dtype.type(eps))
         scale = inverse_std if weight is None else inverse_std * weight
         y = (x - _per_channel(mean, x.ndim)) * _per_channel(scale, x.ndim)
-        return y if bias is None else y + _per_channel(bias, x.ndim)
+        y = y if bias is None else y + _per_channel(bias, x.ndim)
+        return y.astype(x.dtype, copy=False)
 
     def batch_norm_backward(
         self, g: Array, x: Array, weight: Array, mean: Array, variance: Array, eps: float
@@ -53,7 +56,7 @@ class NormalizationKernels:
         count = x.size // x.shape[1]
         inverse_std = 1 / self.xp.sqrt(variance + variance.dtype.type(eps))
         x_hat = (x - _per_channel(mean, x.ndim)) * _per_channel(inverse_std, x.ndim)
-        d_bias = g.sum(axes)
+        d_bias = g.sum(axes, dtype=accumulator(g.dtype))
         d_weight = (g * x_hat).sum(axes)
         scale = inverse_std if weight is None else inverse_std * weight
         dx = g - _per_channel(d_bias / count, x.ndim)

@@ -25,19 +25,20 @@ class PoolingKernels(ConvolutionKernels):
         """
         xp = self.xp
         n, c, h, w = x.shape
-        shape = (n, c, *window.output_size((h, w)), window.taps)
-        values = self.windows(x, window).reshape(shape)
-        inside = self.xp.ones((1, 1, h, w), bool)
-        real = self.windows(inside, window, fill=False).reshape((1, 1, *shape[2:]))
         lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
-        best = xp.where(real, values, xp.asarray(lowest, x.dtype)).max(-1)
-        winners = ((values == best[..., None]) | (values != values)) & real
-        tap = winners.argmax(-1)
-        (vstep, hstep), (dh, dw) = window.stride, window.dilation
-        (top, _), (left, _) = window.padding
-        rows = xp.arange(shape[2])[:, None] * vstep - top + tap // window.kernel[1] * dh
-        columns = xp.arange(shape[3]) * hstep - left + tap % window.kernel[1] * dw
-        return best, rows * w + columns
+        values = self.windows(x, window, lowest)
+        numbers = xp.arange(h * w).reshape(1, 1, h, w)
+        places = self.windows(numbers, window, -1)  # (1, 1, OH, OW, KH, KW), -1 in the padding
+        best = xp.full((n, c, *window.output_size((h, w))), lowest, x.dtype)
+        winner = xp.full(best.shape, -1)
+        for i in range(window.kernel[0]):
+            for j in range(window.kernel[1]):
+                value, place = values[..., i, j], places[..., i, j]
+                better = (winner < 0) | (value > best) | ((value != value) & (best == best))
+                better &= place >= 0
+                best = xp.where(better, value, best)
+                winner = xp.where(better, place, winner)
+        return best, winner
 
     def window_sums(self, x: Array, window: Window) -> Array:
         """Sum of each window of the zero-padded images (N, C, H, W), (N, C, OH, OW)."""

@@ -24,7 +24,7 @@ SHORTCUTS = ("A", "B", "C", None)
 def conv(in_channels: int, channels: int, kernel_size: int, stride: int = 1) -> Conv2d:
     """Make a convolution without bias that keeps the size (at stride 1), with He's weights."""
     made = Conv2d(in_channels, channels, kernel_size, stride, padding=kernel_size // 2, bias=False)
-    init.kaiming_normal_(made.weight)
+    init.kaiming_normal_(made.weight, nonlinearity="relu")
     return made
 
 

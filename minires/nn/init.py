@@ -81,7 +81,7 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def kaiming_normal_(
-    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "relu"
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
     """Fill with N(0, gain^2 / fan) (He et al. 2015, arXiv 1502.01852).
 

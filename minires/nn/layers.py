@@ -6,15 +6,12 @@ import math
 
 from minires import ops
 from minires.autograd import Tensor
+from minires.ops.geometry import pair
 
 from . import init
 from .module import Module, Parameter
 
 Pair = int | tuple[int, int]
-
-
-def _pair(value: Pair) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 def _default_init(weight: Tensor, bias: Tensor | None) -> None:
@@ -79,10 +76,11 @@ class _Convolution(Module):
             )
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = _pair(kernel_size)
-        self.stride = _pair(stride)
-        self.padding = _pair(padding)
-        self.dilation = _pair(dilation)
+        layer = type(self).__name__
+        self.kernel_size = pair(kernel_size, "kernel_size", layer, 1)
+        self.stride = pair(stride, "stride", layer, 1)
+        self.padding = pair(padding, "padding", layer, 0)
+        self.dilation = pair(dilation, "dilation", layer, 1)
         self.groups = groups
         self.weight = Parameter(ops.zeros(*weight_shape, *self.kernel_size))
         self.register_parameter("bias", Parameter(ops.zeros(out_channels)) if bias else None)
@@ -176,7 +174,7 @@ class ConvTranspose2d(_Convolution):
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape
         )
-        self.output_padding = _pair(output_padding)
+        self.output_padding = pair(output_padding, "output_padding", "ConvTranspose2d", 0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, out_channels, OH, OW)."""

@@ -42,6 +42,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(data._data if isinstance(data, Tensor) else data)
+        if isinstance(data, Tensor):
+            self._version = data._versioned()
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
@@ -171,6 +173,10 @@ class Module:
         """Register state that is saved but not learned, such as running statistics."""
         if name in vars(self) or name in self._parameters or name in self._modules:
             raise KeyError(f"{type(self).__name__} has an attribute {name!r} already")
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"buffer {name!r} must be a Tensor or None, found {type(tensor).__name__}"
+            )
         self._buffers[name] = tensor
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
@@ -179,8 +185,8 @@ class Module:
         setattr(self, name, parameter)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Register a submodule under any name without dots."""
-        if "." in name or not name:
+        """Register a submodule under any name without dots that is not taken."""
+        if "." in name or not name or (hasattr(self, name) and name not in self._modules):
             raise KeyError(f"a submodule cannot be called {name!r}")
         self._modules[name] = module
         _edited()
@@ -301,13 +307,15 @@ class Module:
         """Return all parameters and buffers by name, detached, sharing the module's memory."""
         return {name: value.detach() for name, value in self._state().items()}
 
-    def _state(self) -> dict[str, Tensor]:
+    def _state(self, prefix: str = "") -> dict[str, Tensor]:
+        """Everything by name; what is shared stands under each of its names."""
         state: dict[str, Tensor] = {}
-        for path, module in self.named_modules():
-            for home in (module._parameters, module._buffers):
-                for name, value in home.items():
-                    if value is not None:
-                        state[f"{path}.{name}" if path else name] = value
+        for home in (self._parameters, self._buffers):
+            state.update(
+                {prefix + name: value for name, value in home.items() if value is not None}
+            )
+        for name, module in self.named_children():
+            state.update(module._state(f"{prefix}{name}."))
         return state
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:

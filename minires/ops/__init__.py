@@ -5,6 +5,10 @@ from __future__ import annotations
 from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax
 from .arithmetic import (
     add,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
     div,
     equal,
     floor_div,
@@ -43,7 +47,7 @@ from .creation import (
 )
 from .elementary import abs, clip, cos, erf, exp, isfinite, isnan, log, sign, sin, sqrt, tanh
 from .indexing import getitem
-from .joining import concatenate, pad, stack
+from .joining import cat, concatenate, pad, stack
 from .linalg import einsum, linear, matmul
 from .losses import cross_entropy, mse_loss
 from .methods import attach
@@ -71,8 +75,13 @@ __all__ = [
     "argmin",
     "avg_pool2d",
     "batch_norm",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
     "broadcast_to",
     "cast",
+    "cat",
     "clip",
     "clone",
     "col2im",

@@ -6,7 +6,7 @@ from minires import devices
 from minires.autograd import Tensor, op
 from minires.devices import Array
 
-from .arithmetic import add, greater, mul, sub, where
+from .arithmetic import add, greater, less_equal, mul, sub, where
 from .broadcasting import sum
 from .elementary import erf, exp, tanh
 from .operands import as_array, axis_of
@@ -32,7 +32,8 @@ def relu(input: Array) -> Array:
 
 @relu.vjp
 def _(g: Array, output: Array) -> Array:
-    return where(greater(output, 0), g, 0.0)
+    # Written so that a nan passes its gradient on, instead of looking like a dead unit.
+    return where(less_equal(output, 0), 0.0, g)
 
 
 @op
@@ -122,7 +123,8 @@ def _log_softmax(x: Array, *, dim: int) -> Array:
     if x.size == 0:
         return x.copy()
     shifted = x - x.max(dim, keepdims=True)
-    return shifted - xp.log(xp.exp(shifted).sum(dim, keepdims=True))
+    total = xp.exp(shifted).sum(dim, dtype=devices.accumulator(x.dtype), keepdims=True)
+    return shifted - xp.log(total).astype(x.dtype)
 
 
 @_log_softmax.vjp
@@ -153,7 +155,8 @@ def _softmax(x: Array, *, dim: int) -> Array:
     if x.size == 0:
         return x.copy()
     powers = xp.exp(x - x.max(dim, keepdims=True))
-    return powers / powers.sum(dim, keepdims=True)
+    total = powers.sum(dim, dtype=devices.accumulator(x.dtype), keepdims=True)
+    return (powers / total).astype(x.dtype)
 
 
 @_softmax.vjp

@@ -27,6 +27,9 @@ def _combine(name: str, a: Any, b: Any) -> Array:
         return getattr(device_of(a, b).xp, name)(a, b)
     except ValueError as error:
         raise _broadcast_error(name, a, b) from error
+    except TypeError as error:
+        found = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in (a, b))
+        raise TypeError(located(f"{name}: not defined for {found}")) from error
 
 
 @op
@@ -93,7 +96,7 @@ def div(a: Array, b: Array) -> Array:
 def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
     return (
         unbroadcast(div(g, b), shapes[0]) if needs[0] else None,
-        unbroadcast(neg(div(mul(g, a), mul(b, b))), shapes[1]) if needs[1] else None,
+        unbroadcast(neg(div(div(mul(g, a), b), b)), shapes[1]) if needs[1] else None,
     )
 
 
@@ -126,17 +129,17 @@ def pow(a: Array, b: Array) -> Array:
 def _(g: Array, a: Any, b: Any, output: Array, shapes: Shapes, needs: Needs) -> Any:
     d_base = d_exponent = None
     if needs[0]:
-        d_base = unbroadcast(mul(g, mul(b, pow(a, _lowered(b)))), shapes[0])
+        d_base = unbroadcast(mul(g, mul(b, pow(a, _lowered(a, b)))), shapes[0])
     if needs[1]:
         d_exponent = unbroadcast(mul(g, mul(output, _log_of_base(a, b))), shapes[1])
     return d_base, d_exponent
 
 
-def _lowered(b: Any) -> Any:
-    """b - 1, but 0 where b is 0: there a**b is constant, and 0 * a**-1 would be nan at a = 0."""
+def _lowered(a: Any, b: Any) -> Any:
+    """b - 1, but 0 where a and b are 0: there a**b is constant, and 0 * a**-1 would be nan."""
     if is_number(b):
         return b - 1 if b else 0
-    return where(equal(b, 0), 0, sub(b, 1))
+    return where(logical_and(equal(a, 0), equal(b, 0)), 0, sub(b, 1))
 
 
 def _log_of_base(a: Any, b: Any) -> Any:
@@ -180,7 +183,7 @@ def _split(g: Array, first: Array, tie: Array, shapes: Shapes, needs: Needs) -> 
 
 
 @op
-def _where(a: Array, b: Array, *, condition: Array) -> Array:
+def _where(condition: Array, a: Array, b: Array) -> Array:
     a, b = same_dtype(a, b)
     dtype = devices.result_dtype(a, b)
     try:
@@ -192,8 +195,9 @@ def _where(a: Array, b: Array, *, condition: Array) -> Array:
 @_where.vjp
 def _(g: Array, condition: Array, shapes: Shapes, needs: Needs) -> Any:
     return (
-        unbroadcast(where(condition, g, 0.0), shapes[0]) if needs[0] else None,
-        unbroadcast(where(condition, 0.0, g), shapes[1]) if needs[1] else None,
+        None,
+        unbroadcast(where(condition, g, 0.0), shapes[1]) if needs[1] else None,
+        unbroadcast(where(condition, 0.0, g), shapes[2]) if needs[2] else None,
     )
 
 
@@ -213,10 +217,7 @@ def where(condition: Tensor, a: Any, b: Any) -> Tensor:
     >>> mr.where(x > 0, x, 0)
     tensor([0., 2.])
     """
-    if not isinstance(condition, Tensor):
-        return _where(a, b, condition=condition)
-    chosen = _where(a, b, condition=condition._data)
-    return chosen if isinstance(chosen, Tensor) else Tensor._wrap(chosen)
+    return _where(condition.detach() if isinstance(condition, Tensor) else condition, a, b)
 
 
 @op(differentiable=False)
@@ -283,3 +284,27 @@ def logical_and(a: Array, b: Array) -> Array:
 def logical_or(a: Array, b: Array) -> Array:
     """Whether a or b is non-zero, element by element, as bool."""
     return _combine("logical_or", a, b)
+
+
+@op(differentiable=False)
+def bitwise_and(a: Array, b: Array) -> Array:
+    """a & b: bit by bit of integers, logical and of bools."""
+    return _combine("bitwise_and", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def bitwise_or(a: Array, b: Array) -> Array:
+    """a | b: bit by bit of integers, logical or of bools."""
+    return _combine("bitwise_or", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def bitwise_xor(a: Array, b: Array) -> Array:
+    """a ^ b: bit by bit of integers, exclusive or of bools."""
+    return _combine("bitwise_xor", *same_dtype(a, b))
+
+
+@op(differentiable=False)
+def bitwise_not(x: Array) -> Array:
+    """~x: bit by bit of integers, logical not of bools."""
+    return devices.of(x).xp.invert(x)

@@ -8,7 +8,7 @@ from minires import devices
 from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
-from .operands import Dims, axes_of
+from .operands import Dims, axes_of, lengths_of
 from .shapes import reshape
 
 
@@ -51,8 +51,10 @@ def unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 @op
 def _sum(x: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
-    dtype = x.dtype if x.dtype.kind == "f" else devices.int64
-    return x.sum(dim, dtype=dtype, keepdims=keepdim)
+    if x.dtype.kind != "f":
+        return x.sum(dim, dtype=devices.int64, keepdims=keepdim)
+    total = x.sum(dim, dtype=devices.accumulator(x.dtype), keepdims=keepdim)
+    return total.astype(x.dtype)
 
 
 @_sum.vjp
@@ -86,7 +88,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 def expand(input: Tensor, *shape: Any) -> Tensor:
     """Repeat `input` to `shape` without copying; -1 keeps a length (torch's ``expand``)."""
-    wanted = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    wanted = lengths_of(shape)
     own = tuple(input.shape)
     lead = len(wanted) - len(own)
     kept = tuple(own[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))

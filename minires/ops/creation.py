@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from minires import devices
 from minires.autograd import Tensor
 from minires.devices import Device, random
 
+from .operands import lengths_of
 from .shapes import cast, clone
 
 
@@ -48,10 +50,6 @@ def tensor(
     return made.requires_grad_(requires_grad)
 
 
-def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
-
-
 def full(
     shape: tuple[int, ...],
     fill_value: float,
@@ -74,12 +72,12 @@ def zeros(*shape: Any, **options: Any) -> Tensor:
     >>> mr.zeros(2, 3).shape
     (2, 3)
     """
-    return full(_shape(shape), 0, **options)
+    return full(lengths_of(shape), 0, **options)
 
 
 def ones(*shape: Any, **options: Any) -> Tensor:
     """Tensor of ones; options as in `full`: dtype, requires_grad, device."""
-    return full(_shape(shape), 1, **options)
+    return full(lengths_of(shape), 1, **options)
 
 
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -116,7 +114,7 @@ def arange(
     """
     first, last = (0, start) if end is None else (start, end)
     if dtype is None:
-        whole = all(isinstance(number, int) for number in (first, last, step))
+        whole = all(isinstance(number, Integral) for number in (first, last, step))
         dtype = devices.int64 if whole else devices.default_float
     made = devices.get(device).xp.arange(first, last, step, devices.as_dtype(dtype))
     return Tensor._wrap(made).requires_grad_(requires_grad)
@@ -135,7 +133,7 @@ def randn(
     device: str | Device | None = None,
 ) -> Tensor:
     """Standard normal random numbers, from the streams that `manual_seed` seeds."""
-    drawn = random.generator().standard_normal(_shape(shape))
+    drawn = random.generator().standard_normal(lengths_of(shape))
     return tensor(drawn, dtype or devices.default_float, requires_grad, device)
 
 
@@ -146,7 +144,7 @@ def rand(
     device: str | Device | None = None,
 ) -> Tensor:
     """Uniform random numbers in [0, 1), from the streams that `manual_seed` seeds."""
-    drawn = random.generator().random(_shape(shape))
+    drawn = random.generator().random(lengths_of(shape))
     return tensor(drawn, dtype or devices.default_float, requires_grad, device)
 
 
@@ -179,3 +177,13 @@ def is_device(target: Any) -> bool:
     """Tell whether `target` names a device rather than a dtype."""
     names = ("cpu", "numpy", "cuda")
     return isinstance(target, Device) or (isinstance(target, str) and target.split(":")[0] in names)
+
+
+def float_(input: Tensor) -> Tensor:
+    """Return the values as float32."""
+    return cast(input, devices.float32)
+
+
+def double(input: Tensor) -> Tensor:
+    """Return the values as float64."""
+    return cast(input, devices.float64)

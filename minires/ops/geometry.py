@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from minires.autograd import located
@@ -18,12 +19,12 @@ def pair(value: Pair, name: str, op: str, least: int) -> tuple[int, int]:
     ValueError
         If it is neither an integer nor two of them, or too small.
     """
-    given: Any = (value, value) if isinstance(value, int) else tuple(value)
-    if len(given) != 2 or not all(isinstance(v, int) and v >= least for v in given):
+    given: Any = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(given) != 2 or not all(isinstance(v, Integral) and int(v) >= least for v in given):
         raise ValueError(
             located(f"{op}: {name} must be one or two integers >= {least}, found {value!r}")
         )
-    return given  # type: ignore[no-any-return]
+    return int(given[0]), int(given[1])
 
 
 def images(shape: tuple[int, ...], op: str) -> tuple[int, int]:

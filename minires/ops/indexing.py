@@ -42,12 +42,12 @@ def _(g: Array, index: Any) -> Array:
 
 
 def _plain(part: Any) -> Any:
-    """Return an index as the array library understands it."""
+    """Return an index as the array library understands it, no longer the caller's own memory."""
     if isinstance(part, Tensor):
-        return part._data
+        return part._data.copy()
     if isinstance(part, list):
         return devices.cpu.array(part, None if part else devices.int64)
-    return part
+    return part.copy() if hasattr(part, "dtype") else part
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:

@@ -62,6 +62,9 @@ def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _concatenate(*tensors, dim=axis)
 
 
+cat = concatenate  # torch's usual name of it
+
+
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join Tensors of equal shape along a new axis.
 

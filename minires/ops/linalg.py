@@ -18,7 +18,7 @@ from .shapes import reshape, transpose
 @op
 def _matmul(a: Array, b: Array) -> Array:
     a, b = same_dtype(a, b)
-    return devices.of(a).xp.matmul(a, b)
+    return devices.of(a).matmul(a, b)
 
 
 @_matmul.vjp
@@ -190,7 +190,7 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
 @op
 def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
     x, weight = same_dtype(x, weight)
-    y = devices.of(x).xp.matmul(x, weight.T)
+    y = devices.of(x).matmul(x, weight.T)
     return y if bias is None else y + bias
 
 

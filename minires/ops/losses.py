@@ -95,7 +95,8 @@ def cross_entropy(
     """
     plain = target._data if isinstance(target, Tensor) else target
     device = devices.of(input._data if isinstance(input, Tensor) else input)
-    labels = plain if hasattr(plain, "dtype") else device.array(plain)
+    # A copy, for the caller may write into the labels before the backward pass.
+    labels = device.array(plain)
     shape = tuple(input.shape)
     if len(shape) != 2 or tuple(labels.shape) != shape[:1]:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,3 +79,9 @@ def axes_of(dim: Dims, ndim: int, op: str) -> tuple[int, ...]:
 def axis_of(dim: int, ndim: int, op: str) -> int:
     """Return one axis as a non-negative number; see `axes_of`."""
     return axes_of(dim, max(ndim, 1), op)[0]
+
+
+def lengths_of(given: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return lengths or axes that were given one by one, or as one tuple or list of them."""
+    one_by_one = len(given) != 1 or hasattr(given[0], "__index__")
+    return tuple(map(operator.index, given if one_by_one else given[0]))

@@ -8,7 +8,7 @@ from minires import devices
 from minires.autograd import Tensor, op
 from minires.devices import Array
 
-from .arithmetic import add, div, mul, sub
+from .arithmetic import add, div, equal, mul, sub, where
 from .broadcasting import broadcast_to, kept_shape, sum
 from .elementary import exp, log, sqrt
 from .operands import Dims, as_array, axes_of
@@ -58,7 +58,8 @@ def _var(x: Array, *, dim: Shape, correction: int, keepdim: bool) -> Array:
     x = device.floating(x)
     if count_of(x.shape, dim) <= correction:
         return device.xp.full_like(x.sum(dim, keepdims=keepdim), device.xp.nan)
-    return x.var(dim, ddof=correction, keepdims=keepdim)
+    wide = devices.accumulator(x.dtype)
+    return x.var(dim, dtype=wide, ddof=correction, keepdims=keepdim).astype(x.dtype)
 
 
 @_var.vjp
@@ -93,9 +94,38 @@ def var(input: Tensor, dim: Dims = None, correction: int = 1, keepdim: bool = Fa
     return _var(input, dim=axes, correction=correction, keepdim=keepdim)
 
 
+@op
+def _std(x: Array, *, dim: Shape, correction: int, keepdim: bool) -> Array:
+    device = devices.of(as_array(x))
+    x = device.floating(x)
+    wide = _var(
+        device.astype(x, devices.accumulator(x.dtype)),
+        dim=dim,
+        correction=correction,
+        keepdim=keepdim,
+    )
+    return device.xp.sqrt(wide).astype(x.dtype)
+
+
+@_std.vjp
+def _(g: Array, x: Array, output: Array, dim: Shape, correction: int) -> Array:
+    shape = tuple(x.shape)
+    kept = kept_shape(shape, dim)
+    std = reshape(output, kept)
+    # Where all values are equal the slope is taken as 0, the middle of the kink.
+    scale = mul(where(equal(std, 0), 1, std), float(count_of(shape, dim) - correction))
+    return mul(div(reshape(g, kept), scale), sub(x, mean(x, dim, keepdim=True)))
+
+
+@_std.twin
+def _(x: Tensor, *, dim: Shape, correction: int, keepdim: bool) -> Tensor:
+    return sqrt(_var(x, dim=dim, correction=correction, keepdim=keepdim))
+
+
 def std(input: Tensor, dim: Dims = None, correction: int = 1, keepdim: bool = False) -> Tensor:
-    """Standard deviation, the square root of `var`."""
-    return sqrt(var(input, dim, correction, keepdim))
+    """Standard deviation, the square root of `var`; its gradient at equal values is 0."""
+    axes = axes_of(dim, len(input.shape), "std")
+    return _std(input, dim=axes, correction=correction, keepdim=keepdim)
 
 
 @op
@@ -106,9 +136,9 @@ def _logsumexp(x: Array, *, dim: Shape, keepdim: bool) -> Array:
         return xp.full_like(x.sum(dim, keepdims=keepdim), -xp.inf)
     top = x.max(dim, keepdims=True)
     top = xp.where(xp.isfinite(top), top, top.dtype.type(0))
-    total = xp.exp(x - top).sum(dim, keepdims=True)
+    total = xp.exp(x - top).sum(dim, dtype=devices.accumulator(x.dtype), keepdims=True)
     with xp.errstate(divide="ignore"):
-        result = xp.log(total) + top
+        result = (xp.log(total) + top).astype(x.dtype)
     return result if keepdim else result.reshape(x.sum(dim).shape)
 
 

@@ -188,7 +188,8 @@ def gather(input: Tensor, dim: int, index: Any) -> Tensor:
     IndexError
         If an index is out of range.
     """
-    plain = index._data if isinstance(index, Tensor) else index
+    # A copy, for the caller may write into the index before the backward pass.
+    plain = (index._data if isinstance(index, Tensor) else index).copy()
     shape = tuple(input.shape)
     axis = axis_of(dim, len(shape), "gather")
     others = [*plain.shape[:axis], *plain.shape[axis + 1 :]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minires import devices
 from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
-from .operands import Dims, axes_of, axis_of
+from .operands import Dims, axes_of, axis_of, lengths_of
 
 
 @op(view=True)
@@ -40,7 +41,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     >>> mr.arange(6).reshape(2, -1).shape
     (2, 3)
     """
-    wanted = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    wanted = lengths_of(shape)
     known = 1
     for length in wanted:
         known *= 1 if length == -1 else length
@@ -80,7 +81,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     ValueError
         If `dims` is not an order of all axes.
     """
-    order = tuple(dims[0]) if len(dims) == 1 and not isinstance(dims[0], int) else dims
+    order = lengths_of(dims)
     ndim = len(input.shape)
     if len(order) != ndim:
         raise ValueError(located(f"permute: {order} does not order {ndim} dimensions"))
@@ -181,3 +182,26 @@ def cast(input: Tensor, dtype: Any) -> Tensor:
 def floating(input: Tensor) -> Tensor:
     """Return the Tensor itself if it is floating, else its values as float32."""
     return input if devices.is_float(input.dtype) else cast(input, devices.default_float)
+
+
+def size(input: Tensor, dim: int | None = None) -> Any:
+    """Shape of the Tensor, or its length along `dim`."""
+    shape = tuple(input.shape)
+    return shape if dim is None else shape[axis_of(dim, len(shape), "size")]
+
+
+def dim(input: Tensor) -> int:
+    """Number of axes."""
+    return len(input.shape)
+
+
+def numel(input: Tensor) -> int:
+    """Number of values.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.zeros(2, 3).numel()
+    6
+    """
+    return math.prod(input.shape)

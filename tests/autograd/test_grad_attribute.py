@@ -130,10 +130,10 @@ def test_a_hook_that_returns_no_fitting_tensor_is_refused(wrong):
 def test_a_hook_can_be_removed_also_twice():
     (x,) = leaves([1.0])
     seen = []
-    remove = x.register_hook(lambda g: seen.append("first"))
+    handle = x.register_hook(lambda g: seen.append("first"))
+    handle.remove()
     x.register_hook(lambda g: seen.append("second"))
-    remove()
-    remove()
+    handle.remove()
     (x * 2).sum().backward()
     assert seen == ["second"]
 

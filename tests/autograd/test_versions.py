@@ -135,6 +135,47 @@ def test_an_array_taken_before_the_op_ran_is_watched_too():
         y.backward()
 
 
+def test_an_array_operand_is_watched_too():
+    (x,) = leaves([1.0, 2.0])
+    mine = np.array([3.0, 4.0], "float32")
+    y = (x * mine).sum()
+    mine[0] = 5.0
+    with pytest.raises(mr.AutogradError, match="input 'b' of 'mul'"):
+        y.backward()
+
+
+def test_a_condition_is_watched_too():
+    (x,) = leaves([1.0, 2.0])
+    mask = x > 1.5
+    y = mr.where(mask, x, 0.0).sum()
+    mask.copy_(True)
+    with pytest.raises(mr.AutogradError, match="input 'condition' of 'where'"):
+        y.backward()
+
+
+@pytest.mark.parametrize("wrap", [mr.tensor, np.array])
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda x, places: x[0][places],
+        lambda x, places: x.gather(1, places),
+        lambda x, places: mr.ops.cross_entropy(x, places[0]),
+    ],
+    ids=["getitem", "gather", "cross_entropy"],
+)
+def test_positions_and_labels_may_be_written_after_the_forward_pass(choose, wrap):
+    gradients = []
+    for write in (False, True):
+        (x,) = leaves([[1.0, 2.0]])
+        places = wrap([[1]])
+        y = choose(x, places).sum()
+        if write:
+            places.copy_(0) if wrap is mr.tensor else places.fill(0)
+        y.backward()
+        gradients.append(x.grad.tolist())
+    assert gradients[0] == gradients[1]
+
+
 def test_an_array_given_to_data_is_watched_too():
     (x,) = leaves([1.0, 2.0])
     mine = np.array([3.0, 4.0])

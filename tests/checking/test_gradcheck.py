@@ -276,7 +276,7 @@ def test_writing_into_inputs_or_the_incoming_gradient_is_named(
     report = mr.gradcheck(as_op(forward, vjp) if route == "op" else (forward, vjp), x)
 
     assert report.status == "unfit"
-    assert message in report.explain()
+    assert ("wrote into an array" if route == "op" else message) in report.explain()
     np.testing.assert_array_equal(x, before)
 
 

@@ -118,3 +118,16 @@ def test_unknown_modes_and_activations_are_named():
         init.kaiming_normal_(mr.zeros(2, 2), nonlinearity="swish")
     with pytest.raises(ValueError, match="two axes"):
         init.xavier_normal_(mr.zeros(2))
+
+
+def test_the_slope_of_leaky_relu_counts_in_he_initialisation():
+    mr.manual_seed(0)
+    weight = init.kaiming_normal_(mr.zeros(500, 500), a=1.0)
+    assert weight.numpy().std() == pytest.approx(1 / math.sqrt(500), rel=0.02)
+
+
+@pytest.mark.parametrize("wrong", [{"kernel_size": (3, 3, 9)}, {"padding": "same"}, {"stride": 0}])
+def test_impossible_windows_are_refused_when_the_layer_is_made(wrong):
+    arguments = {"kernel_size": 3} | wrong
+    with pytest.raises(ValueError, match=f"Conv2d: {next(iter(wrong))}"):
+        nn.Conv2d(1, 1, **arguments)

@@ -226,3 +226,19 @@ def test_the_path_is_forgotten_after_an_error():
 def test_nodes_remember_their_module():
     net = nn.Sequential(nn.Linear(2, 1))
     assert net(mr.ones(1, 2)).grad_fn.module_path == "0"
+
+
+def test_a_shared_module_is_saved_under_each_of_its_names():
+    shared = nn.Linear(2, 2)
+    net = nn.Sequential(shared, shared)
+    assert list(net.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+    net.load_state_dict({name: np.ones(v.shape) for name, v in net.state_dict().items()})
+    assert len(list(net.parameters())) == 2
+
+
+def test_buffers_are_tensors_and_submodules_hide_no_method():
+    net = small_net()
+    with pytest.raises(TypeError, match="must be a Tensor"):
+        net.register_buffer("table", np.ones(2))
+    with pytest.raises(KeyError, match="forward"):
+        net.add_module("forward", nn.ReLU())

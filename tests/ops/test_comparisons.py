@@ -22,9 +22,8 @@ BINARY = {
     operator.ge: np.greater_equal,
     operator.eq: np.equal,
     operator.ne: np.not_equal,
-    operator.and_: np.logical_and,
-    operator.or_: np.logical_or,
 }
+BITWISE = [operator.and_, operator.or_, operator.xor]
 
 
 @pytest.mark.parametrize("compare", BINARY)
@@ -35,6 +34,21 @@ def test_comparisons_broadcast_and_answer_bool(compare, data):
     found = compare(mr.tensor(a), mr.tensor(b.astype("float32")))
     np.testing.assert_array_equal(found.numpy(), BINARY[compare](a, b))
     assert found.dtype == "bool"
+
+
+@pytest.mark.parametrize("combine", BITWISE)
+def test_bitwise_operators_work_on_bits_of_integers_and_on_bools(combine):
+    a, b = np.array([6, 5, -1]), np.array([3, 4, 7])
+    np.testing.assert_array_equal(combine(mr.tensor(a), mr.tensor(b)).numpy(), combine(a, b))
+    np.testing.assert_array_equal(combine(3, mr.tensor(b)).numpy(), combine(3, b))
+    found = combine(mr.tensor(a > 0), mr.tensor(b > 3))
+    np.testing.assert_array_equal(found.numpy(), combine(a > 0, b > 3))
+    assert (~mr.tensor(a)).tolist() == (~a).tolist()
+
+
+def test_bits_of_floating_numbers_are_refused():
+    with pytest.raises(TypeError, match="bitwise_and: not defined for float32 and float32"):
+        mr.ones(2) & mr.ones(2)
 
 
 @pytest.mark.parametrize("divide", [operator.floordiv, operator.mod])
@@ -80,7 +94,16 @@ def test_questions_about_single_values():
 
 def test_none_of_them_carries_a_gradient():
     x, y = leaves([1.0, 2.0], [2.0, 1.0])
-    for result in (x < y, x == y, x // y, x % y, x.argmax(), mr.ops.sign(x), x.isnan(), x & y):
+    for result in (
+        x < y,
+        x == y,
+        x // y,
+        x % y,
+        x.argmax(),
+        mr.ops.sign(x),
+        x.isnan(),
+        (x > 1) & (y > 1),
+    ):
         assert not result.requires_grad
 
 
