@@ -42,6 +42,8 @@ def prepared_folder(out: Path | None, command: str) -> Iterator[Path]:
                 pass
         except OSError as error:
             reason = error.strerror or str(error)
+            if isinstance(error, FileExistsError):
+                reason = "there is a file of that name"
             raise typer.BadParameter(f"--out {folder}: cannot be written to ({reason})") from None
         yield folder
     finally:

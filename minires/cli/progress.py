@@ -70,7 +70,7 @@ class _Timed(Watcher):
         """Say how the present network is doing."""
         errors = self.run.train_error
         accuracy = f"{1 - errors[-1]:6.1%}" if errors else "     -"
-        return f"loss {loss:<8.3g} acc {accuracy}  {self.speed:5.0f} img/s  {self.left}"
+        return f"loss {loss:<8.3g} training acc {accuracy}  {self.speed:5.0f} img/s  {self.left}"
 
 
 class _Bar(_Timed):
@@ -102,7 +102,8 @@ class _Lines(_Timed):
 
     def epoch_done(self, run: Run) -> None:
         epoch = f"epoch {len(run.train_error)}/{self.epochs}"
-        line = f"{run.name:<12} {epoch:<12} {self.news(run.loss[-1])}"
+        losses = run.loss[-run.steps_per_epoch :]
+        line = f"{run.name:<12} {epoch:<12} mean {self.news(sum(losses) / len(losses))}"
         self.console.print(line, markup=False, soft_wrap=True)
 
     def twin_ended(self, run: Run) -> None:

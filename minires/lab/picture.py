@@ -139,7 +139,7 @@ def _write_verdict(part: SubFigure, comparison: Comparison, theme: Theme, width:
         f"{settings.dataset}, width {settings.width}, batches of {settings.batch_size}, learning"
         f" rate {settings.learning_rate:g}, a tenth of it from each vertical line on, seed"
         f" {settings.seed}. Twins start from the same numbers and see the same batches; shortcuts"
-        " have no parameters."
+        " have no parameters. Colours mean other numbers at each depth."
     )
     if comparison.missing:
         recipe += " Stopped early: not all networks were trained."

@@ -270,7 +270,21 @@ def _method(comparison: Comparison) -> str:
         f'<div class="card">{definitions(recipe)}</div>\n'
         '<p class="note">Everything measured is in <a href="metrics.json">metrics.json</a>, the'
         ' whole comparison as one picture in <a href="compare.png">compare.png</a>, and the trained'
-        f" weights here: {weights}.</p>\n</section>"
+        f" weights here: {weights}.</p>\n"
+        '<p class="note">To go on with one of them:'
+        f" <code>{escape(_loading(comparison))}</code></p>"
+        "\n</section>"
+    )
+
+
+def _loading(comparison: Comparison) -> str:
+    """Say in Python how the deepest residual network is loaded."""
+    run, split = comparison.runs[-1], comparison.split
+    make = "cifar_plain" if run.twin == "plain" else "cifar_resnet"
+    return (
+        f"model = mr.models.{make}({run.depth}, width={comparison.settings.width},"
+        f" in_channels={split.channels}, num_classes={split.classes});"
+        f' model.load_state_dict(mr.load("{weights_file(run)}"))'
     )
 
 

@@ -68,6 +68,7 @@ def judge(runs: Sequence[Run], epochs: int) -> Verdict:
         details += [plain_sentence, residual_sentence]
     else:
         details.append("One depth cannot show degradation; compare several, such as 8, 20 and 56.")
+    details += _gradient_sentences([run for run in runs if run.depth == deep])
     if degradation and plain[deep] < _DIVERGED:
         details.append(
             "This is not overfitting: the error is measured on the very images it learns from."
@@ -101,6 +102,22 @@ def _twins_sentence(deep: int, plain: float, residual: float, epochs: int) -> st
         for twin, error in (("plain", plain), ("residual", residual))
     ]
     return f"With {deep} layers {twins[0]} and {twins[1]}."
+
+
+def _gradient_sentences(runs: Sequence[Run]) -> list[str]:
+    """Say how the gradient's size changed on its way back to the first layer."""
+    ratios = []
+    for run in runs:
+        first, last = run.gradient_size(0), run.gradient_size(-1)
+        if first is not None and last is not None and last.first_step > 0:
+            ratios.append(f"{first.first_step / last.first_step:.2g} in {run.name}")
+    if not ratios:
+        return []
+    return [
+        "At the first step, the norm of the first layer's gradient divided by the last layer's is"
+        f" {' and '.join(ratios)}. A gradient that explodes on its way back makes this number"
+        " huge, one that vanishes makes it tiny."
+    ]
 
 
 def _rise(twin: str, errors: dict[int, float], deep: int) -> tuple[float | None, str]:

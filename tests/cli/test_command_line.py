@@ -89,7 +89,9 @@ def test_json_alone_is_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
     assert len(lines) == 2
     for line, name in zip(lines, ("plain-8", "residual-8"), strict=True):
         assert re.match(
-            rf"{name} +epoch 1/1 +loss \d\S* +acc +\d+\.\d% +\d+ img/s +\d+:\d\d left$", line
+            rf"{name} +epoch 1/1 +mean loss \d\S* +training acc +\d+\.\d%"
+            r" +\d+ img/s +\d+:\d\d left$",
+            line,
         )
     assert names_below(tmp_path / "here") == {
         "compare.png",
