@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from minires import devices
 from minires.devices import Array, is_float
 
 from .context import current
-from .errors import OverwriteError
+from .guard import no_writing, read_only
 from .node import Node
 from .tensor import Tensor
 
@@ -172,8 +171,8 @@ class Op(Generic[P]):
         """Run the forward; a foreign one gets arrays that it cannot write into."""
         if not self.guarded:
             return self.forward(*arrays, **constants)
-        with self._no_writing(f"the forward of op {self.name!r}"):
-            result = self.forward(*map(_read_only, arrays), **constants)
+        with no_writing(f"the forward of op {self.name!r}"):
+            result = self.forward(*map(read_only, arrays), **constants)
         data = result
         if self.has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -189,18 +188,6 @@ class Op(Generic[P]):
         if not self.is_view and any(shares(a, data) for a in arrays if hasattr(a, "dtype")):
             data = data.copy()
         return (data, result[1]) if self.has_aux else data
-
-    @contextmanager
-    def _no_writing(self, who: str) -> Iterator[None]:
-        try:
-            yield
-        except ValueError as error:
-            if "read-only" not in str(error):
-                raise
-            raise OverwriteError(
-                f"{who} wrote into an array that it was given; others use it too. Compute a new"
-                " one, as in g * 2 instead of g *= 2"
-            ) from error
 
     def _share_version(self, source: Any, output: Tensor) -> None:
         """Let a write into the source count as one into its view, unless it became a copy."""
@@ -265,6 +252,29 @@ class Op(Generic[P]):
             If the VJP returns the wrong number of gradients, or one of the wrong shape.
         """
         assert self.vjp_function is not None
+        arguments = self._arguments(node, g, needs, recorded)
+        if self.guarded and not recorded:
+            with no_writing(f"the VJP of {node.where()}"):
+                result = self.vjp_function(**{n: read_only(v) for n, v in arguments.items()})
+        else:
+            result = self.vjp_function(**arguments)
+        gradients = result if isinstance(result, tuple) else (result,)
+        if len(gradients) < len(needs) and not any(needs[len(gradients) :]):
+            gradients += (None,) * (len(needs) - len(gradients))
+        if len(gradients) != len(needs):
+            raise TypeError(
+                f"the VJP of {node.where()} returned {len(gradients)} gradients for"
+                f" {len(needs)} inputs"
+            )
+        for index, gradient in enumerate(gradients):
+            if needs[index]:
+                self._check_gradient(node, index, gradient)
+        return gradients
+
+    def _arguments(
+        self, node: Node, g: Any, needs: tuple[bool, ...], recorded: bool
+    ) -> dict[str, Any]:
+        """Collect what the VJP asks for: arrays, or Tensors if it is to be recorded."""
         inputs = node.inputs
         if not recorded:
             inputs = tuple([v._data if isinstance(v, Tensor) else v for v in inputs])
@@ -287,51 +297,28 @@ class Op(Generic[P]):
             else:
                 index = self.input_names.index(name)
                 arguments[name] = inputs[index] if index < len(inputs) else None
-        if self.guarded and not recorded:
-            inputs = tuple(map(_read_only, inputs))
-            arguments = {name: _read_only(value) for name, value in arguments.items()}
-            if "inputs" in arguments:
-                arguments["inputs"] = inputs
-            with self._no_writing(f"the VJP of {node.where()}"):
-                result = self.vjp_function(**arguments)
-        else:
-            result = self.vjp_function(**arguments)
-        gradients = result if isinstance(result, tuple) else (result,)
-        if len(gradients) < len(needs) and not any(needs[len(gradients) :]):
-            gradients += (None,) * (len(needs) - len(gradients))
-        if len(gradients) != len(needs):
+        return arguments
+
+    def _check_gradient(self, node: Node, index: int, gradient: Any) -> None:
+        """Refuse what cannot be the gradient of the input at `index`."""
+        parent = node.parents[index]
+        assert parent is not None
+        what = f"for input {self.input_name(index)!r}"
+        if gradient is None:
             raise TypeError(
-                f"the VJP of {node.where()} returned {len(gradients)} gradients for"
-                f" {len(needs)} inputs"
+                f"the VJP of {node.where()} returned None {what}, which needs a gradient; return"
+                " zeros where the gradient is zero"
             )
-        for index, (gradient, parent, needed) in enumerate(
-            zip(gradients, node.parents, needs, strict=True)
-        ):
-            if needed:
-                assert parent is not None
-                if gradient is None:
-                    raise TypeError(
-                        f"the VJP of {node.where()} returned None for input"
-                        f" {self.input_name(index)!r}, which needs a gradient; return zeros where"
-                        " the gradient is zero"
-                    )
-                if not hasattr(gradient, "dtype"):
-                    raise TypeError(
-                        f"the VJP of {node.where()} returned a {type(gradient).__name__} for input"
-                        f" {self.input_name(index)!r}; return an array, or for several inputs a"
-                        " tuple of arrays"
-                    )
-                if gradient.shape != parent.shape:
-                    raise ValueError(
-                        f"the VJP of {node.where()} returned a gradient of shape"
-                        f" {tuple(gradient.shape)} for input {self.input_name(index)!r} of shape"
-                        f" {parent.shape}"
-                    )
-        return gradients
-
-
-def _read_only(value: Any) -> Any:
-    return devices.of(value).read_only(value) if hasattr(value, "dtype") else value
+        if not hasattr(gradient, "dtype"):
+            raise TypeError(
+                f"the VJP of {node.where()} returned a {type(gradient).__name__} {what}; return an"
+                " array, or for several inputs a tuple of arrays"
+            )
+        if gradient.shape != parent.shape:
+            raise ValueError(
+                f"the VJP of {node.where()} returned a gradient of shape {tuple(gradient.shape)}"
+                f" {what} of shape {parent.shape}"
+            )
 
 
 def _watched(array: Array) -> Tensor:
