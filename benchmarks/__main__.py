@@ -50,8 +50,8 @@ def run(
     console.print(_table("Chain of tiny ops", tiny["unit"], tiny["jobs"]))
     memory = result["memory_over_steps"]
     console.print(
-        f"Memory after 1 step {memory['bytes_before']:,} bytes,"
-        f" after {memory['steps']} more {memory['bytes_after']:,} bytes (garbage collector off)"
+        f"Memory after every {memory['steps']} steps, garbage collector off, in bytes: "
+        + ", ".join(f"{reading:,}" for reading in memory["bytes"])
     )
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{result['date']}-engine.json"
