@@ -23,7 +23,7 @@ def _table(title: str, unit: str, rows: dict[str, dict[str, float]]) -> Table:
     for column in ("minimum", "median", "CPU minimum"):
         table.add_column(column, justify="right")
     for name, times in rows.items():
-        table.add_row(name, *(f"{times[k]:.2f}" for k in ("minimum", "median", "cpu_minimum")))
+        table.add_row(name, *(f"{time:.2f}" for time in times.values()))
     return table
 
 
@@ -40,6 +40,7 @@ def run(
         "environment": environment(),
         "backward_per_block": engine.backward_per_block(rounds),
         "tiny_ops": engine.tiny_ops(rounds),
+        "imports": engine.imports(rounds),
         "memory_over_steps": engine.memory_over_steps(),
     }
     blocks = result["backward_per_block"]
@@ -48,6 +49,8 @@ def run(
     )
     tiny = result["tiny_ops"]
     console.print(_table("Chain of tiny ops", tiny["unit"], tiny["jobs"]))
+    imports = result["imports"]
+    console.print(_table("A fresh interpreter", imports["unit"], imports["jobs"]))
     memory = result["memory_over_steps"]
     console.print(
         f"Memory after every {memory['steps']} steps, garbage collector off, in bytes: "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +81,22 @@ def tiny_ops(rounds: int) -> dict[str, Any]:
         "jobs": {
             name: {key: 1e6 * value / ops for key, value in times.items()}
             for name, times in interleaved(jobs, rounds).items()
+        },
+    }
+
+
+def imports(rounds: int) -> dict[str, Any]:
+    """Milliseconds of a fresh interpreter that imports NumPy, minires, or also a first name of it."""
+
+    def job(program: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", program], check=True)
+
+    programs = ("pass", "import numpy", "import minires", "import minires; minires.tensor")
+    return {
+        "unit": "ms",
+        "jobs": {
+            name: {key: 1e3 * value for key, value in times.items() if key != "cpu_minimum"}
+            for name, times in interleaved({p: job(p) for p in programs}, rounds).items()
         },
     }
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from importlib import metadata
-from typing import Any
 
-import numpy as np
-
-import minires
+from minires.lab import machine
 
 
 def interleaved(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
@@ -40,14 +36,9 @@ def interleaved(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str,
     }
 
 
-def environment() -> dict[str, Any]:
-    """Describe what was measured, without naming the machine."""
-    versions = {"minires": minires.__version__, "numpy": np.__version__}
+def environment() -> dict[str, str | int]:
+    """Describe where it was measured, peers included, without naming the machine."""
+    described = machine.environment()
     with contextlib.suppress(metadata.PackageNotFoundError):
-        versions["torch"] = metadata.version("torch")
-    return {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "versions": versions,
-    }
+        described["torch"] = metadata.version("torch")
+    return described

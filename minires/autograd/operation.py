@@ -55,7 +55,6 @@ class Op(Generic[P]):
         self.input_names: tuple[str, ...] = ()
         self.constant_names: frozenset[str] = frozenset()
         self._defaults: dict[str, Any] = {}
-        self._variadic = False
         self._read_signature(forward)
         self._kept_inputs: tuple[int, ...] = ()
         self._keeps_all = False
@@ -74,15 +73,13 @@ class Op(Generic[P]):
                     f"op {self.name!r}: a parameter may not be called {parameter.name!r}, which"
                     f" means something to the VJP (reserved: {sorted(_RESERVED)})"
                 )
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                self._variadic = True
-            elif parameter.kind is parameter.KEYWORD_ONLY:
+            if parameter.kind is parameter.KEYWORD_ONLY:
                 constants.add(parameter.name)
                 if parameter.default is not parameter.empty:
                     self._defaults[parameter.name] = parameter.default
             elif parameter.kind is parameter.VAR_KEYWORD:
                 raise TypeError(f"op {self.name!r}: name the constants instead of **keywords")
-            else:
+            elif parameter.kind is not parameter.VAR_POSITIONAL:
                 names.append(parameter.name)
         self.input_names = tuple(names)
         self.constant_names = frozenset(constants)

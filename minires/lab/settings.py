@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from minires import devices
 from minires.data import dataset_names
+from minires.models import is_possible_depth
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Settings:
         if not self.depths:
             raise ValueError("depths: none given; name at least one, such as 8,20,56")
         for depth in self.depths:
-            if depth < 8 or depth % 6 != 2:
+            if not is_possible_depth(depth):
                 raise ValueError(
                     f"depths: {depth} is not possible; these networks have 6n + 2 layers, such as"
                     " 8, 14, 20, 32, 44, 56, 110"

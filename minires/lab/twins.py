@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-
 from minires.data import DataLoader, Split
 from minires.models import CifarResNet, cifar_plain, cifar_resnet
+from minires.nn import parameter_count
 from minires.optim import SGD
 from minires.optim.lr_scheduler import MultiStepLR
 from minires.training import Callback, DivergedError, GradientNorms, Trainer
@@ -59,13 +58,12 @@ def check_twins(plain: CifarResNet, residual: CifarResNet) -> None:
     RuntimeError
         Naming the first difference.
     """
-    ours = {name: value.numpy() for name, value in plain.state_dict().items()}
-    theirs = {name: value.numpy() for name, value in residual.state_dict().items()}
+    ours, theirs = plain.state_dict(), residual.state_dict()
     if ours.keys() != theirs.keys():
         odd = sorted(ours.keys() ^ theirs.keys())
         raise RuntimeError(f"these networks are no twins: only one of them has {odd[0]!r}")
-    for name, values in ours.items():
-        if not np.array_equal(values, theirs[name]):
+    for name, value in ours.items():
+        if value.shape != theirs[name].shape or not (value == theirs[name]).all():
             raise RuntimeError(f"these networks are no twins: they start with different {name!r}")
 
 
@@ -81,7 +79,7 @@ def train_twin(
     A network that diverges is a result like any other: it is recorded, not raised.
     """
     batches = DataLoader(split.train, settings.batch_size, shuffle=True, seed=settings.seed)
-    count = sum(parameter.data.size for parameter in model.parameters())
+    count = parameter_count(model)
     run = Run(model.depth, twin, parameters=count, steps_per_epoch=len(batches))
     model.to(settings.device)
     optimizer = SGD(
@@ -107,7 +105,6 @@ def train_twin(
     except DivergedError as error:
         run.diverged, run.diverged_at = str(error), error.step
     run.seconds = time.perf_counter() - start
-    run.images_per_second = sum(history.images) / max(sum(history.seconds), 1e-9)
     run.weights = {name: value.numpy().copy() for name, value in model.state_dict().items()}
     watcher.twin_ended(run)
     return run

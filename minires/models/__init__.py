@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .cifar import CifarResNet, cifar_plain, cifar_resnet
+from .cifar import CifarResNet, cifar_plain, cifar_resnet, is_possible_depth
 
-__all__ = ["CifarResNet", "cifar_plain", "cifar_resnet"]
+__all__ = ["CifarResNet", "cifar_plain", "cifar_resnet", "is_possible_depth"]

@@ -36,7 +36,7 @@ class CifarResNet(nn.Module):
         self, depth: int, shortcut: str | None, width: int, in_channels: int, num_classes: int
     ) -> None:
         super().__init__()
-        if depth < 8 or depth % 6 != 2:
+        if not is_possible_depth(depth):
             raise ValueError(
                 f"depth {depth} is not possible: CIFAR networks have 6n + 2 layers, such as 8, 20,"
                 " 32, 44, 56, 110"
@@ -63,6 +63,11 @@ class CifarResNet(nn.Module):
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
+
+
+def is_possible_depth(depth: int) -> bool:
+    """Tell whether a network can have so many layers: 6n + 2, with at least one block a stage."""
+    return depth >= 8 and depth % 6 == 2
 
 
 def _stage(
