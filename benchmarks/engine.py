@@ -86,7 +86,7 @@ def tiny_ops(rounds: int) -> dict[str, Any]:
 
 
 def imports(rounds: int) -> dict[str, Any]:
-    """Milliseconds of a fresh interpreter that imports NumPy, minires, or also a first name of it."""
+    """Milliseconds of a fresh interpreter that imports NumPy, minires, or a first name of it."""
 
     def job(program: str) -> Callable[[], object]:
         return lambda: subprocess.run([sys.executable, "-c", program], check=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .run import Run, TwinKind
-from .wording import percent
+from .wording import percent, short
 
 # Smaller differences in error are called none: a single seed cannot tell them from chance.
 MARGIN = 0.01
@@ -110,7 +110,7 @@ def _gradient_sentences(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         first, last = run.gradient_size(0), run.gradient_size(-1)
         if first is not None and last is not None and last.first_step > 0:
-            ratios.append(f"{first.first_step / last.first_step:.2g} in {run.name}")
+            ratios.append(f"{short(first.first_step / last.first_step, 2)} in {run.name}")
     if not ratios:
         return []
     return [
