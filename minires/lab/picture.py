@@ -39,11 +39,13 @@ def overview(comparison: Comparison, theme: Theme = LIGHT) -> Figure:
     groups = by_depth(comparison.runs)
     columns = len(groups)
     width = max(11.5, 4.3 * columns)
-    figure = _figure(width, 14, theme)
-    head, curves, heat = figure.subfigures(3, 1, height_ratios=[3.4, 4.9, 5.7], squeeze=False)[:, 0]
+    headline, body = _verdict_text(comparison, 1.15 / 2.15 * width)
+    heights = [max(3.4, _text_height(headline, body)), 4.9, 5.7]
+    figure = _figure(width, sum(heights), theme)
+    head, curves, heat = figure.subfigures(3, 1, height_ratios=heights, squeeze=False)[:, 0]
     chart, text = head.subfigures(1, 2, width_ratios=[1, 1.15])
     draw_final_errors(chart.subplots(), comparison.runs, theme)
-    _write_verdict(text, comparison, theme, width=1.15 / 2.15 * width)
+    _write_verdict(text, headline, body, theme, heights[0])
 
     milestones = comparison.settings.milestones
     axes = curves.subplots(2, columns, squeeze=False, sharex="col", sharey="row")
@@ -132,8 +134,12 @@ def _heat_maps(figure: Figure | SubFigure, axes: Any, runs: Sequence[Run], theme
     draw_colorbar(figure, list(axes[: len(runs)]), scale, theme)
 
 
-def _write_verdict(part: SubFigure, comparison: Comparison, theme: Theme, width: float) -> None:
-    """Write verdict and recipe beside the chart, into a part 3.4 inches high."""
+# Sizes of text in inches: margin above it, a line of the headline, the gap below, a line of body.
+_MARGIN, _HEADLINE, _GAP, _LINE = 0.17, 0.27, 0.12, 0.2
+
+
+def _verdict_text(comparison: Comparison, width: float) -> tuple[str, str]:
+    """Break verdict and recipe into lines for a part so many inches wide: headline and body."""
     settings, verdict = comparison.settings, comparison.verdict
     recipe = (
         f"{settings.dataset}, width {settings.width}, batches of {settings.batch_size}, learning"
@@ -146,11 +152,23 @@ def _write_verdict(part: SubFigure, comparison: Comparison, theme: Theme, width:
     sentences = [f"\N{BULLET} {sentence}" for sentence in (*verdict.details, recipe)]
     # In DejaVu Sans, a character takes about 0.125 inches at 14 points bold, and 0.076 at 9.5.
     headline = _fill(verdict.headline, int(width / 0.125))
-    text = "\n".join(_fill(sentence, int(width / 0.076)) for sentence in sentences)
-    below = 0.95 - (0.27 * (headline.count("\n") + 1) + 0.12) / 3.4
+    return headline, "\n".join(_fill(sentence, int(width / 0.076)) for sentence in sentences)
+
+
+def _headline_height(headline: str) -> float:
+    return _MARGIN + _HEADLINE * (headline.count("\n") + 1) + _GAP
+
+
+def _text_height(headline: str, body: str) -> float:
+    return _headline_height(headline) + _LINE * (body.count("\n") + 1) + _MARGIN
+
+
+def _write_verdict(part: SubFigure, headline: str, body: str, theme: Theme, height: float) -> None:
+    """Write the text beside the chart, into a part so many inches high."""
     common: dict[str, Any] = {"color": theme.ink, "va": "top"}
-    part.text(0.03, 0.95, headline, fontsize=14, fontweight="bold", linespacing=1.3, **common)
-    part.text(0.03, below, text, fontsize=9.5, linespacing=1.5, **common)
+    top, below = 1 - _MARGIN / height, 1 - _headline_height(headline) / height
+    part.text(0.03, top, headline, fontsize=14, fontweight="bold", linespacing=1.3, **common)
+    part.text(0.03, below, body, fontsize=9.5, linespacing=1.5, **common)
 
 
 def _fill(text: str, width: int) -> str:

@@ -139,3 +139,23 @@ def test_drawing_needs_no_pyplot() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_verdict_ends_above_the_curves(make_comparison: Any) -> None:
+    comparison = make_comparison(
+        plain_8=0.0,
+        residual_8=0.0,
+        plain_20=0.005,
+        residual_20=0.0,
+        plain_56=0.6,
+        residual_56=0.001,
+    )
+    for run in comparison.runs:
+        run.layers[:], run.gradient_norms[:] = ["conv1", "fc"], [[120.0, 0.37], [1.0, 1.0]]
+
+    figure = overview(comparison)
+    figure.canvas.draw()
+    head, curves, _ = figure.subfigs
+
+    lowest = min(text.get_window_extent().y0 for text in head.subfigs[1].texts)
+    assert lowest > max(ax.get_tightbbox().y1 for ax in curves.axes)
