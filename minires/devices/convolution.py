@@ -95,13 +95,16 @@ class ConvolutionKernels:
         o, c, kh, kw = weight.shape
         return weight.transpose(0, 2, 3, 1).reshape(groups, o // groups, kh * kw * c)
 
-    def conv2d(self, x: Array, weight: Array, window: Window, groups: int) -> Array:
+    def conv2d(
+        self, x: Array, weight: Array, window: Window, groups: int, bias: Array | None = None
+    ) -> Array:
         """Cross-correlate x (N, C, H, W) with weight (O, C/G, KH, KW): y (N, O, OH, OW)."""
         n, o = x.shape[0], weight.shape[0]
         oh, ow = window.output_size(x.shape[2:])
         filters = self._filters(weight, groups).transpose(0, 2, 1)
         y = self.matmul(self._patches(x, window, groups), filters)  # (G, N*L, O/G)
-        return y.transpose(1, 0, 2).reshape(n, oh, ow, o).transpose(0, 3, 1, 2)
+        y = y.transpose(1, 0, 2).reshape(n, oh, ow, o)
+        return (y if bias is None else y + bias).transpose(0, 3, 1, 2)
 
     def conv2d_input(
         self, g: Array, weight: Array, window: Window, groups: int, size: tuple[int, int]
@@ -119,3 +122,19 @@ class ConvolutionKernels:
         pixels = self._pixels(g, groups).transpose(0, 2, 1)  # (G, O/G, N*L)
         weight = self.matmul(pixels, self._patches(x, window, groups))
         return weight.reshape(o, *window.kernel, c).transpose(0, 3, 1, 2)
+
+    def conv2d_backward(
+        self,
+        g: Array,
+        x: Array,
+        weight: Array,
+        window: Window,
+        groups: int,
+        needs: tuple[bool, bool],
+    ) -> tuple[Array | None, Array | None]:
+        """Both transposes at once, those that `needs` asks for: dx and dw."""
+        size = x.shape[2:]
+        return (
+            self.conv2d_input(g, weight, window, groups, size) if needs[0] else None,
+            self.conv2d_weight(g, x, window, groups) if needs[1] else None,
+        )

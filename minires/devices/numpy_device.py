@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .blocked_convolution import BlockedConvolution
 from .device import Array, Device
 from .dtypes import as_dtype, default_float
 
 
-class NumpyDevice(Device):
+class NumpyDevice(BlockedConvolution, Device):
     """Arrays in the host's memory."""
 
     name = "cpu"

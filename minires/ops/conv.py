@@ -24,26 +24,28 @@ Needs = tuple[bool, ...]
 Size = tuple[int, int]
 
 
-def _with_bias(y: Array, bias: Array | None) -> Array:
-    return y if bias is None else y + bias.reshape(1, -1, 1, 1)
-
-
 @op
 def _conv2d(
     input: Array, weight: Array, bias: Array | None, *, window: Window, groups: int
 ) -> Array:
-    input, weight = same_dtype(input, weight)
-    y = devices.of(input).conv2d(input, weight, window, groups)
-    return _with_bias(y, bias)
+    if bias is None:
+        input, weight = same_dtype(input, weight)
+    else:
+        input, weight, bias = same_dtype(input, weight, bias)
+    return devices.of(input).conv2d(input, weight, window, groups, bias)
 
 
 @_conv2d.vjp
 def _(g: Array, input: Array, weight: Array, needs: Needs, window: Window, groups: int) -> Any:
+    db = sum(g, (0, 2, 3)) if needs[2] else None
+    if not isinstance(g, Tensor):
+        # The two gradients of an ordinary backward pass share their columns.
+        return *devices.of(g).conv2d_backward(g, input, weight, window, groups, needs[:2]), db
     size = tuple(input.shape[2:])
     return (
         _conv_input(g, weight, window=window, groups=groups, size=size) if needs[0] else None,
         _conv_weight(g, input, window=window, groups=groups) if needs[1] else None,
-        sum(g, (0, 2, 3)) if needs[2] else None,
+        db,
     )
 
 

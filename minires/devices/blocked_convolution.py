@@ -1,0 +1,307 @@
+"""Convolution as the NumPy device does it: blocked, channels-last, on several threads.
+
+The mathematics stands in `convolution`, whose kernels these must equal. One matrix product per
+chunk of columns writes straight into the result. With stride 1 the backward pass needs no col2im:
+dx correlates the padded gradient g with the flipped filters, and the columns of g that this takes
+give dw as well: dw[flipped tap] = x^T @ columns(g), with the pixels of x as rows.
+
+Letters as in `columns`; O output channels, G groups, T neighbouring outputs in one row. Filters are
+held as (KH, KW, C, O).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import buffers, threads
+from .columns import Block, Columns, rows_per_chunk
+from .convolution import ConvolutionKernels
+from .layout import channels_first, channels_last
+from .windows import Window
+
+Array = Any
+Size = tuple[int, int]
+
+# Multiply-adds that a further thread must find to do, for it costs some 50 microseconds to wake.
+GRAIN = 1 << 21
+# Narrower products leave the processor's vectors half empty. Groups are joined up to this width,
+# and images with no more channels have two outputs computed in one row.
+NARROW = 16
+
+
+class BlockedConvolution(ConvolutionKernels):
+    """The kernels of `ConvolutionKernels` for float32 and float64, fast."""
+
+    def conv2d(
+        self, x: Array, weight: Array, window: Window, groups: int, bias: Array | None = None
+    ) -> Array:
+        """Cross-correlate x (N, C, H, W) with weight (O, C/G, KH, KW): y (N, O, OH, OW)."""
+        if not _fast(x, weight):
+            return super().conv2d(x, weight, window, groups, bias)
+        filters = _joined(weight, groups)
+        return _correlate(x.transpose(0, 2, 3, 1), filters, window, bias=bias)[0]
+
+    def conv2d_input(
+        self, g: Array, weight: Array, window: Window, groups: int, size: Size
+    ) -> Array:
+        """Transpose of `conv2d` in x: carry g (N, O, OH, OW) back to images (N, C, H, W)."""
+        if not _fast(g, weight):
+            return super().conv2d_input(g, weight, window, groups, size)
+        filters = _joined(weight, groups)
+        mirrored = _mirrored(window, size)
+        if mirrored is None:
+            return _scatter(channels_last(g), None, filters, window, size, (True, False))[0]
+        return _correlate(g.transpose(0, 2, 3, 1), _flipped(filters), mirrored)[0]
+
+    def conv2d_weight(self, g: Array, x: Array, window: Window, groups: int) -> Array:
+        """Transpose of `conv2d` in the weight: g (N, O, OH, OW), x give (O, C/G, KH, KW)."""
+        if not _fast(g, x):
+            return super().conv2d_weight(g, x, window, groups)
+        shape = g.shape[1], x.shape[1] // groups, *window.kernel
+        filters = _joined(np.empty(shape, x.dtype), groups)
+        images = x.transpose(0, 2, 3, 1)
+        found = _scatter(channels_last(g), images, filters, window, x.shape[2:], (False, True))[1]
+        return _parted(found, groups, shape)
+
+    def conv2d_backward(
+        self,
+        g: Array,
+        x: Array,
+        weight: Array,
+        window: Window,
+        groups: int,
+        needs: tuple[bool, bool],
+    ) -> tuple[Array | None, Array | None]:
+        """Both transposes at once, those that `needs` asks for, from one set of columns."""
+        mirrored = _mirrored(window, x.shape[2:])
+        if not all(needs) or not _fast(g, x, weight):
+            return super().conv2d_backward(g, x, weight, window, groups, needs)
+        filters = _joined(weight, groups)
+        if mirrored is None:
+            images = x.transpose(0, 2, 3, 1)
+            dx, found = _scatter(channels_last(g), images, filters, window, x.shape[2:], needs)
+        else:
+            dx, mirror = _correlate(
+                g.transpose(0, 2, 3, 1), _flipped(filters), mirrored, partner=channels_last(x)
+            )
+            found = _flipped(mirror)
+        return dx, _parted(found, groups, weight.shape)
+
+
+def _fast(*arrays: Array) -> bool:
+    """Tell whether BLAS computes with these arrays, which must have something in them."""
+    dtype = arrays[0].dtype
+    return dtype.char in "fd" and all(a.dtype == dtype and a.size for a in arrays)
+
+
+def _joined(weight: Array, groups: int) -> Array:
+    """Filters by blocks of groups, (B, KH, KW, C', O'), zero between different groups.
+
+    A block joins so many groups that its products are wide enough; without groups it is one block
+    with all channels.
+    """
+    (o, c, kh, kw), joined = weight.shape, _groups_per_block(weight.shape, groups)
+    shape = groups // joined, joined, o // groups, c, kh, kw
+    filters = weight.reshape(shape).transpose(0, 1, 4, 5, 3, 2)  # (B, J, KH, KW, C/G, O/G)
+    blocks = np.zeros((shape[0], kh, kw, joined, c, joined, o // groups), weight.dtype)
+    for j in range(joined):
+        blocks[:, :, :, j, :, j] = filters[:, j]
+    return blocks.reshape(shape[0], kh, kw, joined * c, joined * (o // groups))
+
+
+def _parted(blocks: Array, groups: int, shape: tuple[int, ...]) -> Array:
+    """Take the groups' filters, (O, C/G, KH, KW), out of their blocks: the way back."""
+    (o, c, kh, kw), joined = shape, _groups_per_block(shape, groups)
+    parts = blocks.reshape(groups // joined, kh, kw, joined, c, joined, o // groups)
+    weight = np.empty((groups // joined, joined, o // groups, c, kh, kw), blocks.dtype)
+    for j in range(joined):
+        weight[:, j] = parts[:, :, :, j, :, j].transpose(0, 4, 3, 1, 2)
+    return weight.reshape(shape)
+
+
+def _groups_per_block(shape: tuple[int, ...], groups: int) -> int:
+    """Return the largest divisor of `groups` that keeps a block as narrow as `NARROW`."""
+    width = max(shape[0] // groups, shape[1])
+    return max(j for j in range(1, groups + 1) if groups % j == 0 and j * width <= max(NARROW, width))
+
+
+def _flipped(filters: Array) -> Array:
+    """Turn filters (B, KH, KW, C, O) round and swap their channels: (B, KH, KW, O, C)."""
+    return filters[:, ::-1, ::-1].swapaxes(3, 4)
+
+
+def _mirrored(window: Window, size: Size) -> Window | None:
+    """Return the window that carries gradients back by correlation, if there is one.
+
+    With stride 1 it pads by what the forward window's own padding leaves of its extent.
+    """
+    if window.stride != (1, 1):
+        return None
+    frames = [
+        (extent - 1 - before, extent - 1 - after)
+        for (before, after), extent in zip(window.padding, window.extent, strict=True)
+    ]
+    if min(frames[0] + frames[1]) < 0:
+        return None
+    return window._replace(padding=(frames[0], frames[1]))
+
+
+def _outputs_per_row(window: Window, channels: int, ow: int) -> int:
+    """Return T: 2 where windows of neighbouring outputs overlap and products are narrow."""
+    overlap = window.kernel[1] > 1 and window.stride[1] == window.dilation[1] == 1
+    return 2 if overlap and channels <= NARROW and ow % 2 == 0 else 1
+
+
+def _table(filters: Array, t: int) -> Array:
+    """Filters (KH, KW, C, O) as the right side of the product, (KH*(KW+T-1)*C, T*O).
+
+    Output number i of a row sees its own KW of the row's KW + T - 1 pixels: a Toeplitz matrix.
+    """
+    kh, kw, c, o = filters.shape
+    table = np.zeros((kh, kw + t - 1, c, t, o), filters.dtype)
+    for i in range(t):
+        table[:, i : i + kw, :, i] = filters
+    return table.reshape(-1, t * o)
+
+
+def _untabled(table: Array, filters: tuple[int, ...], t: int) -> Array:
+    """Sum over the T places at which `_table` wrote each filter: its transpose."""
+    kh, kw, c, o = filters
+    placed = table.reshape(kh, kw + t - 1, c, t, o)
+    total = placed[:, :kw, :, 0].copy()
+    for i in range(1, t):
+        total += placed[:, i : i + kw, :, i]
+    return total
+
+
+def _parts(shape: tuple[int, ...], work: int, by_rows: bool = True) -> list[Block]:
+    """Cut the outputs (N, OH, OW, O) into one block per thread that finds enough to do.
+
+    Whole images if there are enough of them, else rows of each image.
+    """
+    n, oh = shape[:2]
+    number = len(threads.shares(max(work, 1), GRAIN))
+    if n >= number or not by_rows:
+        spans = [slice(n * i // number, n * (i + 1) // number) for i in range(number)]
+        return [Block(span.start, span.stop, 0, oh) for span in spans if span.start < span.stop]
+    cuts = min(-(-number // n), oh)
+    edges = [oh * i // cuts for i in range(cuts + 1)]
+    return [
+        Block(image, image + 1, top, bottom)
+        for image in range(n)
+        for top, bottom in zip(edges, edges[1:], strict=False)
+    ]
+
+
+def _correlate(
+    images: Array,
+    filters: Array,
+    window: Window,
+    bias: Array | None = None,
+    partner: Array | None = None,
+) -> tuple[Array, Array | None]:
+    """Correlate images (N, H, W, B*C) with filters (B, KH, KW, C, O).
+
+    With a `partner` (N, OH, OW, B*O), also return the sums of products of its pixels with the
+    columns, in the filters' shape.
+    """
+    count, kh, kw, c, o = filters.shape
+    n, oh, ow = images.shape[0], *window.output_size(images.shape[1:3])
+    y = buffers.empty((n, oh, ow, count * o), images.dtype)
+    t = _outputs_per_row(window, max(c, o), ow) if count == 1 else 1
+    tables = [_table(block, t) for block in filters]
+    rows = rows_per_chunk(max(tables[0].shape), ow // t, y.itemsize)
+    shifts = None if bias is None else np.tile(bias, t)
+
+    def compute(part: Block) -> list[Array | None]:
+        sums: list[Array | None] = []
+        for index, table in enumerate(tables):
+            seen = images[..., index * c : (index + 1) * c]
+            columns = Columns(seen, window, t, min(rows, part.rows))
+            across = slice(index * t * o, (index + 1) * t * o)
+            total = product = None
+            if partner is not None:
+                total, product = np.zeros((2, *table.shape), y.dtype)
+            for chunk in part.chunks(rows):
+                matrix = columns.of(chunk)
+                target = chunk.of(y).reshape(-1, count * t * o)[:, across]
+                np.matmul(matrix, table, out=target)
+                if shifts is not None:
+                    target += shifts[across]
+                if partner is not None:
+                    pixels = chunk.of(partner).reshape(-1, count * t * o)[:, across]
+                    total += np.matmul(matrix.T, pixels, out=product)
+            sums.append(total)
+        return sums
+
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        parts = _parts(y.shape, y.size * tables[0].shape[0])
+        found = threads.run(compute, parts)
+    if partner is None:
+        return channels_first(y), None
+    totals = [_untabled(sum(sums[1:], start=sums[0]), (kh, kw, c, o), t) for sums in zip(*found)]
+    return channels_first(y), np.stack(totals)
+
+
+def _scatter(
+    g: Array,
+    images: Array | None,
+    filters: Array,
+    window: Window,
+    size: Size,
+    needs: tuple[bool, bool],
+) -> tuple[Array | None, Array | None]:
+    """Carry g (N, OH, OW, B*O) back through any window: dx by col2im, dw from columns of x."""
+    count, kh, kw, c, o = filters.shape
+    n, oh, ow, _ = g.shape
+    tables = filters.reshape(count, -1, o)
+    rows = rows_per_chunk(tables.shape[1], ow, g.itemsize)
+    dx = None
+    if needs[0]:
+        dx = buffers.empty((n, *size, count * c), g.dtype)
+        dx[...] = 0
+
+    def compute(part: Block) -> Array:
+        total, product = np.zeros_like(tables), np.empty_like(tables[0])
+        spread = buffers.empty((min(rows, part.rows) * ow, tables.shape[1]), g.dtype)
+        for index, table in enumerate(tables):
+            channels = slice(index * c, (index + 1) * c)
+            if needs[1]:
+                columns = Columns(images[..., channels], window, 1, min(rows, part.rows))
+            for chunk in part.chunks(rows):
+                pixels = chunk.of(g).reshape(-1, count * o)[:, index * o : (index + 1) * o]
+                if needs[1]:
+                    total[index] += np.matmul(columns.of(chunk).T, pixels, out=product)
+                if needs[0]:
+                    spreads = np.matmul(pixels, table.T, out=spread[: len(pixels)])
+                    shape = chunk.last - chunk.first, chunk.bottom - chunk.top, ow, kh, kw, c
+                    _fold(spreads.reshape(shape), dx[..., channels], chunk, window)
+        return total
+
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        found = threads.run(compute, _parts(g.shape, g.size * tables.shape[1], by_rows=False))
+    dw = sum(found[1:], start=found[0]).reshape(filters.shape) if needs[1] else None
+    return None if dx is None else channels_first(dx), dw
+
+
+def _fold(spread: Array, dx: Array, chunk: Block, window: Window) -> None:
+    """Add columns (b, r, OW, KH, KW, C) of a chunk to the images (N, H, W, C) they came from."""
+    b, r, ow, kh, kw, c = spread.shape
+    (above, _), (left, _) = window.padding
+    (vstep, hstep), (dh, dw) = window.stride, window.dilation
+    _, h, w, _ = dx.shape
+    start = chunk.top * vstep - above
+    height = (r - 1) * vstep + window.extent[0]
+    frame = buffers.empty((b, height, window.padded_size((h, w))[1], c), dx.dtype)
+    frame[...] = 0
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i * dh, i * dh + vstep * (r - 1) + 1, vstep)
+            columns = slice(j * dw, j * dw + hstep * (ow - 1) + 1, hstep)
+            frame[:, rows, columns] += spread[:, :, :, i, j]
+    first, last = max(start, 0), min(start + height, h)
+    if first < last:
+        inside = frame[:, first - start : last - start, left : left + w]
+        dx[chunk.first : chunk.last, first:last] += inside

@@ -1,0 +1,196 @@
+"""Threads for the kernels: one pool per process, over a BLAS that is kept to one thread.
+
+A kernel cuts its batch into contiguous parts, one per thread. NumPy lets go of the interpreter in
+copies, ufuncs and matrix products, so the parts run side by side; a BLAS that split each product
+once more would only make threads wait for each other. Partial sums are added in the order of the
+parts: with the same number of threads a result is the same to the bit.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def available() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Blas:
+    """The BLAS libraries of this process, held to one thread while any kernel runs.
+
+    The limit is the process's, not a thread's, so holders are counted: the first one sets it, the
+    last one restores what it found, in whatever order they come and go.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._libraries: list[Any] | None = None
+        self._holders = 0
+        self._found: list[int] = []
+
+    def libraries(self) -> list[Any]:
+        """Return the libraries that can be limited; looked up once, for that takes milliseconds."""
+        if self._libraries is None:
+            try:
+                from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+            except ImportError:
+                self._libraries = []
+            else:
+                found = ThreadpoolController().select(user_api="blas")
+                self._libraries = list(found.lib_controllers)
+        return self._libraries
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Hold BLAS to one thread inside the block."""
+        with self._lock:
+            if self._holders == 0:
+                self._found = [library.get_num_threads() for library in self.libraries()]
+                self._limit([1] * len(self._found))
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if self._holders == 0:
+                    self._limit(self._found)
+
+    def _limit(self, counts: Sequence[int]) -> None:
+        for library, found, count in zip(self.libraries(), self._found, counts, strict=True):
+            if found != 1:
+                library.set_num_threads(count)
+
+    def after_fork(self) -> None:
+        """Start anew in a forked child: no thread of the parent lives there to let go."""
+        held, self._lock, self._holders = self._holders, threading.Lock(), 0
+        if held:
+            self._limit(self._found)
+
+
+blas = _Blas()
+_settings_lock = threading.Lock()
+_wanted: int | None = None
+_pool: ThreadPoolExecutor | None = None
+_worker = threading.local()
+
+
+def get_num_threads() -> int:
+    """Return how many threads the kernels use.
+
+    Without a call of `set_num_threads` that is one per available processor, or a single one where
+    the BLAS behind NumPy cannot be kept to one thread and so splits its products itself.
+    """
+    if _wanted is not None:
+        return _wanted
+    return available() if blas.libraries() else 1
+
+
+def set_num_threads(n: int) -> None:
+    """Let the kernels use `n` threads.
+
+    Results may differ in the last digits between different numbers of threads, for partial sums
+    are added in another order; with the same number they are the same to the bit.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If n is no whole number of at least 1.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> before = mr.get_num_threads()
+    >>> mr.set_num_threads(1)
+    >>> mr.get_num_threads()
+    1
+    >>> mr.set_num_threads(before)
+    """
+    global _wanted, _pool
+    if isinstance(n, bool) or not hasattr(n, "__index__") or n.__index__() < 1:
+        raise ValueError(f"set_num_threads: the number of threads must be at least 1, found {n!r}")
+    with _settings_lock:
+        _wanted = n.__index__()
+        pool, _pool = _pool, None
+    if pool is not None:
+        pool.shutdown(wait=False)
+
+
+def _executor() -> ThreadPoolExecutor:
+    """Return the pool; the thread that calls works too, so it needs one thread less."""
+    global _pool
+    with _settings_lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(max(get_num_threads() - 1, 1), "minires")
+        return _pool
+
+
+def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+    """Call `function` on every part, side by side; return the results in the order of the parts.
+
+    The caller takes the first part itself. A kernel that is called inside of a part runs its own
+    parts one after the other. NumPy's error settings are those of the caller.
+    """
+    with blas.one_thread():
+        if len(parts) == 1 or getattr(_worker, "busy", False):
+            return [function(part) for part in parts]
+        futures: list[Any] = []
+        try:
+            for part in parts[1:]:
+                futures.append(_submit(contextvars.copy_context().run, _work, function, part))
+            results = [_work(function, parts[0])]
+        finally:
+            # Also when a part failed: nobody may go on writing into buffers that are given back.
+            for future in futures:
+                future.exception()
+        return results + [future.result() for future in futures]
+
+
+def _submit(*call: Any) -> Any:
+    try:
+        return _executor().submit(*call)
+    except RuntimeError:
+        # Another thread just changed the number of threads, and so put away this pool.
+        return _executor().submit(*call)
+
+
+def _work(function: Callable[[Part], Result], part: Part) -> Result:
+    _worker.busy = True
+    try:
+        return function(part)
+    finally:
+        _worker.busy = False
+
+
+def shares(count: int, grain: int = 1) -> list[slice]:
+    """Cut `count` things into one contiguous share per thread, none smaller than `grain`."""
+    number = max(1, min(get_num_threads(), count // max(grain, 1)))
+    edges = [count * i // number for i in range(number + 1)]
+    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _after_fork() -> None:
+    global _pool, _settings_lock, _worker
+    _pool, _settings_lock, _worker = None, threading.Lock(), threading.local()
+    blas.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
