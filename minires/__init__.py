@@ -26,6 +26,7 @@ _PUBLIC = {
         "int64",
         "uint8",
         "bool_",
+        *("get_num_threads", "set_num_threads"),
     ),
     "devices.random": ("manual_seed",),
     "lab": (),

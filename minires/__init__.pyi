@@ -22,10 +22,12 @@ from .devices import bool_ as bool_
 from .devices import float16 as float16
 from .devices import float32 as float32
 from .devices import float64 as float64
+from .devices import get_num_threads as get_num_threads
 from .devices import int8 as int8
 from .devices import int16 as int16
 from .devices import int32 as int32
 from .devices import int64 as int64
+from .devices import set_num_threads as set_num_threads
 from .devices import uint8 as uint8
 from .devices.random import manual_seed as manual_seed
 from .ops import abs as abs

@@ -8,6 +8,7 @@ from .context import (
     expand,
     is_grad_enabled,
     located,
+    looked_on,
     module_path,
     no_grad,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "grad",
     "is_grad_enabled",
     "located",
+    "looked_on",
     "module_path",
     "no_grad",
     "op",

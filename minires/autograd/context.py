@@ -110,6 +110,12 @@ def module_path() -> str:
     return current.get().module_path
 
 
+def looked_on() -> bool:
+    """Tell whether somebody looks on who wants to see every op, not several fused into one."""
+    context = current.get()
+    return bool(context.expanded) or not all(h.keeps_fused for h in context.hooks)
+
+
 def located(message: str) -> str:
     """Add to an error message the module in which it arose."""
     path = current.get().module_path
@@ -136,7 +142,15 @@ class EngineHook:
     ...     y = mr.ones(2) * 3 + 1
     >>> names.seen
     ['mul', 'add']
+
+    Attributes
+    ----------
+    keeps_fused : bool
+        Whether residual blocks go on using fused ops while this hook looks on. By default each
+        step of a block is an op of its own, so that all of them are seen.
     """
+
+    keeps_fused: bool = False
 
     def __enter__(self) -> EngineHook:
         """Install the hook for this thread and context."""

@@ -24,7 +24,9 @@ from .dtypes import (
     result_dtype,
     uint8,
 )
+from .normalization import Normalizer
 from .numpy_device import NumpyDevice
+from .threads import get_num_threads, set_num_threads
 from .windows import Window
 
 cpu = NumpyDevice()
@@ -60,6 +62,7 @@ def of(array: Array) -> Device:
 __all__ = [
     "Array",
     "Device",
+    "Normalizer",
     "NumpyDevice",
     "Window",
     "accumulator",
@@ -71,6 +74,7 @@ __all__ = [
     "float32",
     "float64",
     "get",
+    "get_num_threads",
     "int8",
     "int16",
     "int32",
@@ -79,5 +83,6 @@ __all__ = [
     "of",
     "random",
     "result_dtype",
+    "set_num_threads",
     "uint8",
 ]

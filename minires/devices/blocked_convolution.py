@@ -11,6 +11,7 @@ held as (KH, KW, C, O).
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,9 @@ def _parted(blocks: Array, groups: int, shape: tuple[int, ...]) -> Array:
 def _groups_per_block(shape: tuple[int, ...], groups: int) -> int:
     """Return the largest divisor of `groups` that keeps a block as narrow as `NARROW`."""
     width = max(shape[0] // groups, shape[1])
-    return max(j for j in range(1, groups + 1) if groups % j == 0 and j * width <= max(NARROW, width))
+    return max(
+        j for j in range(1, groups + 1) if groups % j == 0 and j * width <= max(NARROW, width)
+    )
 
 
 def _flipped(filters: Array) -> Array:
@@ -191,7 +194,7 @@ def _parts(shape: tuple[int, ...], work: int, by_rows: bool = True) -> list[Bloc
     return [
         Block(image, image + 1, top, bottom)
         for image in range(n)
-        for top, bottom in zip(edges, edges[1:], strict=False)
+        for top, bottom in itertools.pairwise(edges)
     ]
 
 
@@ -241,7 +244,10 @@ def _correlate(
         found = threads.run(compute, parts)
     if partner is None:
         return channels_first(y), None
-    totals = [_untabled(sum(sums[1:], start=sums[0]), (kh, kw, c, o), t) for sums in zip(*found)]
+    totals = [
+        _untabled(sum(sums[1:], start=sums[0]), (kh, kw, c, o), t)
+        for sums in zip(*found, strict=True)
+    ]
     return channels_first(y), np.stack(totals)
 
 
@@ -255,7 +261,7 @@ def _scatter(
 ) -> tuple[Array | None, Array | None]:
     """Carry g (N, OH, OW, B*O) back through any window: dx by col2im, dw from columns of x."""
     count, kh, kw, c, o = filters.shape
-    n, oh, ow, _ = g.shape
+    n, _, ow, _ = g.shape
     tables = filters.reshape(count, -1, o)
     rows = rows_per_chunk(tables.shape[1], ow, g.itemsize)
     dx = None

@@ -74,7 +74,7 @@ class Columns:
     """
 
     def __init__(self, x: Array, window: Window, tau: int, rows: int) -> None:
-        n, h, w, c = x.shape
+        _, h, w, c = x.shape
         self._x, self._window, self._tau = x, window, tau
         (kh, kw), (vstep, hstep), (dh, dw) = window.kernel, window.stride, window.dilation
         self._oh, ow = window.output_size((h, w))

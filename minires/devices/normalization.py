@@ -1,4 +1,4 @@
-"""Batch normalisation on plain arrays, fused into few passes.
+"""Batch normalisation on plain arrays, with the addition and ReLU that follow it in a block.
 
 An input (N, C, *spatial) is normalised per channel C over all other axes; M = N * prod(spatial)
 is the number of values per channel. Formulas: Ioffe and Szegedy 2015 (arXiv 1502.03167).
@@ -6,11 +6,38 @@ is the number of values per channel. Formulas: Ioffe and Szegedy 2015 (arXiv 150
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from .dtypes import accumulator
 
 Array = Any
+
+
+class Normalizer(NamedTuple):
+    """What a batch is normalised by, and scaled with: vectors (C,).
+
+    `constant` tells that mean and variance are not the batch's own, and so have no gradient.
+    """
+
+    mean: Array
+    variance: Array
+    weight: Array | None
+    bias: Array | None
+    eps: float
+    constant: bool = False
+
+    def inverse_std(self, xp: Any) -> Array:
+        """1 / sqrt(variance + eps)."""
+        return 1 / xp.sqrt(self.variance + self.variance.dtype.type(self.eps))
+
+
+class BatchGradients(NamedTuple):
+    """Gradients of a normalisation: in its input, in the shortcut, in weight and bias."""
+
+    dx: Array
+    d_shortcut: Array
+    d_weight: Array
+    d_bias: Array
 
 
 def _per_channel(vector: Array, ndim: int) -> Array:
@@ -19,9 +46,17 @@ def _per_channel(vector: Array, ndim: int) -> Array:
 
 
 class NormalizationKernels:
-    """The device's batch-normalisation kernels, written with its `xp`."""
+    """The device's kernels for batch normalisation and ReLU, written with its `xp`."""
 
     xp: Any
+
+    def relu(self, x: Array) -> Array:
+        """max(x, 0); never -0.0, and NaN stays NaN."""
+        return self.xp.maximum(x, 0) + x.dtype.type(0)
+
+    def relu_backward(self, g: Array, output: Array) -> Array:
+        """g where the output is not 0: a NaN passes its gradient on."""
+        return self.xp.where(output <= 0, g.dtype.type(0), g)
 
     def batch_statistics(self, x: Array) -> tuple[Array, Array]:
         """Mean and (biased) variance of each channel, two vectors (C,), at least float32."""
@@ -35,31 +70,45 @@ class NormalizationKernels:
         return mean + rest, variance
 
     def normalize(
-        self, x: Array, mean: Array, variance: Array, weight: Array, bias: Array, eps: float
+        self, x: Array, by: Normalizer, shortcut: Array | None = None, rectify: bool = False
     ) -> Array:
-        """(x - mean) / sqrt(variance + eps) * weight + bias, channel by channel."""
-        inverse_std = 1 / self.xp.sqrt(variance + variance.dtype.type(eps))
-        scale = inverse_std if weight is None else inverse_std * weight
-        y = (x - _per_channel(mean, x.ndim)) * _per_channel(scale, x.ndim)
-        y = y if bias is None else y + _per_channel(bias, x.ndim)
-        return y.astype(x.dtype, copy=False)
+        """(x - mean) / sqrt(variance + eps) * weight + bias, channel by channel.
+
+        Then, in a block, plus the shortcut, and ReLU.
+        """
+        inverse_std = by.inverse_std(self.xp)
+        scale = inverse_std if by.weight is None else inverse_std * by.weight
+        y = (x - _per_channel(by.mean, x.ndim)) * _per_channel(scale, x.ndim)
+        y = y if by.bias is None else y + _per_channel(by.bias, x.ndim)
+        y = y.astype(x.dtype, copy=False)
+        y = y if shortcut is None else y + shortcut
+        return self.relu(y) if rectify else y
 
     def batch_norm_backward(
-        self, g: Array, x: Array, weight: Array, mean: Array, variance: Array, eps: float
-    ) -> tuple[Array, Array, Array]:
-        """Gradients of training-mode batch normalisation in x, weight and bias.
+        self,
+        g: Array,
+        x: Array,
+        by: Normalizer,
+        output: Array | None = None,
+        with_shortcut: bool = False,
+    ) -> BatchGradients:
+        """Gradients of `normalize`; `output` is given if a ReLU made it.
 
         With x_hat the normalised input and sums over the M values of a channel:
-        dx = weight / std * (g - sum(g) / M - x_hat * sum(g * x_hat) / M).
+        dx = weight / std * (g - sum(g) / M - x_hat * sum(g * x_hat) / M). The shortcut receives g,
+        masked by the ReLU; it may be the very array given, and is None unless asked for.
         """
+        g = g if output is None else self.relu_backward(g, output)
         axes = (0, *range(2, x.ndim))
         count = x.size // x.shape[1]
-        inverse_std = 1 / self.xp.sqrt(variance + variance.dtype.type(eps))
-        x_hat = (x - _per_channel(mean, x.ndim)) * _per_channel(inverse_std, x.ndim)
+        inverse_std = by.inverse_std(self.xp)
+        x_hat = (x - _per_channel(by.mean, x.ndim)) * _per_channel(inverse_std, x.ndim)
         d_bias = g.sum(axes, dtype=accumulator(g.dtype))
         d_weight = (g * x_hat).sum(axes)
-        scale = inverse_std if weight is None else inverse_std * weight
-        dx = g - _per_channel(d_bias / count, x.ndim)
-        dx -= x_hat * _per_channel(d_weight / count, x.ndim)
-        dx *= _per_channel(scale, x.ndim)
-        return dx, d_weight, d_bias
+        scale = inverse_std if by.weight is None else inverse_std * by.weight
+        dx = g
+        if not by.constant:
+            dx = g - _per_channel(d_bias / count, x.ndim)
+            dx -= x_hat * _per_channel(d_weight / count, x.ndim)
+        dx = dx * _per_channel(scale, x.ndim)
+        return BatchGradients(dx, g if with_shortcut else None, d_weight, d_bias)

@@ -9,6 +9,7 @@ parts: with the same number of threads a result is the same to the bit.
 from __future__ import annotations
 
 import contextvars
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -153,8 +154,7 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Resul
             return [function(part) for part in parts]
         futures: list[Any] = []
         try:
-            for part in parts[1:]:
-                futures.append(_submit(contextvars.copy_context().run, _work, function, part))
+            futures += [_submit(_in_this_context(function), part) for part in parts[1:]]
             results = [_work(function, parts[0])]
         finally:
             # Also when a part failed: nobody may go on writing into buffers that are given back.
@@ -163,12 +163,17 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Resul
         return results + [future.result() for future in futures]
 
 
-def _submit(*call: Any) -> Any:
+def _in_this_context(function: Callable[[Part], Result]) -> Callable[[Part], Result]:
+    context = contextvars.copy_context()
+    return lambda part: context.run(_work, function, part)
+
+
+def _submit(function: Callable[[Part], Result], part: Part) -> Any:
     try:
-        return _executor().submit(*call)
+        return _executor().submit(function, part)
     except RuntimeError:
         # Another thread just changed the number of threads, and so put away this pool.
-        return _executor().submit(*call)
+        return _executor().submit(function, part)
 
 
 def _work(function: Callable[[Part], Result], part: Part) -> Result:
@@ -183,7 +188,7 @@ def shares(count: int, grain: int = 1) -> list[slice]:
     """Cut `count` things into one contiguous share per thread, none smaller than `grain`."""
     number = max(1, min(get_num_threads(), count // max(grain, 1)))
     edges = [count * i // number for i in range(number + 1)]
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def _after_fork() -> None:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from minires import ops
-from minires.autograd import Tensor
+from minires.autograd import Tensor, looked_on
 from minires.devices import random
 
 from . import init
@@ -89,6 +89,22 @@ def joined(shortcut: Module | None, start: Tensor, branch: Tensor) -> Tensor:
     return branch if shortcut is None else ops.residual_add(shortcut(start), branch)
 
 
+def activated(norm: Module, relu: Module, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+    """relu(norm(x) + shortcut): fused into one op, unless somebody looks on.
+
+    Under a hook or `minires.expand`, and for layers of other kinds, each step is an op of its own;
+    the numbers are the same to the bit.
+    """
+    if type(norm) is BatchNorm2d and type(relu) is ReLU and not looked_on():
+        return norm(x, shortcut, relu=True)  # type: ignore[no-any-return]
+    y = norm(x)
+    return relu(y if shortcut is None else ops.residual_add(shortcut, y))  # type: ignore[no-any-return]
+
+
+def _shortcut(shortcut: Module | None, start: Tensor) -> Tensor | None:
+    return None if shortcut is None else shortcut(start)
+
+
 class BasicBlock(Module):
     """Two 3x3 convolutions, each with BatchNorm; the shortcut is added before the last ReLU.
 
@@ -121,9 +137,8 @@ class BasicBlock(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(joined(self.downsample, x, out))  # type: ignore[no-any-return]
+        out = activated(self.bn1, self.relu, self.conv1(x))
+        return activated(self.bn2, self.relu, self.conv2(out), _shortcut(self.downsample, x))
 
 
 class Bottleneck(Module):
@@ -155,10 +170,9 @@ class Bottleneck(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, 4*channels, H/stride, W/stride)."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(joined(self.downsample, x, out))  # type: ignore[no-any-return]
+        out = activated(self.bn1, self.relu, self.conv1(x))
+        out = activated(self.bn2, self.relu, self.conv2(out))
+        return activated(self.bn3, self.relu, self.conv3(out), _shortcut(self.downsample, x))
 
 
 class PreActBlock(Module):
@@ -189,8 +203,8 @@ class PreActBlock(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
-        active = self.relu(self.bn1(x))
-        out = self.conv2(self.relu(self.bn2(self.conv1(active))))
+        active = activated(self.bn1, self.relu, x)
+        out = self.conv2(activated(self.bn2, self.relu, self.conv1(active)))
         start = x if isinstance(self.downsample, Identity) else active
         return joined(self.downsample, start, out)
 
@@ -224,8 +238,8 @@ class PreActBottleneck(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, 4*channels, H/stride, W/stride)."""
-        active = self.relu(self.bn1(x))
-        out = self.conv2(self.relu(self.bn2(self.conv1(active))))
-        out = self.conv3(self.relu(self.bn3(out)))
+        active = activated(self.bn1, self.relu, x)
+        out = self.conv2(activated(self.bn2, self.relu, self.conv1(active)))
+        out = self.conv3(activated(self.bn3, self.relu, out))
         start = x if isinstance(self.downsample, Identity) else active
         return joined(self.downsample, start, out)

@@ -52,7 +52,7 @@ from .linalg import einsum, linear, matmul
 from .losses import cross_entropy, mse_loss
 from .methods import attach
 from .noise import dropout
-from .norm import batch_norm
+from .norm import batch_norm, batch_norm_relu
 from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from .reductions import all, any, logsumexp, mean, std, var
 from .residual import residual_add
@@ -75,6 +75,7 @@ __all__ = [
     "argmin",
     "avg_pool2d",
     "batch_norm",
+    "batch_norm_relu",
     "bitwise_and",
     "bitwise_not",
     "bitwise_or",

@@ -27,13 +27,19 @@ def relu(input: Array) -> Array:
     >>> mr.ops.relu(mr.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return devices.of(as_array(input)).xp.maximum(input, 0)
+    return devices.of(as_array(input)).relu(input)
 
 
 @relu.vjp
 def _(g: Array, output: Array) -> Array:
-    # Written so that a nan passes its gradient on, instead of looking like a dead unit.
-    return where(less_equal(output, 0), 0.0, g)
+    return rectified(g, output)
+
+
+def rectified(g: Array, output: Array) -> Array:
+    """What a ReLU with this output lets through of g: a nan passes, unlike a dead unit's zero."""
+    if isinstance(g, Tensor):
+        return where(less_equal(output, 0), 0.0, g)
+    return devices.of(g).relu_backward(g, output)
 
 
 @op

@@ -13,16 +13,19 @@ from typing import Any
 
 from minires import devices
 from minires.autograd import Tensor, located, op
-from minires.devices import Array
+from minires.devices import Array, Normalizer
 
+from .activations import rectified, relu
 from .arithmetic import add, div, mul, sub
 from .broadcasting import sum
 from .elementary import sqrt
 from .reductions import mean, var
+from .residual import check_equal_shapes, residual_add
 from .shapes import floating, reshape
 
 Needs = tuple[bool, ...]
 Statistics = tuple[Array, Array]
+Running = tuple[Tensor, Tensor] | None
 
 
 def _axes(x: Any) -> tuple[int, ...]:
@@ -54,17 +57,12 @@ def _batch_norm(
     bias: Array | None,
     *,
     statistics: Statistics | None,
-    running: tuple[Tensor, Tensor] | None,
+    running: Running,
     momentum: float,
     eps: float,
 ) -> Any:
-    device = devices.of(input)
-    if statistics is not None:
-        return device.normalize(input, *statistics, weight, bias, eps), None
-    average, variance = device.batch_statistics(input)
-    if running is not None:
-        _update(running, average, variance, momentum, input.size // input.shape[1])
-    return device.normalize(input, average, variance, weight, bias, eps), (average, variance)
+    own = _gathered(input, statistics, running, momentum)
+    return devices.of(input).normalize(input, Normalizer(*own, weight, bias, eps)), own
 
 
 @_batch_norm.vjp
@@ -77,8 +75,84 @@ def _(
     statistics: Statistics | None,
     eps: float,
 ) -> Any:
-    if aux is not None:
-        return devices.of(g).batch_norm_backward(g, input, weight, *aux, eps)
+    if aux is None:
+        return _spelled_gradients(g, input, weight, needs, statistics, eps)
+    by = Normalizer(*aux, weight, None, eps, constant=statistics is not None)
+    gradients = devices.of(g).batch_norm_backward(g, input, by)
+    return gradients.dx, gradients.d_weight, gradients.d_bias
+
+
+@_batch_norm.twin
+def _(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    *,
+    statistics: Statistics | None,
+    running: Running,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    _gathered(input._data, statistics, running, momentum)
+    y, _ = _normalized(input, statistics, eps)
+    if weight is not None:
+        y = mul(y, _channels(weight, y))
+    return y if bias is None else add(y, _channels(bias, y))
+
+
+@op(name="batch_norm_relu", has_aux=True)
+def _batch_norm_relu(
+    input: Array,
+    weight: Array | None,
+    bias: Array | None,
+    shortcut: Array | None,
+    *,
+    statistics: Statistics | None,
+    running: Running,
+    momentum: float,
+    eps: float,
+) -> Any:
+    own = _gathered(input, statistics, running, momentum)
+    by = Normalizer(*own, weight, bias, eps)
+    return devices.of(input).normalize(input, by, shortcut, rectify=True), own
+
+
+@_batch_norm_relu.vjp
+def _(
+    g: Array,
+    input: Array,
+    weight: Array | None,
+    output: Array,
+    aux: Statistics | None,
+    needs: Needs,
+    statistics: Statistics | None,
+    eps: float,
+) -> Any:
+    if aux is None:
+        passed = rectified(g, output)
+        gradients = _spelled_gradients(passed, input, weight, needs, statistics, eps)
+        return *gradients, passed if needs[3] else None
+    by = Normalizer(*aux, weight, None, eps, constant=statistics is not None)
+    found = devices.of(g).batch_norm_backward(g, input, by, output, with_shortcut=needs[3])
+    return found.dx, found.d_weight, found.d_bias, found.d_shortcut
+
+
+@_batch_norm_relu.twin
+def _(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    shortcut: Tensor | None,
+    **constants: Any,
+) -> Tensor:
+    y = _batch_norm(input, weight, bias, **constants)
+    return relu(y if shortcut is None else residual_add(shortcut, y))
+
+
+def _spelled_gradients(
+    g: Any, input: Any, weight: Any, needs: Needs, statistics: Statistics | None, eps: float
+) -> tuple[Any, Any, Any]:
+    """Gradients in input, weight and bias, in ops that are recorded."""
     axes = _axes(input)
     x_hat, std = _normalized(input, statistics, eps)
     centred = g
@@ -94,33 +168,22 @@ def _(
     )
 
 
-@_batch_norm.twin
-def _(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    *,
-    statistics: Statistics | None,
-    running: tuple[Tensor, Tensor] | None,
-    momentum: float,
-    eps: float,
-) -> Tensor:
+def _gathered(
+    input: Array, statistics: Statistics | None, running: Running, momentum: float
+) -> Statistics:
+    """Return the given statistics, or gather the batch's own and move the running ones.
+
+    The running variance estimates the *unbiased* one.
+    """
+    if statistics is not None:
+        return statistics
+    average, variance = devices.of(input).batch_statistics(input)
     if running is not None:
-        own = devices.of(input._data).batch_statistics(input._data)
-        _update(running, *own, momentum, input._data.size // input.shape[1])
-    y, _ = _normalized(input, statistics, eps)
-    if weight is not None:
-        y = mul(y, _channels(weight, y))
-    return y if bias is None else add(y, _channels(bias, y))
-
-
-def _update(
-    running: tuple[Tensor, Tensor], average: Array, variance: Array, momentum: float, count: int
-) -> None:
-    """Move the running statistics towards the batch's; they estimate the *unbiased* variance."""
-    unbiased = variance * (count / (count - 1)) if count > 1 else variance
-    for statistic, batch in zip(running, (average, unbiased), strict=True):
-        statistic.copy_(statistic._data * (1 - momentum) + batch * momentum)
+        count = input.size // input.shape[1]
+        unbiased = variance * (count / (count - 1)) if count > 1 else variance
+        for statistic, batch in zip(running, (average, unbiased), strict=True):
+            statistic.copy_(statistic._data * (1 - momentum) + batch * momentum)
+    return average, variance
 
 
 def batch_norm(
@@ -168,6 +231,68 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
+    input, constants = _checked(input, running_mean, running_var, weight, bias, training)
+    return _batch_norm(input, weight, bias, **constants, momentum=momentum, eps=eps)
+
+
+def batch_norm_relu(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    shortcut: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """relu(batch_norm(input) + shortcut), the end of a residual block, in one pass over memory.
+
+    Its twin is the three ops `batch_norm`, `residual_add` and `relu`.
+
+    Parameters
+    ----------
+    input : Tensor, (N, C) or (N, C, *spatial)
+    running_mean, running_var, weight, bias, training, momentum, eps
+        As for `batch_norm`.
+    shortcut : Tensor, optional
+        What is added before the ReLU, of the input's shape.
+
+    Returns
+    -------
+    Tensor
+        Of the input's shape.
+
+    Raises
+    ------
+    ValueError
+        As `batch_norm` and `residual_add`.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> x, zeros, ones = mr.tensor([[1.0], [3.0]]), mr.zeros(1), mr.ones(1)
+    >>> mr.ops.batch_norm_relu(x, zeros, ones, shortcut=mr.tensor([[1.0], [-5.0]]), eps=0.0)
+    tensor([[2.],
+            [0.]])
+    """
+    input, constants = _checked(input, running_mean, running_var, weight, bias, training)
+    if shortcut is not None:
+        check_equal_shapes(shortcut, input)
+        if shortcut.dtype != input.dtype:
+            y = _batch_norm(input, weight, bias, **constants, momentum=momentum, eps=eps)
+            return relu(residual_add(shortcut, y))
+    return _batch_norm_relu(input, weight, bias, shortcut, **constants, momentum=momentum, eps=eps)
+
+
+def _checked(
+    input: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, training: bool
+) -> tuple[Any, dict[str, Any]]:
+    """Check the arguments; return the input, floating, and what it is normalised by.
+
+    These are constants of the op: `statistics`, or None for the batch's own, and the `running`
+    ones that are to be moved.
+    """
     shape = tuple(input.shape)
     if len(shape) < 2:
         raise ValueError(located(f"batch_norm: input must have shape (N, C, ...), found {shape}"))
@@ -204,9 +329,7 @@ def batch_norm(
     elif 0 in shape:
         # An empty batch has no statistics, and nothing to normalise by them.
         statistics, running = _neutral(input), None
-    return _batch_norm(
-        input, weight, bias, statistics=statistics, running=running, momentum=momentum, eps=eps
-    )
+    return input, {"statistics": statistics, "running": running}
 
 
 def _neutral(input: Any) -> Statistics:

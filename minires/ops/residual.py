@@ -57,6 +57,12 @@ def residual_add(shortcut: Tensor, branch: Tensor) -> Tensor:
     >>> x.grad
     tensor([1.5, 1.5])
     """
+    check_equal_shapes(shortcut, branch)
+    return _residual_add(shortcut, branch)
+
+
+def check_equal_shapes(shortcut: Tensor, branch: Tensor) -> None:
+    """Refuse to add what would be broadcast."""
     a, b = tuple(shortcut.shape), tuple(branch.shape)
     if a != b:
         raise ValueError(
@@ -66,4 +72,3 @@ def residual_add(shortcut: Tensor, branch: Tensor) -> Tensor:
                 " a projection (B, C)"
             )
         )
-    return _residual_add(shortcut, branch)

@@ -1,0 +1,313 @@
+"""Batch normalisation, addition and ReLU as the NumPy device does them: in few passes.
+
+The formulas stand in `normalization`, whose kernels these must equal. In memory a batch of images
+is a matrix of pixels (M, C). Chunks of it that fit the cache go through all steps in turn. Vectors
+of the channels are repeated to rows of some 2,048 values: short inner loops make NumPy slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import buffers, threads
+from .layout import channels_first, channels_last
+from .normalization import BatchGradients, NormalizationKernels, Normalizer
+
+Array = Any
+
+# Values per chunk and per row: half a MiB of float32, and a length at which ufuncs are at speed.
+CHUNK = 1 << 17
+ROW = 1 << 11
+# Values that a further thread must find to do.
+GRAIN = 1 << 16
+# |mean| / std from which the difference of large numbers costs digits that float32 has not.
+STEEP = 4.0
+
+
+class BlockedNormalization(NormalizationKernels):
+    """The kernels of `NormalizationKernels` for float32 and float64, fast."""
+
+    def relu(self, x: Array) -> Array:
+        """max(x, 0); never -0.0, and NaN stays NaN."""
+        if not _fast(x) or x.ndim == 0:
+            return super().relu(x)
+        source = _dense(x)
+        y = _empty_like(source)
+        zeros = np.zeros(ROW, x.dtype)
+
+        def rectify(part: slice) -> None:
+            for seen, made in _rows(1, part, _flat(source), _flat(y)):
+                np.maximum(seen, zeros[: seen.shape[1]], out=made)
+
+        threads.run(rectify, threads.shares(x.size, GRAIN))
+        return y
+
+    def relu_backward(self, g: Array, output: Array) -> Array:
+        """g where the output is not 0: a NaN passes its gradient on."""
+        if not _fast(g, output) or g.ndim == 0:
+            return super().relu_backward(g, output)
+        output = _dense(output)
+        g = _like(g, output)
+        dx = _empty_like(output)
+
+        def mask(part: slice) -> None:
+            for incoming, out, made in _rows(1, part, _flat(g), _flat(output), _flat(dx)):
+                _mask(incoming, out, made)
+
+        threads.run(mask, threads.shares(g.size, GRAIN))
+        return dx
+
+    def batch_statistics(self, x: Array) -> tuple[Array, Array]:
+        """Mean and (biased) variance of each channel, two vectors (C,).
+
+        In one pass, from sums of x and x^2; in a second one around the mean found where that is
+        large beside the standard deviation, for the difference E[x^2] - E[x]^2 loses digits.
+        """
+        if not _fast(x):
+            return super().batch_statistics(x)
+        pixels = channels_last(x)
+        mean, variance = _moments(pixels, None)
+        if _steep(mean, variance):
+            shift = mean.astype(x.dtype)
+            rest, variance = _moments(pixels, shift)
+            mean = shift + rest
+        return mean.astype(x.dtype), variance.astype(x.dtype)
+
+    def normalize(
+        self, x: Array, by: Normalizer, shortcut: Array | None = None, rectify: bool = False
+    ) -> Array:
+        """(x - mean) / sqrt(variance + eps) * weight + bias; plus the shortcut; ReLU."""
+        if not _fast(x, *(a for a in (*by[:4], shortcut) if a is not None)):
+            return super().normalize(x, by, shortcut, rectify)
+        pixels = channels_last(x)
+        y = buffers.empty(pixels.shape, x.dtype)
+        sources = [pixels] if shortcut is None else [pixels, channels_last(shortcut)]
+        mean, scale, shift = by.mean.astype("float64"), _scale(by), by.bias
+        shift = np.zeros(len(mean)) if shift is None else shift.astype("float64")
+        steep = _steep(mean, by.variance)
+        if not steep:
+            shift = shift - mean * scale
+        repeat = _repeater(pixels)
+        mean, scale, shift = (repeat(vector) for vector in (mean, scale, shift))
+        zeros = np.zeros_like(shift)
+
+        def compute(part: slice) -> None:
+            for made, seen, *others in _rows(x.shape[1], part, *map(_flat, (y, *sources))):
+                width = seen.shape[1]
+                if steep:
+                    seen = np.subtract(seen, mean[:width], out=made)
+                np.multiply(seen, scale[:width], out=made)
+                made += shift[:width]
+                for other in others:
+                    made += other
+                if rectify:
+                    np.maximum(made, zeros[:width], out=made)
+
+        threads.run(compute, threads.shares(x.size // x.shape[1], GRAIN // x.shape[1] + 1))
+        return channels_first(y)
+
+    def batch_norm_backward(
+        self,
+        g: Array,
+        x: Array,
+        by: Normalizer,
+        output: Array | None = None,
+        with_shortcut: bool = False,
+    ) -> BatchGradients:
+        """Gradients of `normalize`, in two passes: masked g and its sums, then dx.
+
+        With S1 = sum(g), S2 = sum(g * (x - k)) for any k (0, or the mean where that is large),
+        a = weight / std, d_weight = (S2 - (mean - k) * S1) / std and b = -a * d_weight / std / M:
+        dx = a * g + b * (x - k) - a * S1 / M - b * (mean - k).
+        """
+        if not _fast(g, x, *(a for a in (*by[:4], output) if a is not None)):
+            return super().batch_norm_backward(g, x, by, output, with_shortcut)
+        pixels, incoming = channels_last(x), channels_last(g)
+        steep = _steep(by.mean, by.variance)
+        repeat = _repeater(pixels)
+        centre = repeat(by.mean) if steep else None
+        masked = incoming
+        if output is not None:
+            masked = buffers.empty(pixels.shape, x.dtype)
+        shares = threads.shares(x.size // x.shape[1], GRAIN // x.shape[1] + 1)
+        c = x.shape[1]
+
+        def sums(part: slice) -> Array:
+            total = np.zeros((2, c))
+            sources = (
+                (incoming, pixels) if output is None else (incoming, pixels, masked, rectified)
+            )
+            scratch = None if centre is None else _scratch(centre)
+            for arriving, seen, *rest in _rows(c, part, *map(_flat, sources)):
+                if rest:
+                    arriving = _mask(arriving, rest[1], rest[0])
+                if scratch is not None:
+                    seen = np.subtract(seen, centre[: seen.shape[1]], out=_fit(scratch, seen))
+                total[0] += _per_channel(_column_sums(arriving), c)
+                total[1] += _per_channel(np.einsum("ij,ij->j", arriving, seen), c)
+            return total
+
+        rectified = None if output is None else channels_last(output)
+        first, second = sum(threads.run(sums, shares))
+        inverse_std = 1 / np.sqrt(by.variance.astype("float64") + by.eps)
+        scale, offset = _scale(by), 0.0 if steep else by.mean.astype("float64")
+        d_weight = (second - offset * first) * inverse_std
+        factor = shift = np.zeros(c)
+        if not by.constant:
+            count = x.size // c
+            factor = -scale * d_weight * inverse_std / count
+            shift = -scale * first / count - factor * offset
+        scale, factor, shift = (repeat(vector) for vector in (scale, factor, shift))
+        # The masked gradient is nobody else's unless a shortcut wants it too.
+        dx = masked
+        if output is None or with_shortcut:
+            dx = buffers.empty(pixels.shape, x.dtype)
+
+        def combine(part: slice) -> None:
+            scratch = _scratch(scale)
+            for arriving, seen, made in _rows(c, part, *map(_flat, (masked, pixels, dx))):
+                width = seen.shape[1]
+                piece = _fit(scratch, seen)
+                if centre is not None:
+                    seen = np.subtract(seen, centre[:width], out=piece)
+                np.multiply(seen, factor[:width], out=piece)
+                piece += shift[:width]
+                np.multiply(arriving, scale[:width], out=made)
+                made += piece
+
+        threads.run(combine, shares)
+        return BatchGradients(
+            channels_first(dx),
+            channels_first(masked) if with_shortcut else None,
+            d_weight.astype(x.dtype),
+            first.astype(x.dtype),
+        )
+
+
+def _fast(*arrays: Array) -> bool:
+    """Tell whether these kernels know the dtype; there must be something to compute, too."""
+    dtype = arrays[0].dtype
+    return dtype.char in "fd" and all(a.dtype == dtype and a.size for a in arrays)
+
+
+def _steep(mean: Array, variance: Array) -> bool:
+    """Tell whether a channel's mean is so large beside its spread that sums lose its digits."""
+    mean, variance = mean.astype("float64"), variance.astype("float64")
+    return not bool(((mean * mean <= STEEP * STEEP * variance) & np.isfinite(variance)).all())
+
+
+def _scale(by: Normalizer) -> Array:
+    """weight / std, in float64."""
+    inverse_std = 1 / np.sqrt(by.variance.astype("float64") + by.eps)
+    return inverse_std if by.weight is None else inverse_std * by.weight
+
+
+def _repeater(pixels: Array) -> Callable[[Array], Array]:
+    """Return what repeats a vector (C,) to the length of a row, in the dtype of the pixels."""
+    times = max(1, ROW // pixels.shape[-1])
+    return lambda vector: np.tile(vector.astype(pixels.dtype), times)
+
+
+def _rows(c: int, part: slice, *flat: Array) -> Iterator[tuple[Array, ...]]:
+    """Cut the pixels `part` of flat arrays into chunks, each shown as rows of whole pixels.
+
+    What is left at the end and fills no row comes as one short row.
+    """
+    pixels = max(1, ROW // c)
+    chunk = max(1, CHUNK // (pixels * c)) * pixels
+    for start in range(part.start, part.stop, chunk):
+        stop = min(start + chunk, part.stop)
+        whole = start + (stop - start) // pixels * pixels
+        if whole > start:
+            yield tuple([a[start * c : whole * c].reshape(-1, pixels * c) for a in flat])
+        if stop > whole:
+            yield tuple([a[whole * c : stop * c].reshape(1, -1) for a in flat])
+
+
+def _moments(pixels: Array, shift: Array | None) -> tuple[Array, Array]:
+    """Mean and variance of each channel of (pixels - shift), from sums and sums of squares."""
+    c = pixels.shape[-1]
+    count = pixels.size // c
+    centre = None if shift is None else _repeater(pixels)(shift)
+
+    def sums(part: slice) -> Array:
+        total = np.zeros((2, c))
+        scratch = None if centre is None else _scratch(centre)
+        for (seen,) in _rows(c, part, _flat(pixels)):
+            if scratch is not None:
+                seen = np.subtract(seen, centre[: seen.shape[1]], out=_fit(scratch, seen))
+            total[0] += _per_channel(_column_sums(seen), c)
+            total[1] += _per_channel(np.einsum("ij,ij->j", seen, seen), c)
+        return total
+
+    mean, square = sum(threads.run(sums, threads.shares(count, GRAIN // c + 1))) / count
+    return mean, np.maximum(square - mean * mean, 0)
+
+
+def _column_sums(rows: Array) -> Array:
+    """Sum over the rows, as a product with ones: BLAS adds them pairwise on its vector lanes."""
+    with np.errstate(invalid="ignore"):
+        return np.ones(len(rows), rows.dtype) @ rows
+
+
+def _per_channel(row: Array, c: int) -> Array:
+    """Add the values of a row that belong to the same channel, in float64."""
+    return row.reshape(-1, c).sum(0, dtype="float64")
+
+
+def _mask(g: Array, output: Array, out: Array) -> Array:
+    """Write g into `out` where `output` is not 0, else 0; on the bits, for a select is slow.
+
+    A ReLU's output is never -0.0, so that its bits are 0 or not, and NaN has bits too.
+    """
+    whole = np.dtype(f"uint{8 * g.itemsize}")
+    ones = np.ones(g.shape[1], whole)
+    bits = out.view(whole)
+    np.minimum(output.view(whole), ones, out=bits)
+    np.multiply(bits, g.view(whole), out=bits)
+    return out
+
+
+def _scratch(row: Array) -> Array:
+    """Allocate room for one chunk, in rows like this one."""
+    return np.empty((max(1, CHUNK // row.size), row.size), row.dtype)
+
+
+def _fit(scratch: Array, rows: Array) -> Array:
+    return scratch[: rows.shape[0], : rows.shape[1]]
+
+
+def _dense(x: Array) -> Array:
+    """Return x itself if its values fill one run of memory in some order of axes, else a copy."""
+    if x.transpose(_order(x)).flags.c_contiguous:
+        return x
+    return channels_first(channels_last(x)) if x.ndim > 2 else x.copy()
+
+
+def _order(x: Array) -> list[int]:
+    """Return the axes of x from the widest step in memory to the narrowest."""
+    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+
+
+def _empty_like(x: Array) -> Array:
+    """Allocate memory in the same order of axes as the dense array x."""
+    order = _order(x)
+    back = sorted(range(x.ndim), key=order.__getitem__)
+    return buffers.empty(x.transpose(order).shape, x.dtype).transpose(back)
+
+
+def _like(x: Array, model: Array) -> Array:
+    """Return x in the memory order of `model`."""
+    if x.strides == model.strides:
+        return x
+    ordered = _empty_like(model)
+    np.copyto(ordered, x)
+    return ordered
+
+
+def _flat(x: Array) -> Array:
+    """View a dense array as one run of values."""
+    return x.transpose(_order(x)).reshape(-1)
