@@ -51,9 +51,9 @@ class BlockedConvolution(ConvolutionKernels):
         if not _fast(g, weight):
             return super().conv2d_input(g, weight, window, groups, size)
         filters = _joined(weight, groups)
-        mirrored = _mirrored(window, size)
+        mirrored = _mirrored(window)
         if mirrored is None:
-            return _scatter(channels_last(g), None, filters, window, size, (True, False))[0]
+            return _transposed(channels_last(g), filters, window, size)
         return _correlate(g.transpose(0, 2, 3, 1), _flipped(filters), mirrored)[0]
 
     def conv2d_weight(self, g: Array, x: Array, window: Window, groups: int) -> Array:
@@ -61,10 +61,10 @@ class BlockedConvolution(ConvolutionKernels):
         if not _fast(g, x):
             return super().conv2d_weight(g, x, window, groups)
         shape = g.shape[1], x.shape[1] // groups, *window.kernel
-        filters = _joined(np.empty(shape, x.dtype), groups)
-        images = x.transpose(0, 2, 3, 1)
-        found = _scatter(channels_last(g), images, filters, window, x.shape[2:], (False, True))[1]
-        return _parted(found, groups, shape)
+        joined = _groups_per_block(shape, groups)
+        blocks = groups // joined, *window.kernel, joined * shape[1], joined * shape[0] // groups
+        sums = _weight_sums(channels_last(g), x.transpose(0, 2, 3, 1), window, blocks)
+        return _parted(sums, groups, shape)
 
     def conv2d_backward(
         self,
@@ -73,22 +73,15 @@ class BlockedConvolution(ConvolutionKernels):
         weight: Array,
         window: Window,
         groups: int,
-        needs: tuple[bool, bool],
+        needs: tuple[bool, ...],
     ) -> tuple[Array | None, Array | None]:
-        """Both transposes at once, those that `needs` asks for, from one set of columns."""
-        mirrored = _mirrored(window, x.shape[2:])
-        if not all(needs) or not _fast(g, x, weight):
+        """Both transposes at once, dx and dw, if `needs` asks for both: from the same columns."""
+        mirrored = _mirrored(window)
+        if mirrored is None or not all(needs) or not _fast(g, x, weight):
             return super().conv2d_backward(g, x, weight, window, groups, needs)
-        filters = _joined(weight, groups)
-        if mirrored is None:
-            images = x.transpose(0, 2, 3, 1)
-            dx, found = _scatter(channels_last(g), images, filters, window, x.shape[2:], needs)
-        else:
-            dx, mirror = _correlate(
-                g.transpose(0, 2, 3, 1), _flipped(filters), mirrored, partner=channels_last(x)
-            )
-            found = _flipped(mirror)
-        return dx, _parted(found, groups, weight.shape)
+        filters = _flipped(_joined(weight, groups))
+        dx, sums = _correlate(g.transpose(0, 2, 3, 1), filters, mirrored, partner=channels_last(x))
+        return dx, _parted(_flipped(sums), groups, weight.shape)
 
 
 def _fast(*arrays: Array) -> bool:
@@ -135,7 +128,7 @@ def _flipped(filters: Array) -> Array:
     return filters[:, ::-1, ::-1].swapaxes(3, 4)
 
 
-def _mirrored(window: Window, size: Size) -> Window | None:
+def _mirrored(window: Window) -> Window | None:
     """Return the window that carries gradients back by correlation, if there is one.
 
     With stride 1 it pads by what the forward window's own padding leaves of its extent.
@@ -251,45 +244,52 @@ def _correlate(
     return channels_first(y), np.stack(totals)
 
 
-def _scatter(
-    g: Array,
-    images: Array | None,
-    filters: Array,
-    window: Window,
-    size: Size,
-    needs: tuple[bool, bool],
-) -> tuple[Array | None, Array | None]:
-    """Carry g (N, OH, OW, B*O) back through any window: dx by col2im, dw from columns of x."""
+def _transposed(g: Array, filters: Array, window: Window, size: Size) -> Array:
+    """Carry g (N, OH, OW, B*O) back to images (N, C, H, W) through any window, by col2im."""
     count, kh, kw, c, o = filters.shape
-    n, _, ow, _ = g.shape
-    tables = filters.reshape(count, -1, o)
+    ow, tables = g.shape[2], filters.reshape(count, -1, o)
     rows = rows_per_chunk(tables.shape[1], ow, g.itemsize)
-    dx = None
-    if needs[0]:
-        dx = buffers.empty((n, *size, count * c), g.dtype)
-        dx[...] = 0
+    dx = buffers.empty((len(g), *size, count * c), g.dtype)
+    dx[...] = 0
 
-    def compute(part: Block) -> Array:
-        total, product = np.zeros_like(tables), np.empty_like(tables[0])
-        spread = buffers.empty((min(rows, part.rows) * ow, tables.shape[1]), g.dtype)
+    def compute(part: Block) -> None:
+        buffer = buffers.empty((min(rows, part.rows) * ow, tables.shape[1]), g.dtype)
         for index, table in enumerate(tables):
-            channels = slice(index * c, (index + 1) * c)
-            if needs[1]:
-                columns = Columns(images[..., channels], window, 1, min(rows, part.rows))
             for chunk in part.chunks(rows):
                 pixels = chunk.of(g).reshape(-1, count * o)[:, index * o : (index + 1) * o]
-                if needs[1]:
-                    total[index] += np.matmul(columns.of(chunk).T, pixels, out=product)
-                if needs[0]:
-                    spreads = np.matmul(pixels, table.T, out=spread[: len(pixels)])
-                    shape = chunk.last - chunk.first, chunk.bottom - chunk.top, ow, kh, kw, c
-                    _fold(spreads.reshape(shape), dx[..., channels], chunk, window)
+                columns = np.matmul(pixels, table.T, out=buffer[: len(pixels)])
+                shape = chunk.last - chunk.first, chunk.bottom - chunk.top, ow, kh, kw, c
+                target = dx[..., index * c : (index + 1) * c]
+                _fold(columns.reshape(shape), target, chunk, window)
+
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        # Neighbouring rows of one image would be added to by two threads at once.
+        threads.run(compute, _parts(g.shape, g.size * tables.shape[1], by_rows=False))
+    return channels_first(dx)
+
+
+def _weight_sums(g: Array, images: Array, window: Window, shape: tuple[int, ...]) -> Array:
+    """Sum the products of columns of images (N, H, W, B*C) with pixels of g (N, OH, OW, B*O).
+
+    `shape` is that of the filters, (B, KH, KW, C, O).
+    """
+    count, _, _, c, o = shape
+    width = shape[1] * shape[2] * c
+    rows = rows_per_chunk(width, g.shape[2], g.itemsize)
+
+    def compute(part: Block) -> Array:
+        total, product = np.zeros((count, width, o), g.dtype), np.empty((width, o), g.dtype)
+        for index in range(count):
+            seen = images[..., index * c : (index + 1) * c]
+            columns = Columns(seen, window, 1, min(rows, part.rows))
+            for chunk in part.chunks(rows):
+                pixels = chunk.of(g).reshape(-1, count * o)[:, index * o : (index + 1) * o]
+                total[index] += np.matmul(columns.of(chunk).T, pixels, out=product)
         return total
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        found = threads.run(compute, _parts(g.shape, g.size * tables.shape[1], by_rows=False))
-    dw = sum(found[1:], start=found[0]).reshape(filters.shape) if needs[1] else None
-    return None if dx is None else channels_first(dx), dw
+        found = threads.run(compute, _parts(g.shape, g.size * width))
+    return sum(found[1:], start=found[0]).reshape(shape)
 
 
 def _fold(spread: Array, dx: Array, chunk: Block, window: Window) -> None:

@@ -18,8 +18,8 @@ from .normalization import BatchGradients, NormalizationKernels, Normalizer
 
 Array = Any
 
-# Values per chunk and per row: half a MiB of float32, and a length at which ufuncs are at speed.
-CHUNK = 1 << 17
+# Values per chunk and per row: one MiB of float32, and a length at which ufuncs are at speed.
+CHUNK = 1 << 18
 ROW = 1 << 11
 # Values that a further thread must find to do.
 GRAIN = 1 << 16
@@ -140,12 +140,11 @@ class BlockedNormalization(NormalizationKernels):
             sources = (
                 (incoming, pixels) if output is None else (incoming, pixels, masked, rectified)
             )
-            scratch = None if centre is None else _scratch(centre)
+            scratch = _scratch(pixels)
             for arriving, seen, *rest in _rows(c, part, *map(_flat, sources)):
                 if rest:
                     arriving = _mask(arriving, rest[1], rest[0])
-                if scratch is not None:
-                    seen = np.subtract(seen, centre[: seen.shape[1]], out=_fit(scratch, seen))
+                seen = _centred(seen, centre, scratch)
                 total[0] += _per_channel(_column_sums(arriving), c)
                 total[1] += _per_channel(np.einsum("ij,ij->j", arriving, seen), c)
             return total
@@ -167,13 +166,11 @@ class BlockedNormalization(NormalizationKernels):
             dx = buffers.empty(pixels.shape, x.dtype)
 
         def combine(part: slice) -> None:
-            scratch = _scratch(scale)
+            scratch = _scratch(pixels)
             for arriving, seen, made in _rows(c, part, *map(_flat, (masked, pixels, dx))):
                 width = seen.shape[1]
-                piece = _fit(scratch, seen)
-                if centre is not None:
-                    seen = np.subtract(seen, centre[:width], out=piece)
-                np.multiply(seen, factor[:width], out=piece)
+                piece = scratch[: len(seen), :width]
+                np.multiply(_centred(seen, centre, scratch), factor[:width], out=piece)
                 piece += shift[:width]
                 np.multiply(arriving, scale[:width], out=made)
                 made += piece
@@ -235,10 +232,9 @@ def _moments(pixels: Array, shift: Array | None) -> tuple[Array, Array]:
 
     def sums(part: slice) -> Array:
         total = np.zeros((2, c))
-        scratch = None if centre is None else _scratch(centre)
+        scratch = _scratch(pixels)
         for (seen,) in _rows(c, part, _flat(pixels)):
-            if scratch is not None:
-                seen = np.subtract(seen, centre[: seen.shape[1]], out=_fit(scratch, seen))
+            seen = _centred(seen, centre, scratch)
             total[0] += _per_channel(_column_sums(seen), c)
             total[1] += _per_channel(np.einsum("ij,ij->j", seen, seen), c)
         return total
@@ -271,13 +267,19 @@ def _mask(g: Array, output: Array, out: Array) -> Array:
     return out
 
 
-def _scratch(row: Array) -> Array:
-    """Allocate room for one chunk, in rows like this one."""
-    return np.empty((max(1, CHUNK // row.size), row.size), row.dtype)
+def _scratch(pixels: Array) -> Array:
+    """Allocate room for one chunk of these pixels."""
+    c = pixels.shape[-1]
+    width = max(1, ROW // c) * c
+    return buffers.empty((max(1, CHUNK // width), width), pixels.dtype)
 
 
-def _fit(scratch: Array, rows: Array) -> Array:
-    return scratch[: rows.shape[0], : rows.shape[1]]
+def _centred(rows: Array, centre: Array | None, scratch: Array) -> Array:
+    """Subtract the channels' centre, if there is one, into the scratch."""
+    if centre is None:
+        return rows
+    width = rows.shape[1]
+    return np.subtract(rows, centre[:width], out=scratch[: len(rows), :width])
 
 
 def _dense(x: Array) -> Array:

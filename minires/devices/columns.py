@@ -18,8 +18,9 @@ from .windows import Window
 
 Array = Any
 
-# Bytes of columns per chunk: with its product it fits a second-level cache of 1 to 2 MiB.
-CHUNK = 1 << 20
+# Bytes of columns per chunk. Smaller ones would stay in nearer caches, but each chunk also costs
+# the interpreter some ten steps, which no two threads can take at the same time.
+CHUNK = 3 << 19
 
 
 class Block(NamedTuple):

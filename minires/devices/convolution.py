@@ -130,7 +130,7 @@ class ConvolutionKernels:
         weight: Array,
         window: Window,
         groups: int,
-        needs: tuple[bool, bool],
+        needs: tuple[bool, ...],
     ) -> tuple[Array | None, Array | None]:
         """Both transposes at once, those that `needs` asks for: dx and dw."""
         size = x.shape[2:]

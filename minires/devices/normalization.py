@@ -100,7 +100,6 @@ class NormalizationKernels:
         """
         g = g if output is None else self.relu_backward(g, output)
         axes = (0, *range(2, x.ndim))
-        count = x.size // x.shape[1]
         inverse_std = by.inverse_std(self.xp)
         x_hat = (x - _per_channel(by.mean, x.ndim)) * _per_channel(inverse_std, x.ndim)
         d_bias = g.sum(axes, dtype=accumulator(g.dtype))
@@ -108,6 +107,7 @@ class NormalizationKernels:
         scale = inverse_std if by.weight is None else inverse_std * by.weight
         dx = g
         if not by.constant:
+            count = x.size // x.shape[1]
             dx = g - _per_channel(d_bias / count, x.ndim)
             dx -= x_hat * _per_channel(d_weight / count, x.ndim)
         dx = dx * _per_channel(scale, x.ndim)

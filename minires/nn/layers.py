@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from minires import ops
 from minires.autograd import Tensor
@@ -236,7 +237,7 @@ class _BatchNorm(Module):
                 momentum = 1 / count
         vectors = self.running_mean, self.running_var, self.weight, self.bias
         training = self.training or not self.track_running_stats
-        options = {"training": training, "momentum": momentum or 0.0, "eps": self.eps}
+        options: Any = {"training": training, "momentum": momentum or 0.0, "eps": self.eps}
         if relu:
             return ops.batch_norm_relu(x, *vectors, shortcut, **options)
         return ops.batch_norm(x, *vectors, **options)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 import minires as mr
@@ -79,34 +80,55 @@ def einsum(dice: Dice) -> Case:
 
 
 def batch_norm(dice: Dice) -> Case:
+    return _normalised(dice, fused=False)
+
+
+def batch_norm_relu(dice: Dice) -> Case:
+    return _normalised(dice, fused=True)
+
+
+def _normalised(dice: Dice, fused: bool) -> Case:
+    """Batch norm; if fused, perhaps with a shortcut that is added, and a ReLU at the end."""
     channels, training = dice.number(1, 3), dice.flag()
     shape = (dice.number(2, 3), channels, *dice.shape(0, 2, least=1))
     eps = dice.choose(1e-5, 0.1)
     mean, var = dice.normal(channels), dice.positive(channels)
-    affine = dice.choose((), ("weight",), ("weight", "bias"), ("bias",))
-    inputs = dice.normal(*shape), *(dice.normal(channels) for _ in affine)
+    given = dice.choose((), ("weight",), ("weight", "bias"), ("bias",))
+    inputs = dice.normal(*shape), *(dice.normal(channels) for _ in given)
+    if fused and dice.flag():
+        given, inputs = (*given, "shortcut"), (*inputs, dice.normal(*shape))
+    op = mr.ops.batch_norm_relu if fused else mr.ops.batch_norm
 
     def column(vector: np.ndarray) -> np.ndarray:
         return vector.reshape(-1, *[1] * (len(shape) - 2))
 
-    def run(x: mr.Tensor, *vectors: mr.Tensor) -> mr.Tensor:
-        options: Any = dict(zip(affine, vectors, strict=True))
+    def run(x: mr.Tensor, *others: mr.Tensor) -> mr.Tensor:
+        options: Any = dict(zip(given, others, strict=True))
         running = mr.tensor(mean), mr.tensor(var)
-        return mr.ops.batch_norm(x, *running, training=training, eps=eps, **options)
+        return op(x, *running, training=training, eps=eps, **options)
 
-    def reference(x: np.ndarray, *vectors: np.ndarray) -> np.ndarray:
-        options = {"weight": np.ones(channels), "bias": np.zeros(channels)}
-        options |= dict(zip(affine, vectors, strict=True))
+    def before_relu(x: np.ndarray, *others: np.ndarray) -> np.ndarray:
+        options = {"weight": np.ones(channels), "bias": np.zeros(channels), "shortcut": 0.0}
+        options |= dict(zip(given, others, strict=True))
         axes = (0, *range(2, x.ndim))
         m, v = (x.mean(axes), x.var(axes)) if training else (mean, var)
         normalised = (x - column(m)) / np.sqrt(column(v) + eps)
-        return normalised * column(options["weight"]) + column(options["bias"])
+        y = normalised * column(options["weight"]) + column(options["bias"])
+        return y + options["shortcut"]
 
-    def torch(t: Any, x: Any, *vectors: Any) -> Any:
-        options = dict(zip(affine, vectors, strict=True))
+    def reference(*arrays: np.ndarray) -> np.ndarray:
+        y = before_relu(*arrays)
+        return np.maximum(y, 0) if fused else y
+
+    def torch(t: Any, x: Any, *others: Any) -> Any:
+        options = dict(zip(given, others, strict=True))
+        shortcut = options.pop("shortcut", 0.0)
         running = t.tensor(mean), t.tensor(var)
-        return t.nn.functional.batch_norm(x, *running, training=training, eps=eps, **options)
+        y = t.nn.functional.batch_norm(x, *running, training=training, eps=eps, **options)
+        return t.relu(y + shortcut) if fused else y
 
+    # No step of a difference may cross ReLU's kink.
+    assume(not fused or np.abs(before_relu(*inputs)).min() > 1e-3)
     return Case(run, inputs, reference, torch)
 
 
@@ -166,6 +188,7 @@ ROWS: dict[str, Row] = {
     "linear": linear,
     "einsum": einsum,
     "batch_norm": batch_norm,
+    "batch_norm_relu": batch_norm_relu,
     "cross_entropy": bare_cross_entropy,
     "cross_entropy, reduced": cross_entropy,
     "mse_loss": mse_loss,
