@@ -31,54 +31,81 @@ def available() -> int:
 class _Blas:
     """The BLAS libraries of this process, held to one thread while any kernel runs.
 
-    The limit is the process's, not a thread's, so holders are counted: the first one sets it, the
-    last one restores what it found, in whatever order they come and go.
+    The limit of most libraries is the process's, not a thread's, so holders are counted: the first
+    one sets it, the last one restores what it found, in whatever order they come and go. Builds on
+    OpenMP have a limit for each thread, which every holder sets and restores for itself.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._libraries: list[Any] | None = None
+        self._libraries: tuple[list[Any], list[Any]] | None = None
         self._holders = 0
         self._found: list[int] = []
 
-    def libraries(self) -> list[Any]:
-        """Return the libraries that can be limited; looked up once, for that takes milliseconds."""
+    def libraries(self) -> tuple[list[Any], list[Any]]:
+        """Return the libraries that can be limited: for the whole process, and thread by thread.
+
+        They are looked up once, for that takes milliseconds.
+        """
         if self._libraries is None:
             try:
                 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
             except ImportError:
-                self._libraries = []
+                self._libraries = [], []
             else:
-                found = ThreadpoolController().select(user_api="blas")
-                self._libraries = list(found.lib_controllers)
+                found = ThreadpoolController().select(user_api="blas").lib_controllers
+                own = [library for library in found if _per_thread(library)]
+                self._libraries = [library for library in found if library not in own], own
         return self._libraries
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
         """Hold BLAS to one thread inside the block."""
+        shared, _ = self.libraries()
         with self._lock:
             if self._holders == 0:
-                self._found = [library.get_num_threads() for library in self.libraries()]
-                self._limit([1] * len(self._found))
+                self._found = _limit(shared, [1] * len(shared))
             self._holders += 1
         try:
-            yield
+            with self.in_this_thread():
+                yield
         finally:
             with self._lock:
                 self._holders -= 1
                 if self._holders == 0:
-                    self._limit(self._found)
+                    _limit(shared, self._found)
 
-    def _limit(self, counts: Sequence[int]) -> None:
-        for library, found, count in zip(self.libraries(), self._found, counts, strict=True):
-            if found != 1:
-                library.set_num_threads(count)
+    @contextmanager
+    def in_this_thread(self) -> Iterator[None]:
+        """Hold the libraries that have a limit for each thread."""
+        _, own = self.libraries()
+        found = _limit(own, [1] * len(own))
+        try:
+            yield
+        finally:
+            _limit(own, found)
 
     def after_fork(self) -> None:
         """Start anew in a forked child: no thread of the parent lives there to let go."""
         held, self._lock, self._holders = self._holders, threading.Lock(), 0
         if held:
-            self._limit(self._found)
+            _limit(self.libraries()[0], self._found)
+
+
+def _per_thread(library: Any) -> bool:
+    return getattr(library, "threading_layer", None) == "openmp"
+
+
+def _limit(libraries: Sequence[Any], counts: Sequence[int]) -> list[int]:
+    """Set each library's number of threads; return what they were."""
+    found = [library.get_num_threads() for library in libraries]
+    for library, now, count in zip(libraries, found, counts, strict=True):
+        if now != count:
+            library.set_num_threads(count)
+            # From 3.8 on threadpoolctl listens to one Python thread only, until that lets go; the
+            # last holder may be another one than the first.
+            getattr(library, "clear_controlling_thread", int)()
+    return found
 
 
 blas = _Blas()
@@ -96,7 +123,7 @@ def get_num_threads() -> int:
     """
     if _wanted is not None:
         return _wanted
-    return available() if blas.libraries() else 1
+    return available() if any(blas.libraries()) else 1
 
 
 def set_num_threads(n: int) -> None:
@@ -179,7 +206,8 @@ def _submit(function: Callable[[Part], Result], part: Part) -> Any:
 def _work(function: Callable[[Part], Result], part: Part) -> Result:
     _worker.busy = True
     try:
-        return function(part)
+        with blas.in_this_thread():
+            return function(part)
     finally:
         _worker.busy = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import init
 from .blocks import BasicBlock, Bottleneck, PadShortcut, PreActBlock, PreActBottleneck
 from .containers import Identity, ModuleList, Sequential
+from .folding import fold_batch_norm
 from .functions import (
     GELU,
     AdaptiveAvgPool2d,
@@ -52,6 +53,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "fold_batch_norm",
     "init",
     "parameter_count",
 ]

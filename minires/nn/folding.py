@@ -1,0 +1,99 @@
+"""Folding batch normalisation into the convolution before it, for inference."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from minires import ops
+from minires.autograd import EngineHook, Tensor, module_path, no_grad
+
+from .containers import Identity
+from .layers import BatchNorm2d, Conv2d
+from .module import Module, Parameter
+
+
+class _Pairs(EngineHook):
+    """Which batch norm got the output of which convolution, by the paths of their modules.
+
+    A convolution whose output somebody else uses as well, or that runs twice, pairs with none.
+    """
+
+    def __init__(self) -> None:
+        self.made: dict[int, str] = {}
+        self.alive: list[Tensor] = []  # an id is a name only as long as its object lives
+        self.uses: dict[str, list[str]] = {}
+        self.runs: dict[str, int] = {}
+
+    def op_ran(self, op: Any, inputs: tuple[Any, ...], output: Any, node: Any) -> None:
+        """Note who made the inputs, and what the output is."""
+        path = module_path()
+        if op.name in ("conv2d", "batch_norm"):
+            self.runs[path] = self.runs.get(path, 0) + 1
+        for value in inputs:
+            if id(value) in self.made:
+                user = path if op.name == "batch_norm" else ""
+                self.uses.setdefault(self.made[id(value)], []).append(user)
+        if op.name == "conv2d":
+            self.made[id(output)] = path
+        self.alive.append(output)
+
+    def found(self) -> list[tuple[str, str]]:
+        """Return the pairs (convolution, batch norm)."""
+        return [
+            (conv, users[0])
+            for conv, users in self.uses.items()
+            if len(users) == 1 and users[0] and self.runs[conv] == self.runs[users[0]] == 1
+        ]
+
+
+def fold_batch_norm(model: Module, example: Tensor) -> Module:
+    """Return a copy of the model for inference, its batch norms folded into convolutions.
+
+    In evaluation mode batch normalisation is a scale and a shift per channel. Behind a
+    convolution they are part of its weight and bias: w' = w * s and b' = (b - mean) * s + bias,
+    with s = weight / sqrt(var + eps). Which batch norm stands behind which convolution is seen by
+    running the example. Outputs agree with the model's own to rounding.
+
+    Parameters
+    ----------
+    model : Module
+        Stays as it is.
+    example : Tensor
+        An input of the kind that the model takes; a batch of one is enough.
+
+    Returns
+    -------
+    Module
+        In evaluation mode, each folded batch norm replaced by an `Identity`.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> model = mr.models.cifar_resnet(8, width=4)
+    >>> mr.nn.fold_batch_norm(model, mr.zeros(1, 3, 8, 8)).bn1
+    Identity()
+    """
+    folded = copy.deepcopy(model).eval()
+    with no_grad(), _Pairs() as pairs:
+        folded(example)
+    modules = dict(folded.named_modules())
+    for conv_path, norm_path in pairs.found():
+        conv, norm = modules[conv_path], modules[norm_path]
+        if type(conv) is Conv2d and type(norm) is BatchNorm2d and norm.track_running_stats:
+            _fold(conv, norm)
+            parent, _, name = norm_path.rpartition(".")
+            setattr(modules[parent], name, Identity())
+    return folded
+
+
+def _fold(conv: Conv2d, norm: BatchNorm2d) -> None:
+    """Multiply the norm's scale into the weight, and its shift into the bias."""
+    with no_grad():
+        scale = 1 / ops.sqrt(norm.running_var + norm.eps)
+        scale = scale if norm.weight is None else norm.weight * scale
+        start = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
+        shift = start * scale if norm.bias is None else start * scale + norm.bias
+        weight = conv.weight * scale.reshape(-1, 1, 1, 1)
+    conv.weight = Parameter(weight)
+    conv.register_parameter("bias", Parameter(shift))

@@ -1,0 +1,184 @@
+"""Threads: every part runs, errors surface, BLAS is let go of, and a fork goes on."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import minires as mr
+from minires.devices import threads
+from tests.devices.plain import cut
+
+
+@pytest.fixture(autouse=True)
+def three_threads():
+    before = mr.get_num_threads()
+    mr.set_num_threads(3)
+    yield
+    mr.set_num_threads(before)
+
+
+def blas_threads() -> set[int]:
+    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+
+def test_results_come_in_the_order_of_the_parts():
+    assert threads.run(lambda part: part * part, range(10)) == [part * part for part in range(10)]
+
+
+def test_parts_run_on_several_threads_and_the_caller_takes_the_first():
+    met = threading.Barrier(3, timeout=30)
+
+    def meet(part: int) -> int:
+        met.wait()
+        return threading.get_ident()
+
+    found = threads.run(meet, range(3))
+    assert len(set(found)) == 3
+    assert found[0] == threading.get_ident()
+
+
+def test_a_kernel_inside_of_a_part_runs_on_its_thread_alone():
+    def outer(part: int) -> set[int]:
+        return set(threads.run(lambda _: threading.get_ident(), range(4)))
+
+    assert [len(inner) for inner in threads.run(outer, range(3))] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("bad", [0, 2])
+def test_an_error_in_any_part_reaches_the_caller_after_all_parts_are_done(bad):
+    done = []
+
+    def work(part: int) -> None:
+        if part == bad:
+            raise ArithmeticError(f"part {part}")
+        done.append(part)
+
+    with pytest.raises(ArithmeticError, match=f"part {bad}"):
+        threads.run(work, range(3))
+    assert sorted(done) == [part for part in range(3) if part != bad]
+    assert threads.run(lambda part: part, range(3)) == [0, 1, 2]
+
+
+def test_parts_see_the_callers_error_settings():
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        threads.run(lambda part: np.float32(1) / np.float32(part - part), range(2))
+
+
+def test_shares_are_contiguous_and_none_is_smaller_than_the_grain():
+    assert threads.shares(10) == [slice(0, 3), slice(3, 6), slice(6, 10)]
+    assert threads.shares(10, grain=5) == [slice(0, 5), slice(5, 10)]
+    assert threads.shares(2, grain=5) == [slice(0, 2)]
+
+
+def test_blas_has_one_thread_inside_and_its_own_number_after():
+    with threadpool_limits(2, user_api="blas"):
+        found = blas_threads()
+        assert threads.run(lambda part: blas_threads(), range(2)) == [{1}, {1}]
+        assert blas_threads() == found
+
+
+def test_overlapping_kernels_leave_blas_as_they_found_it():
+    """The first holder to go must not restore, the last one must: in whatever order they go."""
+    with threadpool_limits(2, user_api="blas"):
+        found, entered, leave = blas_threads(), threading.Event(), threading.Event()
+
+        def other() -> None:
+            with threads.blas.one_thread():
+                entered.set()
+                leave.wait(30)
+
+        holder = threading.Thread(target=other)
+        with threads.blas.one_thread():
+            holder.start()
+            entered.wait(30)
+        assert blas_threads() == {1}
+        leave.set()
+        holder.join(30)
+        assert blas_threads() == found
+
+
+def test_many_threads_may_use_kernels_and_change_their_number_at_once():
+    x, weight = mr.randn(4, 3, 8, 8), mr.randn(5, 3, 3, 3)
+    with cut(2, 1 << 10):
+        expected = mr.ops.conv2d(x, weight).numpy()
+        failures = []
+
+        def work(seed: int) -> None:
+            try:
+                for i in range(30):
+                    if seed == 0:
+                        mr.set_num_threads(1 + i % 3)
+                    y = mr.ops.conv2d(x, weight).numpy()
+                    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+            except BaseException as error:
+                failures.append(error)
+
+        workers = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(60)
+    assert not failures
+    assert threads.blas._holders == 0
+
+
+def test_a_blas_with_a_limit_for_each_thread_is_held_in_every_thread(monkeypatch):
+    class PerThread:
+        """Like OpenBLAS on OpenMP: its limit is seen by the thread that set it alone."""
+
+        threading_layer = "openmp"
+        limits = threading.local()
+
+        def get_num_threads(self) -> int:
+            return getattr(self.limits, "count", 4)
+
+        def set_num_threads(self, count: int) -> None:
+            self.limits.count = count
+
+    library = PerThread()
+    monkeypatch.setattr(threads.blas, "_libraries", ([], [library]))
+    assert threads.run(lambda part: library.get_num_threads(), range(3)) == [1, 1, 1]
+    assert threads.run(lambda part: library.get_num_threads(), range(1)) == [1]
+    assert library.get_num_threads() == 4
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 1.5, "2", None])
+def test_a_senseless_number_of_threads_is_refused(n):
+    with pytest.raises(ValueError, match="at least 1"):
+        mr.set_num_threads(n)
+    assert mr.get_num_threads() == 3
+
+
+def test_where_blas_cannot_be_limited_there_is_one_thread(monkeypatch):
+    monkeypatch.setattr(threads, "_wanted", None)
+    monkeypatch.setattr(threads.blas, "_libraries", ([], []))
+    assert mr.get_num_threads() == 1
+    monkeypatch.setattr(threads.blas, "_libraries", None)
+    assert mr.get_num_threads() == threads.available()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_computes_too():
+    """Also when the fork comes in the middle of a kernel of another thread."""
+    x, weight = mr.randn(4, 3, 8, 8), mr.randn(5, 3, 3, 3)
+    with cut(2, 1 << 10):
+        expected = mr.ops.conv2d(x, weight).numpy()
+        with threads.blas.one_thread():
+            child = os.fork()
+            if child == 0:
+                # Nothing of pytest may run in the child: leave at once, whatever happens.
+                same = False
+                try:
+                    with threads.blas.one_thread():
+                        same = mr.ops.conv2d(x, weight).numpy().tobytes() == expected.tobytes()
+                    same = same and threads.blas._holders == 0
+                finally:
+                    os._exit(0 if same else 1)
+            _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
