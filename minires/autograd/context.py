@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     from minires.devices import Array
@@ -152,7 +152,7 @@ class EngineHook:
 
     keeps_fused: bool = False
 
-    def __enter__(self) -> EngineHook:
+    def __enter__(self) -> Self:
         """Install the hook for this thread and context."""
         context = current.get()
         current.set(context._replace(hooks=(*context.hooks, self)))

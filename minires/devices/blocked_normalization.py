@@ -169,10 +169,12 @@ class BlockedNormalization(NormalizationKernels):
             scratch = _scratch(pixels)
             for arriving, seen, made in _rows(c, part, *map(_flat, (masked, pixels, dx))):
                 width = seen.shape[1]
+                np.multiply(arriving, scale[:width], out=made)
+                if by.constant:
+                    continue
                 piece = scratch[: len(seen), :width]
                 np.multiply(_centred(seen, centre, scratch), factor[:width], out=piece)
                 piece += shift[:width]
-                np.multiply(arriving, scale[:width], out=made)
                 made += piece
 
         threads.run(combine, shares)
