@@ -25,7 +25,6 @@ import minires as mr
 from . import environments
 from .conversation import Child, Contender, converse
 
-BATCH_SIZE = 128
 # Different orders of summation differ by about 1e-6 here; a forgotten momentum by 1e-2.
 LOSS_TOLERANCE = 1e-4
 _STEPS = Path(__file__).parent / "steps"
@@ -57,6 +56,7 @@ def run_peers(
     folder: Path | None = None,
     names: Sequence[str] | None = None,
     progress: Callable[[str], object] = lambda line: None,
+    batch_size: int = 128,
 ) -> dict[str, Any]:
     """Measure minires and every peer that is installed.
 
@@ -70,6 +70,7 @@ def run_peers(
         The peers to measure, all by default.
     progress : callable
         Called with a line about every step.
+    batch_size : int
 
     Returns
     -------
@@ -93,7 +94,7 @@ def run_peers(
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         task = Path(scratch) / "task.npz"
-        write_task(task)
+        write_task(task, batch_size)
         package_folder = str(Path(mr.__file__).parents[1])
         contenders = [
             Contender(
@@ -120,7 +121,7 @@ def run_peers(
     results |= {name: {"status": "measured", **beside(ours, it)} for name, it in children.items()}
     return {
         "task": "training step of the CIFAR ResNet-20, shortcut A, float32",
-        "batch_size": BATCH_SIZE,
+        "batch_size": batch_size,
         "unit": "ms",
         "loss_tolerance": LOSS_TOLERANCE,
         "minires": summary(ours),
@@ -128,14 +129,15 @@ def run_peers(
     }
 
 
-def write_task(path: Path, batch_size: int = BATCH_SIZE) -> None:
+def write_task(path: Path, batch_size: int) -> None:
     """Write images, labels and the network's first weights, all by minires's names, as ``.npz``."""
     random = np.random.default_rng(0)
+    state: dict[str, Any] = mr.models.cifar_resnet(20, seed=0).state_dict()
     np.savez(
         path,
         images=random.standard_normal((batch_size, 3, 32, 32), dtype="float32"),
         labels=random.integers(0, 10, batch_size),
-        **mr.models.cifar_resnet(20, seed=0).state_dict(),
+        **state,
     )
 
 
@@ -155,11 +157,11 @@ def summary(child: Child) -> dict[str, Any]:
 
 
 def beside(ours: Child, theirs: Child) -> dict[str, Any]:
-    """Return a peer's `summary`, its times over minires's in the same rounds, and whose losses.
+    """Return a peer's `summary`, its times over minires's, and whether it computes the same.
 
-    ``ratio`` is how many times as long as minires it takes. ``losses_agree`` tells whether every
-    loss is minires's but for `LOSS_TOLERANCE`, relatively; where it is False, the peer computes
-    something else, and the ratio means nothing.
+    ``ratio`` is how many times as long as minires it takes, round by round. ``losses_agree`` tells
+    whether every loss is minires's but for `LOSS_TOLERANCE`, relatively; where it is False, the
+    peer computes something else, and the ratio means nothing.
     """
     of_round = {step["round"]: step["wall"] for step in ours.steps if "round" in step}
     ratios = [step["wall"] / of_round[step["round"]] for step in theirs.steps if "round" in step]

@@ -68,4 +68,4 @@ def _peak_rss_mb() -> float | None:
     if not status.exists():
         return None
     lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) / 1024
+    return int(lines["VmHWM"].split()[0]) * 1024 / 1e6  # its kB are 1024 bytes
