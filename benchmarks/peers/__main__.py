@@ -82,9 +82,9 @@ def run(
 def _table(measured: dict[str, Any]) -> Table:
     title = f"{measured['task']}, batch {measured['batch_size']} ({measured['unit']})"
     table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for column in ("minimum", "median", "CPU minimum", "steps", "peak MB", "times minires's"):
-        table.add_column(column, justify="right")
+    table.add_column("", no_wrap=True)
+    for column in ("minimum", "median", "CPU min.", "steps", "peak MB", "ratio [range]"):
+        table.add_column(column, justify="right", no_wrap=True)
     rows = {"minires": measured["minires"], **measured["peers"]}
     for name, result in rows.items():
         if "median" not in result:
@@ -95,9 +95,9 @@ def _table(measured: dict[str, Any]) -> Table:
             *(f"{result[key]:,.0f}" for key in ("minimum", "median", "cpu_minimum")),
             str(result["timed_steps"]),
             "" if peak is None else f"{peak:,.0f}",
-            f"{ratio['median']:.1f} [{ratio['minimum']:.1f} to {ratio['maximum']:.1f}]"
+            f"{ratio['median']:.1f} [{ratio['minimum']:.1f}–{ratio['maximum']:.1f}]"
             if ratio
-            else "",
+            else "1",
         )
     return table
 
