@@ -83,7 +83,7 @@ def _table(measured: dict[str, Any]) -> Table:
     title = f"{measured['task']}, batch {measured['batch_size']} ({measured['unit']})"
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
-    for column in ("minimum", "median", "CPU min.", "steps", "peak MB", "ratio [range]"):
+    for column in ("min.", "median", "CPU", "steps", "MB", "ratio [range]"):
         table.add_column(column, justify="right", no_wrap=True)
     rows = {"minires": measured["minires"], **measured["peers"]}
     for name, result in rows.items():
@@ -91,7 +91,7 @@ def _table(measured: dict[str, Any]) -> Table:
             continue
         ratio, peak = result.get("ratio"), result["peak_rss_mb"]
         table.add_row(
-            f"{name} {result['version']}",
+            name,
             *(f"{result[key]:,.0f}" for key in ("minimum", "median", "cpu_minimum")),
             str(result["timed_steps"]),
             "" if peak is None else f"{peak:,.0f}",
