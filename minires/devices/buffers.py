@@ -18,6 +18,7 @@ Array = Any
 
 # Below this the system's allocator has its own free lists, and they are quicker.
 SMALLEST = 1 << 16
+SLACK = 1 << 25
 
 
 class _Lease:
@@ -37,8 +38,13 @@ class _Lease:
 class BufferPool:
     """A bounded free list of blocks of memory, by size.
 
-    What is lent and what lies free never exceed together what was once lent at the same time:
-    before new memory is asked for, free blocks of other sizes are given back to the system.
+    What is lent and what lies free never exceed together what was once lent at the same time, but
+    for `slack`: before new memory is asked for, free blocks of other sizes go back to the system.
+
+    Parameters
+    ----------
+    slack : int
+        Bytes. Without any, sizes that take turns would drive each other out.
 
     Attributes
     ----------
@@ -46,11 +52,12 @@ class BufferPool:
         Bytes in use, and bytes that wait to be used again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slack: int = SLACK) -> None:
         # A lease may die wherever the garbage collector runs, also inside of these very methods.
         self._lock = threading.RLock()
         self._blocks: dict[int, list[Array]] = {}
         self.lent = self.free = self._most = 0
+        self._slack = slack
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return an uninitialised, C-contiguous array."""
@@ -88,7 +95,7 @@ class BufferPool:
         """Let go of free blocks, the sizes longest known first, until the bound holds again."""
         for size in list(self._blocks):
             blocks = self._blocks[size]
-            while blocks and self.lent + self.free > self._most:
+            while blocks and self.lent + self.free > self._most + self._slack:
                 blocks.pop()
                 self.free -= size
             if not blocks:

@@ -28,10 +28,12 @@ def _(g: Array, shapes: Any, index: Any) -> Array:
 @op
 def _putitem(values: Array, *, index: Any, shape: tuple[int, ...]) -> Array:
     device = devices.of(values)
-    total = device.xp.zeros(shape, values.dtype)
     if _is_basic(index):
+        # In the memory order of the values, where they have as many axes.
+        total = device.xp.zeros_like(values, shape=shape)
         total[index] = values
     else:
+        total = device.xp.zeros(shape, values.dtype)
         device.add_at(total, index, values)
     return total
 

@@ -15,7 +15,7 @@ SIZE = SMALLEST // 4  # float32 values
 
 @pytest.fixture
 def pool():
-    return BufferPool()
+    return BufferPool(slack=0)
 
 
 def address(array: np.ndarray) -> int:
