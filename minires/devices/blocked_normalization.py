@@ -2,63 +2,28 @@
 
 The formulas stand in `normalization`, whose kernels these must equal. In memory a batch of images
 is a matrix of pixels (M, C). Chunks of it that fit the cache go through all steps in turn. Vectors
-of the channels are repeated to rows of some 2,048 values: short inner loops make NumPy slow.
+of the channels are repeated to the length of a row: short inner loops make NumPy slow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import buffers, threads
+from . import buffers, rows, threads
 from .layout import channels_first, channels_last
 from .normalization import BatchGradients, NormalizationKernels, Normalizer
 
 Array = Any
 
-# Values per chunk and per row: one MiB of float32, and a length at which ufuncs are at speed.
-CHUNK = 1 << 18
-ROW = 1 << 11
-# Values that a further thread must find to do.
-GRAIN = 1 << 16
 # |mean| / std from which the difference of large numbers costs digits that float32 has not.
 STEEP = 4.0
 
 
 class BlockedNormalization(NormalizationKernels):
     """The kernels of `NormalizationKernels` for float32 and float64, fast."""
-
-    def relu(self, x: Array) -> Array:
-        """max(x, 0); never -0.0, and NaN stays NaN."""
-        if not _fast(x) or x.ndim == 0:
-            return super().relu(x)
-        source = _dense(x)
-        y = _empty_like(source)
-        zeros = np.zeros(ROW, x.dtype)
-
-        def rectify(part: slice) -> None:
-            for seen, made in _rows(1, part, _flat(source), _flat(y)):
-                np.maximum(seen, zeros[: seen.shape[1]], out=made)
-
-        threads.run(rectify, threads.shares(x.size, GRAIN))
-        return y
-
-    def relu_backward(self, g: Array, output: Array) -> Array:
-        """g where the output is not 0: a NaN passes its gradient on."""
-        if not _fast(g, output) or g.ndim == 0:
-            return super().relu_backward(g, output)
-        output = _dense(output)
-        g = _like(g, output)
-        dx = _empty_like(output)
-
-        def mask(part: slice) -> None:
-            for incoming, out, made in _rows(1, part, _flat(g), _flat(output), _flat(dx)):
-                _mask(incoming, out, made)
-
-        threads.run(mask, threads.shares(g.size, GRAIN))
-        return dx
 
     def batch_statistics(self, x: Array) -> tuple[Array, Array]:
         """Mean and (biased) variance of each channel, two vectors (C,).
@@ -95,7 +60,7 @@ class BlockedNormalization(NormalizationKernels):
         zeros = np.zeros_like(shift)
 
         def compute(part: slice) -> None:
-            for made, seen, *others in _rows(x.shape[1], part, *map(_flat, (y, *sources))):
+            for made, seen, *others in rows.of(x.shape[1], part, *map(rows.flat, (y, *sources))):
                 width = seen.shape[1]
                 if steep:
                     seen = np.subtract(seen, mean[:width], out=made)
@@ -106,7 +71,7 @@ class BlockedNormalization(NormalizationKernels):
                 if rectify:
                     np.maximum(made, zeros[:width], out=made)
 
-        threads.run(compute, threads.shares(x.size // x.shape[1], GRAIN // x.shape[1] + 1))
+        threads.run(compute, threads.shares(x.size // x.shape[1], rows.GRAIN // x.shape[1] + 1))
         return channels_first(y)
 
     def batch_norm_backward(
@@ -132,7 +97,7 @@ class BlockedNormalization(NormalizationKernels):
         masked = incoming
         if output is not None:
             masked = buffers.empty(pixels.shape, x.dtype)
-        shares = threads.shares(x.size // x.shape[1], GRAIN // x.shape[1] + 1)
+        shares = threads.shares(x.size // x.shape[1], rows.GRAIN // x.shape[1] + 1)
         c = x.shape[1]
 
         def sums(part: slice) -> Array:
@@ -141,9 +106,9 @@ class BlockedNormalization(NormalizationKernels):
                 (incoming, pixels) if output is None else (incoming, pixels, masked, rectified)
             )
             scratch = _scratch(pixels)
-            for arriving, seen, *rest in _rows(c, part, *map(_flat, sources)):
+            for arriving, seen, *rest in rows.of(c, part, *map(rows.flat, sources)):
                 if rest:
-                    arriving = _mask(arriving, rest[1], rest[0])
+                    arriving = rows.masked(arriving, rest[1], rest[0])
                 seen = _centred(seen, centre, scratch)
                 total[0] += _per_channel(_column_sums(arriving), c)
                 total[1] += _per_channel(np.einsum("ij,ij->j", arriving, seen), c)
@@ -167,7 +132,7 @@ class BlockedNormalization(NormalizationKernels):
 
         def combine(part: slice) -> None:
             scratch = _scratch(pixels)
-            for arriving, seen, made in _rows(c, part, *map(_flat, (masked, pixels, dx))):
+            for arriving, seen, made in rows.of(c, part, *map(rows.flat, (masked, pixels, dx))):
                 width = seen.shape[1]
                 np.multiply(arriving, scale[:width], out=made)
                 if by.constant:
@@ -206,24 +171,8 @@ def _scale(by: Normalizer) -> Array:
 
 def _repeater(pixels: Array) -> Callable[[Array], Array]:
     """Return what repeats a vector (C,) to the length of a row, in the dtype of the pixels."""
-    times = max(1, ROW // pixels.shape[-1])
+    times = max(1, rows.LENGTH // pixels.shape[-1])
     return lambda vector: np.tile(vector.astype(pixels.dtype), times)
-
-
-def _rows(c: int, part: slice, *flat: Array) -> Iterator[tuple[Array, ...]]:
-    """Cut the pixels `part` of flat arrays into chunks, each shown as rows of whole pixels.
-
-    What is left at the end and fills no row comes as one short row.
-    """
-    pixels = max(1, ROW // c)
-    chunk = max(1, CHUNK // (pixels * c)) * pixels
-    for start in range(part.start, part.stop, chunk):
-        stop = min(start + chunk, part.stop)
-        whole = start + (stop - start) // pixels * pixels
-        if whole > start:
-            yield tuple([a[start * c : whole * c].reshape(-1, pixels * c) for a in flat])
-        if stop > whole:
-            yield tuple([a[whole * c : stop * c].reshape(1, -1) for a in flat])
 
 
 def _moments(pixels: Array, shift: Array | None) -> tuple[Array, Array]:
@@ -235,20 +184,20 @@ def _moments(pixels: Array, shift: Array | None) -> tuple[Array, Array]:
     def sums(part: slice) -> Array:
         total = np.zeros((2, c))
         scratch = _scratch(pixels)
-        for (seen,) in _rows(c, part, _flat(pixels)):
+        for (seen,) in rows.of(c, part, rows.flat(pixels)):
             seen = _centred(seen, centre, scratch)
             total[0] += _per_channel(_column_sums(seen), c)
             total[1] += _per_channel(np.einsum("ij,ij->j", seen, seen), c)
         return total
 
-    mean, square = sum(threads.run(sums, threads.shares(count, GRAIN // c + 1))) / count
+    mean, square = sum(threads.run(sums, threads.shares(count, rows.GRAIN // c + 1))) / count
     return mean, np.maximum(square - mean * mean, 0)
 
 
-def _column_sums(rows: Array) -> Array:
+def _column_sums(values: Array) -> Array:
     """Sum over the rows, as a product with ones: BLAS adds them pairwise on its vector lanes."""
     with np.errstate(invalid="ignore"):
-        return np.ones(len(rows), rows.dtype) @ rows
+        return np.ones(len(values), values.dtype) @ values
 
 
 def _per_channel(row: Array, c: int) -> Array:
@@ -256,62 +205,16 @@ def _per_channel(row: Array, c: int) -> Array:
     return row.reshape(-1, c).sum(0, dtype="float64")
 
 
-def _mask(g: Array, output: Array, out: Array) -> Array:
-    """Write g into `out` where `output` is not 0, else 0; on the bits, for a select is slow.
-
-    A ReLU's output is never -0.0, so that its bits are 0 or not, and NaN has bits too.
-    """
-    whole = np.dtype(f"uint{8 * g.itemsize}")
-    ones = np.ones(g.shape[1], whole)
-    bits = out.view(whole)
-    np.minimum(output.view(whole), ones, out=bits)
-    np.multiply(bits, g.view(whole), out=bits)
-    return out
-
-
 def _scratch(pixels: Array) -> Array:
     """Allocate room for one chunk of these pixels."""
     c = pixels.shape[-1]
-    width = max(1, ROW // c) * c
-    return buffers.empty((max(1, CHUNK // width), width), pixels.dtype)
+    width = max(1, rows.LENGTH // c) * c
+    return buffers.empty((max(1, rows.CHUNK // width), width), pixels.dtype)
 
 
-def _centred(rows: Array, centre: Array | None, scratch: Array) -> Array:
+def _centred(values: Array, centre: Array | None, scratch: Array) -> Array:
     """Subtract the channels' centre, if there is one, into the scratch."""
     if centre is None:
-        return rows
-    width = rows.shape[1]
-    return np.subtract(rows, centre[:width], out=scratch[: len(rows), :width])
-
-
-def _dense(x: Array) -> Array:
-    """Return x itself if its values fill one run of memory in some order of axes, else a copy."""
-    if x.transpose(_order(x)).flags.c_contiguous:
-        return x
-    return channels_first(channels_last(x)) if x.ndim > 2 else x.copy()
-
-
-def _order(x: Array) -> list[int]:
-    """Return the axes of x from the widest step in memory to the narrowest."""
-    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-
-
-def _empty_like(x: Array) -> Array:
-    """Allocate memory in the same order of axes as the dense array x."""
-    order = _order(x)
-    back = sorted(range(x.ndim), key=order.__getitem__)
-    return buffers.empty(x.transpose(order).shape, x.dtype).transpose(back)
-
-
-def _like(x: Array, model: Array) -> Array:
-    """Return x in the memory order of `model`."""
-    if x.strides == model.strides:
-        return x
-    ordered = _empty_like(model)
-    np.copyto(ordered, x)
-    return ordered
-
-
-def _flat(x: Array) -> Array:
-    """View a dense array as one run of values."""
-    return x.transpose(_order(x)).reshape(-1)
+        return values
+    width = values.shape[1]
+    return np.subtract(values, centre[:width], out=scratch[: len(values), :width])

@@ -18,7 +18,7 @@ Array = Any
 
 # Below this the system's allocator has its own free lists, and they are quicker.
 SMALLEST = 1 << 16
-SLACK = 1 << 25
+SLACK = 1 << 23
 
 
 class _Lease:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .dtypes import accumulator
+from .elementwise import ElementwiseKernels
 
 Array = Any
 
@@ -45,18 +46,8 @@ def _per_channel(vector: Array, ndim: int) -> Array:
     return vector.reshape((1, -1) + (1,) * (ndim - 2))
 
 
-class NormalizationKernels:
-    """The device's kernels for batch normalisation and ReLU, written with its `xp`."""
-
-    xp: Any
-
-    def relu(self, x: Array) -> Array:
-        """max(x, 0); never -0.0, and NaN stays NaN."""
-        return self.xp.maximum(x, 0) + x.dtype.type(0)
-
-    def relu_backward(self, g: Array, output: Array) -> Array:
-        """g where the output is not 0: a NaN passes its gradient on."""
-        return self.xp.where(output <= 0, g.dtype.type(0), g)
+class NormalizationKernels(ElementwiseKernels):
+    """The device's kernels for batch normalisation, written with its `xp`."""
 
     def batch_statistics(self, x: Array) -> tuple[Array, Array]:
         """Mean and (biased) variance of each channel, two vectors (C,), at least float32."""
@@ -81,7 +72,7 @@ class NormalizationKernels:
         y = (x - _per_channel(by.mean, x.ndim)) * _per_channel(scale, x.ndim)
         y = y if by.bias is None else y + _per_channel(by.bias, x.ndim)
         y = y.astype(x.dtype, copy=False)
-        y = y if shortcut is None else y + shortcut
+        y = y if shortcut is None else self.add(y, shortcut)
         return self.relu(y) if rectify else y
 
     def batch_norm_backward(

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from .blocked_convolution import BlockedConvolution
+from .blocked_elementwise import BlockedElementwise
 from .blocked_normalization import BlockedNormalization
 from .device import Array, Device
 from .dtypes import as_dtype, default_float
 
 
-class NumpyDevice(BlockedConvolution, BlockedNormalization, Device):
+class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, Device):
     """Arrays in the host's memory."""
 
     name = "cpu"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minires import devices
 from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
@@ -14,7 +15,7 @@ from .operands import same_dtype
 @op(name="residual_add")
 def _residual_add(shortcut: Array, branch: Array) -> Array:
     shortcut, branch = same_dtype(shortcut, branch)
-    return shortcut + branch
+    return devices.of(shortcut).add(shortcut, branch)
 
 
 @_residual_add.vjp

@@ -11,9 +11,10 @@ import pytest
 from minires.devices import (
     Device,
     blocked_convolution,
-    blocked_normalization,
+    buffers,
     columns,
     get_num_threads,
+    rows,
     set_num_threads,
 )
 
@@ -34,9 +35,10 @@ def cut(threads: int, chunk: int) -> Iterator[None]:
     before = get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "CHUNK", chunk)
-        patch.setattr(blocked_normalization, "CHUNK", chunk)
-        patch.setattr(blocked_normalization, "ROW", max(chunk // 8, 1))
-        patch.setattr(blocked_normalization, "GRAIN", 1)
+        patch.setattr(rows, "CHUNK", chunk)
+        patch.setattr(rows, "LENGTH", max(chunk // 8, 1))
+        patch.setattr(rows, "GRAIN", 1)
+        patch.setattr(buffers, "SMALLEST", 1)
         patch.setattr(blocked_convolution, "GRAIN", 1)
         set_num_threads(threads)
         try:

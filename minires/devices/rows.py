@@ -1,0 +1,55 @@
+"""Chunks of flat memory, shown as rows of whole pixels, for passes of element-wise work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+# Values per chunk and per row: one MiB of float32, and a length at which ufuncs are at speed.
+CHUNK = 1 << 18
+LENGTH = 1 << 11
+# Values that a further thread must find to do.
+GRAIN = 1 << 16
+
+
+def of(c: int, part: slice, *flat: Array) -> Iterator[tuple[Array, ...]]:
+    """Cut the pixels `part` of flat arrays into chunks, each shown as rows of whole pixels.
+
+    What is left at the end and fills no row comes as one short row.
+    """
+    pixels = max(1, LENGTH // c)
+    chunk = max(1, CHUNK // (pixels * c)) * pixels
+    for start in range(part.start, part.stop, chunk):
+        stop = min(start + chunk, part.stop)
+        whole = start + (stop - start) // pixels * pixels
+        if whole > start:
+            yield tuple([a[start * c : whole * c].reshape(-1, pixels * c) for a in flat])
+        if stop > whole:
+            yield tuple([a[whole * c : stop * c].reshape(1, -1) for a in flat])
+
+
+def flat(x: Array) -> Array:
+    """View a dense array as one run of values."""
+    return x.transpose(order(x)).reshape(-1)
+
+
+def order(x: Array) -> list[int]:
+    """Return the axes of x from the widest step in memory to the narrowest."""
+    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+
+
+def masked(g: Array, output: Array, out: Array) -> Array:
+    """Write g into `out` where `output` is not 0, else 0; on the bits, for a select is slow.
+
+    A ReLU's output is never -0.0, so that its bits are 0 or not, and NaN has bits too.
+    """
+    whole = np.dtype(f"uint{8 * g.itemsize}")
+    ones = np.ones(g.shape[1], whole)
+    bits = out.view(whole)
+    np.minimum(output.view(whole), ones, out=bits)
+    np.multiply(bits, g.view(whole), out=bits)
+    return out
