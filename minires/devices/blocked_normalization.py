@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import buffers, rows, threads
+from . import passes as numpy_passes
 from .layout import channels_first, channels_last
 from .normalization import BatchGradients, NormalizationKernels, Normalizer
 
@@ -23,7 +24,15 @@ STEEP = 4.0
 
 
 class BlockedNormalization(NormalizationKernels):
-    """The kernels of `NormalizationKernels` for float32 and float64, fast."""
+    """The kernels of `NormalizationKernels` for float32 and float64, fast.
+
+    Attributes
+    ----------
+    passes : module
+        What computes single passes: `passes`, or `compiled_passes` where Numba is installed.
+    """
+
+    passes: Any = numpy_passes
 
     def batch_statistics(self, x: Array) -> tuple[Array, Array]:
         """Mean and (biased) variance of each channel, two vectors (C,).
@@ -34,10 +43,10 @@ class BlockedNormalization(NormalizationKernels):
         if not _fast(x):
             return super().batch_statistics(x)
         pixels = channels_last(x)
-        mean, variance = _moments(pixels, None)
+        mean, variance = self._moments(pixels, None)
         if _steep(mean, variance):
             shift = mean.astype(x.dtype)
-            rest, variance = _moments(pixels, shift)
+            rest, variance = self._moments(pixels, shift)
             mean = shift + rest
         return mean.astype(x.dtype), variance.astype(x.dtype)
 
@@ -50,28 +59,20 @@ class BlockedNormalization(NormalizationKernels):
         pixels = channels_last(x)
         y = buffers.empty(pixels.shape, x.dtype)
         sources = [pixels] if shortcut is None else [pixels, channels_last(shortcut)]
+        c, passes = x.shape[1], self.passes
         mean, scale, shift = by.mean.astype("float64"), _scale(by), by.bias
-        shift = np.zeros(len(mean)) if shift is None else shift.astype("float64")
-        steep = _steep(mean, by.variance)
-        if not steep:
-            shift = shift - mean * scale
+        shift = np.zeros(c) if shift is None else shift.astype("float64")
         repeat = _repeater(pixels)
-        mean, scale, shift = (repeat(vector) for vector in (mean, scale, shift))
-        zeros = np.zeros_like(shift)
+        centre = repeat(mean) if _steep(mean, by.variance) else None
+        shift = repeat(shift if centre is not None else shift - mean * scale)
+        scale = repeat(scale)
 
         def compute(part: slice) -> None:
-            for made, seen, *others in rows.of(x.shape[1], part, *map(rows.flat, (y, *sources))):
-                width = seen.shape[1]
-                if steep:
-                    seen = np.subtract(seen, mean[:width], out=made)
-                np.multiply(seen, scale[:width], out=made)
-                made += shift[:width]
-                for other in others:
-                    made += other
-                if rectify:
-                    np.maximum(made, zeros[:width], out=made)
+            for made, seen, *others in rows.of(c, part, *map(rows.flat, (y, *sources))):
+                cut = [_fit(vector, seen) for vector in (centre, scale, shift)]
+                passes.normalized(seen, *cut, others[0] if others else None, rectify, made)
 
-        threads.run(compute, threads.shares(x.size // x.shape[1], rows.GRAIN // x.shape[1] + 1))
+        threads.run(compute, threads.shares(x.size // c, rows.GRAIN // c + 1))
         return channels_first(y)
 
     def batch_norm_backward(
@@ -90,40 +91,30 @@ class BlockedNormalization(NormalizationKernels):
         """
         if not _fast(g, x, *(a for a in (*by[:4], output) if a is not None)):
             return super().batch_norm_backward(g, x, by, output, with_shortcut)
-        pixels, incoming = channels_last(x), channels_last(g)
-        steep = _steep(by.mean, by.variance)
+        c, passes = x.shape[1], self.passes
+        pixels, arriving = channels_last(x), channels_last(g)
         repeat = _repeater(pixels)
-        centre = repeat(by.mean) if steep else None
-        masked = incoming
+        centre = repeat(by.mean) if _steep(by.mean, by.variance) else None
+        masked, sources = arriving, [arriving, pixels]
         if output is not None:
             masked = buffers.empty(pixels.shape, x.dtype)
-        shares = threads.shares(x.size // x.shape[1], rows.GRAIN // x.shape[1] + 1)
-        c = x.shape[1]
+            sources += [channels_last(output), masked]
+        shares = threads.shares(x.size // c, rows.GRAIN // c + 1)
 
         def sums(part: slice) -> Array:
             total = np.zeros((2, c))
-            sources = (
-                (incoming, pixels) if output is None else (incoming, pixels, masked, rectified)
-            )
-            scratch = _scratch(pixels)
-            for arriving, seen, *rest in rows.of(c, part, *map(rows.flat, sources)):
-                if rest:
-                    arriving = rows.masked(arriving, rest[1], rest[0])
-                seen = _centred(seen, centre, scratch)
-                total[0] += _per_channel(_column_sums(arriving), c)
-                total[1] += _per_channel(np.einsum("ij,ij->j", arriving, seen), c)
+            for incoming, seen, *relu in rows.of(c, part, *map(rows.flat, sources)):
+                cut = _fit(centre, seen)
+                found = passes.products(incoming, seen, cut, *(relu or (None, None)))
+                total += [_per_channel(row, c) for row in found]
             return total
 
-        rectified = None if output is None else channels_last(output)
         first, second = sum(threads.run(sums, shares))
-        inverse_std = 1 / np.sqrt(by.variance.astype("float64") + by.eps)
-        scale, offset = _scale(by), 0.0 if steep else by.mean.astype("float64")
+        scale, inverse_std = _scale(by), 1 / np.sqrt(by.variance.astype("float64") + by.eps)
+        offset = by.mean.astype("float64") if centre is None else 0.0
         d_weight = (second - offset * first) * inverse_std
-        factor = shift = np.zeros(c)
-        if not by.constant:
-            count = x.size // c
-            factor = -scale * d_weight * inverse_std / count
-            shift = -scale * first / count - factor * offset
+        factor = -scale * d_weight * inverse_std * c / x.size
+        shift = -scale * first * c / x.size - factor * offset
         scale, factor, shift = (repeat(vector) for vector in (scale, factor, shift))
         # The masked gradient is nobody else's unless a shortcut wants it too.
         dx = masked
@@ -131,16 +122,12 @@ class BlockedNormalization(NormalizationKernels):
             dx = buffers.empty(pixels.shape, x.dtype)
 
         def combine(part: slice) -> None:
-            scratch = _scratch(pixels)
-            for arriving, seen, made in rows.of(c, part, *map(rows.flat, (masked, pixels, dx))):
-                width = seen.shape[1]
-                np.multiply(arriving, scale[:width], out=made)
+            for passed, seen, made in rows.of(c, part, *map(rows.flat, (masked, pixels, dx))):
                 if by.constant:
-                    continue
-                piece = scratch[: len(seen), :width]
-                np.multiply(_centred(seen, centre, scratch), factor[:width], out=piece)
-                piece += shift[:width]
-                made += piece
+                    passes.scaled(passed, _fit(scale, seen), made)
+                else:
+                    cut = [_fit(vector, seen) for vector in (centre, scale, factor, shift)]
+                    passes.combined(passed, seen, *cut, made)
 
         threads.run(combine, shares)
         return BatchGradients(
@@ -149,6 +136,22 @@ class BlockedNormalization(NormalizationKernels):
             d_weight.astype(x.dtype),
             first.astype(x.dtype),
         )
+
+    def _moments(self, pixels: Array, shift: Array | None) -> tuple[Array, Array]:
+        """Mean and variance of each channel of (pixels - shift), from sums and squares."""
+        c = pixels.shape[-1]
+        count = pixels.size // c
+        centre = None if shift is None else _repeater(pixels)(shift)
+
+        def sums(part: slice) -> Array:
+            total = np.zeros((2, c))
+            for (seen,) in rows.of(c, part, rows.flat(pixels)):
+                found = self.passes.moments(seen, _fit(centre, seen))
+                total += [_per_channel(row, c) for row in found]
+            return total
+
+        mean, square = sum(threads.run(sums, threads.shares(count, rows.GRAIN // c + 1))) / count
+        return mean, np.maximum(square - mean * mean, 0)
 
 
 def _fast(*arrays: Array) -> bool:
@@ -175,46 +178,11 @@ def _repeater(pixels: Array) -> Callable[[Array], Array]:
     return lambda vector: np.tile(vector.astype(pixels.dtype), times)
 
 
-def _moments(pixels: Array, shift: Array | None) -> tuple[Array, Array]:
-    """Mean and variance of each channel of (pixels - shift), from sums and sums of squares."""
-    c = pixels.shape[-1]
-    count = pixels.size // c
-    centre = None if shift is None else _repeater(pixels)(shift)
-
-    def sums(part: slice) -> Array:
-        total = np.zeros((2, c))
-        scratch = _scratch(pixels)
-        for (seen,) in rows.of(c, part, rows.flat(pixels)):
-            seen = _centred(seen, centre, scratch)
-            total[0] += _per_channel(_column_sums(seen), c)
-            total[1] += _per_channel(np.einsum("ij,ij->j", seen, seen), c)
-        return total
-
-    mean, square = sum(threads.run(sums, threads.shares(count, rows.GRAIN // c + 1))) / count
-    return mean, np.maximum(square - mean * mean, 0)
-
-
-def _column_sums(values: Array) -> Array:
-    """Sum over the rows, as a product with ones: BLAS adds them pairwise on its vector lanes."""
-    with np.errstate(invalid="ignore"):
-        return np.ones(len(values), values.dtype) @ values
-
-
 def _per_channel(row: Array, c: int) -> Array:
     """Add the values of a row that belong to the same channel, in float64."""
     return row.reshape(-1, c).sum(0, dtype="float64")
 
 
-def _scratch(pixels: Array) -> Array:
-    """Allocate room for one chunk of these pixels."""
-    c = pixels.shape[-1]
-    width = max(1, rows.LENGTH // c) * c
-    return buffers.empty((max(1, rows.CHUNK // width), width), pixels.dtype)
-
-
-def _centred(values: Array, centre: Array | None, scratch: Array) -> Array:
-    """Subtract the channels' centre, if there is one, into the scratch."""
-    if centre is None:
-        return values
-    width = values.shape[1]
-    return np.subtract(values, centre[:width], out=scratch[: len(values), :width])
+def _fit(vector: Array | None, values: Array) -> Array | None:
+    """Cut a repeated vector to the length of these rows, the last of which may be short."""
+    return None if vector is None else vector[: values.shape[1]]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import zlib
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from . import passes
 from .blocked_convolution import BlockedConvolution
 from .blocked_elementwise import BlockedElementwise
 from .blocked_normalization import BlockedNormalization
@@ -14,11 +19,35 @@ from .device import Array, Device
 from .dtypes import as_dtype, default_float
 
 
+def _passes() -> ModuleType:
+    """Choose what computes batch normalisation: Numba's code, where it is installed and works."""
+    if os.environ.get("MINIRES_KERNELS") != "numpy":
+        # A RuntimeError means that Numba found no place to keep what it compiles.
+        with contextlib.suppress(ImportError, RuntimeError):
+            from . import compiled_passes
+
+            return compiled_passes
+    return passes
+
+
 class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, Device):
     """Arrays in the host's memory."""
 
     name = "cpu"
     xp = np
+
+    @functools.cached_property
+    def passes(self) -> Any:  # type: ignore[override]
+        """What computes single passes of batch normalisation, chosen at its first use."""
+        return _passes()
+
+    @property
+    def kernels(self) -> str:
+        """What the fast kernels run on: ``"numba"`` with the extra `fast`, else ``"numpy"``.
+
+        The environment variable ``MINIRES_KERNELS=numpy`` leaves Numba aside.
+        """
+        return "numpy" if self.passes is passes else "numba"
 
     def array(self, data: Any, dtype: Any = None) -> Array:
         """Copy `data`, keeping an array's memory order; Python floats become float32."""
