@@ -49,7 +49,7 @@ class TrainingStep:
         self.model = model
         self.images, self.labels = noise(batch, size)
         self._x, self._y = tensor(self.images), tensor(self.labels)
-        self._optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9)
+        self._optimizer = SGD(model.parameters(), lr=0.002, momentum=0.9)
         self.losses: list[float] = []
 
     def __call__(self, profile: OpTimes | None = None) -> None:
