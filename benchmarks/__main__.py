@@ -130,7 +130,9 @@ def _in_short(measured: Any) -> str:
     told = [f"{name} {value:.4g}".lstrip() for name, value in results.figures(measured).items()]
     if not told:
         numbers = measured.get("parts", measured)
-        told = [f"{name} {value:.4g}" for name, value in numbers.items() if isinstance(value, float)]
+        told = [
+            f"{name} {value:.4g}" for name, value in numbers.items() if isinstance(value, float)
+        ]
     if "agreement" in measured:
         told.append(f"losses agree to {measured['agreement']['largest_difference']:.1g}, the last:")
         told += [f"{name} {losses[-1]:.5f}" for name, losses in measured["losses"].items()]
@@ -196,7 +198,9 @@ def compare(
 @app.command("page")
 def page(
     result: Annotated[Path, typer.Argument(help="The result file that it is made of.")],
-    out: Annotated[Path, typer.Option(help="The page; its pictures lie in a folder beside.")] = PAGE,
+    out: Annotated[
+        Path, typer.Option(help="The page; its pictures lie in a folder beside.")
+    ] = PAGE,
 ) -> None:
     """Write the page about performance, with its pictures, from a result file."""
     from .page import write_page

@@ -31,6 +31,8 @@ _PARTS = {
     "traffic": "#b9c1c9",
 }
 
+_DARK = ("convolution", "batch norm", "products")
+
 
 def figure(width: float, height: float) -> Figure:
     """Make an empty figure, in inches."""
@@ -71,7 +73,13 @@ def draw_scaling(panels: Sequence[tuple[str, str, bool, Mapping[Any, Any]]]) -> 
         ax.set_xticks(range(len(values)), [str(value) for value in values])
         ax.set_xlabel(label)
         ax.set_ylabel("ms per image" if per_image else "ms per step")
-        ax.set_ylim(0)
+        shown = [time for line in ax.lines for time in line.get_ydata()]
+        if max(shown) > 15 * min(shown):
+            ax.set_yscale("log")
+            ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            ax.set_ylabel(f"{ax.get_ylabel()} (log scale)")
+        else:
+            ax.set_ylim(0)
         ax.grid(axis="y", color=LIGHT.faint, linewidth=0.7)
         dress(ax, LIGHT, title)
     for ax in axes[len(panels) :]:
@@ -95,7 +103,7 @@ def draw_parts(parts: Mapping[str, float], floor: Mapping[str, float]) -> Figure
                     f"{milliseconds:.0f}",
                     ha="center",
                     va="center",
-                    color=LIGHT.ground if name in ("convolution", "batch norm", "products") else LIGHT.ink,
+                    color=LIGHT.ground if name in _DARK else LIGHT.ink,
                     fontsize=9,
                 )
             left += milliseconds

@@ -68,7 +68,9 @@ def convolution(geometry: Geometry, batch: int, rounds: int) -> dict[str, Any]:
     shape = (geometry.filters, geometry.channels // geometry.groups, *geometry.kernel)
     filters = random.standard_normal(shape, np.float32) / 8
     ours = [mr.tensor(array, requires_grad=True) for array in (images, filters)]
-    theirs = [torch.tensor(array.copy(order="C"), requires_grad=True) for array in (images, filters)]
+    theirs = [
+        torch.tensor(array.copy(order="C"), requires_grad=True) for array in (images, filters)
+    ]
     mine, its = mr.ops.conv2d, torch.nn.functional.conv2d
     g = mr.ops.ones_like(mine(*ours, **geometry.options).detach())
     torch_g = torch.ones(g.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,19 @@ def write_page(result: Mapping[str, Any], path: Path) -> list[Path]:
         _again(),
     )
     with atomic_write(path, "w") as file:
-        file.write("\n\n".join(chapter for chapter in chapters if chapter) + "\n")
+        file.write(_filled("\n\n".join(chapter for chapter in chapters if chapter)) + "\n")
     return [path, *written]
+
+
+def _filled(page: str) -> str:
+    """Break the paragraphs of prose anew: what was put into them has a length of its own."""
+    blocks = page.split("\n\n")
+    prose = [not block.startswith(("#", "|", "!", "```")) for block in blocks]
+    filled = [
+        textwrap.fill(block, 100, break_on_hyphens=False, break_long_words=False) if wrap else block
+        for block, wrap in zip(blocks, prose, strict=True)
+    ]
+    return "\n\n".join(filled)
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -95,8 +107,8 @@ mode on the CPU, Python {where["python"]}.
 
 {rates}
 
-All engines run in one process and take turns, round by round ({main["rounds"]} rounds in the main
-case, fewer in long ones, two before them unmeasured), so that a busy moment of the machine meets
+All engines run in one process and take turns, round by round ({main["rounds"]} in the main case,
+fewer in long ones, after two that are not measured), so that a busy moment of the machine meets
 them alike. Times are the minimum over the rounds unless said otherwise; a ratio is the median of
 the rounds' ratios, with their range in brackets. Above 1, minires takes longer.
 
@@ -117,16 +129,24 @@ def _step(main: Mapping[str, Any]) -> str:
         ]
         for name in ("minires", "torch NCHW", "torch channels_last", "floor")
     ]
+    headings = [
+        "ms",
+        "minimum",
+        "median",
+        "CPU time",
+        "minires takes ... times as long",
+        "last loss",
+    ]
     agreement, steps = main["agreement"], len(main["losses"]["minires"])
     return f"""## A training step
 
 ResNet-{main["depth"]} (option A) on {main["batch"]} images of 3x{main["size"]}x{main["size"]} in
 float32: zero the gradients, forward, cross-entropy, backward, SGD with momentum. The engines start
-from equal weights and see equal data. Over {steps} steps their losses differ by at most
-{agreement["largest_difference"]:.1e} (relative to the loss, or to 1 where it is smaller); more than
+from equal weights and see equal data. Over {steps} steps, warm-up
+included, their losses differ by at most {agreement["largest_difference"]:.1e} (relative to the loss, or to 1 where it is smaller); more than
 {agreement["tolerance"]} would have stopped the benchmark.
 
-{_table(["ms", "minimum", "median", "CPU time", "minires takes ... times as long", "last loss"], rows)}"""
+{_table(headings, rows)}"""
 
 
 def _panels(
@@ -185,9 +205,9 @@ def _parts(breakdown: Mapping[str, Any], folder: str) -> str:
 
 ![The parts of a step, and of its floor, in milliseconds]({folder}/step.png)
 
-The time from one op to the next is credited to the one that just ran, on the mean of
-{breakdown["steps"]} steps. Batch norm is here with the addition and the ReLU that follow it. Ops
-under a thousandth are left out.
+The time from one op to the next is credited to the one that just ran; steps measured:
+{breakdown["steps"]}, of which this is the mean. Batch norm is here with the addition and the ReLU
+that follow it. Ops under a thousandth are left out.
 
 {_table(["", "ms", "share"], rows)}"""
 

@@ -36,12 +36,12 @@ def save(result: dict[str, Any], path: Path) -> None:
 
 
 def _rounded(value: Any) -> Any:
-    """Shorten floats to five digits: more are noise."""
+    """Shorten floats to seven digits, all that float32 holds."""
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_rounded(item) for item in value]
-    return float(f"{value:.5g}") if isinstance(value, float) else value
+    return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -56,7 +56,9 @@ def load(path: Path) -> dict[str, Any]:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(result, dict) or not str(result.get("schema")).startswith("minires.benchmark/"):
+    if not isinstance(result, dict) or not str(result.get("schema")).startswith(
+        "minires.benchmark/"
+    ):
         raise ValueError(f"{path}: not a result of `python -m benchmarks`")
     return result
 

@@ -44,7 +44,10 @@ def cases(threads: int) -> list[Case]:
     varied = [
         *(Case(depth=56, rounds=0.4), Case(depth=110, rounds=0.25)),
         *(Case(batch=batch, rounds=0.5) for batch in (16, 32, 64, 256)),
-        *(Case(size=size, batch=batch, rounds=0.4) for size, batch in ((64, 32), (112, 8), (224, 4))),
+        *(
+            Case(size=size, batch=batch, rounds=0.4)
+            for size, batch in ((64, 32), (112, 8), (224, 4))
+        ),
         Case(threads=1, rounds=0.5),
     ]
     return [case._replace(threads=case.threads or threads) for case in (Case(), *varied)]
