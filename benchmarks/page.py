@@ -143,8 +143,9 @@ def _step(main: Mapping[str, Any]) -> str:
 ResNet-{main["depth"]} (option A) on {main["batch"]} images of 3x{main["size"]}x{main["size"]} in
 float32: zero the gradients, forward, cross-entropy, backward, SGD with momentum. The engines start
 from equal weights and see equal data. Over {steps} steps, warm-up
-included, their losses differ by at most {agreement["largest_difference"]:.1e} (relative to the loss, or to 1 where it is smaller); more than
-{agreement["tolerance"]} would have stopped the benchmark.
+included, their losses differ by at most {agreement["largest_difference"]:.1e} (relative to the
+loss, or to 1 where it is smaller); more than {agreement["tolerance"]} would
+have stopped the benchmark.
 
 {_table(headings, rows)}"""
 
