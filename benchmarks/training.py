@@ -49,7 +49,7 @@ def cases(threads: int) -> list[Case]:
             Case(size=size, batch=batch, rounds=0.4)
             for size, batch in ((64, 32), (112, 8), (224, 4))
         ),
-        Case(threads=1, rounds=0.5),
+        *(Case(threads=1, rounds=0.5) for _ in range(threads > 1)),
     ]
     return [case._replace(threads=case.threads or threads) for case in (Case(), *varied)]
 
