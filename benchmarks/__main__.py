@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json as json_format
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,11 +84,9 @@ def _engine(rounds: int) -> Measured:
 
 
 def _peers(rounds: int) -> Measured:
-    try:
-        peers = importlib.import_module("benchmarks.peers")
-    except ModuleNotFoundError as error:
-        raise typer.BadParameter(f"the peers cannot be measured here: {error}") from None
-    yield from peers.run_peers(rounds).items()
+    from .peers import run_peers
+
+    yield from run_peers(rounds).items()
 
 
 SECTIONS: dict[str, Callable[[int], Measured]] = {
@@ -162,7 +159,7 @@ def engine(rounds: Rounds = 15, out: Out = results.FOLDER) -> None:
 
 @app.command("peers")
 def peers(rounds: Rounds = 15, out: Out = results.FOLDER) -> None:
-    """Measure other frameworks beside minires."""
+    """Measure other frameworks beside minires; `python -m benchmarks.peers install` comes first."""
     _measure(["peers"], rounds, out)
 
 

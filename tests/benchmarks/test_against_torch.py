@@ -63,10 +63,10 @@ def test_inference_agrees_with_torch() -> None:
 
 
 def test_a_fresh_process_tells_its_own_peak_and_not_its_starters() -> None:
-    ballast = np.ones(100_000_000)
+    ballast = np.ones(50_000_000)
     command = [sys.executable, "-m", "benchmarks.memory", "minires", "8", "2"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=Path(memory.__file__).parents[1]
     )
 
-    assert 20 < float(done.stdout) < 400 < ballast.nbytes / 1e6 < memory.peak()
+    assert 20 < float(done.stdout) < 300 < ballast.nbytes / 1e6 < memory.peak()
