@@ -1,5 +1,6 @@
-"""Benchmarks: what minires costs, measured beside what bounds it.
+"""Benchmarks: what minires costs, measured beside what bounds it and beside its peers.
 
-``python -m benchmarks`` runs them all and writes ``benchmarks/results/<date>-<name>.json``.
-Machines are shared and noisy: compare within one run, and trust ratios and minimums.
+``python -m benchmarks`` lists the commands; they need the extra ``bench``. Results are kept in
+``benchmarks/results/``, and `docs/performance.md` is made of them. Machines are shared and noisy:
+compare within one run, and trust ratios and minimums.
 """

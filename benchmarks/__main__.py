@@ -1,66 +1,214 @@
-"""Run the benchmarks, print them, and write a result file."""
+"""The commands: measure, compare two results, make the page."""
 
 from __future__ import annotations
 
-import json
-from datetime import date
+import json as json_format
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from . import engine
-from .measure import environment
+from . import results
 
-RESULTS = Path(__file__).parent / "results"
+Rounds = Annotated[int, typer.Option(help="Interleaved rounds; long cases get fewer.", min=1)]
+Out = Annotated[Path, typer.Option(help="Folder of the result file.")]
+Measured = Iterator[tuple[str, Any]]
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+
+app = typer.Typer(
+    help="Measure minires beside PyTorch and beside what bounds it.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
 
 
-def _table(title: str, unit: str, rows: dict[str, dict[str, float]]) -> Table:
-    table = Table(title=f"{title} ({unit})", title_justify="left")
-    table.add_column("")
-    for column in ("minimum", "median", "CPU minimum"):
-        table.add_column(column, justify="right")
-    for name, times in rows.items():
-        table.add_row(name, *(f"{time:.2f}" for time in times.values()))
-    return table
+def _machine(rounds: int) -> Measured:
+    from minires.devices.threads import get_num_threads
+    from minires.lab.speed import machine_speed
+
+    for number in sorted({1, get_num_threads()}):
+        yield str(number), machine_speed(number)
 
 
+def _training(rounds: int) -> Measured:
+    from minires.devices.threads import get_num_threads
+
+    from .training import cases, training
+
+    for case in cases(get_num_threads()):
+        yield case.title, training(case, rounds)
+
+
+def _breakdown(rounds: int) -> Measured:
+    from .training import Case, where_time_goes
+
+    yield f"ResNet-{Case().depth}, batch {Case().batch}", where_time_goes(rounds)
+
+
+def _inference(rounds: int) -> Measured:
+    from .inference import inference
+
+    for batch in (1, 128):
+        yield f"ResNet-20, batch {batch}", inference(batch, rounds)
+
+
+def _memory(rounds: int) -> Measured:
+    from .memory import memory
+
+    for depth in (20, 110):
+        yield f"ResNet-{depth}, batch 128", memory(depth, 128)
+
+
+def _geometries(rounds: int) -> Measured:
+    from .geometries import GRID, convolution
+
+    for geometry in GRID:
+        for batch in (1, 32):
+            yield f"{geometry.name}, batch {batch}", convolution(geometry, batch, (rounds + 1) // 2)
+
+
+def _engine(rounds: int) -> Measured:
+    from . import engine
+
+    yield "backward_per_block", engine.backward_per_block(rounds)
+    yield "tiny_ops", engine.tiny_ops(rounds)
+    yield "imports", engine.imports(rounds)
+    yield "memory_over_steps", engine.memory_over_steps()
+
+
+def _peers(rounds: int) -> Measured:
+    from .peers import run_peers
+
+    yield from run_peers(rounds).items()
+
+
+SECTIONS: dict[str, Callable[[int], Measured]] = {
+    "machine": _machine,
+    "training": _training,
+    "breakdown": _breakdown,
+    "inference": _inference,
+    "memory": _memory,
+    "geometries": _geometries,
+    "engine": _engine,
+    "peers": _peers,
+}
+# Peers need environments of their own, and time: they are measured when asked for.
+USUAL = [name for name in SECTIONS if name != "peers"]
+
+
+def _measure(names: list[str], rounds: int, out: Path) -> None:
+    """Measure sections into the day's file of this machine; what it holds of others stays."""
+    console = Console(highlight=False, soft_wrap=True)
+    result = results.new_result()
+    path = out / results.file_name(result)
+    if path.exists():
+        result = results.load(path) | result
+    for name in names:
+        result[name] = {}
+        for title, measured in SECTIONS[name](rounds):
+            result[name][title] = measured
+            # At once, for who stops it half-way.
+            results.save(result, path)
+            console.print(f"{name}: {title}: {_in_short(measured)}", markup=False)
+    console.print(f"Wrote {path}", markup=False)
+
+
+def _in_short(measured: Any) -> str:
+    """Say in a line what was measured: minimum times, our losses' agreement, or plain numbers."""
+    if not isinstance(measured, dict):
+        return str(measured)
+    told = [f"{name} {value:.4g}".lstrip() for name, value in results.figures(measured).items()]
+    if not told:
+        numbers = measured.get("parts", measured)
+        told = [
+            f"{name} {value:.4g}" for name, value in numbers.items() if isinstance(value, float)
+        ]
+    if "agreement" in measured:
+        told.append(f"losses agree to {measured['agreement']['largest_difference']:.1g}, the last:")
+        told += [f"{name} {losses[-1]:.5f}" for name, losses in measured["losses"].items()]
+    return ", ".join(told)
+
+
+@app.command("run")
 def run(
-    rounds: Annotated[int, typer.Option(help="Interleaved rounds per benchmark.", min=1)] = 15,
-    out: Annotated[Path, typer.Option(help="Folder of the result file.")] = RESULTS,
+    only: Annotated[
+        str, typer.Option(help=f"Sections, separated by commas: {', '.join(SECTIONS)}.")
+    ] = ",".join(USUAL),
+    rounds: Rounds = 15,
+    out: Out = results.FOLDER,
 ) -> None:
-    """Measure the engine and write the results as JSON."""
-    console = Console()
-    result: dict[str, Any] = {
-        "schema": "minires.benchmark/1",
-        "date": date.today().isoformat(),
-        "rounds": rounds,
-        "environment": environment(),
-        "backward_per_block": engine.backward_per_block(rounds),
-        "tiny_ops": engine.tiny_ops(rounds),
-        "imports": engine.imports(rounds),
-        "memory_over_steps": engine.memory_over_steps(),
-    }
-    blocks = result["backward_per_block"]
-    console.print(
-        _table("Backward of a residual chain, by blocks", blocks["unit"], blocks["blocks"])
-    )
-    tiny = result["tiny_ops"]
-    console.print(_table("Chain of tiny ops", tiny["unit"], tiny["jobs"]))
-    imports = result["imports"]
-    console.print(_table("A fresh interpreter", imports["unit"], imports["jobs"]))
-    memory = result["memory_over_steps"]
-    console.print(
-        f"Memory after every {memory['steps']} steps, garbage collector off, in bytes: "
-        + ", ".join(f"{reading:,}" for reading in memory["bytes"])
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{result['date']}-engine.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    console.print(f"Wrote {path}")
+    """Measure everything, in about ten minutes; a section again replaces that of the day's file."""
+    names = [name.strip() for name in only.split(",")]
+    if unknown := [name for name in names if name not in SECTIONS]:
+        raise typer.BadParameter(f"no section {unknown[0]!r}; there are: {', '.join(SECTIONS)}")
+    _measure(names, rounds, out)
+
+
+@app.command("engine")
+def engine(rounds: Rounds = 15, out: Out = results.FOLDER) -> None:
+    """Measure the tape: a residual block's backward, a tiny op, the import, memory over steps."""
+    _measure(["engine"], rounds, out)
+
+
+@app.command("peers")
+def peers(rounds: Rounds = 15, out: Out = results.FOLDER) -> None:
+    """Measure other frameworks beside minires; `python -m benchmarks.peers install` comes first."""
+    _measure(["peers"], rounds, out)
+
+
+@app.command("compare")
+def compare(
+    first: Annotated[Path, typer.Argument(help="A result file.")],
+    second: Annotated[Path, typer.Argument(help="Another.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Print the figures of two result files, and the second's in terms of the first's."""
+    try:
+        rows = results.comparison(first, second)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if json:
+        table = {"schema": "minires.benchmark.compare/1", "rows": rows}
+        typer.echo(json_format.dumps(table, indent=1))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("minimum of")
+    for heading in (first.stem, second.stem, "ratio"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        style = "green" if row["ratio"] < 0.95 else "red" if row["ratio"] > 1.05 else "default"
+        numbers = [f"{row[key]:.4g}" for key in ("first", "second")]
+        table.add_row(Text(row["figure"]), *numbers, Text(f"{row['ratio']:.2f}", style))
+    console.print(table)
+
+
+@app.command("page")
+def page(
+    result: Annotated[Path, typer.Argument(help="The result file that it is made of.")],
+    out: Annotated[
+        Path, typer.Option(help="The page; its pictures lie in a folder beside.")
+    ] = PAGE,
+) -> None:
+    """Write the page about performance, with its pictures, from a result file."""
+    from .page import write_page
+
+    try:
+        files = write_page(results.load(result), out)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    for file in files:
+        typer.echo(file)
 
 
 if __name__ == "__main__":
-    typer.run(run)
+    app(prog_name="python -m benchmarks")

@@ -1,38 +1,60 @@
-"""Timing: interleaved rounds, minimum and median, wall and CPU time."""
+"""Timing: interleaved rounds, minimum and median, wall and CPU time, ratios round by round."""
 
 from __future__ import annotations
 
 import contextlib
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
+from typing import Any
 
-from minires.lab import machine
+from minires.lab import machine, timing
 
 
-def interleaved(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
+def interleaved(
+    jobs: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, dict[str, float]]:
     """Run all jobs once per round, so that they share the machine's moods; times in seconds.
 
     Returns, for each job, the minimum and median wall time and the minimum CPU time.
     """
-    for job in jobs.values():
-        job()
-    wall: dict[str, list[float]] = {name: [] for name in jobs}
-    cpu: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(rounds):
-        for name, job in jobs.items():
-            wall_start, cpu_start = time.perf_counter(), time.process_time()
-            job()
-            cpu[name].append(time.process_time() - cpu_start)
-            wall[name].append(time.perf_counter() - wall_start)
+    measured = timing.interleaved(jobs, rounds)
+    return {name: measured.times(name) for name in jobs}
+
+
+def paired(
+    jobs: Mapping[str, Callable[[], object]],
+    rounds: int,
+    sums: Mapping[str, Sequence[str]] | None = None,
+    ours: Sequence[str] = ("minires",),
+) -> dict[str, Any]:
+    """Run all jobs once per round; report milliseconds, and what ours take in terms of the others.
+
+    Parameters
+    ----------
+    jobs : mapping of str to callable
+    rounds : int
+    sums : mapping of str to sequence of str, optional
+        Further jobs, each what some of the jobs take together.
+    ours : sequence of str
+        The jobs of minires.
+
+    Returns
+    -------
+    dict
+        ``"jobs"``: minimum, median and CPU minimum of each. ``"ratios"``: for each of ours and
+        each other job the median of the rounds' ratios and their range.
+    """
+    measured = timing.interleaved(jobs, rounds)
+    for name, parts in (sums or {}).items():
+        measured.add_sum(name, parts)
+    others = [name for name in measured.wall if name not in ours]
     return {
-        name: {
-            "minimum": min(wall[name]),
-            "median": statistics.median(wall[name]),
-            "cpu_minimum": min(cpu[name]),
-        }
-        for name in jobs
+        "unit": "ms",
+        "rounds": rounds,
+        "jobs": {name: measured.times(name, 1e3) for name in measured.wall},
+        "ratios": {
+            name: {other: measured.ratio(name, to=other) for other in others} for name in ours
+        },
     }
 
 

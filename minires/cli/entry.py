@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .compare import HELP, run_compare
+from . import bench, compare, info
 
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
@@ -18,7 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("compare", help=HELP)(run_compare)
+app.command("compare", help=compare.HELP)(compare.run_compare)
+app.command("bench", help=bench.HELP)(bench.run_bench)
+app.command("info", help=info.HELP)(info.run_info)
 
 
 def _print_version(wanted: bool) -> None:

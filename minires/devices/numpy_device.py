@@ -37,7 +37,7 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
     xp = np
 
     @functools.cached_property
-    def passes(self) -> Any:  # type: ignore[override]
+    def passes(self) -> Any:
         """What computes single passes of batch normalisation, chosen at its first use."""
         return _passes()
 

@@ -1,0 +1,224 @@
+"""How fast this machine is, and how close a training step comes to what it allows."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minires.autograd import EngineHook, Node, Op
+from minires.devices.threads import get_num_threads
+from minires.models import cifar_resnet, is_possible_depth
+from minires.nn import Module
+from minires.ops import cross_entropy, tensor
+from minires.optim import SGD
+
+from .floor import Copy, Floor, convolutions_of, side_by_side
+from .machine import environment
+from .timing import Job, interleaved
+
+# The parts of a step that are told apart, by the ops that they consist of.
+_PARTS = {
+    "convolution": ("conv2d",),
+    "batch norm": ("batch_norm", "batch_norm_relu", "relu", "residual_add"),
+}
+
+
+class TrainingStep:
+    """One step of training on one batch of noise, to be timed.
+
+    Parameters
+    ----------
+    model : Module
+        Maps images to logits of 10 classes.
+    batch, size : int
+        Images (batch, 3, size, size).
+
+    Attributes
+    ----------
+    images, labels : ndarray
+        (batch, 3, size, size) float32 and (batch,) int64; the same for equal arguments.
+    losses : list of float
+        Of every step so far, before the step.
+    """
+
+    def __init__(self, model: Module, batch: int, size: int = 32) -> None:
+        self.model = model
+        self.images, self.labels = noise(batch, size)
+        self._x, self._y = tensor(self.images), tensor(self.labels)
+        self._optimizer = SGD(model.parameters(), lr=0.002, momentum=0.9)
+        self.losses: list[float] = []
+
+    def __call__(self, profile: OpTimes | None = None) -> None:
+        """Take a step; a profile is told of the parts that are no ops."""
+        self._optimizer.zero_grad()
+        loss = cross_entropy(self.model(self._x), self._y)
+        loss.backward()
+        if profile:
+            profile.credit("gradients summed")
+        self._optimizer.step()
+        if profile:
+            profile.credit("optimizer")
+        self.losses.append(loss.item())
+
+
+def noise(batch: int, size: int) -> tuple[Any, Any]:
+    """Return images (batch, 3, size, size) of noise and labels (batch,), always the same."""
+    random = np.random.default_rng(0)
+    images = random.standard_normal((batch, 3, size, size), np.float32)
+    return images, random.integers(0, 10, batch)
+
+
+class OpTimes(EngineHook):
+    """Where time goes: each moment credits what passed since the one before to what just ran.
+
+    A forward op is credited under its name, a VJP under its name and "backward", and what the
+    engine does in between (adding the contributions that meet, storing gradients) under
+    "gradients summed". What Python does on the way to an op counts as the op's.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> x = mr.ones(3, requires_grad=True)
+    >>> with OpTimes() as times:
+    ...     (x * x).sum().backward()
+    >>> sorted(times.seconds)
+    ['gradients summed', 'mul', 'mul backward', 'sum', 'sum backward']
+    """
+
+    keeps_fused = True
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def __enter__(self) -> OpTimes:
+        """Begin to look on."""
+        super().__enter__()
+        self._last = time.perf_counter()
+        return self
+
+    def credit(self, name: str) -> None:
+        """Credit the time since the last moment to `name`."""
+        now = time.perf_counter()
+        self.seconds[name] += now - self._last
+        self._last = now
+
+    def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
+        """Credit a forward op."""
+        self.credit(op.name)
+
+    def vjp_ran(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
+        """Credit the VJP of an op."""
+        assert node.op is not None
+        self.credit(f"{node.op.name} backward")
+
+    def contributions_met(self, node: Node, contributions: list[Any], total: Any) -> None:
+        """Credit the sum of what met."""
+        self.credit("gradients summed")
+
+
+def breakdown(step: TrainingStep, steps: int) -> dict[str, float]:
+    """Return the milliseconds that each op takes of a step, the mean of `steps`, longest first."""
+    with OpTimes() as times:
+        for _ in range(steps):
+            step(times)
+    order = sorted(times.seconds.items(), key=lambda item: -item[1])
+    return {name: 1e3 * seconds / steps for name, seconds in order}
+
+
+def parts_of(by_op: dict[str, float]) -> dict[str, float]:
+    """Sum a breakdown by op to the few parts of which a step consists, "other" the last."""
+    summed = {f"{part}{way}": 0.0 for part in _PARTS for way in ("", " backward")}
+    summed |= {"gradients summed": 0.0, "optimizer": 0.0, "other": 0.0}
+    homes = {
+        f"{op}{way}": f"{part}{way}"
+        for part, ops in _PARTS.items()
+        for op in ops
+        for way in ("", " backward")
+    }
+    for name, milliseconds in by_op.items():
+        home = homes.get(name, name)
+        summed[home if home in summed else "other"] += milliseconds
+    return summed
+
+
+def machine_speed(number: int, side: int = 2048) -> dict[str, float]:
+    """Measure the peak of matrix products and of copying, the best of three.
+
+    Parameters
+    ----------
+    number : int
+        Of threads, not more than the kernels use.
+    side : int
+        Of the matrices.
+
+    Returns
+    -------
+    dict
+        ``"sgemm_gflops"``, 10^9 operations a second in products of `side` x `side` float32
+        matrices, one on every thread; and ``"copy_gbps"``, 10^9 bytes a second, read or written.
+    """
+    matrices = [tuple(np.ones((side, side), "f4") for _ in range(3)) for _ in range(number)]
+    products = [partial(np.matmul, a, b, out=out) for a, b, out in matrices]
+    copy, size = Copy(number), 256 << 20
+    jobs = {"product": partial(side_by_side, products), "copy": partial(copy, size)}
+    measured = interleaved(jobs, rounds=3, warm_up=1)
+    return {
+        "sgemm_gflops": 2e-9 * side**3 * number / min(measured.wall["product"]),
+        "copy_gbps": 2e-9 * size / min(measured.wall["copy"]),
+    }
+
+
+def measure_speed(depth: int, batch: int, rounds: int) -> dict[str, Any]:
+    """Measure this machine, and beside each other a ResNet's training step and its floor.
+
+    Parameters
+    ----------
+    depth : int
+        Of the CIFAR network, 6n + 2.
+    batch : int
+        Images of 3 x 32 x 32 per step.
+    rounds : int
+        How often everything is measured.
+
+    Returns
+    -------
+    dict
+        Ready for JSON: rates of the machine for one and for all threads of the kernels, times in
+        milliseconds, the ratio of step to floor, and the milliseconds of each part of a step.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    if not is_possible_depth(depth):
+        raise ValueError(f"depth: {depth} is not possible; these networks have 6n + 2 layers")
+    if batch < 1:
+        raise ValueError(f"batch: must be at least 1, found {batch}")
+    threads = get_num_threads()
+    step = TrainingStep(cifar_resnet(depth, seed=0), batch)
+    floor = Floor(convolutions_of(cifar_resnet(depth, seed=0), (3, 32, 32)), batch)
+    jobs: dict[str, Job] = {"step": step, "products": floor.products, "traffic": floor.traffic}
+    measured = interleaved(jobs, rounds)
+    measured.add_sum("floor", ("products", "traffic"))
+    by_op = breakdown(step, rounds)
+    return {
+        "schema": "minires.bench/1",
+        "environment": environment(),
+        "settings": {"depth": depth, "batch": batch, "rounds": rounds, "threads": threads},
+        "machine": {str(n): machine_speed(n) for n in sorted({1, threads})},
+        "unit": "ms",
+        "jobs": {name: measured.times(name, 1e3) for name in measured.wall},
+        "images_per_second": batch / min(measured.wall["step"]),
+        "step_to_floor": measured.ratio("step", to="floor"),
+        "parts": parts_of(by_op),
+        "ops": by_op,
+    }

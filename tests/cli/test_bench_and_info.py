@@ -1,0 +1,89 @@
+"""`minires bench` and `minires info`, as a user's shell runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from minires.cli.bench import stacked_bar
+
+TINY = ["--depth", "8", "--batch", "2", "--rounds", "1"]
+
+
+def minires(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    return subprocess.run(
+        [sys.executable, "-m", "minires", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        env=environment | {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_bench_tells_machine_step_floor_and_where_the_time_goes() -> None:
+    done = minires("bench", *TINY)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for told in ("sgemm", "memory copy", "ResNet-8, 2 images", "step / floor", "images/s"):
+        assert told in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "conv" in done.stdout.splitlines()[-7]
+
+
+def test_bench_as_json_holds_the_same_figures() -> None:
+    done = minires("bench", *TINY, "--threads", "1", "--json")
+    told = json.loads(done.stdout)
+
+    assert done.returncode == 0
+    assert told["schema"] == "minires.bench/1"
+    assert told["settings"] == {"depth": 8, "batch": 2, "rounds": 1, "threads": 1}
+    assert told["machine"].keys() == {"1"}
+    assert told["jobs"].keys() == {"step", "floor", "products", "traffic"}
+    assert told["step_to_floor"]["median"] > 0
+    assert sum(told["parts"].values()) == pytest.approx(sum(told["ops"].values()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--depth", "9"], "--depth: 9 is not possible; these networks have 6n + 2 layers"),
+        (["--batch", "0"], "--batch"),
+        (["--rounds", "0"], "--rounds"),
+        (["--threads", "0"], "--threads"),
+    ],
+)
+def test_a_mistake_costs_one_line_and_code_2(arguments: list[str], told: str) -> None:
+    done = minires("bench", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert told in line
+
+
+def test_info_names_what_computes() -> None:
+    done, as_json = minires("info"), minires("info", "--json")
+    told = json.loads(as_json.stdout)
+
+    assert done.returncode == as_json.returncode == 0
+    assert told["schema"] == "minires.info/1"
+    for value in list(told.values())[1:]:
+        assert str(value) in done.stdout
+    assert {"processor", "blas", "threads", "kernels", "numpy", "minires"} <= told.keys()
+
+
+@pytest.mark.parametrize("width", [7, 40, 99])
+def test_the_stacked_bar_fills_its_width_and_shows_each_part_by_its_share(width: int) -> None:
+    parts = {"convolution": 30.0, "batch norm": 60.0, "optimizer": 0.0, "other": 10.0}
+    bar, *lines = map(str, stacked_bar(parts, width, unicode=False))
+
+    assert len(bar) == width
+    for sign, share in (("#", 0.3), ("%", 0.6), ("o", 0.0), (".", 0.1)):
+        assert abs(bar.count(sign) - share * width) <= 1
+    assert [line.split()[-1] for line in lines] == ["30.0%", "60.0%", "0.0%", "10.0%"]
