@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import buffers, threads
+from . import buffers, depthwise, threads
 from .columns import Block, Columns, rows_per_chunk
 from .convolution import ConvolutionKernels
 from .layout import channels_first, channels_last
@@ -41,7 +41,7 @@ class BlockedConvolution(ConvolutionKernels):
         """Cross-correlate x (N, C, H, W) with weight (O, C/G, KH, KW): y (N, O, OH, OW)."""
         if not _fast(x, weight):
             return super().conv2d(x, weight, window, groups, bias)
-        filters = _joined(weight, groups)
+        filters = _joined(weight, groups, _per_block(weight.shape, groups, apart=True))
         return _correlate(x.transpose(0, 2, 3, 1), filters, window, bias=bias)[0]
 
     def conv2d_input(
@@ -50,8 +50,9 @@ class BlockedConvolution(ConvolutionKernels):
         """Transpose of `conv2d` in x: carry g (N, O, OH, OW) back to images (N, C, H, W)."""
         if not _fast(g, weight):
             return super().conv2d_input(g, weight, window, groups, size)
-        filters = _joined(weight, groups)
         mirrored = _mirrored(window)
+        apart = mirrored is not None
+        filters = _joined(weight, groups, _per_block(weight.shape, groups, apart))
         if mirrored is None:
             return _transposed(channels_last(g), filters, window, size)
         return _correlate(g.transpose(0, 2, 3, 1), _flipped(filters), mirrored)[0]
@@ -61,7 +62,7 @@ class BlockedConvolution(ConvolutionKernels):
         if not _fast(g, x):
             return super().conv2d_weight(g, x, window, groups)
         shape = g.shape[1], x.shape[1] // groups, *window.kernel
-        joined = _groups_per_block(shape, groups)
+        joined = _per_block(shape, groups, apart=False)
         blocks = groups // joined, *window.kernel, joined * shape[1], joined * shape[0] // groups
         sums = _weight_sums(channels_last(g), x.transpose(0, 2, 3, 1), window, blocks)
         return _parted(sums, groups, shape)
@@ -79,7 +80,7 @@ class BlockedConvolution(ConvolutionKernels):
         mirrored = _mirrored(window)
         if mirrored is None or not all(needs) or not _fast(g, x, weight):
             return super().conv2d_backward(g, x, weight, window, groups, needs)
-        filters = _flipped(_joined(weight, groups))
+        filters = _flipped(_joined(weight, groups, _per_block(weight.shape, groups, apart=True)))
         dx, sums = _correlate(g.transpose(0, 2, 3, 1), filters, mirrored, partner=channels_last(x))
         return dx, _parted(_flipped(sums), groups, weight.shape)
 
@@ -90,13 +91,21 @@ def _fast(*arrays: Array) -> bool:
     return dtype.char in "fd" and all(a.dtype == dtype and a.size for a in arrays)
 
 
-def _joined(weight: Array, groups: int) -> Array:
-    """Filters by blocks of groups, (B, KH, KW, C', O'), zero between different groups.
+def _per_block(shape: tuple[int, ...], groups: int, apart: bool) -> int:
+    """Return how many groups to compute as one block: a divisor that keeps within `NARROW`.
 
-    A block joins so many groups that its products are wide enough; without groups it is one block
-    with all channels.
+    Channels that each have a filter of their own can also stay `apart`, for `depthwise`.
     """
-    (o, c, kh, kw), joined = weight.shape, _groups_per_block(weight.shape, groups)
+    if apart and shape[1] == 1 and shape[0] == groups:
+        return 1
+    width = max(shape[0] // groups, shape[1])
+    most = max(NARROW // width, 1)
+    return max(j for j in range(1, min(most, groups) + 1) if groups % j == 0)
+
+
+def _joined(weight: Array, groups: int, joined: int) -> Array:
+    """Filters by blocks of `joined` groups, (B, KH, KW, C', O'), zero between different groups."""
+    o, c, kh, kw = weight.shape
     shape = groups // joined, joined, o // groups, c, kh, kw
     filters = weight.reshape(shape).transpose(0, 1, 4, 5, 3, 2)  # (B, J, KH, KW, C/G, O/G)
     blocks = np.zeros((shape[0], kh, kw, joined, c, joined, o // groups), weight.dtype)
@@ -107,20 +116,12 @@ def _joined(weight: Array, groups: int) -> Array:
 
 def _parted(blocks: Array, groups: int, shape: tuple[int, ...]) -> Array:
     """Take the groups' filters, (O, C/G, KH, KW), out of their blocks: the way back."""
-    (o, c, kh, kw), joined = shape, _groups_per_block(shape, groups)
+    (o, c, kh, kw), joined = shape, groups // len(blocks)
     parts = blocks.reshape(groups // joined, kh, kw, joined, c, joined, o // groups)
     weight = np.empty((groups // joined, joined, o // groups, c, kh, kw), blocks.dtype)
     for j in range(joined):
         weight[:, j] = parts[:, :, :, j, :, j].transpose(0, 4, 3, 1, 2)
     return weight.reshape(shape)
-
-
-def _groups_per_block(shape: tuple[int, ...], groups: int) -> int:
-    """Return the largest divisor of `groups` that keeps a block as narrow as `NARROW`."""
-    width = max(shape[0] // groups, shape[1])
-    return max(
-        j for j in range(1, groups + 1) if groups % j == 0 and j * width <= max(NARROW, width)
-    )
 
 
 def _flipped(filters: Array) -> Array:
@@ -172,12 +173,12 @@ def _untabled(table: Array, filters: tuple[int, ...], t: int) -> Array:
     return total
 
 
-def _parts(shape: tuple[int, ...], work: int, by_rows: bool = True) -> list[Block]:
-    """Cut the outputs (N, OH, OW, O) into one block per thread that finds enough to do.
+def _parts(shape: tuple[int, int], work: int, by_rows: bool = True) -> list[Block]:
+    """Cut outputs of N images with OH rows into one block per thread that finds enough to do.
 
     Whole images if there are enough of them, else rows of each image.
     """
-    n, oh = shape[:2]
+    n, oh = shape
     number = len(threads.shares(max(work, 1), GRAIN))
     if n >= number or not by_rows:
         spans = [slice(n * i // number, n * (i + 1) // number) for i in range(number)]
@@ -205,6 +206,10 @@ def _correlate(
     """
     count, kh, kw, c, o = filters.shape
     n, oh, ow = images.shape[0], *window.output_size(images.shape[1:3])
+    parts = _parts((n, oh), n * oh * ow * filters.size)
+    if c == o == 1:
+        y, sums = depthwise.correlate(images, filters[..., 0, 0], window, bias, partner, parts)
+        return channels_first(y), sums if sums is None else sums.reshape(filters.shape)
     y = buffers.empty((n, oh, ow, count * o), images.dtype)
     t = _outputs_per_row(window, max(c, o), ow) if count == 1 else 1
     tables = [_table(block, t) for block in filters]
@@ -233,7 +238,6 @@ def _correlate(
         return sums
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        parts = _parts(y.shape, y.size * tables[0].shape[0])
         found = threads.run(compute, parts)
     if partner is None:
         return channels_first(y), None
@@ -264,7 +268,7 @@ def _transposed(g: Array, filters: Array, window: Window, size: Size) -> Array:
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         # Neighbouring rows of one image would be added to by two threads at once.
-        threads.run(compute, _parts(g.shape, g.size * tables.shape[1], by_rows=False))
+        threads.run(compute, _parts(g.shape[:2], g.size * tables.shape[1], by_rows=False))
     return channels_first(dx)
 
 
@@ -288,7 +292,7 @@ def _weight_sums(g: Array, images: Array, window: Window, shape: tuple[int, ...]
         return total
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        found = threads.run(compute, _parts(g.shape, g.size * width))
+        found = threads.run(compute, _parts(g.shape[:2], g.size * width))
     return sum(found[1:], start=found[0]).reshape(shape)
 
 

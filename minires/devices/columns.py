@@ -97,24 +97,28 @@ class Columns:
         steps = (s0, s1 * vstep, s2 * hstep * tau, s1 * dh, s2 * dw, s3)
         positions = (source.shape[0], (source.shape[1] - window.extent[0]) // vstep + 1)
         self._view = np.ndarray((*positions, *self._row), x.dtype, source, 0, steps)
+        self._matrix: Array | None = None
+        self._size = rows, ow // tau, self.width
         # A 1x1 window over dense images: they are their own columns.
-        self._matrix = None
-        if framed or self.width != c or vstep * hstep != 1:
-            self._matrix = buffers.empty((rows, ow // tau, self.width), x.dtype)
+        self._copies = framed or self.width != c or vstep * hstep != 1
 
     def of(self, chunk: Block) -> Array:
         """Return the chunk's columns, (rows * OW / tau, KH * (KW + tau - 1) * C)."""
-        if self._matrix is None:
+        if not self._copies:
             return chunk.of(self._x).reshape(-1, self.width)
-        matrix = self._matrix[: chunk.rows]
-        count, height = chunk.last - chunk.first, chunk.bottom - chunk.top
-        if self._frame is None:
-            view = self._view[chunk.first : chunk.last, chunk.top : chunk.bottom]
-        else:
-            self._fill(self._frame[:count], chunk)
-            view = self._view[:count, :height]
-        np.copyto(matrix.reshape(count, height, *self._row), view)
+        if self._matrix is None:
+            self._matrix = buffers.empty(self._size, self._x.dtype)
+        view, matrix = self.windows(chunk), self._matrix[: chunk.rows]
+        np.copyto(matrix.reshape(view.shape), view)
         return matrix.reshape(-1, self.width)
+
+    def windows(self, chunk: Block) -> Array:
+        """View the chunk's windows without copying, (images, rows, OW/tau, KH, KW + tau - 1, C)."""
+        if self._frame is None:
+            return self._view[chunk.first : chunk.last, chunk.top : chunk.bottom]
+        count = chunk.last - chunk.first
+        self._fill(self._frame[:count], chunk)
+        return self._view[:count, : chunk.bottom - chunk.top]
 
     def _fill(self, frame: Array, chunk: Block) -> None:
         """Copy what the chunk's windows see into the frame, with zeros above and below."""
