@@ -9,11 +9,9 @@ from minires import devices
 from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
-from .broadcasting import unbroadcast
 from .operands import device_of, float_dtype, is_number, same_dtype
 
 Needs = tuple[bool, ...]
-Shapes = tuple[tuple[int, ...], ...]
 
 
 def _broadcast_error(name: str, a: Any, b: Any) -> ValueError:
@@ -32,7 +30,7 @@ def _combine(name: str, a: Any, b: Any) -> Array:
         raise TypeError(located(f"{name}: not defined for {found}")) from error
 
 
-@op
+@op(broadcasts=True)
 def add(a: Array, b: Array) -> Array:
     """a + b, element by element.
 
@@ -51,52 +49,43 @@ def add(a: Array, b: Array) -> Array:
 
 
 @add.vjp
-def _(g: Array, shapes: Shapes, needs: Needs) -> Any:
-    return (
-        unbroadcast(g, shapes[0]) if needs[0] else None,
-        unbroadcast(g, shapes[1]) if needs[1] else None,
-    )
+def _(g: Array) -> Any:
+    return g, g
 
 
-@op
+@op(broadcasts=True)
 def sub(a: Array, b: Array) -> Array:
     """a - b, element by element."""
     return _combine("subtract", *same_dtype(a, b))
 
 
 @sub.vjp
-def _(g: Array, shapes: Shapes, needs: Needs) -> Any:
-    return (
-        unbroadcast(g, shapes[0]) if needs[0] else None,
-        unbroadcast(neg(g), shapes[1]) if needs[1] else None,
-    )
+def _(g: Array, needs: Needs) -> Any:
+    return g, neg(g) if needs[1] else None
 
 
-@op
+@op(broadcasts=True)
 def mul(a: Array, b: Array) -> Array:
     """a * b, element by element."""
     return _combine("multiply", *same_dtype(a, b))
 
 
 @mul.vjp
-def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
-    return (
-        unbroadcast(mul(g, b), shapes[0]) if needs[0] else None,
-        unbroadcast(mul(g, a), shapes[1]) if needs[1] else None,
-    )
+def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
+    return mul(g, b) if needs[0] else None, mul(g, a) if needs[1] else None
 
 
-@op
+@op(broadcasts=True)
 def div(a: Array, b: Array) -> Array:
     """a / b, element by element; dividing integers gives float32."""
     return _combine("true_divide", *float_dtype(a, b))
 
 
 @div.vjp
-def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
+def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
     return (
-        unbroadcast(div(g, b), shapes[0]) if needs[0] else None,
-        unbroadcast(neg(div(div(mul(g, a), b), b)), shapes[1]) if needs[1] else None,
+        div(g, b) if needs[0] else None,
+        neg(div(div(mul(g, a), b), b)) if needs[1] else None,
     )
 
 
@@ -111,7 +100,7 @@ def _(g: Array) -> Array:
     return neg(g)
 
 
-@op
+@op(broadcasts=True)
 def pow(a: Array, b: Array) -> Array:
     """a ** b, element by element."""
     a, b = same_dtype(a, b)
@@ -126,13 +115,11 @@ def pow(a: Array, b: Array) -> Array:
 
 
 @pow.vjp
-def _(g: Array, a: Any, b: Any, output: Array, shapes: Shapes, needs: Needs) -> Any:
-    d_base = d_exponent = None
-    if needs[0]:
-        d_base = unbroadcast(mul(g, mul(b, pow(a, _lowered(a, b)))), shapes[0])
-    if needs[1]:
-        d_exponent = unbroadcast(mul(g, mul(output, _log_of_base(a, b))), shapes[1])
-    return d_base, d_exponent
+def _(g: Array, a: Any, b: Any, output: Array, needs: Needs) -> Any:
+    return (
+        mul(g, mul(b, pow(a, _lowered(a, b)))) if needs[0] else None,
+        mul(g, mul(output, _log_of_base(a, b))) if needs[1] else None,
+    )
 
 
 def _lowered(a: Any, b: Any) -> Any:
@@ -151,38 +138,34 @@ def _log_of_base(a: Any, b: Any) -> Any:
     return log(where(logical_and(equal(a, 0), greater_equal(b, 0)), 1, a))
 
 
-@op
+@op(broadcasts=True)
 def maximum(a: Array, b: Array) -> Array:
     """The larger of a and b, element by element; equal values share the gradient half and half."""
     return _combine("maximum", *same_dtype(a, b))
 
 
 @maximum.vjp
-def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
-    return _split(g, greater(a, b), equal(a, b), shapes, needs)
+def _(g: Array, a: Any, b: Any) -> Any:
+    return _split(g, greater(a, b), equal(a, b))
 
 
-@op
+@op(broadcasts=True)
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b, element by element; equal values share the gradient half and half."""
     return _combine("minimum", *same_dtype(a, b))
 
 
 @minimum.vjp
-def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
-    return _split(g, less(a, b), equal(a, b), shapes, needs)
+def _(g: Array, a: Any, b: Any) -> Any:
+    return _split(g, less(a, b), equal(a, b))
 
 
-def _split(g: Array, first: Array, tie: Array, shapes: Shapes, needs: Needs) -> Any:
-    half = mul(g, 0.5)
-    d_first = where(tie, half, where(first, g, 0.0))
-    return (
-        unbroadcast(d_first, shapes[0]) if needs[0] else None,
-        unbroadcast(sub(g, d_first), shapes[1]) if needs[1] else None,
-    )
+def _split(g: Array, first: Array, tie: Array) -> Any:
+    d_first = where(tie, mul(g, 0.5), where(first, g, 0.0))
+    return d_first, sub(g, d_first)
 
 
-@op
+@op(broadcasts=True)
 def _where(condition: Array, a: Array, b: Array) -> Array:
     a, b = same_dtype(a, b)
     dtype = devices.result_dtype(a, b)
@@ -193,11 +176,11 @@ def _where(condition: Array, a: Array, b: Array) -> Array:
 
 
 @_where.vjp
-def _(g: Array, condition: Array, shapes: Shapes, needs: Needs) -> Any:
+def _(g: Array, condition: Array, needs: Needs) -> Any:
     return (
         None,
-        unbroadcast(where(condition, g, 0.0), shapes[1]) if needs[1] else None,
-        unbroadcast(where(condition, 0.0, g), shapes[2]) if needs[2] else None,
+        where(condition, g, 0.0) if needs[1] else None,
+        where(condition, 0.0, g) if needs[2] else None,
     )
 
 
