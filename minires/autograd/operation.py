@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from minires import devices
 from minires.devices import Array
 
-from .context import current
+from .context import Context, current
 from .errors import AutogradError
 from .guard import no_writing, read_only
 from .node import VOID, Node
-from .tensor import ARRAY_TYPES, Tensor
+from .tensor import ARRAY_TYPES, TENSOR_TYPES, Tensor
 from .version import KEPT, clock
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 registry: dict[str, Op[Any]] = {}
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 # What a VJP may ask for beside inputs and constants, as an expression in `Op._written_call`.
 _RESERVED = {
@@ -93,7 +96,7 @@ class Op(Generic[P]):
         self._read_signature(forward)
         self._keeps_all = False
         self._kept_inputs: tuple[int, ...] = ()
-        self.keeps_more_than_inputs = False
+        self.keeps_inputs = self.keeps_more_than_inputs = False
         self._wanted: frozenset[str] = frozenset()
         self._wanted_constants: tuple[str, ...] = ()
         self._call_vjp: Callable[..., Any] = _no_vjp
@@ -166,9 +169,11 @@ class Op(Generic[P]):
                 )
         self.vjp_function = function
         self._wanted = frozenset(wanted)
-        self._keeps_all = "inputs" in wanted
+        named = [name for name in self.input_names if name in wanted]
+        self._keeps_all = "inputs" in wanted or (bool(named) and len(named) == len(self.input_names))
         self._kept_inputs = tuple(i for i, n in enumerate(self.input_names) if n in wanted)
         self._wanted_constants = tuple(name for name in wanted if name in self.constant_names)
+        self.keeps_inputs = self._keeps_all or bool(self._kept_inputs)
         others = {"output", "aux", "shapes", *self._wanted_constants}
         self.keeps_more_than_inputs = not others.isdisjoint(wanted)
         self._call_vjp = self._written_call(function)
@@ -205,18 +210,18 @@ class Op(Generic[P]):
         if len(inputs) < len(self.input_names):
             inputs, constants = self._by_position(inputs, constants)  # type: ignore[assignment]
         for value in inputs:
-            if isinstance(value, Tensor):
+            if value.__class__ in TENSOR_TYPES:
                 break
         else:
             result = self._compute(*inputs, **constants)
             return result[0] if self.has_aux else result  # type: ignore[no-any-return]
         context = current.get()
-        if context.expanded and self.name in context.expanded and self.twin_function is not None:
+        if self.name in context.expanded and self.twin_function is not None:
             return self.twin_function(*inputs, **constants)  # type: ignore[no-any-return]
         arrays: list[Any] = []
         parents: list[Node | None] = []
         for value in inputs:
-            if isinstance(value, Tensor):
+            if value.__class__ in TENSOR_TYPES:
                 arrays.append(value._data)
                 parents.append(value._node)
             else:
@@ -225,38 +230,72 @@ class Op(Generic[P]):
         data, aux = self._compute(*arrays, **constants), None
         if self.has_aux:
             data, aux = data
-        if data.__class__ not in ARRAY_TYPES:
-            data = devices.of(data).array(data)
-        # The same as Tensor._wrap(data), without the price of a call.
-        output = _blank(Tensor)
-        output._data, output._node, output._version = data, None, None
-        if context.recording and self.differentiable and any(parents):
-            dtype = data.dtype
-            if dtype.kind == "f":
-                if self.vjp_function is None:
-                    raise NotImplementedError(
-                        f"op {self.name!r} has no VJP, but an input requires a gradient; register"
-                        f" one with @{self.name}.vjp, or declare the op with differentiable=False"
-                    )
-                # Filled here and not by a constructor, because every recorded op pays for it.
-                output._node = node = Node()
-                node.op = self
-                node.parents = tuple(parents)
-                node.shape = data.shape
-                node.dtype = dtype
-                if self._kept_inputs or self._keeps_all:
-                    node.kept = self._keep(inputs)
-                if self.keeps_more_than_inputs:
-                    self._keep_more(node, arrays, constants, output, aux)
-                if context.module_path:
-                    node.module_path = context.module_path
-                # Later than whatever was written to what is kept.
-                node.order = next(clock)
+        output = Tensor._wrap(data)
+        if any(parents) and context.recording and self.differentiable:
+            self._record(output, inputs, tuple(parents), context, constants, aux)
         if self.is_view:
             self._share_version(inputs[0], output)
         for hook in context.hooks:
             hook.op_ran(self, inputs, output, output._node)
         return output
+
+    def of_two(self, a: Any, b: Any) -> Tensor:
+        """Compute as `__call__` does, for an op of two inputs without constants, aux or views.
+
+        Arithmetic runs so often on values so small that the loops would cost more than the sum.
+        """
+        context = current.get()
+        if self.name in context.expanded:
+            return self(a, b)
+        if a.__class__ in TENSOR_TYPES:
+            first, first_node = a._data, a._node
+        else:
+            first, first_node = a, None
+        if b.__class__ in TENSOR_TYPES:
+            second, second_node = b._data, b._node
+        else:
+            second, second_node = b, None
+        output = Tensor._wrap(self._compute(first, second))
+        if (first_node or second_node) and context.recording and self.differentiable:
+            self._record(output, (a, b), (first_node, second_node), context, _NONE, None)
+        for hook in context.hooks:
+            hook.op_ran(self, (a, b), output, output._node)
+        return output
+
+    def _record(
+        self,
+        output: Tensor,
+        inputs: tuple[Any, ...],
+        parents: tuple[Node | None, ...],
+        context: Context,
+        constants: Mapping[str, Any],
+        aux: Any,
+    ) -> None:
+        """Put the output on the tape, if it can have a gradient."""
+        data = output._data
+        dtype = data.dtype
+        if dtype.kind != "f":
+            return
+        if self.vjp_function is None:
+            raise NotImplementedError(
+                f"op {self.name!r} has no VJP, but an input requires a gradient; register one with"
+                f" @{self.name}.vjp, or declare the op with differentiable=False"
+            )
+        output._node = node = Node()
+        node.op = self
+        node.parents = parents
+        node.shape = data.shape
+        node.dtype = dtype
+        if self.keeps_inputs:
+            node.kept = _keep(
+                inputs if self._keeps_all else tuple([inputs[i] for i in self._kept_inputs])
+            )
+        if self.keeps_more_than_inputs:
+            self._keep_more(node, inputs, constants, output, aux)
+        if context.module_path:
+            node.module_path = context.module_path
+        # Numbered after whatever was written to what it keeps.
+        node.order = next(clock)
 
     def _guarded_forward(self, *arrays: Any, **constants: Any) -> Any:
         """Run a foreign forward on arrays that it cannot write into."""
@@ -284,25 +323,13 @@ class Op(Generic[P]):
         if isinstance(source, Tensor) and shares(source._data, output._data):
             output._version = source._versioned()
 
-    def _keep(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the inputs that the VJP asks for, watched from now on for being overwritten."""
-        kept = []
-        for value in inputs if self._keeps_all else [inputs[i] for i in self._kept_inputs]:
-            if isinstance(value, Tensor):
-                version = value._version
-                if version is None:
-                    value._version = KEPT
-                elif version is not KEPT:
-                    version.keep()
-            elif hasattr(value, "dtype"):
-                # The caller's own array, who may write into it at any time.
-                value = Tensor(Tensor._wrap(value)._data)
-                value._versioned().keep()
-            kept.append(value)
-        return tuple(kept)
-
     def _keep_more(
-        self, node: Node, arrays: list[Any], constants: dict[str, Any], output: Tensor, aux: Any
+        self,
+        node: Node,
+        inputs: tuple[Any, ...],
+        constants: Mapping[str, Any],
+        output: Tensor,
+        aux: Any,
     ) -> None:
         """Keep what the VJP asks for beside inputs."""
         if self._wanted_constants:
@@ -317,7 +344,7 @@ class Op(Generic[P]):
         if "aux" in self._wanted:
             node.aux = aux
         if "shapes" in self._wanted:
-            node.shapes = tuple([getattr(array, "shape", ()) for array in arrays])
+            node.shapes = tuple([getattr(value, "shape", ()) for value in inputs])
 
     def pull_back(
         self, node: Node, g: Array | Tensor, needs: tuple[bool, ...], recorded: bool
@@ -393,7 +420,24 @@ class Op(Generic[P]):
         return tuple(fitted)
 
 
-_blank = object.__new__
+def _wrapped(array: Array) -> Tensor:
+    """Make a Tensor of an array that somebody outside holds."""
+    return Tensor(Tensor._wrap(array)._data)
+
+
+def _keep(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return inputs that a VJP asks for, watched from now on for being overwritten."""
+    for value in inputs:
+        if value.__class__ in TENSOR_TYPES:
+            version = value._version
+            if version is None:
+                value._version = KEPT
+            elif version is not KEPT:
+                version.keep()
+        elif hasattr(value, "dtype"):
+            # An array is its caller's own, who may write into it at any time.
+            return _keep(tuple([_wrapped(v) if v is value else v for v in inputs]))
+    return inputs
 
 
 def _no_vjp(*_: Any) -> None:

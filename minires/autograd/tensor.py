@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,10 @@ class RemovableHandle:
         self._hooks.pop(self._key, None)
 
 
+# To look a class up here is quicker than isinstance(), most of all for what is no Tensor.
+TENSOR_TYPES: set[type] = set()
+
+
 class Tensor(TensorMethods):
     """An array that can take part in automatic differentiation.
 
@@ -78,6 +83,9 @@ class Tensor(TensorMethods):
     _frozen: Node | None
     _version: Version | None
 
+    def __init_subclass__(cls) -> None:
+        TENSOR_TYPES.add(cls)
+
     def __init__(self, data: Array, node: Node | None = None) -> None:
         if not hasattr(data, "dtype") or isinstance(data, Tensor):
             raise TypeError(
@@ -91,7 +99,7 @@ class Tensor(TensorMethods):
     @classmethod
     def _wrap(cls, data: Array, node: Node | None = None) -> Tensor:
         """Wrap an array that nobody else holds; NumPy's 0-d results are scalars, not arrays."""
-        tensor = Tensor.__new__(Tensor)
+        tensor = _blank()
         tensor._data = data if data.__class__ in ARRAY_TYPES else devices.of(data).array(data)
         tensor._node = node
         tensor._version = None
@@ -442,4 +450,6 @@ class Tensor(TensorMethods):
         return f"tensor({text})"
 
 
+_blank = functools.partial(object.__new__, Tensor)
 ARRAY_TYPES = {type(devices.cpu.xp.empty(0))}
+TENSOR_TYPES.add(Tensor)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from minires import devices
 from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
-from .operands import device_of, float_dtype, is_number, same_dtype
+from .operands import as_array, device_of, float_dtype, is_number, same_dtype
 
 Needs = tuple[bool, ...]
 
@@ -19,15 +21,30 @@ def _broadcast_error(name: str, a: Any, b: Any) -> ValueError:
     return ValueError(located(f"{name}: shapes {shapes[0]} and {shapes[1]} do not broadcast"))
 
 
-def _combine(name: str, a: Any, b: Any) -> Array:
-    """Apply the array library's function `name` to two operands of one dtype."""
+def _combine(name: str, compute: Callable[[Any, Any], Any], a: Any, b: Any) -> Array:
+    """Compute with two operands in their common dtype."""
+    if getattr(a, "dtype", None) is not getattr(b, "dtype", a):
+        a, b = same_dtype(a, b)
     try:
-        return getattr(device_of(a, b).xp, name)(a, b)
+        return compute(a, b)
     except ValueError as error:
         raise _broadcast_error(name, a, b) from error
     except TypeError as error:
         found = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in (a, b))
         raise TypeError(located(f"{name}: not defined for {found}")) from error
+
+
+def _of_library(name: str) -> Callable[[Any, Any], Any]:
+    """Return the function called `name` of whatever array library the operands belong to."""
+    return lambda a, b: getattr(device_of(a, b).xp, name)(a, b)
+
+
+_maximum, _minimum = _of_library("maximum"), _of_library("minimum")
+
+
+def _truth(x: Any) -> Any:
+    """Whether x is not zero, element by element."""
+    return bool(x) if is_number(x) else devices.of(x).astype(as_array(x), devices.bool_)
 
 
 @op(broadcasts=True)
@@ -45,7 +62,7 @@ def add(a: Array, b: Array) -> Array:
     >>> mr.ops.add(mr.tensor([1.0, 2.0]), 1)
     tensor([2., 3.])
     """
-    return _combine("add", *same_dtype(a, b))
+    return _combine("add", operator.add, a, b)
 
 
 @add.vjp
@@ -56,7 +73,7 @@ def _(g: Array) -> Any:
 @op(broadcasts=True)
 def sub(a: Array, b: Array) -> Array:
     """a - b, element by element."""
-    return _combine("subtract", *same_dtype(a, b))
+    return _combine("sub", operator.sub, a, b)
 
 
 @sub.vjp
@@ -67,7 +84,7 @@ def _(g: Array, needs: Needs) -> Any:
 @op(broadcasts=True)
 def mul(a: Array, b: Array) -> Array:
     """a * b, element by element."""
-    return _combine("multiply", *same_dtype(a, b))
+    return _combine("mul", operator.mul, a, b)
 
 
 @mul.vjp
@@ -78,7 +95,7 @@ def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
 @op(broadcasts=True)
 def div(a: Array, b: Array) -> Array:
     """a / b, element by element; dividing integers gives float32."""
-    return _combine("true_divide", *float_dtype(a, b))
+    return _combine("div", operator.truediv, *float_dtype(a, b))
 
 
 @div.vjp
@@ -141,7 +158,7 @@ def _log_of_base(a: Any, b: Any) -> Any:
 @op(broadcasts=True)
 def maximum(a: Array, b: Array) -> Array:
     """The larger of a and b, element by element; equal values share the gradient half and half."""
-    return _combine("maximum", *same_dtype(a, b))
+    return _combine("maximum", _maximum, a, b)
 
 
 @maximum.vjp
@@ -152,7 +169,7 @@ def _(g: Array, a: Any, b: Any) -> Any:
 @op(broadcasts=True)
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b, element by element; equal values share the gradient half and half."""
-    return _combine("minimum", *same_dtype(a, b))
+    return _combine("minimum", _minimum, a, b)
 
 
 @minimum.vjp
@@ -206,49 +223,49 @@ def where(condition: Tensor, a: Any, b: Any) -> Tensor:
 @op(differentiable=False)
 def equal(a: Array, b: Array) -> Array:
     """a == b, element by element, as bool."""
-    return _combine("equal", *same_dtype(a, b))
+    return _combine("equal", operator.eq, a, b)
 
 
 @op(differentiable=False)
 def not_equal(a: Array, b: Array) -> Array:
     """a != b, element by element, as bool."""
-    return _combine("not_equal", *same_dtype(a, b))
+    return _combine("not_equal", operator.ne, a, b)
 
 
 @op(differentiable=False)
 def less(a: Array, b: Array) -> Array:
     """a < b, element by element, as bool."""
-    return _combine("less", *same_dtype(a, b))
+    return _combine("less", operator.lt, a, b)
 
 
 @op(differentiable=False)
 def less_equal(a: Array, b: Array) -> Array:
     """a <= b, element by element, as bool."""
-    return _combine("less_equal", *same_dtype(a, b))
+    return _combine("less_equal", operator.le, a, b)
 
 
 @op(differentiable=False)
 def greater(a: Array, b: Array) -> Array:
     """a > b, element by element, as bool."""
-    return _combine("greater", *same_dtype(a, b))
+    return _combine("greater", operator.gt, a, b)
 
 
 @op(differentiable=False)
 def greater_equal(a: Array, b: Array) -> Array:
     """a >= b, element by element, as bool."""
-    return _combine("greater_equal", *same_dtype(a, b))
+    return _combine("greater_equal", operator.ge, a, b)
 
 
 @op(differentiable=False)
 def floor_div(a: Array, b: Array) -> Array:
     """Largest whole number not above a / b, element by element; it carries no gradient."""
-    return _combine("floor_divide", *same_dtype(a, b))
+    return _combine("floor_div", operator.floordiv, a, b)
 
 
 @op(differentiable=False)
 def remainder(a: Array, b: Array) -> Array:
     """a - floor(a / b) * b, element by element; it carries no gradient."""
-    return _combine("remainder", *same_dtype(a, b))
+    return _combine("remainder", operator.mod, a, b)
 
 
 @op(differentiable=False)
@@ -260,31 +277,31 @@ def logical_not(x: Array) -> Array:
 @op(differentiable=False)
 def logical_and(a: Array, b: Array) -> Array:
     """Whether a and b are both non-zero, element by element, as bool."""
-    return _combine("logical_and", a, b)
+    return _combine("logical_and", operator.and_, _truth(a), _truth(b))
 
 
 @op(differentiable=False)
 def logical_or(a: Array, b: Array) -> Array:
     """Whether a or b is non-zero, element by element, as bool."""
-    return _combine("logical_or", a, b)
+    return _combine("logical_or", operator.or_, _truth(a), _truth(b))
 
 
 @op(differentiable=False)
 def bitwise_and(a: Array, b: Array) -> Array:
     """a & b: bit by bit of integers, logical and of bools."""
-    return _combine("bitwise_and", *same_dtype(a, b))
+    return _combine("bitwise_and", operator.and_, a, b)
 
 
 @op(differentiable=False)
 def bitwise_or(a: Array, b: Array) -> Array:
     """a | b: bit by bit of integers, logical or of bools."""
-    return _combine("bitwise_or", *same_dtype(a, b))
+    return _combine("bitwise_or", operator.or_, a, b)
 
 
 @op(differentiable=False)
 def bitwise_xor(a: Array, b: Array) -> Array:
     """a ^ b: bit by bit of integers, exclusive or of bools."""
-    return _combine("bitwise_xor", *same_dtype(a, b))
+    return _combine("bitwise_xor", operator.xor, a, b)
 
 
 @op(differentiable=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minires.autograd import Arithmetic, Tensor, set_arithmetic
+from minires.autograd import Arithmetic, Op, Tensor, set_arithmetic
 
 from . import (
     activations,
@@ -30,11 +30,11 @@ def _is_operand(value: Any) -> bool:
 
 
 def _operator(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Any]:
-    function = function.__call__  # the bound method: Python calls it faster than the object
+    compute = function.of_two if isinstance(function, Op) else function
 
     def operator(self: Tensor, other: Any) -> Any:
         if isinstance(other, Tensor) or _is_operand(other):
-            return function(self, other)
+            return compute(self, other)
         return NotImplemented
 
     return operator
