@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .tensor import Tensor
     from .version import Version
 
+# Tensor and its subclasses. To look a class up here is quicker than isinstance(), most of all for
+# what is no Tensor.
+TENSOR_TYPES: set[type] = set()
+
 # The shape of no value: it marks the node of a leaf whose data were replaced by some of another
 # shape, to which the graphs made before have no gradient to give.
 VOID = (-1,)
@@ -115,10 +119,10 @@ class Node:
             )
         arrays = []
         for value in self.kept:
-            version = getattr(value, "_version", None)
-            if version is None:  # a number or None
+            if value.__class__ not in TENSOR_TYPES:  # a number or None
                 arrays.append(value)
                 continue
+            version = value._version
             if version is not KEPT and not version.unchanged_since(self.order):
                 assert self.op is not None
                 raise AutogradError(

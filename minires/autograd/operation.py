@@ -14,8 +14,8 @@ from minires.devices import Array
 from .context import Context, current
 from .errors import AutogradError
 from .guard import no_writing, read_only
-from .node import VOID, Node
-from .tensor import ARRAY_TYPES, TENSOR_TYPES, Tensor
+from .node import TENSOR_TYPES, VOID, Node
+from .tensor import Tensor
 from .version import KEPT, clock
 
 P = ParamSpec("P")
@@ -96,7 +96,7 @@ class Op(Generic[P]):
         self._read_signature(forward)
         self._keeps_all = False
         self._kept_inputs: tuple[int, ...] = ()
-        self.keeps_inputs = self.keeps_more_than_inputs = False
+        self.keeps_inputs = self.keeps_values = self.keeps_more_than_inputs = False
         self._wanted: frozenset[str] = frozenset()
         self._wanted_constants: tuple[str, ...] = ()
         self._call_vjp: Callable[..., Any] = _no_vjp
@@ -123,6 +123,7 @@ class Op(Generic[P]):
                 names.append(parameter.name)
         self.input_names = tuple(names)
         self.constant_names = frozenset(constants)
+        self._arity = len(names)
 
     def input_name(self, index: int) -> str:
         """Name of the input at `index`: the parameter's, or its number among many."""
@@ -174,6 +175,7 @@ class Op(Generic[P]):
         self._kept_inputs = tuple(i for i, n in enumerate(self.input_names) if n in wanted)
         self._wanted_constants = tuple(name for name in wanted if name in self.constant_names)
         self.keeps_inputs = self._keeps_all or bool(self._kept_inputs)
+        self.keeps_values = self.keeps_inputs or "output" in wanted
         others = {"output", "aux", "shapes", *self._wanted_constants}
         self.keeps_more_than_inputs = not others.isdisjoint(wanted)
         self._call_vjp = self._written_call(function)
@@ -207,7 +209,7 @@ class Op(Generic[P]):
 
     def __call__(self, *inputs: P.args, **constants: P.kwargs) -> Tensor:
         """Compute on plain arrays; compute and record on Tensors."""
-        if len(inputs) < len(self.input_names):
+        if len(inputs) < self._arity:
             inputs, constants = self._by_position(inputs, constants)  # type: ignore[assignment]
         for value in inputs:
             if value.__class__ in TENSOR_TYPES:
@@ -231,10 +233,10 @@ class Op(Generic[P]):
         if self.has_aux:
             data, aux = data
         output = Tensor._wrap(data)
-        if any(parents) and context.recording and self.differentiable:
-            self._record(output, inputs, tuple(parents), context, constants, aux)
         if self.is_view:
             self._share_version(inputs[0], output)
+        if any(parents) and context.recording and self.differentiable:
+            self._record(output, inputs, tuple(parents), context, constants, aux)
         for hook in context.hooks:
             hook.op_ran(self, inputs, output, output._node)
         return output
@@ -356,20 +358,25 @@ class Op(Generic[P]):
         TypeError, ValueError
             If the VJP returns the wrong number of gradients, or one of the wrong shape.
         """
-        kept: Any = node.values()
-        if recorded:
-            kept = node.kept
+        kept: Any = node.kept
+        if kept is None or self.keeps_values:
+            arrays = node.values()
+            kept = kept if recorded else arrays
         if self.guarded:
             with no_writing(f"the VJP of {node.where()}"):
                 result = self._call_vjp(node, g, needs, kept, recorded)
         else:
             result = self._call_vjp(node, g, needs, kept, recorded)
-        gradients = result if isinstance(result, tuple) else (result,)
+        gradients = result if result.__class__ is tuple else (result,)
         if len(gradients) != len(needs):
             gradients = self._completed(node, gradients, needs)
-        for parent, gradient, needed in zip(node.parents, gradients, needs, strict=True):
-            if needed and getattr(gradient, "shape", None) != parent.shape:
-                return self._fitted(node, gradients, needs)
+        parents: Any = node.parents
+        try:
+            for index, gradient in enumerate(gradients):
+                if needs[index] and gradient.shape != parents[index].shape:
+                    return self._fitted(node, gradients, needs)
+        except AttributeError:  # something without a shape
+            return self._fitted(node, gradients, needs)
         return gradients
 
     def _completed(

@@ -72,14 +72,21 @@ def _leading_to(targets: set[Node], order: list[Node]) -> set[Node]:
     return useful
 
 
-def _total(parts: list[tuple[Any, Node | None, int]]) -> tuple[Any, bool]:
-    """Sum contributions in tape order; tell whether the sum is memory of its own."""
-    total, _, _ = parts[0]
-    if len(parts) == 1:
-        return total, False
+def _sum(parts: list[tuple[Any, Node | None, int]]) -> Any:
+    """Sum contributions in tape order."""
+    total = parts[0][0]
     for value, _, _ in parts[1:]:
         total = total + value
-    return total, True
+    return total
+
+
+def _needs(parents: tuple[Node | None, ...], useful: set[Node] | None) -> tuple[bool, ...]:
+    """Tell which inputs of an op want a gradient."""
+    if useful is not None:
+        return tuple([parent in useful for parent in parents])
+    if None in parents:
+        return tuple([parent is not None for parent in parents])
+    return (True,) * len(parents)
 
 
 def _run_hooks(node: Node, total: Any, recorded: bool) -> Any:
@@ -110,7 +117,7 @@ def _run(
     Without targets, gradients are added to the ``.grad`` of leaves and of values that retain it.
     """
     order = _reachable(node for node, _ in roots)
-    wanted = set(order) if targets is None else _leading_to(targets, order)
+    useful = None if targets is None else _leading_to(targets, order)
     # For each node ahead, the fields of its contributions.
     pending: dict[Node, list[tuple[Any, Node | None, int]]] = {}
     for node, gradient in roots:
@@ -119,9 +126,9 @@ def _run(
     hooks = current.get().hooks
     for node in order:
         parts = pending.pop(node, None)
-        if parts is None or node not in wanted:
+        if parts is None or (useful is not None and node not in useful):
             continue
-        total, owned = _total(parts)
+        total, owned = (parts[0][0], False) if len(parts) == 1 else (_sum(parts), True)
         for hook in hooks:
             hook.contributions_met(node, [Contribution(*part) for part in parts], total)
         if node.hooks:
@@ -131,24 +138,26 @@ def _run(
                 _accumulate(node, total, owned, recorded)
         elif node in targets:
             found[node] = total if owned else arithmetic[0].clone(total)
-        if node.op is None:
+        op, parents = node.op, node.parents
+        if op is None:
             continue
-        needs = tuple(map(wanted.__contains__, node.parents))
+        needs = _needs(parents, useful)
         if True not in needs:
             continue
-        gradients = node.op.pull_back(node, total, needs, recorded)
+        gradients = op.pull_back(node, total, needs, recorded)
         for hook in hooks:
             hook.vjp_ran(node, total, gradients)
-        for slot, parent in enumerate(node.parents):
+        for slot, parent in enumerate(parents):
             if parent is None or not needs[slot]:
                 continue
             gradient = gradients[slot]
             if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
                 gradient = arithmetic[0].cast(gradient, parent.dtype)
-            if parent in pending:
-                pending[parent].append((gradient, node, slot))
-            else:
+            waiting = pending.get(parent)
+            if waiting is None:
                 pending[parent] = [(gradient, node, slot)]
+            else:
+                waiting.append((gradient, node, slot))
         if not retain_graph:
             node.release()
     return found

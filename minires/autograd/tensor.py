@@ -11,7 +11,7 @@ from minires import devices
 from minires.devices import Array, Device
 
 from .context import current, located
-from .node import Node, leaf
+from .node import TENSOR_TYPES, Node, leaf
 from .version import KEPT, Version
 
 if TYPE_CHECKING:
@@ -45,10 +45,6 @@ class RemovableHandle:
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
         self._hooks.pop(self._key, None)
-
-
-# To look a class up here is quicker than isinstance(), most of all for what is no Tensor.
-TENSOR_TYPES: set[type] = set()
 
 
 class Tensor(TensorMethods):
