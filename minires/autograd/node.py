@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Tensor and its subclasses. To look a class up here is quicker than isinstance(), most of all for
 # what is no Tensor.
-TENSOR_TYPES: set[type] = set()
+TENSOR_TYPES: set[Any] = set()
 
 # The shape of no value: it marks the node of a leaf whose data were replaced by some of another
 # shape, to which the graphs made before have no gradient to give.
@@ -52,14 +52,17 @@ class Node:
         The accumulated gradient of a leaf, or of a value after ``retain_grad()``.
     """
 
-    # A node is made for every recorded op. What most nodes do not have stands here, once for all.
-    op: Op[Any] | None = None
-    parents: tuple[Node | None, ...] = ()
+    # Every recorded op makes a node and sets these six. They have no values here, for Python sets
+    # an attribute that its class has too only slowly.
+    op: Op[Any] | None
+    parents: tuple[Node | None, ...]
     order: int
-    module_path = ""
     shape: tuple[int, ...]
     dtype: Any
-    kept: tuple[Any, ...] | None = ()
+    kept: tuple[Any, ...] | None
+
+    # What most nodes do not have stands here, once for all.
+    module_path = ""
     output: Array | None = None
     output_version: Version | None = None
     aux: Any = None
@@ -144,6 +147,8 @@ class Node:
 def leaf(shape: tuple[int, ...], dtype: Any) -> Node:
     """Return the node of a value that no recorded op made."""
     node = Node()
+    node.op = None
+    node.parents = node.kept = ()
     node.shape = shape
     node.dtype = dtype
     node.order = next(clock)

@@ -15,7 +15,7 @@ from .context import Context, current
 from .errors import AutogradError
 from .guard import no_writing, read_only
 from .node import TENSOR_TYPES, VOID, Node
-from .tensor import Tensor
+from .tensor import ARRAY_TYPES, Tensor, blank_tensor
 from .version import KEPT, clock
 
 P = ParamSpec("P")
@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 registry: dict[str, Op[Any]] = {}
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
+_NO_CONSTANTS: Mapping[str, Any] = MappingProxyType({})
 
 # What a VJP may ask for beside inputs and constants, as an expression in `Op._written_call`.
 _RESERVED = {
@@ -34,7 +34,6 @@ _RESERVED = {
     "needs": "needs",
     "inputs": "tuple(kept)",
 }
-
 
 
 class Arithmetic(NamedTuple):
@@ -78,7 +77,8 @@ class Op(Generic[P]):
         view: bool,
         broadcasts: bool,
     ) -> None:
-        functools.update_wrapper(self, forward)
+        # Without `updated`, which would give the Op a dict of its own: Python reads that slowly.
+        functools.update_wrapper(self, forward, updated=())
         self.name = name
         self.forward = forward
         self.has_aux = has_aux
@@ -96,7 +96,7 @@ class Op(Generic[P]):
         self._read_signature(forward)
         self._keeps_all = False
         self._kept_inputs: tuple[int, ...] = ()
-        self.keeps_inputs = self.keeps_values = self.keeps_more_than_inputs = False
+        self.keeps_values = self.keeps_more_than_inputs = False
         self._wanted: frozenset[str] = frozenset()
         self._wanted_constants: tuple[str, ...] = ()
         self._call_vjp: Callable[..., Any] = _no_vjp
@@ -171,11 +171,12 @@ class Op(Generic[P]):
         self.vjp_function = function
         self._wanted = frozenset(wanted)
         named = [name for name in self.input_names if name in wanted]
-        self._keeps_all = "inputs" in wanted or (bool(named) and len(named) == len(self.input_names))
+        self._keeps_all = "inputs" in wanted or (
+            bool(named) and len(named) == len(self.input_names)
+        )
         self._kept_inputs = tuple(i for i, n in enumerate(self.input_names) if n in wanted)
         self._wanted_constants = tuple(name for name in wanted if name in self.constant_names)
-        self.keeps_inputs = self._keeps_all or bool(self._kept_inputs)
-        self.keeps_values = self.keeps_inputs or "output" in wanted
+        self.keeps_values = bool(named) or self._keeps_all or "output" in wanted
         others = {"output", "aux", "shapes", *self._wanted_constants}
         self.keeps_more_than_inputs = not others.isdisjoint(wanted)
         self._call_vjp = self._written_call(function)
@@ -232,72 +233,96 @@ class Op(Generic[P]):
         data, aux = self._compute(*arrays, **constants), None
         if self.has_aux:
             data, aux = data
-        output = Tensor._wrap(data)
-        if self.is_view:
-            self._share_version(inputs[0], output)
-        if any(parents) and context.recording and self.differentiable:
-            self._record(output, inputs, tuple(parents), context, constants, aux)
-        for hook in context.hooks:
-            hook.op_ran(self, inputs, output, output._node)
-        return output
+        known = tuple(parents) if any(parents) else None
+        return self._finished(data, context, inputs, known, constants, aux)
 
     def of_two(self, a: Any, b: Any) -> Tensor:
-        """Compute as `__call__` does, for an op of two inputs without constants, aux or views.
+        """Compute as `__call__` does, for an op of two inputs without constants or aux.
 
         Arithmetic runs so often on values so small that the loops would cost more than the sum.
         """
         context = current.get()
-        if self.name in context.expanded:
+        if context.expanded:
             return self(a, b)
+        x, y, x_node, y_node = a, b, None, None
         if a.__class__ in TENSOR_TYPES:
-            first, first_node = a._data, a._node
-        else:
-            first, first_node = a, None
+            x, x_node = a._data, a._node
         if b.__class__ in TENSOR_TYPES:
-            second, second_node = b._data, b._node
-        else:
-            second, second_node = b, None
-        output = Tensor._wrap(self._compute(first, second))
-        if (first_node or second_node) and context.recording and self.differentiable:
-            self._record(output, (a, b), (first_node, second_node), context, _NONE, None)
+            y, y_node = b._data, b._node
+        parents = (x_node, y_node) if x_node or y_node else None
+        return self._finished(self._compute(x, y), context, (a, b), parents, _NO_CONSTANTS, None)
+
+    def _finished(
+        self,
+        data: Array,
+        context: Context,
+        inputs: tuple[Any, ...],
+        parents: tuple[Node | None, ...] | None,
+        constants: Mapping[str, Any],
+        aux: Any,
+    ) -> Tensor:
+        """Make a Tensor of the computed array, and put it on the tape if it has parents there."""
+        if data.__class__ not in ARRAY_TYPES:
+            data = devices.of(data).array(data)
+        # As Tensor._wrap(data) does; every op comes here, and would pay for the call.
+        output = blank_tensor()
+        output._data = data
+        output._node = None
+        output._version = None
+        if self.is_view:
+            self._share_version(inputs[0], output)
+        if parents is not None and context.recording and self.differentiable:
+            dtype = data.dtype
+            if dtype.kind == "f":
+                if self.vjp_function is None:
+                    raise NotImplementedError(
+                        f"op {self.name!r} has no VJP, but an input requires a gradient; register"
+                        f" one with @{self.name}.vjp, or declare the op with differentiable=False"
+                    )
+                output._node = node = Node()
+                node.op = self
+                node.parents = parents
+                node.shape = data.shape
+                node.dtype = dtype
+                node.kept = ()
+                if self.keeps_values or self.keeps_more_than_inputs:
+                    self._keep(node, inputs, output, constants, aux)
+                if context.module_path:
+                    node.module_path = context.module_path
+                # Numbered after whatever was written to what it keeps.
+                node.order = next(clock)
         for hook in context.hooks:
-            hook.op_ran(self, (a, b), output, output._node)
+            hook.op_ran(self, inputs, output, output._node)
         return output
 
-    def _record(
+    def _keep(
         self,
-        output: Tensor,
+        node: Node,
         inputs: tuple[Any, ...],
-        parents: tuple[Node | None, ...],
-        context: Context,
+        output: Tensor,
         constants: Mapping[str, Any],
         aux: Any,
     ) -> None:
-        """Put the output on the tape, if it can have a gradient."""
-        data = output._data
-        dtype = data.dtype
-        if dtype.kind != "f":
+        """Keep for the VJP what it asks for."""
+        if self._keeps_all:
+            node.kept = _watched(inputs)
+        elif self._kept_inputs:
+            node.kept = _watched(tuple([inputs[i] for i in self._kept_inputs]))
+        if not self.keeps_more_than_inputs:
             return
-        if self.vjp_function is None:
-            raise NotImplementedError(
-                f"op {self.name!r} has no VJP, but an input requires a gradient; register one with"
-                f" @{self.name}.vjp, or declare the op with differentiable=False"
-            )
-        output._node = node = Node()
-        node.op = self
-        node.parents = parents
-        node.shape = data.shape
-        node.dtype = dtype
-        if self.keeps_inputs:
-            node.kept = _keep(
-                inputs if self._keeps_all else tuple([inputs[i] for i in self._kept_inputs])
-            )
-        if self.keeps_more_than_inputs:
-            self._keep_more(node, inputs, constants, output, aux)
-        if context.module_path:
-            node.module_path = context.module_path
-        # Numbered after whatever was written to what it keeps.
-        node.order = next(clock)
+        if self._wanted_constants:
+            node.constants = {
+                name: constants[name] if name in constants else self._defaults[name]
+                for name in self._wanted_constants
+            }
+        if "output" in self._wanted:
+            node.output = output._data
+            node.output_version = output._versioned()
+            node.output_version.keep()
+        if "aux" in self._wanted:
+            node.aux = aux
+        if "shapes" in self._wanted:
+            node.shapes = tuple([getattr(value, "shape", ()) for value in inputs])
 
     def _guarded_forward(self, *arrays: Any, **constants: Any) -> Any:
         """Run a foreign forward on arrays that it cannot write into."""
@@ -324,29 +349,6 @@ class Op(Generic[P]):
         shares = devices.of(output._data).shares_memory
         if isinstance(source, Tensor) and shares(source._data, output._data):
             output._version = source._versioned()
-
-    def _keep_more(
-        self,
-        node: Node,
-        inputs: tuple[Any, ...],
-        constants: Mapping[str, Any],
-        output: Tensor,
-        aux: Any,
-    ) -> None:
-        """Keep what the VJP asks for beside inputs."""
-        if self._wanted_constants:
-            node.constants = {
-                name: constants[name] if name in constants else self._defaults[name]
-                for name in self._wanted_constants
-            }
-        if "output" in self._wanted:
-            node.output = output._data
-            node.output_version = output._versioned()
-            node.output_version.keep()
-        if "aux" in self._wanted:
-            node.aux = aux
-        if "shapes" in self._wanted:
-            node.shapes = tuple([getattr(value, "shape", ()) for value in inputs])
 
     def pull_back(
         self, node: Node, g: Array | Tensor, needs: tuple[bool, ...], recorded: bool
@@ -432,7 +434,7 @@ def _wrapped(array: Array) -> Tensor:
     return Tensor(Tensor._wrap(array)._data)
 
 
-def _keep(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _watched(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return inputs that a VJP asks for, watched from now on for being overwritten."""
     for value in inputs:
         if value.__class__ in TENSOR_TYPES:
@@ -443,7 +445,7 @@ def _keep(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
                 version.keep()
         elif hasattr(value, "dtype"):
             # An array is its caller's own, who may write into it at any time.
-            return _keep(tuple([_wrapped(v) if v is value else v for v in inputs]))
+            return _watched(tuple([_wrapped(v) if v is value else v for v in inputs]))
     return inputs
 
 

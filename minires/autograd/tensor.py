@@ -95,7 +95,7 @@ class Tensor(TensorMethods):
     @classmethod
     def _wrap(cls, data: Array, node: Node | None = None) -> Tensor:
         """Wrap an array that nobody else holds; NumPy's 0-d results are scalars, not arrays."""
-        tensor = _blank()
+        tensor = blank_tensor()
         tensor._data = data if data.__class__ in ARRAY_TYPES else devices.of(data).array(data)
         tensor._node = node
         tensor._version = None
@@ -446,6 +446,6 @@ class Tensor(TensorMethods):
         return f"tensor({text})"
 
 
-_blank = functools.partial(object.__new__, Tensor)
+blank_tensor = functools.partial(object.__new__, Tensor)
 ARRAY_TYPES = {type(devices.cpu.xp.empty(0))}
 TENSOR_TYPES.add(Tensor)

@@ -32,9 +32,10 @@ def device_of(*values: Any) -> Device:
 def same_dtype(*values: Any) -> tuple[Any, ...]:
     """Cast the arrays among `values` to their common dtype; Python numbers stay as they are."""
     if len(values) == 2:
-        first, second = [getattr(value, "dtype", None) for value in values]
+        a, b = values
+        first, second = getattr(a, "dtype", None), getattr(b, "dtype", None)
         # What arithmetic mostly meets, told without looking closer: no number widens a float.
-        if second is None and first in _FLOATS and values[1].__class__ in _NUMBERS:
+        if second is None and first in _FLOATS and b.__class__ in _NUMBERS:
             return values
         if first is second and first is not None:
             return values
