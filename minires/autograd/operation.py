@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
@@ -87,7 +88,7 @@ class Op(Generic[P]):
         self.broadcasts = broadcasts
         # minires' own ops are known not to write into what they are given.
         self.guarded = not str(forward.__module__).startswith("minires.ops.")
-        self._compute = self._guarded_forward if self.guarded else forward
+        self._compute: Callable[..., Any] = self._guarded_forward if self.guarded else forward
         self.vjp_function: Callable[..., Any] | None = None
         self.twin_function: Callable[..., Any] | None = None
         self.input_names: tuple[str, ...] = ()
@@ -95,7 +96,7 @@ class Op(Generic[P]):
         self._defaults: dict[str, Any] = {}
         self._read_signature(forward)
         self._keeps_all = False
-        self._kept_inputs: tuple[int, ...] = ()
+        self._kept_inputs: Sequence[int] = ()
         self.keeps_values = self.keeps_more_than_inputs = False
         self._wanted: frozenset[str] = frozenset()
         self._wanted_constants: tuple[str, ...] = ()
@@ -131,7 +132,7 @@ class Op(Generic[P]):
 
     def kept_name(self, position: int) -> str:
         """Name of the input at `position` among those that the tape keeps."""
-        return self.input_name(position if self._keeps_all else self._kept_inputs[position])
+        return self.input_name(self._kept_inputs[position])
 
     def _by_position(
         self, inputs: tuple[Any, ...], constants: dict[str, Any]
@@ -170,13 +171,11 @@ class Op(Generic[P]):
                 )
         self.vjp_function = function
         self._wanted = frozenset(wanted)
-        named = [name for name in self.input_names if name in wanted]
-        self._keeps_all = "inputs" in wanted or (
-            bool(named) and len(named) == len(self.input_names)
-        )
-        self._kept_inputs = tuple(i for i, n in enumerate(self.input_names) if n in wanted)
+        named = [i for i, name in enumerate(self.input_names) if name in wanted]
+        self._keeps_all = "inputs" in wanted or 0 < len(named) == len(self.input_names)
+        self._kept_inputs = range(sys.maxsize) if self._keeps_all else tuple(named)
         self._wanted_constants = tuple(name for name in wanted if name in self.constant_names)
-        self.keeps_values = bool(named) or self._keeps_all or "output" in wanted
+        self.keeps_values = bool(self._kept_inputs) or "output" in wanted
         others = {"output", "aux", "shapes", *self._wanted_constants}
         self.keeps_more_than_inputs = not others.isdisjoint(wanted)
         self._call_vjp = self._written_call(function)
@@ -187,7 +186,6 @@ class Op(Generic[P]):
 
         To look it up name by name at every node would cost more than a small gradient.
         """
-        kept = range(len(self.input_names)) if self._keeps_all else self._kept_inputs
         arguments = []
         for name, parameter in inspect.signature(function).parameters.items():
             if name in _RESERVED:
@@ -195,7 +193,7 @@ class Op(Generic[P]):
             elif name in self.constant_names:
                 source = f"node.constants[{name!r}]"
             else:
-                source = f"kept[{kept.index(self.input_names.index(name))}]"
+                source = f"kept[{self._kept_inputs.index(self.input_names.index(name))}]"
             by_name = parameter.kind is parameter.KEYWORD_ONLY
             arguments.append(f"{name}={source}" if by_name else source)
         call = f"lambda node, g, needs, kept, recorded: vjp({', '.join(arguments)})"
@@ -212,6 +210,7 @@ class Op(Generic[P]):
         """Compute on plain arrays; compute and record on Tensors."""
         if len(inputs) < self._arity:
             inputs, constants = self._by_position(inputs, constants)  # type: ignore[assignment]
+        value: Any
         for value in inputs:
             if value.__class__ in TENSOR_TYPES:
                 break
@@ -243,7 +242,7 @@ class Op(Generic[P]):
         """
         context = current.get()
         if context.expanded:
-            return self(a, b)
+            return self(a, b)  # type: ignore[call-arg]
         x, y, x_node, y_node = a, b, None, None
         if a.__class__ in TENSOR_TYPES:
             x, x_node = a._data, a._node
@@ -284,9 +283,14 @@ class Op(Generic[P]):
                 node.parents = parents
                 node.shape = data.shape
                 node.dtype = dtype
-                node.kept = ()
-                if self.keeps_values or self.keeps_more_than_inputs:
-                    self._keep(node, inputs, output, constants, aux)
+                if not self._kept_inputs:
+                    node.kept = ()
+                elif self._keeps_all:
+                    node.kept = _watched(inputs)
+                else:
+                    node.kept = _watched(tuple([inputs[i] for i in self._kept_inputs]))
+                if self.keeps_more_than_inputs:
+                    self._keep_more(node, inputs, output, constants, aux)
                 if context.module_path:
                     node.module_path = context.module_path
                 # Numbered after whatever was written to what it keeps.
@@ -295,7 +299,7 @@ class Op(Generic[P]):
             hook.op_ran(self, inputs, output, output._node)
         return output
 
-    def _keep(
+    def _keep_more(
         self,
         node: Node,
         inputs: tuple[Any, ...],
@@ -303,13 +307,7 @@ class Op(Generic[P]):
         constants: Mapping[str, Any],
         aux: Any,
     ) -> None:
-        """Keep for the VJP what it asks for."""
-        if self._keeps_all:
-            node.kept = _watched(inputs)
-        elif self._kept_inputs:
-            node.kept = _watched(tuple([inputs[i] for i in self._kept_inputs]))
-        if not self.keeps_more_than_inputs:
-            return
+        """Keep for the VJP what it asks for beside inputs."""
         if self._wanted_constants:
             node.constants = {
                 name: constants[name] if name in constants else self._defaults[name]

@@ -120,8 +120,8 @@ def _run(
     useful = None if targets is None else _leading_to(targets, order)
     # For each node ahead, the fields of its contributions.
     pending: dict[Node, list[tuple[Any, Node | None, int]]] = {}
-    for node, gradient in roots:
-        pending.setdefault(node, []).append((gradient, None, 0))
+    for node, start in roots:
+        pending.setdefault(node, []).append((start, None, 0))
     found: dict[Node, Any] = {}
     hooks = current.get().hooks
     for node in order:
@@ -150,7 +150,7 @@ def _run(
         for slot, parent in enumerate(parents):
             if parent is None or not needs[slot]:
                 continue
-            gradient = gradients[slot]
+            gradient: Any = gradients[slot]
             if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
                 gradient = arithmetic[0].cast(gradient, parent.dtype)
             waiting = pending.get(parent)
