@@ -157,7 +157,10 @@ class EngineHook:
         """Observe that `op` made `output` of `inputs`; `node` is None where nothing is recorded."""
 
     def vjp_ran(self, node: Node, g: Array, contributions: tuple[Array | None, ...]) -> None:
-        """Observe that `node` turned its gradient `g` into one contribution per input."""
+        """Observe that `node` turned its gradient `g` into one contribution per input.
+
+        None stands for an input that needs none.
+        """
 
     def contributions_met(
         self, node: Node, contributions: list[Contribution], total: Array

@@ -367,7 +367,7 @@ class Op(Generic[P]):
                 result = self._call_vjp(node, g, needs, kept, recorded)
         else:
             result = self._call_vjp(node, g, needs, kept, recorded)
-        gradients = result if result.__class__ is tuple else (result,)
+        gradients = result if isinstance(result, tuple) else (result,)
         if len(gradients) != len(needs):
             gradients = self._completed(node, gradients, needs)
         parents: Any = node.parents

@@ -145,8 +145,10 @@ def _run(
         if True not in needs:
             continue
         gradients = op.pull_back(node, total, needs, recorded)
-        for hook in hooks:
-            hook.vjp_ran(node, total, gradients)
+        if hooks:
+            shown = tuple([g if n else None for g, n in zip(gradients, needs, strict=True)])
+            for hook in hooks:
+                hook.vjp_ran(node, total, shown)
         for slot, parent in enumerate(parents):
             if parent is None or not needs[slot]:
                 continue
