@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +44,11 @@ def backward_per_block(rounds: int) -> dict[str, Any]:
 
 
 def tiny_ops(rounds: int) -> dict[str, Any]:
-    """Microseconds per op of a chain of 200 additions and multiplications of 8x8 arrays."""
+    """Microseconds per op of a chain of 200 additions and multiplications of 8x8 arrays.
+
+    Backward is what a round's forward + backward takes beyond its forward. The ratios to PyTorch
+    are medians over the rounds, of times that were taken side by side.
+    """
     ops, array = 200, np.full((8, 8), 1.0, "float32")
 
     def forward(make: Callable[[Any], Any]) -> Callable[[], Any]:
@@ -57,13 +62,12 @@ def tiny_ops(rounds: int) -> dict[str, Any]:
 
         return run
 
-    def both(make: Callable[[Any], Any]) -> Callable[[], None]:
+    def forward_and_backward(make: Callable[[Any], Any]) -> Callable[[], None]:
         run = forward(make)
         return lambda: run().backward()
 
     makers: dict[str, Callable[[Any], Any]] = {
-        "minires": lambda a: mr.tensor(a, requires_grad=True),
-        "numpy": lambda a: a,
+        "minires": lambda a: mr.tensor(a, requires_grad=True)
     }
     try:
         import torch
@@ -71,18 +75,37 @@ def tiny_ops(rounds: int) -> dict[str, Any]:
         pass
     else:
         makers["torch"] = lambda a: torch.tensor(a, requires_grad=True)
-    jobs: dict[str, Callable[[], object]] = {}
+    jobs: dict[str, Callable[[], object]] = {"numpy forward": forward(lambda a: a)}
     for name, make in makers.items():
-        jobs[f"{name} forward"] = forward(make)
-        if name != "numpy":
-            jobs[f"{name} forward + backward"] = both(make)
-    return {
-        "unit": "us per op",
-        "jobs": {
-            name: {key: 1e6 * value / ops for key, value in times.items()}
-            for name, times in interleaved(jobs, rounds).items()
-        },
+        jobs |= {f"{name} forward": forward(make), f"{name} both": forward_and_backward(make)}
+    # One call each per round, and many rounds: a call takes less than a millisecond.
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in jobs}
+    for _ in range(10 * rounds + 1):
+        for name, job in jobs.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            job()
+            spent = time.perf_counter() - wall, time.process_time() - cpu
+            taken[name].append((1e6 * spent[0] / ops, 1e6 * spent[1] / ops))
+    times = {name: np.array(rows[1:]) for name, rows in taken.items()}  # (rounds, wall and CPU)
+    rows = {
+        name: {
+            "minimum": float(row[:, 0].min()),
+            "median": float(np.median(row[:, 0])),
+            "cpu_minimum": float(row[:, 1].min()),
+        }
+        for name, row in times.items()
     }
+    for name in makers:
+        both, way = rows.pop(f"{name} both"), rows[f"{name} forward"]
+        rows[f"{name} backward"] = {key: both[key] - way[key] for key in way}
+        times[f"{name} backward"] = times[f"{name} both"] - times[f"{name} forward"]
+    result: dict[str, Any] = {"unit": "us per op", "jobs": rows}
+    if "torch" in makers:
+        result["ratio_to_torch"] = {
+            way: float(np.median(times[f"minires {way}"][:, 0] / times[f"torch {way}"][:, 0]))
+            for way in ("forward", "backward")
+        }
+    return result
 
 
 def imports(rounds: int) -> dict[str, Any]:

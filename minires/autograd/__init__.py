@@ -14,8 +14,8 @@ from .context import (
 )
 from .errors import AutogradError, OverwriteError
 from .node import Node
-from .operation import Op, op, registry
-from .tape import Arithmetic, Contribution, grad, set_arithmetic
+from .operation import Arithmetic, Op, op, registry, set_arithmetic
+from .tape import Contribution, grad
 from .tensor import Tensor
 
 __all__ = [

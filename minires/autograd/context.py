@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from minires.devices import Array
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from .tape import Contribution
 
 
-class Context(NamedTuple):
-    """The surroundings of one op."""
+@dataclass(slots=True)
+class Context:
+    """The surroundings of one op; a change makes a new one, with `dataclasses.replace`."""
 
     recording: bool = True
     hooks: tuple[EngineHook, ...] = ()
@@ -34,7 +36,7 @@ current: ContextVar[Context] = ContextVar("minires_context", default=Context()) 
 @contextmanager
 def changed(**changes: Any) -> Iterator[None]:
     """Run the block in a context with some fields changed."""
-    token = current.set(current.get()._replace(**changes))
+    token = current.set(replace(current.get(), **changes))
     try:
         yield
     finally:
@@ -155,7 +157,7 @@ class EngineHook:
     def __enter__(self) -> Self:
         """Install the hook for this thread and context."""
         context = current.get()
-        current.set(context._replace(hooks=(*context.hooks, self)))
+        current.set(replace(context, hooks=(*context.hooks, self)))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -163,13 +165,16 @@ class EngineHook:
         context = current.get()
         last = len(context.hooks) - 1 - context.hooks[::-1].index(self)
         hooks = context.hooks[:last] + context.hooks[last + 1 :]
-        current.set(context._replace(hooks=hooks))
+        current.set(replace(context, hooks=hooks))
 
     def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
         """Observe that `op` made `output` of `inputs`; `node` is None where nothing is recorded."""
 
     def vjp_ran(self, node: Node, g: Array, contributions: tuple[Array | None, ...]) -> None:
-        """Observe that `node` turned its gradient `g` into one contribution per input."""
+        """Observe that `node` turned its gradient `g` into one contribution per input.
+
+        None stands for an input that needs none.
+        """
 
     def contributions_met(
         self, node: Node, contributions: list[Contribution], total: Array

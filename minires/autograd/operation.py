@@ -4,23 +4,53 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from minires import devices
-from minires.devices import Array, is_float
+from minires.devices import Array
 
-from .context import current
+from .context import Context, current
+from .errors import AutogradError
 from .guard import no_writing, read_only
-from .node import Node
-from .tensor import Tensor
+from .node import TENSOR_TYPES, VOID, Node
+from .tensor import ARRAY_TYPES, Tensor, blank_tensor
+from .version import KEPT, clock
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 registry: dict[str, Op[Any]] = {}
 
-_RESERVED = {"g", "output", "aux", "shapes", "needs", "inputs"}
+_NO_CONSTANTS: Mapping[str, Any] = MappingProxyType({})
+
+# What a VJP may ask for beside inputs and constants, as an expression in `Op._written_call`.
+_RESERVED = {
+    "g": "g",
+    "output": "output_of(node, recorded)",
+    "aux": "None if recorded else node.aux",
+    "shapes": "node.shapes",
+    "needs": "needs",
+    "inputs": "tuple(kept)",
+}
+
+
+class Arithmetic(NamedTuple):
+    """What the engine needs from above, handed to it by `minires.ops`; for arrays and Tensors."""
+
+    cast: Callable[[Any, Any], Any]
+    clone: Callable[[Any], Any]
+    unbroadcast: Callable[[Any, tuple[int, ...]], Any]
+
+
+arithmetic: list[Arithmetic] = []
+
+
+def set_arithmetic(given: Arithmetic) -> None:
+    """Tell the engine how to cast and copy gradients, and how to undo a broadcast."""
+    arithmetic[:] = [given]
 
 
 class Op(Generic[P]):
@@ -40,26 +70,37 @@ class Op(Generic[P]):
     """
 
     def __init__(
-        self, forward: Callable[P, Any], name: str, has_aux: bool, differentiable: bool, view: bool
+        self,
+        forward: Callable[P, Any],
+        name: str,
+        has_aux: bool,
+        differentiable: bool,
+        view: bool,
+        broadcasts: bool,
     ) -> None:
-        functools.update_wrapper(self, forward)
+        # Without `updated`, which would give the Op a dict of its own: Python reads that slowly.
+        functools.update_wrapper(self, forward, updated=())
         self.name = name
         self.forward = forward
         self.has_aux = has_aux
         self.differentiable = differentiable
         self.is_view = view
+        self.broadcasts = broadcasts
         # minires' own ops are known not to write into what they are given.
         self.guarded = not str(forward.__module__).startswith("minires.ops.")
+        self._compute: Callable[..., Any] = self._guarded_forward if self.guarded else forward
         self.vjp_function: Callable[..., Any] | None = None
         self.twin_function: Callable[..., Any] | None = None
         self.input_names: tuple[str, ...] = ()
         self.constant_names: frozenset[str] = frozenset()
         self._defaults: dict[str, Any] = {}
         self._read_signature(forward)
-        self._kept_inputs: tuple[int, ...] = ()
         self._keeps_all = False
+        self._kept_inputs: Sequence[int] = ()
+        self.keeps_values = self.keeps_more_than_inputs = False
         self._wanted: frozenset[str] = frozenset()
         self._wanted_constants: tuple[str, ...] = ()
+        self._call_vjp: Callable[..., Any] = _no_vjp
 
     def __repr__(self) -> str:
         return f"<op {self.name}{inspect.signature(self.forward)}>"
@@ -83,10 +124,15 @@ class Op(Generic[P]):
                 names.append(parameter.name)
         self.input_names = tuple(names)
         self.constant_names = frozenset(constants)
+        self._arity = len(names)
 
     def input_name(self, index: int) -> str:
         """Name of the input at `index`: the parameter's, or its number among many."""
         return self.input_names[index] if index < len(self.input_names) else f"input {index}"
+
+    def kept_name(self, position: int) -> str:
+        """Name of the input at `position` among those that the tape keeps."""
+        return self.input_name(self._kept_inputs[position])
 
     def _by_position(
         self, inputs: tuple[Any, ...], constants: dict[str, Any]
@@ -115,7 +161,7 @@ class Op(Generic[P]):
             If a parameter's name stands for nothing.
         """
         wanted = list(inspect.signature(function).parameters)
-        known = _RESERVED | set(self.input_names) | self.constant_names
+        known = set(_RESERVED) | set(self.input_names) | self.constant_names
         for name in wanted:
             if name not in known:
                 raise TypeError(
@@ -125,10 +171,35 @@ class Op(Generic[P]):
                 )
         self.vjp_function = function
         self._wanted = frozenset(wanted)
-        self._keeps_all = "inputs" in wanted
-        self._kept_inputs = tuple(i for i, n in enumerate(self.input_names) if n in wanted)
+        named = [i for i, name in enumerate(self.input_names) if name in wanted]
+        self._keeps_all = "inputs" in wanted or 0 < len(named) == len(self.input_names)
+        self._kept_inputs = range(sys.maxsize) if self._keeps_all else tuple(named)
         self._wanted_constants = tuple(name for name in wanted if name in self.constant_names)
+        self.keeps_values = bool(self._kept_inputs) or "output" in wanted
+        others = {"output", "aux", "shapes", *self._wanted_constants}
+        self.keeps_more_than_inputs = not others.isdisjoint(wanted)
+        self._call_vjp = self._written_call(function)
         return function
+
+    def _written_call(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Write down, once, the call that hands the VJP what the names of its parameters ask for.
+
+        To look it up name by name at every node would cost more than a small gradient.
+        """
+        arguments = []
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name in _RESERVED:
+                source = _RESERVED[name]
+            elif name in self.constant_names:
+                source = f"node.constants[{name!r}]"
+            else:
+                source = f"kept[{self._kept_inputs.index(self.input_names.index(name))}]"
+            by_name = parameter.kind is parameter.KEYWORD_ONLY
+            arguments.append(f"{name}={source}" if by_name else source)
+        call = f"lambda node, g, needs, kept, recorded: vjp({', '.join(arguments)})"
+        vjp = _given_read_only(function) if self.guarded else function
+        names = {"vjp": vjp, "output_of": _output_of}
+        return eval(call, names)  # type: ignore[no-any-return]
 
     def twin(self, function: F) -> F:
         """Register the same function spelled out in other ops."""
@@ -137,37 +208,122 @@ class Op(Generic[P]):
 
     def __call__(self, *inputs: P.args, **constants: P.kwargs) -> Tensor:
         """Compute on plain arrays; compute and record on Tensors."""
-        if len(inputs) < len(self.input_names):
+        if len(inputs) < self._arity:
             inputs, constants = self._by_position(inputs, constants)  # type: ignore[assignment]
+        value: Any
         for value in inputs:
-            if isinstance(value, Tensor):
+            if value.__class__ in TENSOR_TYPES:
                 break
         else:
-            result = self._run(inputs, constants)
+            result = self._compute(*inputs, **constants)
             return result[0] if self.has_aux else result  # type: ignore[no-any-return]
         context = current.get()
-        if self.twin_function is not None and self.name in context.expanded:
+        if self.name in context.expanded and self.twin_function is not None:
             return self.twin_function(*inputs, **constants)  # type: ignore[no-any-return]
-        arrays = [value._data if isinstance(value, Tensor) else value for value in inputs]
-        result = self._run(arrays, constants)
-        data, aux = result if self.has_aux else (result, None)
-        output = Tensor._wrap(data)
-        if context.recording and self.differentiable:
-            parents = tuple([v._node if isinstance(v, Tensor) else None for v in inputs])
-            if any(parents) and is_float(output._data.dtype):
-                output._node = self._record(inputs, constants, parents, output, aux)
-                output._node.module_path = context.module_path
+        arrays: list[Any] = []
+        parents: list[Node | None] = []
+        for value in inputs:
+            if value.__class__ in TENSOR_TYPES:
+                arrays.append(value._data)
+                parents.append(value._node)
+            else:
+                arrays.append(value)
+                parents.append(None)
+        data, aux = self._compute(*arrays, **constants), None
+        if self.has_aux:
+            data, aux = data
+        known = tuple(parents) if any(parents) else None
+        return self._finished(data, context, inputs, known, constants, aux)
+
+    def of_two(self, a: Any, b: Any) -> Tensor:
+        """Compute as `__call__` does, for an op of two inputs without constants or aux.
+
+        Arithmetic runs so often on values so small that the loops would cost more than the sum.
+        """
+        context = current.get()
+        if context.expanded:
+            return self(a, b)  # type: ignore[call-arg]
+        x, y, x_node, y_node = a, b, None, None
+        if a.__class__ in TENSOR_TYPES:
+            x, x_node = a._data, a._node
+        if b.__class__ in TENSOR_TYPES:
+            y, y_node = b._data, b._node
+        parents = (x_node, y_node) if x_node or y_node else None
+        return self._finished(self._compute(x, y), context, (a, b), parents, _NO_CONSTANTS, None)
+
+    def _finished(
+        self,
+        data: Array,
+        context: Context,
+        inputs: tuple[Any, ...],
+        parents: tuple[Node | None, ...] | None,
+        constants: Mapping[str, Any],
+        aux: Any,
+    ) -> Tensor:
+        """Make a Tensor of the computed array, and put it on the tape if it has parents there."""
+        if data.__class__ not in ARRAY_TYPES:
+            data = devices.of(data).array(data)
+        # As Tensor._wrap(data) does; every op comes here, and would pay for the call.
+        output = blank_tensor()
+        output._data = data
+        output._node = None
+        output._version = None
         if self.is_view:
             self._share_version(inputs[0], output)
-        if context.hooks:
-            for hook in context.hooks:
-                hook.op_ran(self, inputs, output, output._node)
+        if parents is not None and context.recording and self.differentiable:
+            dtype = data.dtype
+            if dtype.kind == "f":
+                if self.vjp_function is None:
+                    raise NotImplementedError(
+                        f"op {self.name!r} has no VJP, but an input requires a gradient; register"
+                        f" one with @{self.name}.vjp, or declare the op with differentiable=False"
+                    )
+                output._node = node = Node()
+                node.op = self
+                node.parents = parents
+                node.shape = data.shape
+                node.dtype = dtype
+                if not self._kept_inputs:
+                    node.kept = ()
+                elif self._keeps_all:
+                    node.kept = _watched(inputs)
+                else:
+                    node.kept = _watched(tuple([inputs[i] for i in self._kept_inputs]))
+                if self.keeps_more_than_inputs:
+                    self._keep_more(node, inputs, output, constants, aux)
+                if context.module_path:
+                    node.module_path = context.module_path
+                # Numbered after whatever was written to what it keeps.
+                node.order = next(clock)
+        for hook in context.hooks:
+            hook.op_ran(self, inputs, output, output._node)
         return output
 
-    def _run(self, arrays: Sequence[Any], constants: dict[str, Any]) -> Any:
-        """Run the forward; a foreign one gets arrays that it cannot write into."""
-        if not self.guarded:
-            return self.forward(*arrays, **constants)
+    def _keep_more(
+        self,
+        node: Node,
+        inputs: tuple[Any, ...],
+        output: Tensor,
+        constants: Mapping[str, Any],
+        aux: Any,
+    ) -> None:
+        """Keep for the VJP what it asks for beside inputs."""
+        if self._wanted_constants:
+            node.constants = {
+                name: constants[name] if name in constants else self._defaults[name]
+                for name in self._wanted_constants
+            }
+        if "output" in self._wanted:
+            node.output = output._data
+            node.output_version = output._versioned()
+            node.output_version.keep()
+        if "aux" in self._wanted:
+            node.aux = aux
+        if "shapes" in self._wanted:
+            node.shapes = tuple([getattr(value, "shape", ()) for value in inputs])
+
+    def _guarded_forward(self, *arrays: Any, **constants: Any) -> Any:
+        """Run a foreign forward on arrays that it cannot write into."""
         with no_writing(f"the forward of op {self.name!r}"):
             result = self.forward(*map(read_only, arrays), **constants)
         data = result
@@ -192,52 +348,6 @@ class Op(Generic[P]):
         if isinstance(source, Tensor) and shares(source._data, output._data):
             output._version = source._versioned()
 
-    def _record(
-        self,
-        inputs: tuple[Any, ...],
-        constants: dict[str, Any],
-        parents: tuple[Node | None, ...],
-        output: Tensor,
-        aux: Any,
-    ) -> Node:
-        if self.vjp_function is None:
-            raise NotImplementedError(
-                f"op {self.name!r} has no VJP, but an input requires a gradient; register one with"
-                f" @{self.name}.vjp, or declare the op with differentiable=False"
-            )
-        node = Node(output._data.shape, output._data.dtype)
-        node.op = self
-        node.parents = parents
-        if self._wanted_constants:
-            node.constants = {
-                name: constants[name] if name in constants else self._defaults[name]
-                for name in self._wanted_constants
-            }
-        kept = range(len(inputs)) if self._keeps_all else self._kept_inputs
-        if kept:
-            kept_inputs: list[Any] = [None] * len(inputs)
-            versions = []
-            for index in kept:
-                if index < len(inputs):
-                    value = inputs[index]
-                    if not isinstance(value, Tensor) and hasattr(value, "dtype"):
-                        value = _watched(value)
-                    if isinstance(value, Tensor):
-                        version = value._versioned()
-                        versions.append((index, version, version.keep()))
-                    kept_inputs[index] = value
-            node.inputs = tuple(kept_inputs)
-            node.versions = tuple(versions)
-        if "output" in self._wanted:
-            node.output = output._data
-            version = output._versioned()
-            node.output_version = version, version.keep()
-        if "aux" in self._wanted:
-            node.aux = aux
-        if "shapes" in self._wanted:
-            node.shapes = tuple([getattr(value, "shape", ()) for value in inputs])
-        return node
-
     def pull_back(
         self, node: Node, g: Array | Tensor, needs: tuple[bool, ...], recorded: bool
     ) -> tuple[Array | Tensor | None, ...]:
@@ -248,86 +358,115 @@ class Op(Generic[P]):
         TypeError, ValueError
             If the VJP returns the wrong number of gradients, or one of the wrong shape.
         """
-        assert self.vjp_function is not None
-        arguments = self._arguments(node, g, needs, recorded)
-        if self.guarded and not recorded:
+        kept: Any = node.kept
+        if kept is None or self.keeps_values:
+            arrays = node.values()
+            kept = kept if recorded else arrays
+        if self.guarded:
             with no_writing(f"the VJP of {node.where()}"):
-                result = self.vjp_function(**{n: read_only(v) for n, v in arguments.items()})
+                result = self._call_vjp(node, g, needs, kept, recorded)
         else:
-            result = self.vjp_function(**arguments)
+            result = self._call_vjp(node, g, needs, kept, recorded)
         gradients = result if isinstance(result, tuple) else (result,)
-        if len(gradients) < len(needs) and not any(needs[len(gradients) :]):
-            gradients += (None,) * (len(needs) - len(gradients))
         if len(gradients) != len(needs):
+            gradients = self._completed(node, gradients, needs)
+        parents: Any = node.parents
+        try:
+            for index, gradient in enumerate(gradients):
+                if needs[index] and gradient.shape != parents[index].shape:
+                    return self._fitted(node, gradients, needs)
+        except AttributeError:  # something without a shape
+            return self._fitted(node, gradients, needs)
+        return gradients
+
+    def _completed(
+        self, node: Node, gradients: tuple[Any, ...], needs: tuple[bool, ...]
+    ) -> tuple[Any, ...]:
+        """Add the gradients that the VJP left out, because they are not needed."""
+        missing = needs[len(gradients) :]
+        if len(gradients) > len(needs) or any(missing):
             raise TypeError(
                 f"the VJP of {node.where()} returned {len(gradients)} gradients for"
                 f" {len(needs)} inputs"
             )
-        for index, gradient in enumerate(gradients):
-            if needs[index]:
-                self._check_gradient(node, index, gradient)
-        return gradients
+        return gradients + (None,) * len(missing)
 
-    def _arguments(
-        self, node: Node, g: Any, needs: tuple[bool, ...], recorded: bool
-    ) -> dict[str, Any]:
-        """Collect what the VJP asks for: arrays, or Tensors if it is to be recorded."""
-        inputs = node.inputs
-        if not recorded:
-            inputs = tuple([v._data if isinstance(v, Tensor) else v for v in inputs])
-        arguments: dict[str, Any] = {}
-        for name in self._wanted:
-            if name == "g":
-                arguments[name] = g
-            elif name == "output":
-                arguments[name] = _output_of(node) if recorded else node.output
-            elif name == "aux":
-                arguments[name] = None if recorded else node.aux
-            elif name == "needs":
-                arguments[name] = needs
-            elif name == "shapes":
-                arguments[name] = node.shapes
-            elif name == "inputs":
-                arguments[name] = inputs
-            elif name in self.constant_names:
-                arguments[name] = node.constants[name]
-            else:
-                index = self.input_names.index(name)
-                arguments[name] = inputs[index] if index < len(inputs) else None
-        return arguments
-
-    def _check_gradient(self, node: Node, index: int, gradient: Any) -> None:
-        """Refuse what cannot be the gradient of the input at `index`."""
-        parent = node.parents[index]
-        assert parent is not None
-        what = f"for input {self.input_name(index)!r}"
-        if gradient is None:
-            raise TypeError(
-                f"the VJP of {node.where()} returned None {what}, which needs a gradient; return"
-                " zeros where the gradient is zero"
-            )
-        if not hasattr(gradient, "dtype"):
-            raise TypeError(
-                f"the VJP of {node.where()} returned a {type(gradient).__name__} {what}; return an"
-                " array, or for several inputs a tuple of arrays"
-            )
-        if gradient.shape != parent.shape:
-            raise ValueError(
-                f"the VJP of {node.where()} returned a gradient of shape {tuple(gradient.shape)}"
-                f" {what} of shape {parent.shape}"
-            )
+    def _fitted(
+        self, node: Node, gradients: tuple[Any, ...], needs: tuple[bool, ...]
+    ) -> tuple[Any, ...]:
+        """Sum gradients to their inputs' shapes if the op broadcasts; refuse what does not fit."""
+        fitted = list(gradients)
+        for index, (parent, needed) in enumerate(zip(node.parents, needs, strict=True)):
+            if not needed:
+                continue
+            assert parent is not None
+            gradient = fitted[index]
+            what = f"for input {self.input_name(index)!r}"
+            if gradient is None:
+                raise TypeError(
+                    f"the VJP of {node.where()} returned None {what}, which needs a gradient;"
+                    " return zeros where the gradient is zero"
+                )
+            if not hasattr(gradient, "dtype"):
+                raise TypeError(
+                    f"the VJP of {node.where()} returned a {type(gradient).__name__} {what}; return"
+                    " an array, or for several inputs a tuple of arrays"
+                )
+            if parent.shape == VOID:
+                raise AutogradError(
+                    f"backward through {node.where()}: its input {self.input_name(index)!r} was"
+                    " given data of another shape after the op ran; run the forward pass again"
+                )
+            if self.broadcasts and gradient.shape == node.shape:
+                fitted[index] = arithmetic[0].unbroadcast(gradient, parent.shape)
+            elif gradient.shape != parent.shape:
+                raise ValueError(
+                    f"the VJP of {node.where()} returned a gradient of shape"
+                    f" {tuple(gradient.shape)} {what} of shape {parent.shape}"
+                )
+        return tuple(fitted)
 
 
-def _watched(array: Array) -> Tensor:
-    """Wrap an array that is the caller's own, who may write into it at any time."""
+def _wrapped(array: Array) -> Tensor:
+    """Make a Tensor of an array that somebody outside holds."""
     return Tensor(Tensor._wrap(array)._data)
 
 
-def _output_of(node: Node) -> Tensor:
-    """Return the node's output as a Tensor, under the same watch for overwriting."""
-    assert node.output_version is not None
+def _watched(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return inputs that a VJP asks for, watched from now on for being overwritten."""
+    for value in inputs:
+        if value.__class__ in TENSOR_TYPES:
+            version = value._version
+            if version is None:
+                value._version = KEPT
+            elif version is not KEPT:
+                version.keep()
+        elif hasattr(value, "dtype"):
+            # An array is its caller's own, who may write into it at any time.
+            return _watched(tuple([_wrapped(v) if v is value else v for v in inputs]))
+    return inputs
+
+
+def _no_vjp(*_: Any) -> None:
+    """Stands in the place of a VJP until one is registered."""
+
+
+def _given_read_only(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function get its arrays as views that it cannot write into."""
+
+    def careful(*values: Any, **named: Any) -> Any:
+        named = {name: read_only(value) for name, value in named.items()}
+        return function(*map(read_only, values), **named)
+
+    return careful
+
+
+def _output_of(node: Node, recorded: bool) -> Array | Tensor:
+    """Return the node's output; as a Tensor it stays under the same watch for overwriting."""
+    if not recorded:
+        return node.output
     output = Tensor._wrap(node.output, node)
-    output._version = node.output_version[0]
+    output._version = node.output_version
     return output
 
 
@@ -340,6 +479,7 @@ def op(
     has_aux: bool = False,
     differentiable: bool = True,
     view: bool = False,
+    broadcasts: bool = False,
 ) -> Callable[[Callable[P, Any]], Op[P]]: ...
 def op(
     forward: Callable[P, Any] | None = None,
@@ -348,6 +488,7 @@ def op(
     has_aux: bool = False,
     differentiable: bool = True,
     view: bool = False,
+    broadcasts: bool = False,
 ) -> Op[P] | Callable[[Callable[P, Any]], Op[P]]:
     """Make an op of a function on plain arrays.
 
@@ -364,6 +505,9 @@ def op(
         False for ops whose output never has a gradient (comparisons, argmax).
     view : bool
         The output may share the memory of the first input.
+    broadcasts : bool
+        Inputs broadcast against each other. The VJP may return gradients of the output's shape;
+        the engine sums each over the axes along which its input was repeated.
 
     Returns
     -------
@@ -386,7 +530,7 @@ def op(
 
     def make(function: Callable[P, Any]) -> Op[P]:
         title = name or function.__name__.lstrip("_")
-        made = Op(function, title, has_aux, differentiable, view)
+        made = Op(function, title, has_aux, differentiable, view, broadcasts)
         if made.guarded and title in registry and not registry[title].guarded:
             raise ValueError(
                 f"minires has an op called {title!r}; give yours another name, @mr.op(name=...)"

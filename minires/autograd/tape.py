@@ -9,7 +9,8 @@ linear in the graph.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from minires import devices
@@ -17,6 +18,7 @@ from minires import devices
 from .context import changed, current
 from .errors import AutogradError
 from .node import Node
+from .operation import arithmetic
 from .tensor import Tensor
 
 
@@ -45,33 +47,20 @@ class Contribution(NamedTuple):
         return self.consumer.op.input_name(self.slot)
 
 
-class Arithmetic(NamedTuple):
-    """What the engine needs from above, handed to it by `minires.ops`."""
-
-    add: Callable[[Any, Any], Any]
-    cast: Callable[[Any, Any], Any]
-    clone: Callable[[Any], Any]
-
-
-_arithmetic: list[Arithmetic] = []
 _leaf_lock = threading.Lock()
-
-
-def set_arithmetic(arithmetic: Arithmetic) -> None:
-    """Tell the engine how to add, cast and copy gradients (arrays or Tensors)."""
-    _arithmetic[:] = [arithmetic]
 
 
 def _reachable(roots: Iterable[Node]) -> list[Node]:
     """All nodes that the roots depend on, the latest first."""
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        for parent in stack.pop().parents:
+    found = list(dict.fromkeys(roots))
+    seen = set(found)
+    for node in found:  # which grows meanwhile
+        for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
-                stack.append(parent)
-    return sorted(seen, key=lambda node: node.order, reverse=True)
+                found.append(parent)
+    found.sort(key=attrgetter("order"), reverse=True)
+    return found
 
 
 def _leading_to(targets: set[Node], order: list[Node]) -> set[Node]:
@@ -83,18 +72,27 @@ def _leading_to(targets: set[Node], order: list[Node]) -> set[Node]:
     return useful
 
 
-def _total(contributions: list[Contribution]) -> tuple[Any, bool]:
-    """Sum the contributions in tape order; tell whether the sum is memory of its own."""
-    total = contributions[0].value
-    for contribution in contributions[1:]:
-        total = _arithmetic[0].add(total, contribution.value)
-    return total, len(contributions) > 1
+def _sum(parts: list[tuple[Any, Node | None, int]], recorded: bool) -> Any:
+    """Sum contributions in tape order."""
+    total = parts[0][0]
+    for value, _, _ in parts[1:]:
+        total = total + value if recorded else devices.of(total).add(total, value)
+    return total
+
+
+def _needs(parents: tuple[Node | None, ...], useful: set[Node] | None) -> tuple[bool, ...]:
+    """Tell which inputs of an op want a gradient."""
+    if useful is not None:
+        return tuple([parent in useful for parent in parents])
+    if None in parents:
+        return tuple([parent is not None for parent in parents])
+    return (True,) * len(parents)
 
 
 def _run_hooks(node: Node, total: Any, recorded: bool) -> Any:
     assert node.hooks is not None
     for hook in list(node.hooks.values()):
-        shown = _arithmetic[0].clone(total)
+        shown = arithmetic[0].clone(total)
         shown = shown if recorded else Tensor._wrap(shown)
         replaced = hook(shown)
         if replaced is not None:
@@ -104,7 +102,7 @@ def _run_hooks(node: Node, total: Any, recorded: bool) -> Any:
                     f"a hook on {node.where()} must return None or a Tensor of the gradient's"
                     f" shape {node.shape}, found {found}"
                 )
-            total = _arithmetic[0].cast(replaced if recorded else replaced._data, node.dtype)
+            total = arithmetic[0].cast(replaced if recorded else replaced._data, node.dtype)
     return total
 
 
@@ -120,40 +118,48 @@ def _run(
     """
     order = _reachable(node for node, _ in roots)
     useful = None if targets is None else _leading_to(targets, order)
-    pending: dict[Node, list[Contribution]] = {}
-    for node, gradient in roots:
-        pending.setdefault(node, []).append(Contribution(gradient, None, 0))
+    # For each node ahead, the fields of its contributions.
+    pending: dict[Node, list[tuple[Any, Node | None, int]]] = {}
+    for node, start in roots:
+        pending.setdefault(node, []).append((start, None, 0))
     found: dict[Node, Any] = {}
     hooks = current.get().hooks
     for node in order:
-        contributions = pending.pop(node, None)
-        if contributions is None or (useful is not None and node not in useful):
+        parts = pending.pop(node, None)
+        if parts is None or (useful is not None and node not in useful):
             continue
-        total, owned = _total(contributions)
+        total, owned = (parts[0][0], False) if len(parts) == 1 else (_sum(parts, recorded), True)
         for hook in hooks:
-            hook.contributions_met(node, contributions, total)
+            hook.contributions_met(node, [Contribution(*part) for part in parts], total)
         if node.hooks:
             total, owned = _run_hooks(node, total, recorded), False
         if targets is None:
             if node.op is None or node.retains_grad:
                 _accumulate(node, total, owned, recorded)
         elif node in targets:
-            found[node] = total if owned else _arithmetic[0].clone(total)
-        if node.op is None:
+            found[node] = total if owned else arithmetic[0].clone(total)
+        op, parents = node.op, node.parents
+        if op is None:
             continue
-        needs = tuple([p is not None and (useful is None or p in useful) for p in node.parents])
-        if not any(needs):
+        needs = _needs(parents, useful)
+        if True not in needs:
             continue
-        node.check_intact()
-        gradients = node.op.pull_back(node, total, needs, recorded)
-        for hook in hooks:
-            hook.vjp_ran(node, total, gradients)
-        for slot, (parent, gradient) in enumerate(zip(node.parents, gradients, strict=True)):
-            if parent is None or gradient is None or not needs[slot]:
+        gradients = op.pull_back(node, total, needs, recorded)
+        if hooks:
+            shown = tuple([g if n else None for g, n in zip(gradients, needs, strict=True)])
+            for hook in hooks:
+                hook.vjp_ran(node, total, shown)
+        for slot, parent in enumerate(parents):
+            if parent is None or not needs[slot]:
                 continue
-            if gradient.dtype != parent.dtype:
-                gradient = _arithmetic[0].cast(gradient, parent.dtype)
-            pending.setdefault(parent, []).append(Contribution(gradient, node, slot))
+            gradient: Any = gradients[slot]
+            if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
+                gradient = arithmetic[0].cast(gradient, parent.dtype)
+            waiting = pending.get(parent)
+            if waiting is None:
+                pending[parent] = [(gradient, node, slot)]
+            else:
+                waiting.append((gradient, node, slot))
         if not retain_graph:
             node.release()
     return found
@@ -164,9 +170,9 @@ def _accumulate(node: Node, total: Any, owned: bool, recorded: bool) -> None:
     with _leaf_lock:
         earlier = node.grad
         if earlier is not None:
-            total = _arithmetic[0].add(earlier if recorded else earlier._data, total)
+            total = (earlier if recorded else earlier._data) + total
         elif not owned:
-            total = _arithmetic[0].clone(total)
+            total = arithmetic[0].clone(total)
         node.grad = total if recorded else Tensor._wrap(total)
 
 
@@ -269,7 +275,7 @@ def grad(
     for position, value in enumerate(input_list):
         gradient = found.get(value._node)
         if gradient is not None and any(value is other for other in input_list[:position]):
-            gradient = _arithmetic[0].clone(gradient)
+            gradient = arithmetic[0].clone(gradient)
         if gradient is None and not allow_unused:
             raise AutogradError(
                 f"grad: the outputs do not depend on input {position}; pass allow_unused=True to"

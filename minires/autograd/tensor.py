@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from minires import devices
 from minires.devices import Array, Device
 
 from .context import current, located
-from .node import Node
-from .version import Version
+from .node import TENSOR_TYPES, Node, leaf
+from .version import KEPT, Version
 
 if TYPE_CHECKING:
     from .methods import TensorMethods
@@ -78,6 +79,9 @@ class Tensor(TensorMethods):
     _frozen: Node | None
     _version: Version | None
 
+    def __init_subclass__(cls) -> None:
+        TENSOR_TYPES.add(cls)
+
     def __init__(self, data: Array, node: Node | None = None) -> None:
         if not hasattr(data, "dtype") or isinstance(data, Tensor):
             raise TypeError(
@@ -91,16 +95,17 @@ class Tensor(TensorMethods):
     @classmethod
     def _wrap(cls, data: Array, node: Node | None = None) -> Tensor:
         """Wrap an array that nobody else holds; NumPy's 0-d results are scalars, not arrays."""
-        tensor = Tensor.__new__(Tensor)
-        tensor._data = data if data.__class__ in _ARRAY_TYPES else devices.of(data).array(data)
+        tensor = blank_tensor()
+        tensor._data = data if data.__class__ in ARRAY_TYPES else devices.of(data).array(data)
         tensor._node = node
         tensor._version = None
         return tensor
 
     def _versioned(self) -> Version:
-        if self._version is None:
-            self._version = Version(self._data)
-        return self._version
+        version = self._version
+        if version is None or version is KEPT:
+            version = self._version = Version(self._data, kept=version is KEPT)
+        return version
 
     @property
     def data(self) -> Array:
@@ -123,11 +128,15 @@ class Tensor(TensorMethods):
                 value = self.device.array(value, self.dtype)
             if self._node is not None:
                 self._check_replacement(value)
-                self._node.shape, self._node.dtype = value.shape, value.dtype
+                if value.shape != self._node.shape:
+                    self._node = self._node.succeeded_by_shape(value.shape)
+                self._node.dtype = value.dtype
         self._versioned().wrote()
         if value is not self._data:
-            # The new memory is shared with whoever made it, no longer with the old one's views.
+            # The new memory is shared with whoever made it, no longer with the old one's views;
+            # but for the nodes that kept this Tensor its value was written.
             self._data, self._version = value, Version(value, exposed=True)
+            self._version.wrote()
 
     def _check_replacement(self, value: Array) -> None:
         """Refuse data that would belie what the tape knows of this value."""
@@ -232,7 +241,7 @@ class Tensor(TensorMethods):
             # A leaf that was frozen for a while goes on with the node that older graphs know.
             frozen = getattr(self, "_frozen", None)
             known = frozen is not None and (frozen.shape, frozen.dtype) == (self.shape, self.dtype)
-            self._node = frozen if known else Node(self.shape, self.dtype)
+            self._node = frozen if known else leaf(self.shape, self.dtype)
         elif not flag and self._node is not None:
             if not self.is_leaf:
                 raise ValueError(
@@ -422,7 +431,7 @@ class Tensor(TensorMethods):
         copied._version = None
         memo[id(self)] = copied
         if self._node is not None:
-            copied._node = Node(self.shape, self.dtype)
+            copied._node = leaf(self.shape, self.dtype)
             if self._node.grad is not None:
                 copied._node.grad = Tensor(self._node.grad._data.copy(order="K"))
         return copied
@@ -437,4 +446,6 @@ class Tensor(TensorMethods):
         return f"tensor({text})"
 
 
-_ARRAY_TYPES = {type(devices.cpu.xp.empty(0))}
+blank_tensor = functools.partial(object.__new__, Tensor)
+ARRAY_TYPES = {type(devices.cpu.xp.empty(0))}
+TENSOR_TYPES.add(Tensor)

@@ -22,8 +22,9 @@ class BlockedElementwise(ElementwiseKernels):
 
     def add(self, a: Array, b: Array) -> Array:
         """a + b, of equal shapes."""
-        if not _worthwhile(a, b):
-            return super().add(a, b)
+        # The engine adds tiny gradients often: the question that settles most comes first.
+        if a.nbytes < buffers.SMALLEST or not _worthwhile(a, b):
+            return a + b
         return _apply(lambda x, y, out: np.add(x, y, out=out), _dense(a), b)
 
     def relu(self, x: Array) -> Array:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from minires import devices
 from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
-from .broadcasting import unbroadcast
-from .operands import device_of, float_dtype, is_number, same_dtype
+from .operands import as_array, device_of, float_dtype, is_number, same_dtype
 
 Needs = tuple[bool, ...]
-Shapes = tuple[tuple[int, ...], ...]
 
 
 def _broadcast_error(name: str, a: Any, b: Any) -> ValueError:
@@ -21,10 +21,12 @@ def _broadcast_error(name: str, a: Any, b: Any) -> ValueError:
     return ValueError(located(f"{name}: shapes {shapes[0]} and {shapes[1]} do not broadcast"))
 
 
-def _combine(name: str, a: Any, b: Any) -> Array:
-    """Apply the array library's function `name` to two operands of one dtype."""
+def _combine(name: str, compute: Callable[[Any, Any], Any], a: Any, b: Any) -> Array:
+    """Compute with two operands in their common dtype."""
+    if getattr(a, "dtype", None) is not getattr(b, "dtype", a):
+        a, b = same_dtype(a, b)
     try:
-        return getattr(device_of(a, b).xp, name)(a, b)
+        return compute(a, b)
     except ValueError as error:
         raise _broadcast_error(name, a, b) from error
     except TypeError as error:
@@ -32,7 +34,20 @@ def _combine(name: str, a: Any, b: Any) -> Array:
         raise TypeError(located(f"{name}: not defined for {found}")) from error
 
 
-@op
+def _of_library(name: str) -> Callable[[Any, Any], Any]:
+    """Return the function called `name` of whatever array library the operands belong to."""
+    return lambda a, b: getattr(device_of(a, b).xp, name)(a, b)
+
+
+_maximum, _minimum = _of_library("maximum"), _of_library("minimum")
+
+
+def _truth(x: Any) -> Any:
+    """Whether x is not zero, element by element."""
+    return bool(x) if is_number(x) else devices.of(x).astype(as_array(x), devices.bool_)
+
+
+@op(broadcasts=True)
 def add(a: Array, b: Array) -> Array:
     """a + b, element by element.
 
@@ -47,56 +62,47 @@ def add(a: Array, b: Array) -> Array:
     >>> mr.ops.add(mr.tensor([1.0, 2.0]), 1)
     tensor([2., 3.])
     """
-    return _combine("add", *same_dtype(a, b))
+    return _combine("add", operator.add, a, b)
 
 
 @add.vjp
-def _(g: Array, shapes: Shapes, needs: Needs) -> Any:
-    return (
-        unbroadcast(g, shapes[0]) if needs[0] else None,
-        unbroadcast(g, shapes[1]) if needs[1] else None,
-    )
+def _(g: Array) -> Any:
+    return g, g
 
 
-@op
+@op(broadcasts=True)
 def sub(a: Array, b: Array) -> Array:
     """a - b, element by element."""
-    return _combine("subtract", *same_dtype(a, b))
+    return _combine("sub", operator.sub, a, b)
 
 
 @sub.vjp
-def _(g: Array, shapes: Shapes, needs: Needs) -> Any:
-    return (
-        unbroadcast(g, shapes[0]) if needs[0] else None,
-        unbroadcast(neg(g), shapes[1]) if needs[1] else None,
-    )
+def _(g: Array, needs: Needs) -> Any:
+    return g, neg(g) if needs[1] else None
 
 
-@op
+@op(broadcasts=True)
 def mul(a: Array, b: Array) -> Array:
     """a * b, element by element."""
-    return _combine("multiply", *same_dtype(a, b))
+    return _combine("mul", operator.mul, a, b)
 
 
 @mul.vjp
-def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
-    return (
-        unbroadcast(mul(g, b), shapes[0]) if needs[0] else None,
-        unbroadcast(mul(g, a), shapes[1]) if needs[1] else None,
-    )
+def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
+    return mul(g, b) if needs[0] else None, mul(g, a) if needs[1] else None
 
 
-@op
+@op(broadcasts=True)
 def div(a: Array, b: Array) -> Array:
     """a / b, element by element; dividing integers gives float32."""
-    return _combine("true_divide", *float_dtype(a, b))
+    return _combine("div", operator.truediv, *float_dtype(a, b))
 
 
 @div.vjp
-def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
+def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
     return (
-        unbroadcast(div(g, b), shapes[0]) if needs[0] else None,
-        unbroadcast(neg(div(div(mul(g, a), b), b)), shapes[1]) if needs[1] else None,
+        div(g, b) if needs[0] else None,
+        neg(div(div(mul(g, a), b), b)) if needs[1] else None,
     )
 
 
@@ -111,7 +117,7 @@ def _(g: Array) -> Array:
     return neg(g)
 
 
-@op
+@op(broadcasts=True)
 def pow(a: Array, b: Array) -> Array:
     """a ** b, element by element."""
     a, b = same_dtype(a, b)
@@ -126,13 +132,11 @@ def pow(a: Array, b: Array) -> Array:
 
 
 @pow.vjp
-def _(g: Array, a: Any, b: Any, output: Array, shapes: Shapes, needs: Needs) -> Any:
-    d_base = d_exponent = None
-    if needs[0]:
-        d_base = unbroadcast(mul(g, mul(b, pow(a, _lowered(a, b)))), shapes[0])
-    if needs[1]:
-        d_exponent = unbroadcast(mul(g, mul(output, _log_of_base(a, b))), shapes[1])
-    return d_base, d_exponent
+def _(g: Array, a: Any, b: Any, output: Array, needs: Needs) -> Any:
+    return (
+        mul(g, mul(b, pow(a, _lowered(a, b)))) if needs[0] else None,
+        mul(g, mul(output, _log_of_base(a, b))) if needs[1] else None,
+    )
 
 
 def _lowered(a: Any, b: Any) -> Any:
@@ -151,38 +155,34 @@ def _log_of_base(a: Any, b: Any) -> Any:
     return log(where(logical_and(equal(a, 0), greater_equal(b, 0)), 1, a))
 
 
-@op
+@op(broadcasts=True)
 def maximum(a: Array, b: Array) -> Array:
     """The larger of a and b, element by element; equal values share the gradient half and half."""
-    return _combine("maximum", *same_dtype(a, b))
+    return _combine("maximum", _maximum, a, b)
 
 
 @maximum.vjp
-def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
-    return _split(g, greater(a, b), equal(a, b), shapes, needs)
+def _(g: Array, a: Any, b: Any) -> Any:
+    return _split(g, greater(a, b), equal(a, b))
 
 
-@op
+@op(broadcasts=True)
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b, element by element; equal values share the gradient half and half."""
-    return _combine("minimum", *same_dtype(a, b))
+    return _combine("minimum", _minimum, a, b)
 
 
 @minimum.vjp
-def _(g: Array, a: Any, b: Any, shapes: Shapes, needs: Needs) -> Any:
-    return _split(g, less(a, b), equal(a, b), shapes, needs)
+def _(g: Array, a: Any, b: Any) -> Any:
+    return _split(g, less(a, b), equal(a, b))
 
 
-def _split(g: Array, first: Array, tie: Array, shapes: Shapes, needs: Needs) -> Any:
-    half = mul(g, 0.5)
-    d_first = where(tie, half, where(first, g, 0.0))
-    return (
-        unbroadcast(d_first, shapes[0]) if needs[0] else None,
-        unbroadcast(sub(g, d_first), shapes[1]) if needs[1] else None,
-    )
+def _split(g: Array, first: Array, tie: Array) -> Any:
+    d_first = where(tie, mul(g, 0.5), where(first, g, 0.0))
+    return d_first, sub(g, d_first)
 
 
-@op
+@op(broadcasts=True)
 def _where(condition: Array, a: Array, b: Array) -> Array:
     a, b = same_dtype(a, b)
     dtype = devices.result_dtype(a, b)
@@ -193,11 +193,11 @@ def _where(condition: Array, a: Array, b: Array) -> Array:
 
 
 @_where.vjp
-def _(g: Array, condition: Array, shapes: Shapes, needs: Needs) -> Any:
+def _(g: Array, condition: Array, needs: Needs) -> Any:
     return (
         None,
-        unbroadcast(where(condition, g, 0.0), shapes[1]) if needs[1] else None,
-        unbroadcast(where(condition, 0.0, g), shapes[2]) if needs[2] else None,
+        where(condition, g, 0.0) if needs[1] else None,
+        where(condition, 0.0, g) if needs[2] else None,
     )
 
 
@@ -223,49 +223,49 @@ def where(condition: Tensor, a: Any, b: Any) -> Tensor:
 @op(differentiable=False)
 def equal(a: Array, b: Array) -> Array:
     """a == b, element by element, as bool."""
-    return _combine("equal", *same_dtype(a, b))
+    return _combine("equal", operator.eq, a, b)
 
 
 @op(differentiable=False)
 def not_equal(a: Array, b: Array) -> Array:
     """a != b, element by element, as bool."""
-    return _combine("not_equal", *same_dtype(a, b))
+    return _combine("not_equal", operator.ne, a, b)
 
 
 @op(differentiable=False)
 def less(a: Array, b: Array) -> Array:
     """a < b, element by element, as bool."""
-    return _combine("less", *same_dtype(a, b))
+    return _combine("less", operator.lt, a, b)
 
 
 @op(differentiable=False)
 def less_equal(a: Array, b: Array) -> Array:
     """a <= b, element by element, as bool."""
-    return _combine("less_equal", *same_dtype(a, b))
+    return _combine("less_equal", operator.le, a, b)
 
 
 @op(differentiable=False)
 def greater(a: Array, b: Array) -> Array:
     """a > b, element by element, as bool."""
-    return _combine("greater", *same_dtype(a, b))
+    return _combine("greater", operator.gt, a, b)
 
 
 @op(differentiable=False)
 def greater_equal(a: Array, b: Array) -> Array:
     """a >= b, element by element, as bool."""
-    return _combine("greater_equal", *same_dtype(a, b))
+    return _combine("greater_equal", operator.ge, a, b)
 
 
 @op(differentiable=False)
 def floor_div(a: Array, b: Array) -> Array:
     """Largest whole number not above a / b, element by element; it carries no gradient."""
-    return _combine("floor_divide", *same_dtype(a, b))
+    return _combine("floor_div", operator.floordiv, a, b)
 
 
 @op(differentiable=False)
 def remainder(a: Array, b: Array) -> Array:
     """a - floor(a / b) * b, element by element; it carries no gradient."""
-    return _combine("remainder", *same_dtype(a, b))
+    return _combine("remainder", operator.mod, a, b)
 
 
 @op(differentiable=False)
@@ -277,31 +277,31 @@ def logical_not(x: Array) -> Array:
 @op(differentiable=False)
 def logical_and(a: Array, b: Array) -> Array:
     """Whether a and b are both non-zero, element by element, as bool."""
-    return _combine("logical_and", a, b)
+    return _combine("logical_and", operator.and_, _truth(a), _truth(b))
 
 
 @op(differentiable=False)
 def logical_or(a: Array, b: Array) -> Array:
     """Whether a or b is non-zero, element by element, as bool."""
-    return _combine("logical_or", a, b)
+    return _combine("logical_or", operator.or_, _truth(a), _truth(b))
 
 
 @op(differentiable=False)
 def bitwise_and(a: Array, b: Array) -> Array:
     """a & b: bit by bit of integers, logical and of bools."""
-    return _combine("bitwise_and", *same_dtype(a, b))
+    return _combine("bitwise_and", operator.and_, a, b)
 
 
 @op(differentiable=False)
 def bitwise_or(a: Array, b: Array) -> Array:
     """a | b: bit by bit of integers, logical or of bools."""
-    return _combine("bitwise_or", *same_dtype(a, b))
+    return _combine("bitwise_or", operator.or_, a, b)
 
 
 @op(differentiable=False)
 def bitwise_xor(a: Array, b: Array) -> Array:
     """a ^ b: bit by bit of integers, exclusive or of bools."""
-    return _combine("bitwise_xor", *same_dtype(a, b))
+    return _combine("bitwise_xor", operator.xor, a, b)
 
 
 @op(differentiable=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minires.autograd import Arithmetic, Tensor, set_arithmetic
+from minires.autograd import Arithmetic, Op, Tensor, set_arithmetic
 
 from . import (
     activations,
@@ -26,18 +26,23 @@ from . import (
 
 
 def _is_operand(value: Any) -> bool:
-    return isinstance(value, (Tensor, bool, int, float)) or hasattr(value, "dtype")
+    return isinstance(value, (bool, int, float)) or hasattr(value, "dtype")
 
 
 def _operator(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Any]:
+    compute = function.of_two if isinstance(function, Op) else function
+
     def operator(self: Tensor, other: Any) -> Any:
-        return function(self, other) if _is_operand(other) else NotImplemented
+        if isinstance(other, Tensor) or _is_operand(other):
+            return compute(self, other)
+        return NotImplemented
 
     return operator
 
 
 def _reflected(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Any]:
     def operator(self: Tensor, other: Any) -> Any:
+        # Two Tensors never come here: the left one's own operator answers.
         return function(other, self) if _is_operand(other) else NotImplemented
 
     return operator
@@ -143,4 +148,6 @@ def attach() -> None:
     Tensor.T = property(  # type: ignore[assignment]
         lambda self: shapes.permute(self, *reversed(range(self.ndim))), doc="All axes reversed."
     )
-    set_arithmetic(Arithmetic(add=arithmetic.add, cast=shapes.cast, clone=shapes.clone))
+    set_arithmetic(
+        Arithmetic(cast=shapes.cast, clone=shapes.clone, unbroadcast=broadcasting.unbroadcast)
+    )

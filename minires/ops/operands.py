@@ -12,6 +12,9 @@ from minires.devices import Array, Device
 
 Dims = int | Sequence[int] | None
 
+_NUMBERS = {bool, int, float}
+_FLOATS = {devices.float16, devices.float32, devices.float64}
+
 
 def is_number(value: Any) -> bool:
     """Tell whether `value` is a Python number; NumPy's float64 is one too, but has a dtype."""
@@ -28,6 +31,14 @@ def device_of(*values: Any) -> Device:
 
 def same_dtype(*values: Any) -> tuple[Any, ...]:
     """Cast the arrays among `values` to their common dtype; Python numbers stay as they are."""
+    if len(values) == 2:
+        a, b = values
+        first, second = getattr(a, "dtype", None), getattr(b, "dtype", None)
+        # What arithmetic mostly meets, told without looking closer: no number widens a float.
+        if second is None and first in _FLOATS and b.__class__ in _NUMBERS:
+            return values
+        if first is second and first is not None:
+            return values
     dtypes = {None if is_number(v) else as_array(v).dtype for v in values}
     if len(dtypes) == 1 and None not in dtypes:
         return values

@@ -231,6 +231,53 @@ def test_a_vjp_that_returns_the_wrong_shape_is_told_so():
         product_with(lambda g, a, b: (g * b, (g * a).sum())).backward()
 
 
+def scaled_with(vjp):
+    @mr.op(broadcasts=True)
+    def scaled(a, b):
+        return a * b
+
+    scaled.vjp(vjp)
+    return scaled
+
+
+def test_the_engine_sums_the_gradients_of_an_op_that_broadcasts():
+    scaled = scaled_with(lambda g, a, b: (g * b, g * a))
+    a, b = leaves(np.arange(6.0).reshape(2, 3), [[2.0], [3.0]])
+    scaled(a, b).sum().backward()
+    assert a.grad.tolist() == [[2.0] * 3, [3.0] * 3]
+    assert b.grad.tolist() == [[3.0], [12.0]]
+
+
+def test_broadcasting_can_be_differentiated_again():
+    scaled = scaled_with(lambda g, a, b: (g * b, g * a))
+    a, b = leaves(np.arange(6.0).reshape(2, 3), [[2.0], [3.0]])
+    _, slope = mr.grad(scaled(scaled(a, b), b).sum(), [a, b], create_graph=True)
+    (second,) = mr.grad(slope.sum(), b)
+    assert second.tolist() == [[6.0], [24.0]]
+
+
+def test_an_op_that_broadcasts_must_answer_in_the_outputs_shape_or_the_inputs():
+    scaled = scaled_with(lambda g, a, b: (g * b, (g * a)[0]))
+    a, b = leaves(np.ones((2, 3)), [[2.0], [3.0]])
+    wrong = r"VJP of 'scaled' returned a gradient of shape \(3,\) for input 'b' of shape \(2, 1\)"
+    with pytest.raises(ValueError, match=wrong):
+        scaled(a, b).sum().backward()
+
+
+def test_a_vjp_may_ask_for_constants_by_name_only():
+    @mr.op
+    def power(x, *, exponent=2):
+        return x**exponent
+
+    @power.vjp
+    def _(g, *, exponent, x):
+        return g * exponent * x ** (exponent - 1)
+
+    (x,) = leaves([3.0])
+    power(x, exponent=3).sum().backward()
+    assert x.grad.tolist() == [27.0]
+
+
 def test_a_vjp_that_forgets_to_return_is_told_so():
     with pytest.raises(TypeError, match="VJP of 'product' returned None for input 'b'"):
         product_with(lambda g, b: (g * b, None)).backward()

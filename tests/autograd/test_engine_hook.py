@@ -114,6 +114,19 @@ def test_an_onlooker_shares_the_total_of_a_node_with_the_vjp_that_uses_it():
     assert all((gradients[node] == totals[node]).all() for node in gradients)
 
 
+def test_an_onlooker_is_shown_no_contribution_to_an_input_that_needs_none():
+    shown = {}
+
+    class Contributions(mr.autograd.EngineHook):
+        def vjp_ran(self, node, g, contributions):
+            shown[node.name] = [c is not None for c in contributions]
+
+    (x,) = leaves([1.0, 2.0])
+    with Contributions():
+        (x * 2 + 1).sum().backward()
+    assert shown == {"sum": [True], "add": [True, False], "mul": [True, False]}
+
+
 def test_onlookers_are_called_in_mr_grad_as_in_backward():
     (x,) = leaves([1.0])
     with Onlooker() as seen:
