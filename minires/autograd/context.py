@@ -29,6 +29,10 @@ class Context:
     module_names: Mapping[int, str] | None = None
     expanded: frozenset[str] = frozenset()
 
+    def inside(self, names: Mapping[int, str], path: str) -> Context:
+        """Return the same surroundings within the module at `path`; quicker than `replace`."""
+        return Context(self.recording, self.hooks, path, names, self.expanded)
+
 
 current: ContextVar[Context] = ContextVar("minires_context", default=Context())  # noqa: B039
 

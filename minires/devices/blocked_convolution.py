@@ -108,6 +108,8 @@ def _joined(weight: Array, groups: int, joined: int) -> Array:
     o, c, kh, kw = weight.shape
     shape = groups // joined, joined, o // groups, c, kh, kw
     filters = weight.reshape(shape).transpose(0, 1, 4, 5, 3, 2)  # (B, J, KH, KW, C/G, O/G)
+    if joined == 1:
+        return np.ascontiguousarray(filters[:, 0])
     blocks = np.zeros((shape[0], kh, kw, joined, c, joined, o // groups), weight.dtype)
     for j in range(joined):
         blocks[:, :, :, j, :, j] = filters[:, j]
@@ -157,6 +159,8 @@ def _table(filters: Array, t: int) -> Array:
     Output number i of a row sees its own KW of the row's KW + T - 1 pixels: a Toeplitz matrix.
     """
     kh, kw, c, o = filters.shape
+    if t == 1:
+        return filters.reshape(-1, o)
     table = np.zeros((kh, kw + t - 1, c, t, o), filters.dtype)
     for i in range(t):
         table[:, i : i + kw, :, i] = filters

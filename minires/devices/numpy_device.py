@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import passes
+from . import passes, threads
 from .blocked_convolution import BlockedConvolution
 from .blocked_elementwise import BlockedElementwise
 from .blocked_normalization import BlockedNormalization
@@ -75,13 +75,24 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
         return view
 
     def matmul(self, a: Array, b: Array) -> Array:
-        """Matrix product of the last two axes.
+        """Matrix product of the last two axes; large ones on several threads.
 
         BLAS computes on lanes that it then throws away, and what stands there may raise a false
         alarm; a true one shows in the result.
         """
+        work = max(a.size * (b.shape[-1] if b.ndim > 1 else 1), b.size)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            return np.matmul(a, b)
+            if work < threads.ALONE:
+                return np.matmul(a, b)
+            shares = threads.shares(len(a), -(-len(a) * threads.ALONE // work))
+            if a.ndim > 1 and b.ndim == 2:
+                pairs = [(a[share], b) for share in shares]
+            elif a.ndim == b.ndim > 2 and len(a) == len(b):
+                pairs = [(a[share], b[share]) for share in shares]
+            else:
+                pairs = [(a, b)]
+            parts = threads.run(lambda pair: np.matmul(*pair), pairs)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def erf(self, x: Array) -> Array:
         """Error function, by SciPy."""

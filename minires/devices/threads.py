@@ -17,6 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+# Multiply-adds of one matrix product: below this BLAS keeps to one thread by itself.
+ALONE = 1 << 18
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -41,6 +44,7 @@ class _Blas:
         self._libraries: tuple[list[Any], list[Any]] | None = None
         self._holders = 0
         self._found: list[int] = []
+        self._thread = threading.local()
 
     def libraries(self) -> tuple[list[Any], list[Any]]:
         """Return the libraries that can be limited: for the whole process, and thread by thread.
@@ -58,54 +62,58 @@ class _Blas:
                 self._libraries = [library for library in found if library not in own], own
         return self._libraries
 
-    @contextmanager
-    def one_thread(self) -> Iterator[None]:
-        """Hold BLAS to one thread inside the block."""
-        shared, _ = self.libraries()
+    def hold(self) -> None:
+        """Hold BLAS to one thread, until as many calls of `let_go`."""
+        shared, own = self.libraries()
         with self._lock:
             if self._holders == 0:
-                self._found = _limit(shared, [1] * len(shared))
+                self._found = _limit(shared)
             self._holders += 1
-        try:
-            with self.in_this_thread():
-                yield
-        finally:
-            with self._lock:
-                self._holders -= 1
-                if self._holders == 0:
-                    _limit(shared, self._found)
+        if own:
+            self._thread.found = [*getattr(self._thread, "found", []), _limit(own)]
 
-    @contextmanager
-    def in_this_thread(self) -> Iterator[None]:
-        """Hold the libraries that have a limit for each thread."""
-        _, own = self.libraries()
-        found = _limit(own, [1] * len(own))
-        try:
-            yield
-        finally:
-            _limit(own, found)
+    def let_go(self) -> None:
+        """Take back one call of `hold`, made by this thread."""
+        shared, own = self.libraries()
+        if own:
+            _restore(own, self._thread.found.pop())
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                _restore(shared, self._found)
 
     def after_fork(self) -> None:
         """Start anew in a forked child: no thread of the parent lives there to let go."""
         held, self._lock, self._holders = self._holders, threading.Lock(), 0
         if held:
-            _limit(self.libraries()[0], self._found)
+            _restore(self.libraries()[0], self._found)
 
 
 def _per_thread(library: Any) -> bool:
     return getattr(library, "threading_layer", None) == "openmp"
 
 
-def _limit(libraries: Sequence[Any], counts: Sequence[int]) -> list[int]:
-    """Set each library's number of threads; return what they were."""
+def _limit(libraries: Sequence[Any]) -> list[int]:
+    """Set every library to one thread; return how many it had."""
     found = [library.get_num_threads() for library in libraries]
-    for library, now, count in zip(libraries, found, counts, strict=True):
-        if now != count:
-            library.set_num_threads(count)
-            # From 3.8 on threadpoolctl listens to one Python thread only, until that lets go; the
-            # last holder may be another one than the first.
-            getattr(library, "clear_controlling_thread", int)()
+    for library, count in zip(libraries, found, strict=True):
+        if count != 1:
+            _set(library, 1)
     return found
+
+
+def _restore(libraries: Sequence[Any], found: Sequence[int]) -> None:
+    """Give the libraries back what `_limit` found."""
+    for library, count in zip(libraries, found, strict=True):
+        if count != 1:
+            _set(library, count)
+
+
+def _set(library: Any, count: int) -> None:
+    library.set_num_threads(count)
+    # From 3.8 on threadpoolctl listens to one Python thread only, until that lets go; the last
+    # holder may be another one than the first.
+    getattr(library, "clear_controlling_thread", int)()
 
 
 blas = _Blas()
@@ -176,7 +184,8 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Resul
     The caller takes the first part itself. A kernel that is called inside of a part runs its own
     parts one after the other. NumPy's error settings are those of the caller.
     """
-    with blas.one_thread():
+    blas.hold()
+    try:
         if len(parts) == 1 or getattr(_worker, "busy", False):
             return [function(part) for part in parts]
         futures: list[Any] = []
@@ -188,6 +197,18 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Resul
             for future in futures:
                 future.exception()
         return results + [future.result() for future in futures]
+    finally:
+        blas.let_go()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread inside the block, as every kernel does for itself."""
+    blas.hold()
+    try:
+        yield
+    finally:
+        blas.let_go()
 
 
 def _in_this_context(function: Callable[[Part], Result]) -> Callable[[Part], Result]:
@@ -205,10 +226,12 @@ def _submit(function: Callable[[Part], Result], part: Part) -> Any:
 
 def _work(function: Callable[[Part], Result], part: Part) -> Result:
     _worker.busy = True
+    # The caller holds the limit of the process, but some libraries have one for each thread.
+    blas.hold()
     try:
-        with blas.in_this_thread():
-            return function(part)
+        return function(part)
     finally:
+        blas.let_go()
         _worker.busy = False
 
 

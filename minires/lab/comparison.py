@@ -9,7 +9,7 @@ from typing import Any
 
 from minires.data import Split, get_dataset
 
-from .machine import environment, one_blas_thread
+from .machine import environment
 from .run import TWINS, Run, TwinKind
 from .settings import Settings
 from .twins import make_twins, train_twin
@@ -80,14 +80,13 @@ class Comparison:
         watcher = watcher or Watcher()
         split = self.split
         steps_per_epoch = -(-len(split.train) // self.settings.batch_size)
-        with one_blas_thread():
-            self.environment = environment()
-            watcher.comparison_began(self.settings, steps_per_epoch)
-            for depth in self.settings.depths:
-                models = make_twins(depth, self.settings, split)
-                for twin, model in models.items():
-                    if (depth, twin) in self.missing:
-                        self.runs.append(train_twin(model, twin, self.settings, split, watcher))
+        self.environment = environment()
+        watcher.comparison_began(self.settings, steps_per_epoch)
+        for depth in self.settings.depths:
+            models = make_twins(depth, self.settings, split)
+            for twin, model in models.items():
+                if (depth, twin) in self.missing:
+                    self.runs.append(train_twin(model, twin, self.settings, split, watcher))
 
 
 def compare_twins(

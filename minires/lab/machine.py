@@ -6,8 +6,6 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,16 +60,3 @@ def _blas() -> dict[str, str | int]:
             name = f"{library['internal_api']} {library['version']}"
             return {"blas": name, "blas_threads": library["num_threads"]}
     return {}
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Compute matrix products on one thread inside the block.
-
-    The products of these small networks take microseconds. Sharing one out costs more than it
-    saves, and threads that wait for each other on a busy machine make it many times slower.
-    """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Self
 
 from minires import devices
@@ -99,7 +98,7 @@ class Module:
         paths = context.module_names
         if paths is None or id(self) not in paths:
             paths = self._paths_below()
-        token = current.set(replace(context, module_names=paths, module_path=paths[id(self)]))
+        token = current.set(context.inside(paths, paths[id(self)]))
         try:
             return self.forward(*inputs, **options)
         finally:
