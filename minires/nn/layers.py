@@ -135,11 +135,17 @@ class Conv2d(_Convolution):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (N, in_channels, H, W) to (N, out_channels, OH, OW)."""
-        return ops.conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+    def forward(self, x: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
+        """Map x (N, in_channels, H, W) to (N, out_channels, OH, OW).
+
+        With a batch norm given, relu(norm(x)) is what is convolved; it is not kept for the backward
+        pass, see `minires.ops.batch_norm_relu_conv2d`.
+        """
+        options = self.stride, self.padding, self.dilation, self.groups
+        if norm is None:
+            return ops.conv2d(x, self.weight, self.bias, *options)
+        vectors, settings = norm.begin(x)
+        return ops.batch_norm_relu_conv2d(x, *vectors, self.weight, self.bias, *options, **settings)
 
 
 class ConvTranspose2d(_Convolution):
@@ -224,6 +230,13 @@ class _BatchNorm(Module):
         With ``relu=True`` the layer also adds the shortcut, of the same shape, and applies ReLU:
         one fused op instead of three, see `minires.ops.batch_norm_relu`.
         """
+        vectors, settings = self.begin(x)
+        if relu:
+            return ops.batch_norm_relu(x, *vectors, shortcut, **settings)
+        return ops.batch_norm(x, *vectors, **settings)
+
+    def begin(self, x: Tensor) -> tuple[tuple[Any, Any, Any, Any], dict[str, Any]]:
+        """Check and count the batch x; return what `minires.ops.batch_norm` is given beside it."""
         if len(x.shape) not in self._input_dims:
             raise ValueError(
                 f"{type(self).__name__}: input must have {self._input_dims} axes, found shape"
@@ -237,10 +250,7 @@ class _BatchNorm(Module):
                 momentum = 1 / count
         vectors = self.running_mean, self.running_var, self.weight, self.bias
         training = self.training or not self.track_running_stats
-        options: Any = {"training": training, "momentum": momentum or 0.0, "eps": self.eps}
-        if relu:
-            return ops.batch_norm_relu(x, *vectors, shortcut, **options)
-        return ops.batch_norm(x, *vectors, **options)
+        return vectors, {"training": training, "momentum": momentum or 0.0, "eps": self.eps}
 
     def extra_repr(self) -> str:
         """Return the arguments that `repr` shows."""

@@ -54,6 +54,7 @@ from .methods import attach
 from .noise import dropout
 from .norm import batch_norm, batch_norm_relu
 from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from .recomputed import batch_norm_relu_conv2d
 from .reductions import all, any, logsumexp, mean, std, var
 from .residual import residual_add
 from .selection import amax, amin, argmax, argmin, gather, max, min
@@ -76,6 +77,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "batch_norm_relu",
+    "batch_norm_relu_conv2d",
     "bitwise_and",
     "bitwise_not",
     "bitwise_or",

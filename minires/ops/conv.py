@@ -151,6 +151,20 @@ def conv2d(
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
+    window = conv_window(input, weight, bias, stride, padding, dilation, groups)
+    return _conv2d(input, weight, bias, window=window, groups=groups)
+
+
+def conv_window(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Window:
+    """Check the arguments of a convolution; return its window."""
     size = images(tuple(input.shape), "conv2d")
     channels, shape = input.shape[1], tuple(weight.shape)
     _check_weight(weight, bias, shape[0] if shape else 0, "conv2d")
@@ -168,8 +182,7 @@ def conv2d(
                 f" (weight shape {shape}, groups={groups})"
             )
         )
-    window = window_over(size, (shape[2], shape[3]), stride, padding, dilation, "conv2d")
-    return _conv2d(input, weight, bias, window=window, groups=groups)
+    return window_over(size, (shape[2], shape[3]), stride, padding, dilation, "conv2d")
 
 
 def conv_transpose2d(

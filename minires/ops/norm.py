@@ -61,7 +61,7 @@ def _batch_norm(
     momentum: float,
     eps: float,
 ) -> Any:
-    own = _gathered(input, statistics, running, momentum)
+    own = gather_statistics(input, statistics, running, momentum)
     return devices.of(input).normalize(input, Normalizer(*own, weight, bias, eps)), own
 
 
@@ -76,7 +76,7 @@ def _(
     eps: float,
 ) -> Any:
     if aux is None:
-        return _spelled_gradients(g, input, weight, needs, statistics, eps)
+        return recorded_gradients(g, input, weight, needs, statistics, eps)
     by = Normalizer(*aux, weight, None, eps, constant=statistics is not None)
     gradients = devices.of(g).batch_norm_backward(g, input, by)
     return gradients.dx, gradients.d_weight, gradients.d_bias
@@ -93,7 +93,7 @@ def _(
     momentum: float,
     eps: float,
 ) -> Tensor:
-    _gathered(input._data, statistics, running, momentum)
+    gather_statistics(input._data, statistics, running, momentum)
     y, _ = _normalized(input, statistics, eps)
     if weight is not None:
         y = mul(y, _channels(weight, y))
@@ -112,7 +112,7 @@ def _batch_norm_relu(
     momentum: float,
     eps: float,
 ) -> Any:
-    own = _gathered(input, statistics, running, momentum)
+    own = gather_statistics(input, statistics, running, momentum)
     by = Normalizer(*own, weight, bias, eps)
     return devices.of(input).normalize(input, by, shortcut, rectify=True), own
 
@@ -130,7 +130,7 @@ def _(
 ) -> Any:
     if aux is None:
         passed = rectified(g, output)
-        gradients = _spelled_gradients(passed, input, weight, needs, statistics, eps)
+        gradients = recorded_gradients(passed, input, weight, needs, statistics, eps)
         return *gradients, passed if needs[3] else None
     by = Normalizer(*aux, weight, None, eps, constant=statistics is not None)
     found = devices.of(g).batch_norm_backward(g, input, by, output, with_shortcut=needs[3])
@@ -149,7 +149,7 @@ def _(
     return relu(y if shortcut is None else residual_add(shortcut, y))
 
 
-def _spelled_gradients(
+def recorded_gradients(
     g: Any, input: Any, weight: Any, needs: Needs, statistics: Statistics | None, eps: float
 ) -> tuple[Any, Any, Any]:
     """Gradients in input, weight and bias, in ops that are recorded."""
@@ -168,7 +168,7 @@ def _spelled_gradients(
     )
 
 
-def _gathered(
+def gather_statistics(
     input: Array, statistics: Statistics | None, running: Running, momentum: float
 ) -> Statistics:
     """Return the given statistics, or gather the batch's own and move the running ones.
@@ -231,7 +231,7 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    input, constants = _checked(input, running_mean, running_var, weight, bias, training)
+    input, constants = check_arguments(input, running_mean, running_var, weight, bias, training)
     return _batch_norm(input, weight, bias, **constants, momentum=momentum, eps=eps)
 
 
@@ -276,7 +276,7 @@ def batch_norm_relu(
     tensor([[2.],
             [0.]])
     """
-    input, constants = _checked(input, running_mean, running_var, weight, bias, training)
+    input, constants = check_arguments(input, running_mean, running_var, weight, bias, training)
     if shortcut is not None:
         check_equal_shapes(shortcut, input)
         if shortcut.dtype != input.dtype:
@@ -285,7 +285,7 @@ def batch_norm_relu(
     return _batch_norm_relu(input, weight, bias, shortcut, **constants, momentum=momentum, eps=eps)
 
 
-def _checked(
+def check_arguments(
     input: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, training: bool
 ) -> tuple[Any, dict[str, Any]]:
     """Check the arguments; return the input, floating, and what it is normalised by.

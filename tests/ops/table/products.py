@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 import minires as mr
 from minires.autograd import registry
+from tests.ops import naive
 
 from .case import Case, Dice, Row
 
@@ -132,6 +133,49 @@ def _normalised(dice: Dice, fused: bool) -> Case:
     return Case(run, inputs, reference, torch)
 
 
+def batch_norm_relu_conv2d(dice: Dice) -> Case:
+    """A batch norm with ReLU, and a convolution of what it gives."""
+    channels, training, eps = dice.number(1, 3), dice.flag(), dice.choose(1e-5, 0.1)
+    shape = dice.number(2, 3), channels, dice.number(2, 4), dice.number(2, 4)
+    mean, var = dice.normal(channels), dice.positive(channels)
+    filters = dice.number(1, 3), channels, dice.number(1, 2), dice.number(1, 2)
+    stride, padding = dice.number(1, 2), dice.number(0, 1)
+    vectors = tuple(dice.normal(channels) for _ in range(2)) if dice.flag() else ()
+    bias = (dice.normal(filters[0]),) if dice.flag() else ()
+    inputs = dice.normal(*shape), dice.normal(*filters), *vectors, *bias
+
+    def split(others: Any) -> tuple[Any, Any]:
+        norm = others[: len(vectors)] or (None, None)
+        return norm, others[-1] if bias else None
+
+    def run(x: mr.Tensor, weight: mr.Tensor, *others: mr.Tensor) -> mr.Tensor:
+        norm, b = split(others)
+        running = mr.tensor(mean), mr.tensor(var)
+        options: Any = {"training": training, "eps": eps, "stride": stride, "padding": padding}
+        return mr.ops.batch_norm_relu_conv2d(x, *running, *norm, weight, b, **options)
+
+    def before_relu(x: np.ndarray, norm: Any) -> np.ndarray:
+        m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3))) if training else (mean, var)
+        column = (-1, 1, 1)
+        y = (x - m.reshape(column)) / np.sqrt(v.reshape(column) + eps)
+        return y if norm[0] is None else y * norm[0].reshape(column) + norm[1].reshape(column)
+
+    def reference(x: np.ndarray, weight: np.ndarray, *others: np.ndarray) -> np.ndarray:
+        norm, b = split(others)
+        active = np.maximum(before_relu(x, norm), 0)
+        return naive.conv2d(active, weight, b, (stride,) * 2, (padding,) * 2, (1, 1), 1)
+
+    def torch(t: Any, x: Any, weight: Any, *others: Any) -> Any:
+        norm, b = split(others)
+        running = t.tensor(mean), t.tensor(var)
+        y = t.nn.functional.batch_norm(x, *running, *norm, training=training, eps=eps)
+        return t.nn.functional.conv2d(t.relu(y), weight, b, stride, padding)
+
+    # No step of a difference may cross ReLU's kink.
+    assume(np.abs(before_relu(inputs[0], split(inputs[2:])[0])).min() > 1e-3)
+    return Case(run, inputs, reference, torch)
+
+
 def cross_entropy(dice: Dice) -> Case:
     n, classes = dice.number(1, 4), dice.number(1, 4)
     labels = dice.rng.integers(0, classes, n)
@@ -189,6 +233,7 @@ ROWS: dict[str, Row] = {
     "einsum": einsum,
     "batch_norm": batch_norm,
     "batch_norm_relu": batch_norm_relu,
+    "batch_norm_relu_conv2d": batch_norm_relu_conv2d,
     "cross_entropy": bare_cross_entropy,
     "cross_entropy, reduced": cross_entropy,
     "mse_loss": mse_loss,
