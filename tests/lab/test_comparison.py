@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import threadpoolctl
 
 import minires as mr
 from minires.data import Split, TensorDataset
@@ -201,22 +200,6 @@ def test_watchers_hear_of_everything_in_order() -> None:
     plain = ["plain-8 began", *one, "plain-8 ended"]
     residual = ["residual-8 began", *one, "residual-8 ended"]
     assert heard == ["began, 23 steps", *plain, *residual]
-
-
-def test_matrix_products_use_one_thread_while_training_and_as_many_as_before_after() -> None:
-    def threads() -> set[int]:
-        pools = threadpoolctl.threadpool_info()
-        return {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
-
-    class Counter(Watcher):
-        def twin_ended(self, run: Run) -> None:
-            self.seen = threads()
-
-    before, counter = threads(), Counter()
-    compare_twins([8], counter, epochs=1, width=1)
-
-    assert counter.seen <= {1}
-    assert threads() == before
 
 
 @pytest.mark.parametrize(
