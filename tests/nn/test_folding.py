@@ -1,0 +1,104 @@
+"""A folded model computes what the model computes in evaluation mode, with fewer steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minires as mr
+from minires import nn
+
+
+def lived(model, seed=0):
+    """Give the batch norms statistics, scales and shifts as after some training."""
+    rng = np.random.default_rng(seed)
+    for name, value in model.state_dict().items():
+        if value.dtype == "float32" and value.ndim == 1:
+            positive = "var" in name or "weight" in name
+            drawn = rng.uniform(0.5, 2, value.shape) if positive else rng.normal(size=value.shape)
+            value.copy_(drawn.astype("float32"))
+    return model.to("float64")
+
+
+def outputs(model, x):
+    with mr.no_grad():
+        return model.eval()(x).numpy()
+
+
+def norms(model):
+    return [name for name, module in model.named_modules() if type(module) is nn.BatchNorm2d]
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C", None])
+def test_a_folded_network_has_no_norm_left_and_the_same_outputs(shortcut):
+    model = lived(mr.models.cifar_resnet(8, shortcut, width=4, seed=0))
+    x = mr.randn(3, 3, 8, 8, dtype="float64")
+    folded = nn.fold_batch_norm(model, x[:1])
+    assert norms(folded) == []
+    np.testing.assert_allclose(outputs(folded, x), outputs(model, x), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("block", [nn.Bottleneck, nn.PreActBlock, nn.PreActBottleneck])
+def test_norms_that_stand_before_their_convolution_stay(block):
+    model = lived(block(4 if block is nn.PreActBlock else 8, 4, 2, "B"))
+    x = mr.randn(2, 4 if block is nn.PreActBlock else 8, 6, 6, dtype="float64")
+    folded = nn.fold_batch_norm(model, x)
+    assert norms(folded) == ([] if block is nn.Bottleneck else ["bn1"])
+    np.testing.assert_allclose(outputs(folded, x), outputs(model, x), rtol=1e-10, atol=1e-12)
+
+
+def test_the_model_itself_stays_as_it_is():
+    model = mr.models.cifar_resnet(8, width=4, seed=0)
+    before = {name: value.numpy().copy() for name, value in model.state_dict().items()}
+    nn.fold_batch_norm(model, mr.zeros(1, 3, 8, 8))
+    assert model.training
+    assert norms(model)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), before[name])
+
+
+class Odd(nn.Module):
+    """Uses its parts in ways that must not be folded."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.way = way
+        # Registered side by side, as if the one followed the other.
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.bn = nn.BatchNorm2d(2, track_running_stats=way != "no statistics")
+
+    def forward(self, x):
+        if self.way == "before":
+            return self.conv(self.bn(x))
+        y = self.conv(x)
+        if self.way == "used twice":
+            return self.bn(y) + y
+        if self.way == "run twice":
+            return self.bn(self.conv(y))
+        if self.way == "shared norm":
+            return self.bn(y) + self.bn(x)
+        if self.way == "in between":
+            return self.bn(y * 2)
+        return self.bn(y)
+
+
+@pytest.mark.parametrize(
+    "way", ["before", "used twice", "run twice", "shared norm", "in between", "no statistics"]
+)
+def test_what_is_no_plain_pair_is_left_alone(way):
+    model = lived(Odd(way))
+    x = mr.randn(2, 2, 4, 4, dtype="float64")
+    folded = nn.fold_batch_norm(model, x)
+    assert norms(folded) == ["bn"]
+    np.testing.assert_array_equal(outputs(folded, x), outputs(model, x))
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_every_kind_of_pair_folds(affine, bias):
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, bias=bias, groups=2), nn.BatchNorm2d(4, affine=affine))
+    model = lived(model)
+    x = mr.randn(2, 2, 5, 5, dtype="float64")
+    folded = nn.fold_batch_norm(model, x)
+    assert norms(folded) == []
+    np.testing.assert_allclose(outputs(folded, x), outputs(model, x), rtol=1e-10, atol=1e-12)
