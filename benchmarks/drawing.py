@@ -25,7 +25,6 @@ _PARTS = {
     "batch norm": "#D55E00",
     "batch norm backward": "#E69F00",
     "gradients summed": "#009E73",
-    "optimizer": "#CC79A7",
     "other": "#9aa3ad",
     "products": "#3b434c",
     "traffic": "#b9c1c9",

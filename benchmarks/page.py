@@ -206,9 +206,10 @@ def _parts(breakdown: Mapping[str, Any], folder: str) -> str:
 
 ![The parts of a step, and of its floor, in milliseconds]({folder}/step.png)
 
-The time from one op to the next is credited to the one that just ran; steps measured:
-{breakdown["steps"]}, of which this is the mean. Batch norm is here with the addition and the ReLU
-that follow it. Ops under a thousandth are left out.
+The picture's parts are timed by the device's kernels; batch norm is there with the addition and
+the ReLU that follow it, and "other" is all that is no kernel. In the table the time from one op to
+the next is credited to the one that just ran. Both are means of {breakdown["steps"]} steps; ops
+under a thousandth are left out.
 
 {_table(["", "ms", "share"], rows)}"""
 

@@ -126,4 +126,4 @@ def where_time_goes(rounds: int) -> dict[str, Any]:
     step = TrainingStep(cifar_resnet(case.depth, seed=0), case.batch)
     breakdown(step, 2)
     by_op = breakdown(step, rounds)
-    return {"unit": "ms", "steps": rounds, "ops": by_op, "parts": parts_of(by_op)}
+    return {"unit": "ms", "steps": rounds, "ops": by_op, "parts": parts_of(step, rounds)}

@@ -153,7 +153,8 @@ class EngineHook:
     ----------
     keeps_fused : bool
         Whether residual blocks go on using fused ops while this hook looks on. By default each
-        step of a block is an op of its own, so that all of them are seen.
+        step of a block is an op of its own, so that all of them are seen: the hook must be there
+        in the forward pass already, for what has been recorded fused goes back as one.
     """
 
     keeps_fused: bool = False

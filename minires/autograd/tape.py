@@ -8,6 +8,7 @@ linear in the graph.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -48,6 +49,16 @@ class Contribution(NamedTuple):
 
 
 _leaf_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """Take a new lock in a forked child: whoever had the old one does not live there."""
+    global _leaf_lock
+    _leaf_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _reachable(roots: Iterable[Node]) -> list[Node]:

@@ -23,7 +23,6 @@ _STYLES = {
     "batch norm": ("▚", "%", "dark_orange3"),
     "batch norm backward": ("▒", "+", "orange1"),
     "gradients summed": ("▞", "*", "green3"),
-    "optimizer": ("▪", "o", "magenta"),
     "other": ("░", ".", "grey58"),
 }
 

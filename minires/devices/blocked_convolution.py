@@ -42,7 +42,9 @@ class BlockedConvolution(ConvolutionKernels):
         if not _fast(x, weight):
             return super().conv2d(x, weight, window, groups, bias)
         filters = _joined(weight, groups, _per_block(weight.shape, groups, apart=True))
-        return _correlate(x.transpose(0, 2, 3, 1), filters, window, bias=bias)[0]
+        images, mixed = x.transpose(0, 2, 3, 1), len(filters) < groups
+        y, _, safe = _correlate(images, filters, window, bias=bias, mixed=mixed)
+        return y if safe else super().conv2d(x, weight, window, groups, bias)
 
     def conv2d_input(
         self, g: Array, weight: Array, window: Window, groups: int, size: Size
@@ -54,8 +56,11 @@ class BlockedConvolution(ConvolutionKernels):
         apart = mirrored is not None
         filters = _joined(weight, groups, _per_block(weight.shape, groups, apart))
         if mirrored is None:
-            return _transposed(channels_last(g), filters, window, size)
-        return _correlate(g.transpose(0, 2, 3, 1), _flipped(filters), mirrored)[0]
+            dx = _transposed(channels_last(g), filters, window, size)
+            safe = len(filters) == groups or bool(np.isfinite(dx.sum()))
+        else:
+            dx, _, safe = _correlate(g.transpose(0, 2, 3, 1), _flipped(filters), mirrored)
+        return dx if safe else super().conv2d_input(g, weight, window, groups, size)
 
     def conv2d_weight(self, g: Array, x: Array, window: Window, groups: int) -> Array:
         """Transpose of `conv2d` in the weight: g (N, O, OH, OW), x give (O, C/G, KH, KW)."""
@@ -81,7 +86,10 @@ class BlockedConvolution(ConvolutionKernels):
         if mirrored is None or not all(needs) or not _fast(g, x, weight):
             return super().conv2d_backward(g, x, weight, window, groups, needs)
         filters = _flipped(_joined(weight, groups, _per_block(weight.shape, groups, apart=True)))
-        dx, sums = _correlate(g.transpose(0, 2, 3, 1), filters, mirrored, partner=channels_last(x))
+        images, partner = g.transpose(0, 2, 3, 1), channels_last(x)
+        dx, sums, safe = _correlate(images, filters, mirrored, partner=partner)
+        if not safe:
+            return super().conv2d_backward(g, x, weight, window, groups, needs)
         return dx, _parted(_flipped(sums), groups, weight.shape)
 
 
@@ -202,26 +210,41 @@ def _correlate(
     window: Window,
     bias: Array | None = None,
     partner: Array | None = None,
-) -> tuple[Array, Array | None]:
+    mixed: bool = True,
+) -> tuple[Array, Array | None, bool]:
     """Correlate images (N, H, W, B*C) with filters (B, KH, KW, C, O).
 
     With a `partner` (N, OH, OW, B*O), also return the sums of products of its pixels with the
     columns, in the filters' shape.
+
+    The last thing returned tells whether the result is safe. Zeros stand in the tables of T > 1
+    and of joined groups, and around a gradient; `mixed` tells of the latter two. Where they meet
+    an infinity or a NaN they make a NaN of what should not have seen it at all.
     """
     count, kh, kw, c, o = filters.shape
     n, oh, ow = images.shape[0], *window.output_size(images.shape[1:3])
     parts = _parts((n, oh), n * oh * ow * filters.size)
     if c == o == 1:
         y, sums = depthwise.correlate(images, filters[..., 0, 0], window, bias, partner, parts)
-        return channels_first(y), sums if sums is None else sums.reshape(filters.shape)
+        safe = not mixed or bool(np.isfinite(y.sum()))
+        if sums is None:
+            return channels_first(y), None, safe
+        return (
+            channels_first(y),
+            sums.reshape(filters.shape),
+            safe and bool(np.isfinite(sums).all()),
+        )
     y = buffers.empty((n, oh, ow, count * o), images.dtype)
     t = _outputs_per_row(window, max(c, o), ow) if count == 1 else 1
     tables = [_table(block, t) for block in filters]
     rows = rows_per_chunk(max(tables[0].shape), ow // t, y.itemsize)
     shifts = None if bias is None else np.tile(bias, t)
 
-    def compute(part: Block) -> list[Array | None]:
+    mixed = mixed or t > 1
+
+    def compute(part: Block) -> tuple[list[Array | None], bool]:
         sums: list[Array | None] = []
+        safe = True
         for index, table in enumerate(tables):
             seen = images[..., index * c : (index + 1) * c]
             columns = Columns(seen, window, t, min(rows, part.rows))
@@ -233,23 +256,26 @@ def _correlate(
                 matrix = columns.of(chunk)
                 target = chunk.of(y).reshape(-1, count * t * o)[:, across]
                 np.matmul(matrix, table, out=target)
+                # The sum of a chunk that lies in the cache costs next to nothing.
+                safe = safe and not (mixed and not np.isfinite(target.sum()))
                 if shifts is not None:
                     target += shifts[across]
                 if partner is not None:
                     pixels = chunk.of(partner).reshape(-1, count * t * o)[:, across]
                     total += np.matmul(matrix.T, pixels, out=product)
             sums.append(total)
-        return sums
+        return sums, safe
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         found = threads.run(compute, parts)
+    safe = all(part_is_safe for _, part_is_safe in found)
     if partner is None:
-        return channels_first(y), None
+        return channels_first(y), None, safe
     totals = [
         _untabled(sum(sums[1:], start=sums[0]), (kh, kw, c, o), t)
-        for sums in zip(*found, strict=True)
+        for sums in zip(*(part for part, _ in found), strict=True)
     ]
-    return channels_first(y), np.stack(totals)
+    return channels_first(y), np.stack(totals), safe and bool(np.isfinite(totals).all())
 
 
 def _transposed(g: Array, filters: Array, window: Window, size: Size) -> Array:

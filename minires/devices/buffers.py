@@ -9,6 +9,7 @@ the lease itself dies and its memory goes to the free list.
 from __future__ import annotations
 
 import math
+import os
 import threading
 from typing import Any
 
@@ -77,13 +78,14 @@ class BufferPool:
         with self._lock:
             blocks = self._blocks.get(size)
             block = blocks.pop() if blocks else None
-            if block is not None:
+            if block is None:
+                self._make_room(size)
+                block = np.empty(size, np.uint8)
+            else:
                 self.free -= size
             self.lent += size
             self._most = max(self._most, self.lent)
-            if block is None:
-                self._shrink()
-        return np.empty(size, np.uint8) if block is None else block
+        return block
 
     def _take_back(self, block: Array) -> None:
         with self._lock:
@@ -91,16 +93,25 @@ class BufferPool:
             self.lent -= block.size
             self.free += block.size
 
-    def _shrink(self) -> None:
-        """Let go of free blocks, the sizes longest known first, until the bound holds again."""
+    def _make_room(self, wanted: int) -> None:
+        """Let go of free blocks, the sizes longest known first, until the bound allows for more."""
+        lent = self.lent + wanted
+        bound = max(self._most, lent) + self._slack
         for size in list(self._blocks):
             blocks = self._blocks[size]
-            while blocks and self.lent + self.free > self._most + self._slack:
+            while blocks and lent + self.free > bound:
                 blocks.pop()
                 self.free -= size
             if not blocks:
                 del self._blocks[size]
 
+    def after_fork(self) -> None:
+        """Take a new lock in a forked child: whoever had the old one does not live there."""
+        self._lock = threading.RLock()
+
 
 pool = BufferPool()
 empty = pool.empty
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.after_fork)

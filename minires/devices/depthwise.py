@@ -61,5 +61,6 @@ def correlate(
                 target += shifts
         return sums
 
-    found = threads.run(compute, parts)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        found = threads.run(compute, parts)
     return y, None if partner is None else sum(found[1:], start=found[0]).astype(y.dtype)

@@ -84,7 +84,8 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             if work < threads.ALONE:
                 return np.matmul(a, b)
-            shares = threads.shares(len(a), -(-len(a) * threads.ALONE // work))
+            rows = len(a) if a.ndim > 1 else 1
+            shares = threads.shares(rows, -(-rows * threads.ALONE // work))
             if a.ndim > 1 and b.ndim == 2:
                 pairs = [(a[share], b) for share in shares]
             elif a.ndim == b.ndim > 2 and len(a) == len(b):

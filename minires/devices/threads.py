@@ -8,14 +8,14 @@ parts: with the same number of threads a result is the same to the bit.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
 
 # Multiply-adds of one matrix product: below this BLAS keeps to one thread by itself.
 ALONE = 1 << 18
@@ -40,11 +40,13 @@ class _Blas:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler may run a kernel while this very thread is inside.
+        self._lock = threading.RLock()
         self._libraries: tuple[list[Any], list[Any]] | None = None
         self._holders = 0
         self._found: list[int] = []
         self._thread = threading.local()
+        self._forks = 0
 
     def libraries(self) -> tuple[list[Any], list[Any]]:
         """Return the libraries that can be limited: for the whole process, and thread by thread.
@@ -62,8 +64,8 @@ class _Blas:
                 self._libraries = [library for library in found if library not in own], own
         return self._libraries
 
-    def hold(self) -> None:
-        """Hold BLAS to one thread, until as many calls of `let_go`."""
+    def hold(self) -> int:
+        """Hold BLAS to one thread; return what `let_go` is to be given."""
         shared, own = self.libraries()
         with self._lock:
             if self._holders == 0:
@@ -71,9 +73,12 @@ class _Blas:
             self._holders += 1
         if own:
             self._thread.found = [*getattr(self._thread, "found", []), _limit(own)]
+        return self._forks
 
-    def let_go(self) -> None:
-        """Take back one call of `hold`, made by this thread."""
+    def let_go(self, held: int) -> None:
+        """Take back one call of `hold` by this thread; one from before a fork counts no more."""
+        if held != self._forks:
+            return
         shared, own = self.libraries()
         if own:
             _restore(own, self._thread.found.pop())
@@ -84,7 +89,9 @@ class _Blas:
 
     def after_fork(self) -> None:
         """Start anew in a forked child: no thread of the parent lives there to let go."""
-        held, self._lock, self._holders = self._holders, threading.Lock(), 0
+        held, self._holders = self._holders, 0
+        self._lock, self._thread = threading.RLock(), threading.local()
+        self._forks += 1
         if held:
             _restore(self.libraries()[0], self._found)
 
@@ -184,54 +191,65 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Resul
     The caller takes the first part itself. A kernel that is called inside of a part runs its own
     parts one after the other. NumPy's error settings are those of the caller.
     """
-    blas.hold()
+    held = blas.hold()
+    tasks: list[_Task[Part, Result]] = []
     try:
         if len(parts) == 1 or getattr(_worker, "busy", False):
             return [function(part) for part in parts]
-        futures: list[Any] = []
+        tasks += [_Task(function, part) for part in parts[1:]]
+        return [_work(function, parts[0]), *[task.result() for task in tasks]]
+    finally:
+        # Also when a part failed: nobody may go on writing into buffers that are given back.
+        for task in tasks:
+            task.settle()
+        tasks.clear()  # an error's traceback would keep them, and they the error
+        blas.let_go(held)
+
+
+class _Task(Generic[Part, Result]):
+    """One part, offered to the pool, and done by whoever takes it first, a thread or the caller.
+
+    The pool may take none: when the number of threads is just being changed, when the system has
+    no thread to spare, when others keep it busy, and when the interpreter is going down.
+    """
+
+    def __init__(self, function: Callable[[Part], Result], part: Part) -> None:
+        self._waiting = [(contextvars.copy_context().run, function, part)]
+        self._future: Future[Result] = Future()
+        with contextlib.suppress(RuntimeError):
+            _executor().submit(self._do)
+
+    def _do(self) -> None:
         try:
-            futures += [_submit(_in_this_context(function), part) for part in parts[1:]]
-            results = [_work(function, parts[0])]
-        finally:
-            # Also when a part failed: nobody may go on writing into buffers that are given back.
-            for future in futures:
-                future.exception()
-        return results + [future.result() for future in futures]
-    finally:
-        blas.let_go()
+            run, function, part = self._waiting.pop()
+        except IndexError:
+            return
+        try:
+            self._future.set_result(run(_work, function, part))
+        except BaseException as error:
+            self._future.set_exception(error)
 
+    def result(self) -> Result:
+        """Return the result, or raise the error of the part."""
+        self._do()
+        return self._future.result()
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread inside the block, as every kernel does for itself."""
-    blas.hold()
-    try:
-        yield
-    finally:
-        blas.let_go()
-
-
-def _in_this_context(function: Callable[[Part], Result]) -> Callable[[Part], Result]:
-    context = contextvars.copy_context()
-    return lambda part: context.run(_work, function, part)
-
-
-def _submit(function: Callable[[Part], Result], part: Part) -> Any:
-    try:
-        return _executor().submit(function, part)
-    except RuntimeError:
-        # Another thread just changed the number of threads, and so put away this pool.
-        return _executor().submit(function, part)
+    def settle(self) -> None:
+        """See to it that nobody works on the part any more."""
+        try:
+            self._waiting.pop()
+        except IndexError:
+            self._future.exception()
 
 
 def _work(function: Callable[[Part], Result], part: Part) -> Result:
     _worker.busy = True
     # The caller holds the limit of the process, but some libraries have one for each thread.
-    blas.hold()
+    held = blas.hold()
     try:
         return function(part)
     finally:
-        blas.let_go()
+        blas.let_go(held)
         _worker.busy = False
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minires.autograd import EngineHook, Node, Op
-from minires.devices.threads import get_num_threads
+from minires.devices import cpu, get_num_threads
 from minires.models import cifar_resnet, is_possible_depth
 from minires.nn import Module
 from minires.ops import cross_entropy, tensor
@@ -20,10 +21,14 @@ from .floor import Copy, Floor, convolutions_of, side_by_side
 from .machine import environment
 from .timing import Job, interleaved
 
-# The parts of a step that are told apart, by the ops that they consist of.
+# The parts of a step that are told apart, by the device's kernels that they consist of. (An op may
+# run several: `batch_norm_relu_conv2d` normalises and convolves.)
 _PARTS = {
     "convolution": ("conv2d",),
-    "batch norm": ("batch_norm", "batch_norm_relu", "relu", "residual_add"),
+    "convolution backward": ("conv2d_backward", "conv2d_input", "conv2d_weight"),
+    "batch norm": ("batch_statistics", "normalize", "relu"),
+    "batch norm backward": ("batch_norm_backward", "relu_backward"),
+    "gradients summed": ("add",),
 }
 
 
@@ -133,20 +138,66 @@ def breakdown(step: TrainingStep, steps: int) -> dict[str, float]:
     return {name: 1e3 * seconds / steps for name, seconds in order}
 
 
-def parts_of(by_op: dict[str, float]) -> dict[str, float]:
-    """Sum a breakdown by op to the few parts of which a step consists, "other" the last."""
-    summed = {f"{part}{way}": 0.0 for part in _PARTS for way in ("", " backward")}
-    summed |= {"gradients summed": 0.0, "optimizer": 0.0, "other": 0.0}
-    homes = {
-        f"{op}{way}": f"{part}{way}"
-        for part, ops in _PARTS.items()
-        for op in ops
-        for way in ("", " backward")
-    }
-    for name, milliseconds in by_op.items():
-        home = homes.get(name, name)
-        summed[home if home in summed else "other"] += milliseconds
-    return summed
+class KernelTimes:
+    """The seconds spent in each part of a step, by the kernels called inside the block.
+
+    A kernel that another one calls counts as part of that one. Batch norm is here with the
+    addition and the ReLU of a block, which share its passes.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        By the names of the parts.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> with KernelTimes() as times:
+    ...     y = mr.ops.conv2d(mr.ones(1, 1, 3, 3), mr.ones(1, 1, 2, 2))
+    >>> max(times.seconds, key=times.seconds.get)
+    'convolution'
+    """
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(_PARTS, 0.0)
+        self._inside = False
+
+    def __enter__(self) -> KernelTimes:
+        """Put a clock before every kernel."""
+        for part, kernels in _PARTS.items():
+            for kernel in kernels:
+                setattr(cpu, kernel, self._timed(part, getattr(cpu, kernel)))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Take the clocks away."""
+        for kernels in _PARTS.values():
+            for kernel in kernels:
+                delattr(cpu, kernel)
+
+    def _timed(self, part: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
+            if self._inside:
+                return kernel(*arguments, **options)
+            self._inside, start = True, time.perf_counter()
+            try:
+                return kernel(*arguments, **options)
+            finally:
+                self.seconds[part] += time.perf_counter() - start
+                self._inside = False
+
+        return timed
+
+
+def parts_of(step: TrainingStep, steps: int) -> dict[str, float]:
+    """Return the milliseconds of the parts of a step, the mean of `steps`, "other" the last."""
+    with KernelTimes() as times:
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        total = time.perf_counter() - start
+    parts = times.seconds | {"other": total - sum(times.seconds.values())}
+    return {part: 1e3 * seconds / steps for part, seconds in parts.items()}
 
 
 def machine_speed(number: int, side: int = 2048) -> dict[str, float]:
@@ -219,6 +270,6 @@ def measure_speed(depth: int, batch: int, rounds: int) -> dict[str, Any]:
         "jobs": {name: measured.times(name, 1e3) for name in measured.wall},
         "images_per_second": batch / min(measured.wall["step"]),
         "step_to_floor": measured.ratio("step", to="floor"),
-        "parts": parts_of(by_op),
+        "parts": parts_of(step, rounds),
         "ops": by_op,
     }

@@ -96,16 +96,28 @@ def activated(norm: Module, relu: Module, x: Tensor, shortcut: Tensor | None = N
     the numbers are the same to the bit.
     """
     if type(norm) is BatchNorm2d and type(relu) is ReLU and not looked_on():
-        return norm(x, shortcut, relu=True)  # type: ignore[no-any-return]
+        with norm.inside():
+            vectors, settings = norm.begin(x)
+            return ops.batch_norm_relu(x, *vectors, shortcut, **settings)
     y = norm(x)
     return relu(y if shortcut is None else ops.residual_add(shortcut, y))  # type: ignore[no-any-return]
 
 
 def convolved(norm: Module, relu: Module, conv: Module, x: Tensor) -> Tensor:
     """conv(relu(norm(x))): in one op that keeps only x, unless somebody looks on."""
-    stock = type(norm) is BatchNorm2d and type(relu) is ReLU and type(conv) is Conv2d
-    if stock and not looked_on():
-        return conv(x, norm)  # type: ignore[no-any-return]
+    stock = type(norm) is BatchNorm2d and type(relu) is ReLU
+    if stock and type(conv) is Conv2d and not looked_on():
+        with norm.inside():
+            (mean, variance, scale, shift), settings = norm.begin(x)
+        with conv.inside():
+            return ops.batch_norm_relu_conv2d(
+                *(x, mean, variance, scale, shift, conv.weight, conv.bias),
+                stride=conv.stride,
+                padding=conv.padding,
+                dilation=conv.dilation,
+                groups=conv.groups,
+                **settings,
+            )
     return conv(activated(norm, relu, x))  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from minires import ops
 from minires.autograd import EngineHook, Tensor, module_path, no_grad
+from minires.autograd.context import changed
+from minires.devices import is_float
 
 from .containers import Identity
 from .layers import BatchNorm2d, Conv2d
@@ -67,6 +69,11 @@ def fold_batch_norm(model: Module, example: Tensor) -> Module:
     Module
         In evaluation mode, each folded batch norm replaced by an `Identity`.
 
+    Raises
+    ------
+    ValueError
+        If the folded model's output for the example is not the model's own.
+
     Examples
     --------
     >>> import minires as mr
@@ -75,8 +82,8 @@ def fold_batch_norm(model: Module, example: Tensor) -> Module:
     Identity()
     """
     folded = copy.deepcopy(model).eval()
-    with no_grad(), _Pairs() as pairs:
-        folded(example)
+    with no_grad(), changed(expanded=frozenset()), _Pairs() as pairs:
+        expected = folded(example)
     modules = dict(folded.named_modules())
     for conv_path, norm_path in pairs.found():
         conv, norm = modules[conv_path], modules[norm_path]
@@ -84,7 +91,28 @@ def fold_batch_norm(model: Module, example: Tensor) -> Module:
             _fold(conv, norm)
             parent, _, name = norm_path.rpartition(".")
             setattr(modules[parent], name, Identity())
+    with no_grad():
+        found = folded(example)
+    if not _alike(found, expected):
+        raise ValueError(
+            "fold_batch_norm: the folded model's output is not the model's own; something beside"
+            " the batch norm uses the output of a convolution, in a way that no op shows (it is"
+            " returned, detached, or read as an array). Fold the parts that are plain"
+        )
     return folded
+
+
+def _alike(found: Any, expected: Any) -> bool:
+    """Compare outputs, Tensors in whatever tuples, lists and dicts, to rounding."""
+    if isinstance(expected, dict):
+        return all(_alike(found[key], value) for key, value in expected.items())
+    if isinstance(expected, (tuple, list)):
+        return all(_alike(a, b) for a, b in zip(found, expected, strict=True))
+    if not isinstance(expected, Tensor) or not is_float(expected.dtype):
+        return True
+    scale = float(ops.abs(expected).max()) if expected.numel() else 0.0
+    error = float(ops.abs(found - expected).max()) if expected.numel() else 0.0
+    return not error > 1e-3 * max(scale, 1e-30)
 
 
 def _fold(conv: Conv2d, norm: BatchNorm2d) -> None:
@@ -95,5 +123,6 @@ def _fold(conv: Conv2d, norm: BatchNorm2d) -> None:
         start = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
         shift = start * scale if norm.bias is None else start * scale + norm.bias
         weight = conv.weight * scale.reshape(-1, 1, 1, 1)
-    conv.weight = Parameter(weight)
-    conv.register_parameter("bias", Parameter(shift))
+    learns = conv.weight.requires_grad
+    conv.weight = Parameter(weight, learns)
+    conv.register_parameter("bias", Parameter(shift, learns))

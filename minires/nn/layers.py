@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from minires import ops
-from minires.autograd import Tensor
+from minires.autograd import Tensor, located
 from minires.ops.geometry import pair
 
 from . import init
@@ -135,17 +135,11 @@ class Conv2d(_Convolution):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape
         )
 
-    def forward(self, x: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
-        """Map x (N, in_channels, H, W) to (N, out_channels, OH, OW).
-
-        With a batch norm given, relu(norm(x)) is what is convolved; it is not kept for the backward
-        pass, see `minires.ops.batch_norm_relu_conv2d`.
-        """
-        options = self.stride, self.padding, self.dilation, self.groups
-        if norm is None:
-            return ops.conv2d(x, self.weight, self.bias, *options)
-        vectors, settings = norm.begin(x)
-        return ops.batch_norm_relu_conv2d(x, *vectors, self.weight, self.bias, *options, **settings)
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, in_channels, H, W) to (N, out_channels, OH, OW)."""
+        return ops.conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
 
 
 class ConvTranspose2d(_Convolution):
@@ -224,15 +218,9 @@ class _BatchNorm(Module):
         count = ops.full((), 0, dtype="int64")
         self.register_buffer("num_batches_tracked", count if tracked else None)
 
-    def forward(self, x: Tensor, shortcut: Tensor | None = None, relu: bool = False) -> Tensor:
-        """Normalise x (N, C, ...).
-
-        With ``relu=True`` the layer also adds the shortcut, of the same shape, and applies ReLU:
-        one fused op instead of three, see `minires.ops.batch_norm_relu`.
-        """
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x (N, C, ...)."""
         vectors, settings = self.begin(x)
-        if relu:
-            return ops.batch_norm_relu(x, *vectors, shortcut, **settings)
         return ops.batch_norm(x, *vectors, **settings)
 
     def begin(self, x: Tensor) -> tuple[tuple[Any, Any, Any, Any], dict[str, Any]]:
@@ -241,6 +229,13 @@ class _BatchNorm(Module):
             raise ValueError(
                 f"{type(self).__name__}: input must have {self._input_dims} axes, found shape"
                 f" {tuple(x.shape)}"
+            )
+        if x.shape[1] != self.num_features:
+            raise ValueError(
+                located(
+                    f"batch_norm: input has {x.shape[1]} channels (shape {tuple(x.shape)}), the"
+                    f" layer normalises {self.num_features}"
+                )
             )
         momentum = self.momentum
         if self.training and self.track_running_stats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 from minires import devices
@@ -94,13 +95,19 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward`; ops inside know this module's path."""
+        with self.inside():
+            return self.forward(*inputs, **options)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Let the ops in the block know this module's path, as in a call of the module."""
         context = current.get()
         paths = context.module_names
         if paths is None or id(self) not in paths:
             paths = self._paths_below()
         token = current.set(context.inside(paths, paths[id(self)]))
         try:
-            return self.forward(*inputs, **options)
+            yield
         finally:
             current.reset(token)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minires.devices import Window, cpu
+from minires.devices import Window, blocked_convolution, cpu
 from tests.devices.plain import cut, plain
 from tests.helpers import LAYOUTS, laid_out
 from tests.ops.table import Dice
@@ -120,6 +120,48 @@ def test_the_same_number_of_threads_gives_the_same_bits(threads):
         for _ in range(5):
             again = cpu.conv2d_backward(y, x, weight, window, 1, (True, True))
             assert [a.tobytes() for a in again] == [a.tobytes() for a in first]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("where", ["x", "weight", "g"])
+@pytest.mark.parametrize(
+    ("groups", "channels", "stride", "padding"),
+    [
+        (1, (2, 2), 1, 1),
+        (1, (33, 20), 1, 1),
+        (2, (4, 4), 1, 1),
+        (2, (4, 4), 2, 1),
+        (4, (4, 4), 1, 1),
+    ],
+)
+def test_what_is_not_finite_reaches_those_who_see_it_and_nobody_else(
+    groups, channels, stride, padding, where, value
+):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, channels[0], 6, 8))
+    weight = rng.standard_normal((channels[1], channels[0] // groups, 3, 3))
+    window = Window((3, 3), (stride, stride), ((padding, padding), (padding, padding)))
+    g = rng.standard_normal(plain.conv2d(x, weight, window, groups).shape)
+    spoilt = {"x": x, "weight": weight, "g": g}[where]
+    spoilt[0, 0, 0, 1] = value
+
+    def kernels(device):
+        with np.errstate(invalid="ignore"):
+            y = device.conv2d(x, weight, window, groups)
+            both = device.conv2d_backward(g, x, weight, window, groups, (True, True))
+            dx = device.conv2d_input(g, weight, window, groups, x.shape[2:])
+            return y, *both, dx, device.conv2d_weight(g, x, window, groups)
+
+    for found, expected in zip(kernels(cpu), kernels(plain), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_no_two_threads_fold_into_the_same_image():
+    with cut(4, 1 << 10):
+        parts = blocked_convolution._parts((3, 50), 1 << 30, by_rows=False)
+    images = [image for part in parts for image in range(part.first, part.last)]
+    assert sorted(images) == [0, 1, 2]
+    assert all((part.top, part.bottom) == (0, 50) for part in parts)
 
 
 def test_results_come_out_channels_last():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -102,6 +104,34 @@ def test_clearing_gives_free_memory_back_and_leaves_lent_memory_alone(pool):
     pool.clear()
     assert (pool.lent, pool.free) == (SMALLEST, 0)
     assert (kept == 3).all()
+
+
+def test_a_request_that_memory_cannot_meet_changes_nothing(pool):
+    kept = pool.empty((SIZE,), float32)
+    with pytest.raises(MemoryError):
+        pool.empty((1 << 52,), uint8)
+    assert (pool.lent, pool.free, pool._most) == (SMALLEST, 0, SMALLEST)
+    assert kept.size == SIZE
+
+
+def test_threads_that_lend_and_give_back_at_once_leave_the_account_right(pool):
+    def work() -> None:
+        for count in range(2000):
+            array = pool.empty((SMALLEST * (1 + count % 3),), uint8)
+            array[0] = 1
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    assert pool.lent == 0
+    assert pool.free == sum(b.size for blocks in pool._blocks.values() for b in blocks)
 
 
 def test_dtypes_and_shapes_are_those_asked_for(pool):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minires as mr
-from minires.devices import threads
+from minires.autograd import tape
+from minires.devices import buffers, threads
 from tests.devices.plain import cut
 
 
@@ -20,6 +26,16 @@ def three_threads():
     mr.set_num_threads(3)
     yield
     mr.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def held():
+    """BLAS held to one thread, as by a kernel."""
+    token = threads.blas.hold()
+    try:
+        yield
+    finally:
+        threads.blas.let_go(token)
 
 
 def blas_threads() -> set[int]:
@@ -52,17 +68,19 @@ def test_a_kernel_inside_of_a_part_runs_on_its_thread_alone():
 
 
 @pytest.mark.parametrize("bad", [0, 2])
-def test_an_error_in_any_part_reaches_the_caller_after_all_parts_are_done(bad):
-    done = []
+def test_an_error_in_any_part_reaches_the_caller_when_no_part_is_at_work_any_more(bad):
+    begun, ended = [], []
 
     def work(part: int) -> None:
+        begun.append(part)
         if part == bad:
             raise ArithmeticError(f"part {part}")
-        done.append(part)
+        time.sleep(0.05)
+        ended.append(part)
 
     with pytest.raises(ArithmeticError, match=f"part {bad}"):
         threads.run(work, range(3))
-    assert sorted(done) == [part for part in range(3) if part != bad]
+    assert sorted([*ended, bad]) == sorted(begun)
     assert threads.run(lambda part: part, range(3)) == [0, 1, 2]
 
 
@@ -90,12 +108,12 @@ def test_overlapping_kernels_leave_blas_as_they_found_it():
         found, entered, leave = blas_threads(), threading.Event(), threading.Event()
 
         def other() -> None:
-            with threads.one_blas_thread():
+            with held():
                 entered.set()
                 leave.wait(30)
 
         holder = threading.Thread(target=other)
-        with threads.one_blas_thread():
+        with held():
             holder.start()
             entered.wait(30)
         assert blas_threads() == {1}
@@ -164,23 +182,67 @@ def test_where_blas_cannot_be_limited_there_is_one_thread(monkeypatch):
     assert mr.get_num_threads() == threads.available()
 
 
+def test_where_no_thread_can_be_started_the_caller_does_all_parts_once(monkeypatch):
+    done = []
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    mr.set_num_threads(4)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert threads.run(lambda part: done.append(part) or part, range(4)) == [0, 1, 2, 3]
+    assert sorted(done) == [0, 1, 2, 3]
+
+
+def test_a_thread_that_outlives_the_main_one_goes_on_computing():
+    program = """
+import threading, time
+import minires as mr
+mr.set_num_threads(2)
+x, w = mr.randn(64, 3, 32, 32), mr.randn(16, 3, 3, 3)
+def work():
+    time.sleep(0.5)
+    print(mr.ops.conv2d(x, w).shape)
+threading.Thread(target=work).start()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout == "(64, 16, 30, 30)\n"
+    assert run.stderr == ""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_computes_too():
-    """Also when the fork comes in the middle of a kernel of another thread."""
-    x, weight = mr.randn(4, 3, 8, 8), mr.randn(5, 3, 3, 3)
+    """Also when the fork comes in the middle of a kernel, while another thread has every lock."""
+    x, weight = mr.randn(4, 3, 8, 8), mr.randn(5, 3, 3, 3, requires_grad=True)
+    entered, leave = threading.Event(), threading.Event()
+
+    def lock() -> None:
+        with threads.blas._lock, threads._settings_lock, buffers.pool._lock, tape._leaf_lock:
+            entered.set()
+            leave.wait(60)
+
     with cut(2, 1 << 10):
-        expected = mr.ops.conv2d(x, weight).numpy()
-        with threads.one_blas_thread():
+        expected = mr.ops.conv2d(x, weight).detach().numpy()
+        with held():
+            locker = threading.Thread(target=lock)
+            locker.start()
+            entered.wait(60)
             child = os.fork()
             if child == 0:
-                # Nothing of pytest may run in the child: leave at once, whatever happens.
-                same = False
-                try:
-                    with threads.one_blas_thread():
-                        same = mr.ops.conv2d(x, weight).numpy().tobytes() == expected.tobytes()
-                    same = same and threads.blas._holders == 0
-                finally:
-                    os._exit(0 if same else 1)
-            _, status = os.waitpid(child, 0)
+                signal.alarm(30)  # a child that hangs is ended, and so fails
+            else:
+                leave.set()
+        if child == 0:
+            # Nothing of pytest may run in the child: leave at once, whatever happens.
+            same = False
+            try:
+                y = mr.ops.conv2d(x, weight)
+                y.sum().backward()
+                same = y.detach().numpy().tobytes() == expected.tobytes()
+                same = same and threads.blas._holders == 0
+            finally:
+                os._exit(0 if same else 1)
+        locker.join(60)
+        _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0

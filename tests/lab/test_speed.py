@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import minires as mr
-from minires.lab.speed import OpTimes, TrainingStep, breakdown, parts_of
+from minires.devices import cpu
+from minires.lab.speed import KernelTimes, OpTimes, TrainingStep, breakdown, parts_of
 
 
 @mr.op(name="dawdle")
@@ -49,16 +50,28 @@ def test_every_moment_between_the_first_and_the_last_is_credited_to_something() 
     assert sum(times.seconds.values()) == pytest.approx(times._last - start)
 
 
-def test_the_parts_of_a_step_are_the_sum_of_its_ops() -> None:
-    by_op = {"conv2d backward": 4.0, "batch_norm": 2.0, "relu": 1.0, "pad": 0.5, "optimizer": 0.25}
-    parts = parts_of(by_op)
+def test_a_slow_kernel_is_found_in_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = cpu.batch_norm_backward
 
-    assert parts["convolution backward"] == 4.0
-    assert parts["batch norm"] == 3.0
-    assert parts["other"] == 0.5
-    assert parts["optimizer"] == 0.25
-    assert sum(parts.values()) == sum(by_op.values())
+    def slow(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.05)
+        return plain(*arguments, **options)
+
+    step = TrainingStep(mr.models.cifar_resnet(8, width=2, seed=0), batch=2, size=8)
+    monkeypatch.setattr(type(cpu), "batch_norm_backward", staticmethod(slow))
+    parts = parts_of(step, steps=1)
+
+    assert max(parts, key=parts.__getitem__) == "batch norm backward"
+    assert parts["batch norm backward"] > 7 * 50  # one call for each of seven batch norms
     assert list(parts)[-1] == "other"
+    assert all(milliseconds > 0 for part, milliseconds in parts.items())
+
+
+def test_the_clocks_are_taken_away_again_also_after_an_error() -> None:
+    before = dict(vars(cpu))
+    with pytest.raises(ZeroDivisionError), KernelTimes():
+        raise ZeroDivisionError
+    assert vars(cpu) == before
 
 
 def test_a_training_step_learns_its_batch() -> None:

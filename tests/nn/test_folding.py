@@ -93,6 +93,27 @@ def test_what_is_no_plain_pair_is_left_alone(way):
     np.testing.assert_array_equal(outputs(folded, x), outputs(model, x))
 
 
+@pytest.mark.parametrize("way", ["returned", "detached"])
+def test_a_use_that_no_op_shows_is_noticed_by_the_outputs(way):
+    class Leaky(Odd):
+        def forward(self, x):
+            y = self.conv(x)
+            return (self.bn(y), [y]) if way == "returned" else {"sum": self.bn(y) + y.detach()}
+
+    with pytest.raises(ValueError, match="not the model's own"):
+        nn.fold_batch_norm(lived(Leaky(way)), mr.randn(2, 2, 4, 4, dtype="float64"))
+
+
+def test_frozen_weights_stay_frozen_and_expanded_ops_do_not_hide_the_pairs():
+    model = lived(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)))
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    with mr.expand("conv2d", "batch_norm"):
+        folded = nn.fold_batch_norm(model, mr.randn(1, 2, 5, 5, dtype="float64"))
+    assert norms(folded) == []
+    assert not any(parameter.requires_grad for parameter in folded.parameters())
+
+
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("bias", [True, False])
 def test_every_kind_of_pair_folds(affine, bias):
