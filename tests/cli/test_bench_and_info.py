@@ -47,7 +47,8 @@ def test_bench_as_json_holds_the_same_figures() -> None:
     assert told["machine"].keys() == {"1"}
     assert told["jobs"].keys() == {"step", "floor", "products", "traffic"}
     assert told["step_to_floor"]["median"] > 0
-    assert sum(told["parts"].values()) == pytest.approx(sum(told["ops"].values()), rel=1e-4)
+    assert {"convolution", "batch norm backward", "other"} <= told["parts"].keys()
+    assert min(told["parts"].values()) > 0
 
 
 @pytest.mark.parametrize(
@@ -80,10 +81,10 @@ def test_info_names_what_computes() -> None:
 
 @pytest.mark.parametrize("width", [7, 40, 99])
 def test_the_stacked_bar_fills_its_width_and_shows_each_part_by_its_share(width: int) -> None:
-    parts = {"convolution": 30.0, "batch norm": 60.0, "optimizer": 0.0, "other": 10.0}
+    parts = {"convolution": 30.0, "batch norm": 60.0, "gradients summed": 0.0, "other": 10.0}
     bar, *lines = map(str, stacked_bar(parts, width, unicode=False))
 
     assert len(bar) == width
-    for sign, share in (("#", 0.3), ("%", 0.6), ("o", 0.0), (".", 0.1)):
+    for sign, share in (("#", 0.3), ("%", 0.6), ("*", 0.0), (".", 0.1)):
         assert abs(bar.count(sign) - share * width) <= 1
     assert [line.split()[-1] for line in lines] == ["30.0%", "60.0%", "0.0%", "10.0%"]
