@@ -256,8 +256,9 @@ def _correlate(
                 matrix = columns.of(chunk)
                 target = chunk.of(y).reshape(-1, count * t * o)[:, across]
                 np.matmul(matrix, table, out=target)
-                # The sum of a chunk that lies in the cache costs next to nothing.
-                safe = safe and not (mixed and not np.isfinite(target.sum()))
+                if mixed and partner is None:
+                    # While the chunk lies in the cache, its sum costs little.
+                    safe = safe and bool(np.isfinite(target.sum()))
                 if shifts is not None:
                     target += shifts[across]
                 if partner is not None:
@@ -275,7 +276,9 @@ def _correlate(
         _untabled(sum(sums[1:], start=sums[0]), (kh, kw, c, o), t)
         for sums in zip(*(part for part, _ in found), strict=True)
     ]
-    return channels_first(y), np.stack(totals), safe and bool(np.isfinite(totals).all())
+    # Every pixel of both sides has a part in these sums: where they are finite, so are all pixels.
+    safe = bool(np.isfinite(totals).all() and np.isfinite(filters).all())
+    return channels_first(y), np.stack(totals), safe
 
 
 def _transposed(g: Array, filters: Array, window: Window, size: Size) -> Array:
