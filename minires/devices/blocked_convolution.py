@@ -19,7 +19,7 @@ import numpy as np
 from . import buffers, depthwise, threads
 from .columns import Block, Columns, rows_per_chunk
 from .convolution import ConvolutionKernels
-from .layout import channels_first, channels_last
+from .layout import blas_computes, channels_first, channels_last
 from .windows import Window
 
 Array = Any
@@ -39,7 +39,7 @@ class BlockedConvolution(ConvolutionKernels):
         self, x: Array, weight: Array, window: Window, groups: int, bias: Array | None = None
     ) -> Array:
         """Cross-correlate x (N, C, H, W) with weight (O, C/G, KH, KW): y (N, O, OH, OW)."""
-        if not _fast(x, weight):
+        if not blas_computes(x, weight):
             return super().conv2d(x, weight, window, groups, bias)
         filters = _joined(weight, groups, _per_block(weight.shape, groups, apart=True))
         images, mixed = x.transpose(0, 2, 3, 1), len(filters) < groups
@@ -50,7 +50,7 @@ class BlockedConvolution(ConvolutionKernels):
         self, g: Array, weight: Array, window: Window, groups: int, size: Size
     ) -> Array:
         """Transpose of `conv2d` in x: carry g (N, O, OH, OW) back to images (N, C, H, W)."""
-        if not _fast(g, weight):
+        if not blas_computes(g, weight):
             return super().conv2d_input(g, weight, window, groups, size)
         mirrored = _mirrored(window)
         apart = mirrored is not None
@@ -64,7 +64,7 @@ class BlockedConvolution(ConvolutionKernels):
 
     def conv2d_weight(self, g: Array, x: Array, window: Window, groups: int) -> Array:
         """Transpose of `conv2d` in the weight: g (N, O, OH, OW), x give (O, C/G, KH, KW)."""
-        if not _fast(g, x):
+        if not blas_computes(g, x):
             return super().conv2d_weight(g, x, window, groups)
         shape = g.shape[1], x.shape[1] // groups, *window.kernel
         joined = _per_block(shape, groups, apart=False)
@@ -83,7 +83,7 @@ class BlockedConvolution(ConvolutionKernels):
     ) -> tuple[Array | None, Array | None]:
         """Both transposes at once, dx and dw, if `needs` asks for both: from the same columns."""
         mirrored = _mirrored(window)
-        if mirrored is None or not all(needs) or not _fast(g, x, weight):
+        if mirrored is None or not all(needs) or not blas_computes(g, x, weight):
             return super().conv2d_backward(g, x, weight, window, groups, needs)
         filters = _flipped(_joined(weight, groups, _per_block(weight.shape, groups, apart=True)))
         images, partner = g.transpose(0, 2, 3, 1), channels_last(x)
@@ -91,12 +91,6 @@ class BlockedConvolution(ConvolutionKernels):
         if not safe:
             return super().conv2d_backward(g, x, weight, window, groups, needs)
         return dx, _parted(_flipped(sums), groups, weight.shape)
-
-
-def _fast(*arrays: Array) -> bool:
-    """Tell whether BLAS computes with these arrays, which must have something in them."""
-    dtype = arrays[0].dtype
-    return dtype.char in "fd" and all(a.dtype == dtype and a.size for a in arrays)
 
 
 def _per_block(shape: tuple[int, ...], groups: int, apart: bool) -> int:

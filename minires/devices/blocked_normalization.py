@@ -14,7 +14,7 @@ import numpy as np
 
 from . import buffers, rows, threads
 from . import passes as numpy_passes
-from .layout import channels_first, channels_last
+from .layout import blas_computes, channels_first, channels_last
 from .normalization import BatchGradients, NormalizationKernels, Normalizer
 
 Array = Any
@@ -40,7 +40,7 @@ class BlockedNormalization(NormalizationKernels):
         In one pass, from sums of x and x^2; in a second one around the mean found where that is
         large beside the standard deviation, for the difference E[x^2] - E[x]^2 loses digits.
         """
-        if not _fast(x):
+        if not blas_computes(x):
             return super().batch_statistics(x)
         pixels = channels_last(x)
         mean, variance = self._moments(pixels, None)
@@ -54,7 +54,7 @@ class BlockedNormalization(NormalizationKernels):
         self, x: Array, by: Normalizer, shortcut: Array | None = None, rectify: bool = False
     ) -> Array:
         """(x - mean) / sqrt(variance + eps) * weight + bias; plus the shortcut; ReLU."""
-        if not _fast(x, *(a for a in (*by[:4], shortcut) if a is not None)):
+        if not blas_computes(x, *(a for a in (*by[:4], shortcut) if a is not None)):
             return super().normalize(x, by, shortcut, rectify)
         pixels = channels_last(x)
         y = buffers.empty(pixels.shape, x.dtype)
@@ -89,7 +89,7 @@ class BlockedNormalization(NormalizationKernels):
         a = weight / std, d_weight = (S2 - (mean - k) * S1) / std and b = -a * d_weight / std / M:
         dx = a * g + b * (x - k) - a * S1 / M - b * (mean - k).
         """
-        if not _fast(g, x, *(a for a in (*by[:4], output) if a is not None)):
+        if not blas_computes(g, x, *(a for a in (*by[:4], output) if a is not None)):
             return super().batch_norm_backward(g, x, by, output, with_shortcut)
         c, passes = x.shape[1], self.passes
         pixels, arriving = channels_last(x), channels_last(g)
@@ -152,12 +152,6 @@ class BlockedNormalization(NormalizationKernels):
 
         mean, square = sum(threads.run(sums, threads.shares(count, rows.GRAIN // c + 1))) / count
         return mean, np.maximum(square - mean * mean, 0)
-
-
-def _fast(*arrays: Array) -> bool:
-    """Tell whether these kernels know the dtype; there must be something to compute, too."""
-    dtype = arrays[0].dtype
-    return dtype.char in "fd" and all(a.dtype == dtype and a.size for a in arrays)
 
 
 def _steep(mean: Array, variance: Array) -> bool:

@@ -18,7 +18,7 @@ Array = Any
 
 def channels_last(x: Array) -> Array:
     """View x (N, C, *spatial) as (N, *spatial, C), C-contiguous; a copy only if it is not."""
-    moved = _move(x)
+    moved = x.transpose(0, *range(2, x.ndim), 1)
     if moved.flags.c_contiguous:
         return moved
     dense = buffers.empty(moved.shape, x.dtype)
@@ -31,11 +31,7 @@ def channels_first(x: Array) -> Array:
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Allocate an array of shape (N, C, *spatial), channels-last in memory."""
-    n, c, *spatial = shape
-    return channels_first(buffers.empty((n, *spatial, c), dtype))
-
-
-def _move(x: Array) -> Array:
-    return x.transpose(0, *range(2, x.ndim), 1)
+def blas_computes(*arrays: Array) -> bool:
+    """Tell whether the arrays are alike and of a dtype that BLAS knows, with something in them."""
+    dtype = arrays[0].dtype
+    return dtype.char in "fd" and all(a.dtype == dtype and a.size for a in arrays)
