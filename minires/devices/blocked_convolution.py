@@ -5,8 +5,8 @@ chunk of columns writes straight into the result. With stride 1 the backward pas
 dx correlates the padded gradient g with the flipped filters, and the columns of g that this takes
 give dw as well: dw[flipped tap] = x^T @ columns(g), with the pixels of x as rows.
 
-Letters as in `columns`; O output channels, G groups, T neighbouring outputs in one row. Filters are
-held as (KH, KW, C, O).
+Letters as in `columns`; B blocks of channels, each of one group or several; O output channels of a
+block, G groups, T neighbouring outputs in one row. Filters are held as (B, KH, KW, C, O).
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from . import buffers, depthwise, threads
-from .columns import Block, Columns, rows_per_chunk
+from . import buffers, threads
+from .columns import Block, Columns, by_blocks, rows_per_chunk
 from .convolution import ConvolutionKernels
+from .depthwise import DepthwiseProducts
+from .finish import Finish
 from .layout import blas_computes, channels_first, channels_last
 from .windows import Window
 
@@ -39,12 +41,23 @@ class BlockedConvolution(ConvolutionKernels):
         self, x: Array, weight: Array, window: Window, groups: int, bias: Array | None = None
     ) -> Array:
         """Cross-correlate x (N, C, H, W) with weight (O, C/G, KH, KW): y (N, O, OH, OW)."""
-        if not blas_computes(x, weight):
-            return super().conv2d(x, weight, window, groups, bias)
-        filters = _joined(weight, groups, _per_block(weight.shape, groups, apart=True))
-        images, mixed = x.transpose(0, 2, 3, 1), len(filters) < groups
-        y, _, safe = _correlate(images, filters, window, bias=bias, mixed=mixed)
-        return y if safe else super().conv2d(x, weight, window, groups, bias)
+        y = _forward(x, weight, window, groups, bias)
+        return super().conv2d(x, weight, window, groups, bias) if y is None else y
+
+    def conv2d_relu(
+        self,
+        x: Array,
+        weight: Array,
+        window: Window,
+        groups: int,
+        bias: Array | None = None,
+        shortcut: Array | None = None,
+    ) -> Array:
+        """ReLU of `conv2d`, plus a shortcut (N, O, OH, OW) if there is one."""
+        y = _forward(x, weight, window, groups, bias, shortcut, rectify=True)
+        if y is None:
+            return super().conv2d_relu(x, weight, window, groups, bias, shortcut)
+        return y
 
     def conv2d_input(
         self, g: Array, weight: Array, window: Window, groups: int, size: Size
@@ -59,7 +72,8 @@ class BlockedConvolution(ConvolutionKernels):
             dx = _transposed(channels_last(g), filters, window, size)
             safe = len(filters) == groups or bool(np.isfinite(dx.sum()))
         else:
-            dx, _, safe = _correlate(g.transpose(0, 2, 3, 1), _flipped(filters), mirrored)
+            images = g.transpose(0, 2, 3, 1)
+            dx, _, safe = _correlate(images, _flipped(filters), mirrored, Finish())
         return dx if safe else super().conv2d_input(g, weight, window, groups, size)
 
     def conv2d_weight(self, g: Array, x: Array, window: Window, groups: int) -> Array:
@@ -87,10 +101,32 @@ class BlockedConvolution(ConvolutionKernels):
             return super().conv2d_backward(g, x, weight, window, groups, needs)
         filters = _flipped(_joined(weight, groups, _per_block(weight.shape, groups, apart=True)))
         images, partner = g.transpose(0, 2, 3, 1), channels_last(x)
-        dx, sums, safe = _correlate(images, filters, mirrored, partner=partner)
+        dx, sums, safe = _correlate(images, filters, mirrored, Finish(), partner)
         if not safe:
             return super().conv2d_backward(g, x, weight, window, groups, needs)
         return dx, _parted(_flipped(sums), groups, weight.shape)
+
+
+def _forward(
+    x: Array,
+    weight: Array,
+    window: Window,
+    groups: int,
+    bias: Array | None,
+    shortcut: Array | None = None,
+    rectify: bool = False,
+) -> Array | None:
+    """Return relu(conv2d(x) + shortcut), of which all but the convolution may be left out.
+
+    None stands for what the plain kernels must compute.
+    """
+    if not blas_computes(x, weight):
+        return None
+    filters = _joined(weight, groups, _per_block(weight.shape, groups, apart=True))
+    finish = Finish(bias, None if shortcut is None else channels_last(shortcut), rectify)
+    images, mixed = x.transpose(0, 2, 3, 1), len(filters) < groups
+    y, _, safe = _correlate(images, filters, window, finish, mixed=mixed)
+    return y if safe else None
 
 
 def _per_block(shape: tuple[int, ...], groups: int, apart: bool) -> int:
@@ -149,34 +185,25 @@ def _mirrored(window: Window) -> Window | None:
     return window._replace(padding=(frames[0], frames[1]))
 
 
-def _outputs_per_row(window: Window, channels: int, ow: int) -> int:
+def _outputs_per_row(window: Window, filters: tuple[int, ...], ow: int) -> int:
     """Return T: 2 where windows of neighbouring outputs overlap and products are narrow."""
     overlap = window.kernel[1] > 1 and window.stride[1] == window.dilation[1] == 1
-    return 2 if overlap and channels <= NARROW and ow % 2 == 0 else 1
+    narrow = filters[0] == 1 and max(filters[3:]) <= NARROW
+    return 2 if overlap and narrow and ow % 2 == 0 else 1
 
 
-def _table(filters: Array, t: int) -> Array:
-    """Filters (KH, KW, C, O) as the right side of the product, (KH*(KW+T-1)*C, T*O).
+def _tables(filters: Array, t: int) -> Array:
+    """Filters (B, KH, KW, C, O) as right sides of products, (B, KH*(KW+T-1)*C, T*O).
 
     Output number i of a row sees its own KW of the row's KW + T - 1 pixels: a Toeplitz matrix.
     """
-    kh, kw, c, o = filters.shape
+    count, kh, kw, c, o = filters.shape
     if t == 1:
-        return filters.reshape(-1, o)
-    table = np.zeros((kh, kw + t - 1, c, t, o), filters.dtype)
+        return filters.reshape(count, -1, o)
+    tables = np.zeros((count, kh, kw + t - 1, c, t, o), filters.dtype)
     for i in range(t):
-        table[:, i : i + kw, :, i] = filters
-    return table.reshape(-1, t * o)
-
-
-def _untabled(table: Array, filters: tuple[int, ...], t: int) -> Array:
-    """Sum over the T places at which `_table` wrote each filter: its transpose."""
-    kh, kw, c, o = filters
-    placed = table.reshape(kh, kw + t - 1, c, t, o)
-    total = placed[:, :kw, :, 0].copy()
-    for i in range(1, t):
-        total += placed[:, i : i + kw, :, i]
-    return total
+        tables[:, :, i : i + kw, :, i] = filters
+    return tables.reshape(count, -1, t * o)
 
 
 def _parts(shape: tuple[int, int], work: int, by_rows: bool = True) -> list[Block]:
@@ -202,7 +229,7 @@ def _correlate(
     images: Array,
     filters: Array,
     window: Window,
-    bias: Array | None = None,
+    finish_with: Finish,
     partner: Array | None = None,
     mixed: bool = True,
 ) -> tuple[Array, Array | None, bool]:
@@ -215,87 +242,115 @@ def _correlate(
     and of joined groups, and around a gradient; `mixed` tells of the latter two. Where they meet
     an infinity or a NaN they make a NaN of what should not have seen it at all.
     """
-    count, kh, kw, c, o = filters.shape
     n, oh, ow = images.shape[0], *window.output_size(images.shape[1:3])
-    parts = _parts((n, oh), n * oh * ow * filters.size)
-    if c == o == 1:
-        y, sums = depthwise.correlate(images, filters[..., 0, 0], window, bias, partner, parts)
-        safe = not mixed or bool(np.isfinite(y.sum()))
-        if sums is None:
-            return channels_first(y), None, safe
-        return (
-            channels_first(y),
-            sums.reshape(filters.shape),
-            safe and bool(np.isfinite(sums).all()),
-        )
-    y = buffers.empty((n, oh, ow, count * o), images.dtype)
-    t = _outputs_per_row(window, max(c, o), ow) if count == 1 else 1
-    tables = [_table(block, t) for block in filters]
-    rows = rows_per_chunk(max(tables[0].shape), ow // t, y.itemsize)
-    shifts = None if bias is None else np.tile(bias, t)
+    products: Products | DepthwiseProducts
+    if filters.shape[3:] == (1, 1):
+        products = DepthwiseProducts(filters, window, ow)
+    else:
+        products = Products(filters, window, ow)
+        mixed = mixed or products.t > 1
+    y = buffers.empty((n, oh, ow, filters.shape[0] * filters.shape[4]), images.dtype)
+    finish = finish_with.of(y)
 
-    mixed = mixed or t > 1
-
-    def compute(part: Block) -> tuple[list[Array | None], bool]:
-        sums: list[Array | None] = []
-        safe = True
-        for index, table in enumerate(tables):
-            seen = images[..., index * c : (index + 1) * c]
-            columns = Columns(seen, window, t, min(rows, part.rows))
-            across = slice(index * t * o, (index + 1) * t * o)
-            total = product = None
+    def compute(part: Block) -> tuple[Any, bool]:
+        rows = min(products.rows, part.rows)
+        columns, total, safe = products.columns(images, rows), 0.0, True
+        for chunk in part.chunks(rows):
+            seen, pixels = products.seen(columns, chunk), chunk.of(y)
+            products.write(seen, pixels)
             if partner is not None:
-                total, product = np.zeros((2, *table.shape), y.dtype)
-            for chunk in part.chunks(rows):
-                matrix = columns.of(chunk)
-                target = chunk.of(y).reshape(-1, count * t * o)[:, across]
-                np.matmul(matrix, table, out=target)
-                if mixed and partner is None:
-                    # While the chunk lies in the cache, its sum costs little.
-                    safe = safe and bool(np.isfinite(target.sum()))
-                if shifts is not None:
-                    target += shifts[across]
-                if partner is not None:
-                    pixels = chunk.of(partner).reshape(-1, count * t * o)[:, across]
-                    total += np.matmul(matrix.T, pixels, out=product)
-            sums.append(total)
-        return sums, safe
+                total = total + products.sums(seen, chunk.of(partner))
+            elif mixed:
+                # While the chunk lies in the cache, its sum costs little.
+                safe = safe and bool(np.isfinite(pixels.sum()))
+            finish(chunk)
+        return total, safe
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        found = threads.run(compute, parts)
-    safe = all(part_is_safe for _, part_is_safe in found)
+        found = threads.run(compute, _parts((n, oh), n * oh * ow * filters.size))
     if partner is None:
-        return channels_first(y), None, safe
-    totals = [
-        _untabled(sum(sums[1:], start=sums[0]), (kh, kw, c, o), t)
-        for sums in zip(*(part for part, _ in found), strict=True)
-    ]
+        return channels_first(y), None, all(safe for _, safe in found)
+    sums = products.as_filters(sum(total for total, _ in found))
     # Every pixel of both sides has a part in these sums: where they are finite, so are all pixels.
-    safe = bool(np.isfinite(totals).all() and np.isfinite(filters).all())
-    return channels_first(y), np.stack(totals), safe
+    safe = bool(np.isfinite(sums).all() and np.isfinite(filters).all())
+    return channels_first(y), sums, safe
+
+
+class Products:
+    """The products of filters (B, KH, KW, C, O) with the columns of images (N, H, W, B*C).
+
+    It has no state: several threads share it.
+
+    Parameters
+    ----------
+    filters : array
+    window : Window
+    ow : int
+        Outputs per row.
+
+    Attributes
+    ----------
+    t : int
+        T.
+    rows : int
+        Rows of outputs that make a chunk.
+    """
+
+    def __init__(self, filters: Array, window: Window, ow: int) -> None:
+        self._shape, self._window = filters.shape, window
+        self.t = _outputs_per_row(window, filters.shape, ow)
+        self._tables = _tables(filters, self.t)
+        width = len(filters) * max(self._tables.shape[1:])
+        self.rows = rows_per_chunk(width, ow // self.t, filters.itemsize)
+
+    def columns(self, images: Array, rows: int) -> Columns:
+        """Return one thread's buffers for chunks of at most so many rows."""
+        return Columns(images, self._window, self.t, rows, self._shape[0])
+
+    def seen(self, columns: Columns, chunk: Block) -> Array:
+        """Return the columns, (B, images * rows * OW / T, KH * (KW + T - 1) * C)."""
+        return columns.of(chunk)
+
+    def write(self, seen: Array, y: Array) -> None:
+        """Write pixels of the result, (images * rows, OW, B*O)."""
+        np.matmul(seen, self._tables, out=by_blocks(y, len(seen), self.t))
+
+    def sums(self, seen: Array, partner: Array) -> Array:
+        """Multiply pixels (images * rows, OW, B*O) with the columns; sum over all pixels."""
+        return np.matmul(seen.transpose(0, 2, 1), by_blocks(partner, len(seen), self.t))
+
+    def as_filters(self, sums: Array) -> Array:
+        """Bring such sums into the shape of the filters: the transpose of `_tables`."""
+        count, kh, kw, c, o = self._shape
+        placed = sums.reshape(count, kh, kw + self.t - 1, c, self.t, o)
+        total = placed[:, :, :kw, :, 0].copy()
+        for i in range(1, self.t):
+            total += placed[:, :, i : i + kw, :, i]
+        return total
 
 
 def _transposed(g: Array, filters: Array, window: Window, size: Size) -> Array:
     """Carry g (N, OH, OW, B*O) back to images (N, C, H, W) through any window, by col2im."""
     count, kh, kw, c, o = filters.shape
-    ow, tables = g.shape[2], filters.reshape(count, -1, o)
-    rows = rows_per_chunk(tables.shape[1], ow, g.itemsize)
+    ow, tables = g.shape[2], filters.reshape(count, -1, o).transpose(0, 2, 1)
+    width = tables.shape[2]
+    rows = rows_per_chunk(count * width, ow, g.itemsize)
     dx = buffers.empty((len(g), *size, count * c), g.dtype)
     dx[...] = 0
+    blocks = dx.reshape(len(g), *size, count, c).transpose(3, 0, 1, 2, 4)
 
     def compute(part: Block) -> None:
-        buffer = buffers.empty((min(rows, part.rows) * ow, tables.shape[1]), g.dtype)
-        for index, table in enumerate(tables):
-            for chunk in part.chunks(rows):
-                pixels = chunk.of(g).reshape(-1, count * o)[:, index * o : (index + 1) * o]
-                columns = np.matmul(pixels, table.T, out=buffer[: len(pixels)])
-                shape = chunk.last - chunk.first, chunk.bottom - chunk.top, ow, kh, kw, c
-                target = dx[..., index * c : (index + 1) * c]
-                _fold(columns.reshape(shape), target, chunk, window)
+        buffer = buffers.empty((min(rows, part.rows) * ow * count * width,), g.dtype)
+        for chunk in part.chunks(rows):
+            pixels = by_blocks(chunk.of(g), count)
+            spread = buffer[: pixels.shape[1] * count * width].reshape(count, -1, width)
+            np.matmul(pixels, tables, out=spread)
+            shape = count, chunk.last - chunk.first, chunk.bottom - chunk.top, ow, kh, kw, c
+            _fold(spread.reshape(shape), blocks, chunk, window)
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         # Neighbouring rows of one image would be added to by two threads at once.
-        threads.run(compute, _parts(g.shape[:2], g.size * tables.shape[1], by_rows=False))
+        threads.run(compute, _parts(g.shape[:2], g.size * width, by_rows=False))
     return channels_first(dx)
 
 
@@ -304,41 +359,38 @@ def _weight_sums(g: Array, images: Array, window: Window, shape: tuple[int, ...]
 
     `shape` is that of the filters, (B, KH, KW, C, O).
     """
-    count, _, _, c, o = shape
-    width = shape[1] * shape[2] * c
-    rows = rows_per_chunk(width, g.shape[2], g.itemsize)
+    count, kh, kw, c, _ = shape
+    width = kh * kw * c
+    rows = rows_per_chunk(count * width, g.shape[2], g.itemsize)
 
     def compute(part: Block) -> Array:
-        total, product = np.zeros((count, width, o), g.dtype), np.empty((width, o), g.dtype)
-        for index in range(count):
-            seen = images[..., index * c : (index + 1) * c]
-            columns = Columns(seen, window, 1, min(rows, part.rows))
-            for chunk in part.chunks(rows):
-                pixels = chunk.of(g).reshape(-1, count * o)[:, index * o : (index + 1) * o]
-                total[index] += np.matmul(columns.of(chunk).T, pixels, out=product)
+        columns, total = Columns(images, window, 1, min(rows, part.rows), count), 0.0
+        for chunk in part.chunks(rows):
+            seen, pixels = columns.of(chunk), by_blocks(chunk.of(g), count)
+            total = total + np.matmul(seen.transpose(0, 2, 1), pixels)
         return total
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         found = threads.run(compute, _parts(g.shape[:2], g.size * width))
-    return sum(found[1:], start=found[0]).reshape(shape)
+    return sum(found).reshape(shape)
 
 
 def _fold(spread: Array, dx: Array, chunk: Block, window: Window) -> None:
-    """Add columns (b, r, OW, KH, KW, C) of a chunk to the images (N, H, W, C) they came from."""
-    b, r, ow, kh, kw, c = spread.shape
+    """Add columns (B, n, r, OW, KH, KW, C) of a chunk to the images (B, N, H, W, C) they are of."""
+    count, n, r, ow, kh, kw, c = spread.shape
     (above, _), (left, _) = window.padding
     (vstep, hstep), (dh, dw) = window.stride, window.dilation
-    _, h, w, _ = dx.shape
+    h, w = dx.shape[2:4]
     start = chunk.top * vstep - above
     height = (r - 1) * vstep + window.extent[0]
-    frame = buffers.empty((b, height, window.padded_size((h, w))[1], c), dx.dtype)
+    frame = buffers.empty((count, n, height, window.padded_size((h, w))[1], c), dx.dtype)
     frame[...] = 0
     for i in range(kh):
         for j in range(kw):
             rows = slice(i * dh, i * dh + vstep * (r - 1) + 1, vstep)
             columns = slice(j * dw, j * dw + hstep * (ow - 1) + 1, hstep)
-            frame[:, rows, columns] += spread[:, :, :, i, j]
+            frame[:, :, rows, columns] += spread[:, :, :, :, i, j]
     first, last = max(start, 0), min(start + height, h)
     if first < last:
-        inside = frame[:, first - start : last - start, left : left + w]
-        dx[chunk.first : chunk.last, first:last] += inside
+        inside = frame[:, :, first - start : last - start, left : left + w]
+        dx[:, chunk.first : chunk.last, first:last] += inside

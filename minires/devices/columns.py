@@ -3,7 +3,7 @@
 The column matrix of a whole batch is KH * KW times as large as the batch and would travel to main
 memory and back. Here it exists one chunk at a time, in one buffer that every chunk overwrites.
 
-Letters: images (N, H, W, C), channels last; outputs (N, OH, OW); kernel (KH, KW).
+Letters: images (N, H, W, B*C), channels last; outputs (N, OH, OW); kernel (KH, KW).
 """
 
 from __future__ import annotations
@@ -59,80 +59,90 @@ class Columns:
 
     Parameters
     ----------
-    x : array, (N, H, W, C)
-        Images in any memory order.
+    x : array, (N, H, W, B*C)
+        Images in any memory order; B blocks of channels have columns of their own.
     window : Window
     tau : int
         Neighbouring outputs that share one row of columns; it must divide OW, and be 1 unless
         the window's columns have stride and dilation 1.
     rows : int
         The most rows of outputs that a chunk will have.
-
-    Attributes
-    ----------
-    width : int
-        Columns per row, KH * (KW + tau - 1) * C.
+    blocks : int
+        B.
     """
 
-    def __init__(self, x: Array, window: Window, tau: int, rows: int) -> None:
-        _, h, w, c = x.shape
-        self._x, self._window, self._tau = x, window, tau
+    def __init__(self, x: Array, window: Window, tau: int, rows: int, blocks: int = 1) -> None:
+        n, h, w, channels = x.shape
+        c = channels // blocks
+        self._x = x.reshape(n, h, w, blocks, c).transpose(3, 0, 1, 2, 4)
+        self._window, self._dense = window, x
+        self._frame: Array | None
         (kh, kw), (vstep, hstep), (dh, dw) = window.kernel, window.stride, window.dilation
         self._oh, ow = window.output_size((h, w))
-        self._row = (ow // tau, kh, kw + tau - 1, c)
-        self.width = kh * (kw + tau - 1) * c
-        framed = window.padding != ((0, 0), (0, 0)) or not x.flags.c_contiguous
+        row = ow // tau, kh, kw + tau - 1, c
+        padded = window.padding != ((0, 0), (0, 0))
+        # Inside of a frame the rows of a window are one run of memory each.
+        framed = padded or not x.flags.c_contiguous or (blocks > 1 and window.taps > 1)
         if framed:
             # The most images that a chunk can reach into, and the most rows of one of them.
             images = max(1, rows // self._oh)
             reach = (min(rows, self._oh) - 1) * vstep + window.extent[0]
-            source = buffers.empty((images, reach, window.padded_size((h, w))[1], c), x.dtype)
+            size = blocks, images, reach, window.padded_size((h, w))[1], c
+            source = buffers.empty(size, x.dtype)
             left = window.padding[1][0]
-            source[:, :, :left] = 0
-            source[:, :, left + w :] = 0
-            self._frame: Array | None = source
+            source[:, :, :, :left] = 0
+            source[:, :, :, left + w :] = 0
+            memory, self._frame = source, source
         else:
-            self._frame, source = None, x
-        s0, s1, s2, s3 = source.strides
-        steps = (s0, s1 * vstep, s2 * hstep * tau, s1 * dh, s2 * dw, s3)
-        positions = (source.shape[0], (source.shape[1] - window.extent[0]) // vstep + 1)
-        self._view = np.ndarray((*positions, *self._row), x.dtype, source, 0, steps)
+            memory, source, self._frame = x, self._x, None
+        s0, s1, s2, s3, s4 = source.strides
+        steps = (s0, s1, s2 * vstep, s3 * hstep * tau, s2 * dh, s3 * dw, s4)
+        positions = (source.shape[1], (source.shape[2] - window.extent[0]) // vstep + 1)
+        self._view = np.ndarray((blocks, *positions, *row), x.dtype, memory, 0, steps)
         self._matrix: Array | None = None
-        self._size = rows, ow // tau, self.width
+        self._size = blocks, rows, ow // tau, kh * (kw + tau - 1) * c
         # A 1x1 window over dense images: they are their own columns.
-        self._copies = framed or self.width != c or vstep * hstep != 1
+        self._copies = framed or window.taps * tau != 1 or vstep * hstep != 1
 
     def of(self, chunk: Block) -> Array:
-        """Return the chunk's columns, (rows * OW / tau, KH * (KW + tau - 1) * C)."""
+        """Return the chunk's columns, (B, rows * OW / tau, KH * (KW + tau - 1) * C)."""
         if not self._copies:
-            return chunk.of(self._x).reshape(-1, self.width)
+            return by_blocks(chunk.of(self._dense), len(self._x))
         if self._matrix is None:
             self._matrix = buffers.empty(self._size, self._x.dtype)
-        view, matrix = self.windows(chunk), self._matrix[: chunk.rows]
+        blocks, _, ow, width = self._size
+        view, matrix = self.windows(chunk), self._matrix.reshape(-1)
+        matrix = matrix[: blocks * chunk.rows * ow * width].reshape(blocks, -1, width)
         np.copyto(matrix.reshape(view.shape), view)
-        return matrix.reshape(-1, self.width)
+        return matrix
 
     def windows(self, chunk: Block) -> Array:
-        """View the chunk's windows without copying, (images, rows, OW/tau, KH, KW + tau - 1, C)."""
+        """View the chunk's windows, (B, images, rows, OW / tau, KH, KW + tau - 1, C)."""
         if self._frame is None:
-            return self._view[chunk.first : chunk.last, chunk.top : chunk.bottom]
+            return self._view[:, chunk.first : chunk.last, chunk.top : chunk.bottom]
         count = chunk.last - chunk.first
-        self._fill(self._frame[:count], chunk)
-        return self._view[:count, : chunk.bottom - chunk.top]
+        self._fill(self._frame[:, :count], chunk)
+        return self._view[:, :count, : chunk.bottom - chunk.top]
 
     def _fill(self, frame: Array, chunk: Block) -> None:
         """Copy what the chunk's windows see into the frame, with zeros above and below."""
         (above, _), (left, _) = self._window.padding
-        _, h, w, _ = self._x.shape
+        _, _, h, w, _ = self._x.shape
         vstep, extent = self._window.stride[0], self._window.extent[0]
         start = chunk.top * vstep - above
         stop = (chunk.bottom - 1) * vstep - above + extent
         first, last = min(max(start, 0), h), max(min(stop, h), 0)
-        frame[:, : first - start] = 0
-        frame[:, max(last, first) - start : stop - start] = 0
+        frame[:, :, : first - start] = 0
+        frame[:, :, max(last, first) - start : stop - start] = 0
         if first < last:
-            seen = self._x[chunk.first : chunk.last, first:last]
-            frame[:, first - start : last - start, left : left + w] = seen
+            seen = self._x[:, chunk.first : chunk.last, first:last]
+            frame[:, :, first - start : last - start, left : left + w] = seen
+
+
+def by_blocks(pixels: Array, blocks: int, tau: int = 1) -> Array:
+    """View dense pixels (..., B*C) as rows of each block, (B, pixels / tau, tau * C)."""
+    width = tau * pixels.shape[-1] // blocks
+    return pixels.reshape(-1, blocks, width).transpose(1, 0, 2)
 
 
 def rows_per_chunk(width: int, row: int, itemsize: int) -> int:

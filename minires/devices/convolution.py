@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .elementwise import ElementwiseKernels
 from .windows import Window
 
 Array = Any
 
 
-class ConvolutionKernels:
+class ConvolutionKernels(ElementwiseKernels):
     """The device's kernels for sliding windows and convolution, written with its `xp`."""
-
-    xp: Any
 
     def matmul(self, a: Array, b: Array) -> Array:
         """Matrix product of the last two axes."""
@@ -105,6 +104,19 @@ class ConvolutionKernels:
         y = self.matmul(self._patches(x, window, groups), filters)  # (G, N*L, O/G)
         y = y.transpose(1, 0, 2).reshape(n, oh, ow, o)
         return (y if bias is None else y + bias).transpose(0, 3, 1, 2)
+
+    def conv2d_relu(
+        self,
+        x: Array,
+        weight: Array,
+        window: Window,
+        groups: int,
+        bias: Array | None = None,
+        shortcut: Array | None = None,
+    ) -> Array:
+        """ReLU of `conv2d`, plus a shortcut (N, O, OH, OW) if there is one."""
+        y = self.conv2d(x, weight, window, groups, bias)
+        return self.relu(y if shortcut is None else self.add(shortcut, y))
 
     def conv2d_input(
         self, g: Array, weight: Array, window: Window, groups: int, size: tuple[int, int]

@@ -6,61 +6,58 @@ weights, one per channel, it is added to the result. Memory order makes (OW, C) 
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 
-from . import buffers, threads
 from .columns import Block, Columns, rows_per_chunk
 from .windows import Window
 
 Array = Any
 
 
-def correlate(
-    images: Array,
-    filters: Array,
-    window: Window,
-    bias: Array | None,
-    partner: Array | None,
-    parts: list[Block],
-) -> tuple[Array, Array | None]:
-    """Correlate images (N, H, W, C) with filters (C, KH, KW): (N, OH, OW, C).
+class DepthwiseProducts:
+    """The products of filters (C, KH, KW, 1, 1) with the windows of images (N, H, W, C).
 
-    With a `partner` of the result's shape, also return the sums of products of its pixels with the
-    taps, in the filters' shape.
+    It has the methods of `Products` and has no state: several threads share it.
+
+    Parameters
+    ----------
+    filters : array
+    window : Window
+    ow : int
+        Outputs per row.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of outputs that make a chunk.
     """
-    n, h, w, c = images.shape
-    oh, ow = window.output_size((h, w))
-    y = buffers.empty((n, oh, ow, c), images.dtype)
-    taps = list(itertools.product(*map(range, window.kernel)))
-    rows = rows_per_chunk(4 * c, ow, y.itemsize)
-    # Repeated along OW: a run of C values alone would be short.
-    weights = {(i, j): np.tile(filters[:, i, j], (ow, 1)) for i, j in taps}
-    shifts = None if bias is None else np.tile(bias, (ow, 1))
 
-    def compute(part: Block) -> Array:
-        sums = np.zeros(filters.shape)
-        columns = Columns(images, window, 1, min(rows, part.rows))
-        for chunk in part.chunks(rows):
-            windows = columns.windows(chunk)  # (images, rows, OW, KH, KW, C)
-            target = chunk.of(y).reshape(*windows.shape[:3], c)
-            term = buffers.empty(target.shape, y.dtype)
-            for i, j in taps:
-                seen = windows[:, :, :, i, j]
-                if i == j == 0:
-                    np.multiply(seen, weights[i, j], out=target)
-                else:
-                    target += np.multiply(seen, weights[i, j], out=term)
-                if partner is not None:
-                    np.multiply(seen, chunk.of(partner).reshape(target.shape), out=term)
-                    columnwise = np.ones(chunk.rows, y.dtype) @ term.reshape(chunk.rows, -1)
-                    sums[:, i, j] += columnwise.reshape(ow, c).sum(0)
-            if shifts is not None:
-                target += shifts
-        return sums
+    def __init__(self, filters: Array, window: Window, ow: int) -> None:
+        self._shape, self._window = filters.shape, window
+        # Repeated along OW: a run of C values alone would be short.
+        self._weights = np.tile(filters.reshape(filters.shape[:3]).transpose(1, 2, 0), ow)
+        self.rows = rows_per_chunk(4 * len(filters), ow, filters.itemsize)
 
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        found = threads.run(compute, parts)
-    return y, None if partner is None else sum(found[1:], start=found[0]).astype(y.dtype)
+    def columns(self, images: Array, rows: int) -> Columns:
+        """Return one thread's buffers for chunks of at most so many rows."""
+        return Columns(images, self._window, 1, rows)
+
+    def seen(self, columns: Columns, chunk: Block) -> Array:
+        """View what each tap sees, (KH, KW, images, rows, OW * C)."""
+        windows = columns.windows(chunk)[0].transpose(3, 4, 0, 1, 2, 5)
+        return windows.reshape(*windows.shape[:4], -1)
+
+    def write(self, seen: Array, y: Array) -> None:
+        """Write pixels of the result, (images * rows, OW, C)."""
+        np.einsum("ijnrx,ijx->nrx", seen, self._weights, out=y.reshape(seen.shape[2:]))
+
+    def sums(self, seen: Array, partner: Array) -> Array:
+        """Multiply pixels (images * rows, OW, C) with what the taps see; sum over all lines."""
+        return np.einsum("ijnrx,nrx->ijx", seen, partner.reshape(seen.shape[2:]))
+
+    def as_filters(self, sums: Array) -> Array:
+        """Bring such sums into the shape of the filters."""
+        c, kh, kw, _, _ = self._shape
+        return sums.reshape(kh, kw, -1, c).sum(2).transpose(2, 0, 1).reshape(self._shape)
