@@ -16,6 +16,9 @@ from .layout import channels_first, channels_last
 
 Array = Any
 
+# Bytes: below this the plain kernels' few calls take less time than cutting into rows.
+SMALLEST = 1 << 16
+
 
 class BlockedElementwise(ElementwiseKernels):
     """The kernels of `ElementwiseKernels` for large float32 and float64, fast."""
@@ -23,7 +26,7 @@ class BlockedElementwise(ElementwiseKernels):
     def add(self, a: Array, b: Array) -> Array:
         """a + b, of equal shapes."""
         # The engine adds tiny gradients often: the question that settles most comes first.
-        if a.nbytes < buffers.SMALLEST or not _worthwhile(a, b):
+        if a.nbytes < SMALLEST or not _worthwhile(a, b):
             return a + b
         return _apply(lambda x, y, out: np.add(x, y, out=out), _dense(a), b)
 
@@ -49,7 +52,7 @@ def _worthwhile(*arrays: Array) -> bool:
     """Tell whether the arrays are alike, of a dtype these kernels know, and large."""
     first = arrays[0]
     alike = all(a.shape == first.shape and a.dtype == first.dtype for a in arrays)
-    return alike and first.dtype.char in "fd" and first.nbytes >= buffers.SMALLEST
+    return alike and first.dtype.char in "fd" and first.nbytes >= SMALLEST
 
 
 def _apply(function: Callable[..., Any], *arrays: Array) -> Array:

@@ -17,8 +17,9 @@ import numpy as np
 
 Array = Any
 
-# Below this the system's allocator has its own free lists, and they are quicker.
-SMALLEST = 1 << 16
+# Below this the system's allocator has its own free lists: they are quicker, and what they give
+# was used a moment ago and still lies in the cache.
+SMALLEST = 1 << 19
 SLACK = 1 << 23
 
 

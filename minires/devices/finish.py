@@ -22,8 +22,12 @@ class Finish(NamedTuple):
     def of(self, y: Array) -> Callable[[Block], None]:
         """Return what finishes a chunk of y (N, OH, OW, O)."""
         _, _, ow, o = y.shape
-        # A whole row at once: a run of O values alone would be short.
-        shifts = None if self.bias is None else np.tile(self.bias, ow)
+        shifts = None
+        if self.bias is not None:
+            # A whole row at once: a run of O values alone would be short.
+            shifts = np.empty((ow, o), y.dtype)
+            shifts[...] = self.bias
+            shifts = shifts.reshape(-1)
         zeros = np.zeros(ow * o, y.dtype) if self.rectify else None
 
         def finish(chunk: Block) -> None:

@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 # Multiply-adds of one matrix product: below this BLAS keeps to one thread by itself.
 ALONE = 1 << 18
@@ -31,6 +31,37 @@ def available() -> int:
     return os.cpu_count() or 1
 
 
+class _Limit(NamedTuple):
+    """How a BLAS library is asked, and told, how many threads to use."""
+
+    get: Callable[[], int]
+    set: Callable[[int], object]
+
+
+def _limit_of(library: Any) -> _Limit:
+    """Take OpenBLAS's own functions where they are found, for every kernel calls them.
+
+    threadpoolctl's methods take ten times as long, and from 3.8 on they listen to one Python
+    thread only until that lets go; the last holder may be another one than the first.
+    """
+    affixes = itertools.product(("", "scipy_"), ("", "64_", "_64"))
+    for prefix, suffix in () if _per_thread(library) else affixes:
+        names = [f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")]
+        found: list[Any] = [getattr(getattr(library, "dynlib", None), name, None) for name in names]
+        if None not in found:
+            return _Limit(*found)
+
+    def set_and_leave(count: int) -> None:
+        library.set_num_threads(count)
+        getattr(library, "clear_controlling_thread", int)()
+
+    return _Limit(library.get_num_threads, set_and_leave)
+
+
+def _per_thread(library: Any) -> bool:
+    return getattr(library, "threading_layer", None) == "openmp"
+
+
 class _Blas:
     """The BLAS libraries of this process, held to one thread while any kernel runs.
 
@@ -42,31 +73,31 @@ class _Blas:
     def __init__(self) -> None:
         # A signal handler may run a kernel while this very thread is inside.
         self._lock = threading.RLock()
-        self._libraries: tuple[list[Any], list[Any]] | None = None
+        self._limits: tuple[list[_Limit], list[_Limit]] | None = None
         self._holders = 0
         self._found: list[int] = []
         self._thread = threading.local()
         self._forks = 0
 
-    def libraries(self) -> tuple[list[Any], list[Any]]:
-        """Return the libraries that can be limited: for the whole process, and thread by thread.
+    def limits(self) -> tuple[list[_Limit], list[_Limit]]:
+        """Return the limits that there are: those of the process, and those of each thread.
 
-        They are looked up once, for that takes milliseconds.
+        The libraries are looked up once, for that takes milliseconds.
         """
-        if self._libraries is None:
-            try:
+        if self._limits is None:
+            shared: list[_Limit] = []
+            own: list[_Limit] = []
+            with contextlib.suppress(ImportError):
                 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-            except ImportError:
-                self._libraries = [], []
-            else:
-                found = ThreadpoolController().select(user_api="blas").lib_controllers
-                own = [library for library in found if _per_thread(library)]
-                self._libraries = [library for library in found if library not in own], own
-        return self._libraries
+
+                for library in ThreadpoolController().select(user_api="blas").lib_controllers:
+                    (own if _per_thread(library) else shared).append(_limit_of(library))
+            self._limits = shared, own
+        return self._limits
 
     def hold(self) -> int:
         """Hold BLAS to one thread; return what `let_go` is to be given."""
-        shared, own = self.libraries()
+        shared, own = self.limits()
         with self._lock:
             if self._holders == 0:
                 self._found = _limit(shared)
@@ -79,7 +110,7 @@ class _Blas:
         """Take back one call of `hold` by this thread; one from before a fork counts no more."""
         if held != self._forks:
             return
-        shared, own = self.libraries()
+        shared, own = self.limits()
         if own:
             _restore(own, self._thread.found.pop())
         with self._lock:
@@ -93,34 +124,23 @@ class _Blas:
         self._lock, self._thread = threading.RLock(), threading.local()
         self._forks += 1
         if held:
-            _restore(self.libraries()[0], self._found)
+            _restore(self.limits()[0], self._found)
 
 
-def _per_thread(library: Any) -> bool:
-    return getattr(library, "threading_layer", None) == "openmp"
-
-
-def _limit(libraries: Sequence[Any]) -> list[int]:
+def _limit(limits: Sequence[_Limit]) -> list[int]:
     """Set every library to one thread; return how many it had."""
-    found = [library.get_num_threads() for library in libraries]
-    for library, count in zip(libraries, found, strict=True):
+    found = [limit.get() for limit in limits]
+    for limit, count in zip(limits, found, strict=True):
         if count != 1:
-            _set(library, 1)
+            limit.set(1)
     return found
 
 
-def _restore(libraries: Sequence[Any], found: Sequence[int]) -> None:
+def _restore(limits: Sequence[_Limit], found: Sequence[int]) -> None:
     """Give the libraries back what `_limit` found."""
-    for library, count in zip(libraries, found, strict=True):
+    for limit, count in zip(limits, found, strict=True):
         if count != 1:
-            _set(library, count)
-
-
-def _set(library: Any, count: int) -> None:
-    library.set_num_threads(count)
-    # From 3.8 on threadpoolctl listens to one Python thread only, until that lets go; the last
-    # holder may be another one than the first.
-    getattr(library, "clear_controlling_thread", int)()
+            limit.set(count)
 
 
 blas = _Blas()
@@ -138,7 +158,7 @@ def get_num_threads() -> int:
     """
     if _wanted is not None:
         return _wanted
-    return available() if any(blas.libraries()) else 1
+    return available() if any(blas.limits()) else 1
 
 
 def set_num_threads(n: int) -> None:

@@ -24,7 +24,7 @@ from .timing import Job, interleaved
 # The parts of a step that are told apart, by the device's kernels that they consist of. (An op may
 # run several: `batch_norm_relu_conv2d` normalises and convolves.)
 _PARTS = {
-    "convolution": ("conv2d",),
+    "convolution": ("conv2d", "conv2d_relu"),
     "convolution backward": ("conv2d_backward", "conv2d_input", "conv2d_weight"),
     "batch norm": ("batch_statistics", "normalize", "relu"),
     "batch norm backward": ("batch_norm_backward", "relu_backward"),

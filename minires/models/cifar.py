@@ -10,7 +10,7 @@ from __future__ import annotations
 from minires import nn, ops
 from minires.autograd import Tensor
 from minires.devices import random
-from minires.nn.blocks import SHORTCUTS, activated, conv
+from minires.nn.blocks import SHORTCUTS, conv, stacked
 
 
 class CifarResNet(nn.Module):
@@ -60,7 +60,7 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
-        x = activated(self.bn1, self.relu, self.conv1(x))
+        x = stacked([(self.conv1, self.bn1)], self.relu, x)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
 

@@ -8,6 +8,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from minires import ops
 from minires.autograd import Tensor, looked_on
 from minires.devices import random
@@ -121,8 +124,32 @@ def convolved(norm: Module, relu: Module, conv: Module, x: Tensor) -> Tensor:
     return conv(activated(norm, relu, x))  # type: ignore[no-any-return]
 
 
-def _shortcut(shortcut: Module | None, start: Tensor) -> Tensor | None:
-    return None if shortcut is None else shortcut(start)
+def stacked(
+    layers: Sequence[tuple[Module, Module]], relu: Module, x: Tensor, shortcut: Module | None = None
+) -> Tensor:
+    """relu(norm(conv(x))) for each pair (conv, norm); before the last ReLU shortcut(x) is added.
+
+    Where all norms are folded away, each convolution, its ReLU and the addition are one op.
+    """
+    start = x
+    stock = all(type(conv) is Conv2d and type(norm) is Identity for conv, norm in layers)
+    if stock and type(relu) is ReLU and not looked_on():
+        (last, _), before = layers[-1], layers[:-1]
+        for conv, _ in before:
+            x = _conv2d_relu(conv, x)
+        return _conv2d_relu(last, x, None if shortcut is None else shortcut(start))
+    (conv, norm), *rest = layers
+    x = conv(x)
+    for conv, following in rest:
+        x = convolved(norm, relu, conv, x)
+        norm = following
+    return activated(norm, relu, x, None if shortcut is None else shortcut(start))
+
+
+def _conv2d_relu(conv: Any, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+    with conv.inside():
+        settings = conv.stride, conv.padding, conv.dilation, conv.groups
+        return ops.conv2d_relu(x, conv.weight, conv.bias, shortcut, *settings)
 
 
 class BasicBlock(Module):
@@ -157,8 +184,8 @@ class BasicBlock(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
-        out = convolved(self.bn1, self.relu, self.conv2, self.conv1(x))
-        return activated(self.bn2, self.relu, out, _shortcut(self.downsample, x))
+        layers = (self.conv1, self.bn1), (self.conv2, self.bn2)
+        return stacked(layers, self.relu, x, self.downsample)
 
 
 class Bottleneck(Module):
@@ -190,9 +217,8 @@ class Bottleneck(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, 4*channels, H/stride, W/stride)."""
-        out = convolved(self.bn1, self.relu, self.conv2, self.conv1(x))
-        out = convolved(self.bn2, self.relu, self.conv3, out)
-        return activated(self.bn3, self.relu, out, _shortcut(self.downsample, x))
+        layers = (self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3)
+        return stacked(layers, self.relu, x, self.downsample)
 
 
 class PreActBlock(Module):

@@ -122,7 +122,9 @@ def _fold(conv: Conv2d, norm: BatchNorm2d) -> None:
         scale = scale if norm.weight is None else norm.weight * scale
         start = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
         shift = start * scale if norm.bias is None else start * scale + norm.bias
-        weight = conv.weight * scale.reshape(-1, 1, 1, 1)
+        # In memory by taps, as products take it: what is only read can lie ready.
+        weight = (conv.weight * scale.reshape(-1, 1, 1, 1)).permute(2, 3, 1, 0)
+        ready = weight.device.xp.ascontiguousarray(weight._data).transpose(3, 2, 0, 1)
     learns = conv.weight.requires_grad
-    conv.weight = Parameter(weight, learns)
+    conv.weight = Parameter(ready, learns)
     conv.register_parameter("bias", Parameter(shift, learns))

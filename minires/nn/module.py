@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Token
 from typing import Any, Self
 
 from minires import devices
 from minires.autograd import Tensor
-from minires.autograd.context import current
+from minires.autograd.context import Context, current
 from minires.ops import is_device
 
 _edits = itertools.count()
@@ -95,21 +96,28 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run `forward`; ops inside know this module's path."""
-        with self.inside():
+        token = self._enter()
+        try:
             return self.forward(*inputs, **options)
+        finally:
+            current.reset(token)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Let the ops in the block know this module's path, as in a call of the module."""
-        context = current.get()
-        paths = context.module_names
-        if paths is None or id(self) not in paths:
-            paths = self._paths_below()
-        token = current.set(context.inside(paths, paths[id(self)]))
+        token = self._enter()
         try:
             yield
         finally:
             current.reset(token)
+
+    def _enter(self) -> Token[Context]:
+        """Make this module's path the current one; the token takes that back."""
+        context = current.get()
+        paths = context.module_names
+        if paths is None or id(self) not in paths:
+            paths = self._paths_below()
+        return current.set(context.inside(paths, paths[id(self)]))
 
     def _paths_below(self) -> Mapping[int, str]:
         """The path of every module below, by its id; worked out again after an edit."""

@@ -31,6 +31,7 @@ from .arithmetic import (
 )
 from .broadcasting import broadcast_to, expand, sum, unbroadcast
 from .conv import conv2d, conv_transpose2d
+from .conv_relu import conv2d_relu
 from .creation import (
     arange,
     eye,
@@ -90,6 +91,7 @@ __all__ = [
     "col2im",
     "concatenate",
     "conv2d",
+    "conv2d_relu",
     "conv_transpose2d",
     "cos",
     "cross_entropy",

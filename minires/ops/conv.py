@@ -36,7 +36,9 @@ def _conv2d(
 
 
 @_conv2d.vjp
-def _(g: Array, input: Array, weight: Array, needs: Needs, window: Window, groups: int) -> Any:
+def _conv2d_gradients(
+    g: Array, input: Array, weight: Array, needs: Needs, window: Window, groups: int
+) -> Any:
     db = sum(g, (0, 2, 3)) if needs[2] else None
     if not isinstance(g, Tensor):
         # The two gradients of an ordinary backward pass share their columns.

@@ -19,7 +19,11 @@ def pair(value: Pair, name: str, op: str, least: int) -> tuple[int, int]:
     ValueError
         If it is neither an integer nor two of them, or too small.
     """
-    if type(value) is int and value >= least:
+    # Looked at first: what layers hand over, time and again.
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int:
+        if min(value) >= least:
+            return value
+    elif type(value) is int and value >= least:
         return value, value
     given: Any = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(given) != 2 or not all(isinstance(v, Integral) and int(v) >= least for v in given):

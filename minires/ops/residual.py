@@ -58,18 +58,17 @@ def residual_add(shortcut: Tensor, branch: Tensor) -> Tensor:
     >>> x.grad
     tensor([1.5, 1.5])
     """
-    check_equal_shapes(shortcut, branch)
+    check_equal_shapes(tuple(shortcut.shape), tuple(branch.shape))
     return _residual_add(shortcut, branch)
 
 
-def check_equal_shapes(shortcut: Tensor, branch: Tensor) -> None:
+def check_equal_shapes(shortcut: tuple[int, ...], branch: tuple[int, ...]) -> None:
     """Refuse to add what would be broadcast."""
-    a, b = tuple(shortcut.shape), tuple(branch.shape)
-    if a != b:
+    if shortcut != branch:
         raise ValueError(
             located(
-                f"residual_add: shortcut has shape {a}, branch {b}; they must be equal. A block"
-                " that changes the shape needs a shortcut that does the same: zero-padding (A) or"
-                " a projection (B, C)"
+                f"residual_add: shortcut has shape {shortcut}, branch {branch}; they must be equal."
+                " A block that changes the shape needs a shortcut that does the same: zero-padding"
+                " (A) or a projection (B, C)"
             )
         )

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 import minires as mr
 from minires.autograd import tape
@@ -40,8 +40,7 @@ def held():
 
 def blas_threads() -> set[int]:
     """Threads of NumPy's BLAS; SciPy may have brought another, which no kernel uses."""
-    ours = {library.filepath for library in threads.blas.libraries()[0]}
-    return {lib["num_threads"] for lib in threadpool_info() if lib["filepath"] in ours}
+    return {limit.get() for limit in threads.blas.limits()[0]}
 
 
 def test_results_come_in_the_order_of_the_parts():
@@ -100,6 +99,16 @@ def test_blas_has_one_thread_inside_and_its_own_number_after():
         found = blas_threads()
         assert threads.run(lambda part: blas_threads(), range(2)) == [{1}, {1}]
         assert blas_threads() == found
+
+
+def test_the_quick_functions_are_those_of_the_library():
+    for library in ThreadpoolController().select(user_api="blas").lib_controllers:
+        limit = threads._limit_of(library)
+        with threadpool_limits(2, user_api="blas"):
+            assert limit.get() == library.get_num_threads()
+            limit.set(1)
+            assert library.get_num_threads() == limit.get() == 1
+            limit.set(2)
 
 
 def test_overlapping_kernels_leave_blas_as_they_found_it():
@@ -161,7 +170,7 @@ def test_a_blas_with_a_limit_for_each_thread_is_held_in_every_thread(monkeypatch
             self.limits.count = count
 
     library = PerThread()
-    monkeypatch.setattr(threads.blas, "_libraries", ([], [library]))
+    monkeypatch.setattr(threads.blas, "_limits", ([], [threads._limit_of(library)]))
     assert threads.run(lambda part: library.get_num_threads(), range(3)) == [1, 1, 1]
     assert threads.run(lambda part: library.get_num_threads(), range(1)) == [1]
     assert library.get_num_threads() == 4
@@ -176,9 +185,9 @@ def test_a_senseless_number_of_threads_is_refused(n):
 
 def test_where_blas_cannot_be_limited_there_is_one_thread(monkeypatch):
     monkeypatch.setattr(threads, "_wanted", None)
-    monkeypatch.setattr(threads.blas, "_libraries", ([], []))
+    monkeypatch.setattr(threads.blas, "_limits", ([], []))
     assert mr.get_num_threads() == 1
-    monkeypatch.setattr(threads.blas, "_libraries", None)
+    monkeypatch.setattr(threads.blas, "_limits", None)
     assert mr.get_num_threads() == threads.available()
 
 

@@ -12,7 +12,7 @@ import minires as mr
 from minires.devices import buffers
 
 
-def setting(depth=8, batch=16, size=16, shortcut="A"):
+def setting(depth=8, batch=64, size=32, shortcut="A"):
     """A model, an optimiser, and images large enough for the kernels' own buffers."""
     model = mr.models.cifar_resnet(depth, shortcut=shortcut, width=8, seed=0)
     optimizer = mr.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
@@ -90,12 +90,12 @@ def test_a_third_step_asks_for_little_new_memory():
     finally:
         tracemalloc.stop()
     assert buffers.pool.lent == lent
-    activation = 16 * 8 * 16 * 16 * 4
+    activation = 64 * 8 * 32 * 32 * 4
     assert peak < 6 * activation  # a step handles some forty of them
 
 
 def test_memory_stays_as_it_is_over_many_steps():
-    run = setting(batch=8, size=8)
+    run = setting(batch=32, size=16)
     for _ in range(3):
         step(*run)
     gc.collect()
