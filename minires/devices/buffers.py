@@ -3,15 +3,18 @@
 A training step needs the same buffers every time; fresh memory from the system costs a page fault
 per 4 KiB. Each array made here is a view of a *lease*. NumPy keeps the lease alive as long as any
 array, view, Tensor or `.numpy()` of it lives anywhere; when the last one is gone, and only then,
-the lease itself dies and its memory goes to the free list.
+the lease itself dies and its memory is free.
 """
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 import os
 import threading
-from typing import Any
+from collections import deque
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,32 +24,44 @@ Array = Any
 # was used a moment ago and still lies in the cache.
 SMALLEST = 1 << 19
 SLACK = 1 << 23
+# Every piece starts at a multiple of so many bytes: a line of the processor's cache.
+ALIGNMENT = 64
+
+
+class _Piece(NamedTuple):
+    """Bytes of a segment, which is known by its number."""
+
+    segment: int
+    start: int
+    stop: int
 
 
 class _Lease:
-    """One loan of a block of memory, told to NumPy by the array interface."""
+    """One loan of a piece of memory, told to NumPy by the array interface."""
 
-    __slots__ = ("__array_interface__", "_block", "_pool")
+    __slots__ = ("__array_interface__", "_memory", "_piece", "_pool")
 
-    def __init__(self, pool: BufferPool, block: Array) -> None:
-        self._pool = pool
-        self._block = block
-        self.__array_interface__ = block.__array_interface__
+    def __init__(self, pool: BufferPool, piece: _Piece, memory: Array) -> None:
+        self._pool, self._piece, self._memory = pool, piece, memory
+        self.__array_interface__ = memory.__array_interface__
 
     def __del__(self) -> None:
-        self._pool._take_back(self._block)
+        # The garbage collector may come here at any time, also while the pool is at work.
+        self._pool._returned.append(self._piece)
 
 
 class BufferPool:
-    """A bounded free list of blocks of memory, by size.
+    """A bounded store of memory: segments from the system, lent whole or in pieces.
 
-    What is lent and what lies free never exceed together what was once lent at the same time, but
-    for `slack`: before new memory is asked for, free blocks of other sizes go back to the system.
+    A request gets the smallest free piece that holds it; what is left of the piece stays free, and
+    free neighbours become one again. Only where no piece will do is the system asked for a segment,
+    and free ones go back to it if there would be more memory, lent and free, than was once lent at
+    the same time, plus `slack`. (A segment of which a piece is still lent cannot go back.)
 
     Parameters
     ----------
     slack : int
-        Bytes. Without any, sizes that take turns would drive each other out.
+        Bytes. Without any, a segment that just went back would often be asked for again.
 
     Attributes
     ----------
@@ -55,64 +70,111 @@ class BufferPool:
     """
 
     def __init__(self, slack: int = SLACK) -> None:
-        # A lease may die wherever the garbage collector runs, also inside of these very methods.
-        self._lock = threading.RLock()
-        self._blocks: dict[int, list[Array]] = {}
-        self.lent = self.free = self._most = 0
         self._slack = slack
+        self._serials = itertools.count()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        self._busy = False
+        self._segments: dict[int, Array] = {}
+        # Free pieces: by length, and where one starts or ends.
+        self._lengths: list[tuple[int, int, int]] = []  # (length, segment, start), sorted
+        self._starting: dict[tuple[int, int], int] = {}
+        self._ending: dict[tuple[int, int], int] = {}
+        self._returned: deque[_Piece] = deque()
+        self._lent = self._held = self._most = 0
+
+    @property
+    def lent(self) -> int:
+        """Bytes in use."""
+        with self._lock:
+            self._take_back()
+            return self._lent
+
+    @property
+    def free(self) -> int:
+        """Bytes that wait to be used again."""
+        with self._lock:
+            return self._held - self.lent
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return an uninitialised, C-contiguous array."""
         size = math.prod(shape) * dtype.itemsize
         if size < SMALLEST:
             return np.empty(shape, dtype)
-        lease = _Lease(self, self._lend(size))
-        return np.asarray(lease).view(dtype).reshape(shape)
-
-    def clear(self) -> None:
-        """Give all free blocks back to the system, and forget how much was once in use."""
         with self._lock:
-            self._blocks.clear()
-            self.free, self._most = 0, self.lent
+            if self._busy:
+                # A signal handler, or a finaliser, runs a kernel in the middle of these lines.
+                return np.empty(shape, dtype)
+            self._busy = True
+            try:
+                piece = self._lend(-(-size // ALIGNMENT) * ALIGNMENT)
+                memory = self._segments[piece.segment][piece.start : piece.start + size]
+            finally:
+                self._busy = False
+        return np.asarray(_Lease(self, piece, memory)).view(dtype).reshape(shape)
 
-    def _lend(self, size: int) -> Array:
-        with self._lock:
-            blocks = self._blocks.get(size)
-            block = blocks.pop() if blocks else None
-            if block is None:
-                self._make_room(size)
-                block = np.empty(size, np.uint8)
-            else:
-                self.free -= size
-            self.lent += size
-            self._most = max(self._most, self.lent)
-        return block
+    def _lend(self, size: int) -> _Piece:
+        """Take a free piece of so many bytes, or a little more."""
+        self._take_back()
+        place = bisect.bisect_left(self._lengths, (size,))
+        if place == len(self._lengths):
+            self._make_room(size)
+            segment, start, length = next(self._serials), 0, size
+            self._segments[segment] = np.empty(size, np.uint8)
+            self._held += size
+        else:
+            length, segment, start = self._lengths[place]
+            self._drop(_Piece(segment, start, start + length))
+            if length - size >= SMALLEST:
+                self._add(_Piece(segment, start + size, start + length))
+                length = size
+        self._lent += length
+        self._most = max(self._most, self._lent)
+        return _Piece(segment, start, start + length)
 
-    def _take_back(self, block: Array) -> None:
-        with self._lock:
-            self._blocks.setdefault(block.size, []).append(block)
-            self.lent -= block.size
-            self.free += block.size
+    def _take_back(self) -> None:
+        """Make free what was given back."""
+        while self._returned:
+            piece = self._returned.popleft()
+            if piece.segment in self._segments:  # else it is from before a fork
+                self._lent -= piece.stop - piece.start
+                self._add(piece)
+
+    def _add(self, piece: _Piece) -> None:
+        """Note a free piece, as one with the free pieces that it touches."""
+        segment, start, stop = piece
+        if (segment, start) in self._ending:
+            start = self._ending[segment, start]
+            self._drop(_Piece(segment, start, piece.start))
+        if (segment, stop) in self._starting:
+            stop = self._starting[segment, stop]
+            self._drop(_Piece(segment, piece.stop, stop))
+        self._starting[segment, start], self._ending[segment, stop] = stop, start
+        bisect.insort(self._lengths, (stop - start, segment, start))
+
+    def _drop(self, piece: _Piece) -> None:
+        """Forget a free piece."""
+        segment, start, stop = piece
+        del self._starting[segment, start], self._ending[segment, stop]
+        del self._lengths[bisect.bisect_left(self._lengths, (stop - start, segment, start))]
 
     def _make_room(self, wanted: int) -> None:
-        """Let go of free blocks, the sizes longest known first, until the bound allows for more."""
-        lent = self.lent + wanted
-        bound = max(self._most, lent) + self._slack
-        for size in list(self._blocks):
-            blocks = self._blocks[size]
-            while blocks and lent + self.free > bound:
-                blocks.pop()
-                self.free -= size
-            if not blocks:
-                del self._blocks[size]
-
-    def after_fork(self) -> None:
-        """Take a new lock in a forked child: whoever had the old one does not live there."""
-        self._lock = threading.RLock()
+        """Give free segments back, the smallest first, until the bound allows for a new one."""
+        bound = max(self._most, self._lent + wanted) + self._slack - wanted
+        for length, segment, start in list(self._lengths):
+            if self._held <= bound:
+                return
+            if length == self._segments[segment].size:
+                self._drop(_Piece(segment, start, length))
+                del self._segments[segment]
+                self._held -= length
 
 
 pool = BufferPool()
 empty = pool.empty
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.after_fork)
+    # Another thread may have been at work on the lists, and does not live in the child to go on.
+    os.register_at_fork(after_in_child=pool._begin)

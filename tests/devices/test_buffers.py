@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import os
 import sys
 import threading
 
@@ -75,35 +77,100 @@ def test_small_arrays_are_left_to_the_systems_allocator(pool):
     assert pool.lent == 0
 
 
-def test_what_is_lent_and_free_never_exceeds_what_was_lent_at_once(pool):
-    rng = np.random.default_rng(0)
-    held: list = []
-    most = 0
-    for _ in range(300):
-        if held and rng.random() < 0.5:
-            held.pop(int(rng.integers(len(held))))
-        held.append(pool.empty((SMALLEST * int(rng.integers(1, 6)),), uint8))
-        most = max(most, pool.lent)
-        assert pool.lent == sum(array.nbytes for array in held)
-        assert pool.lent + pool.free <= most
+def check(pool: BufferPool, held: list[np.ndarray]) -> None:
+    """Lent pieces are apart, free ones joined, and together they are all that is held."""
+    gc.collect()
+    assert pool.lent >= sum(array.nbytes for array in held)
+    spans = [(*span, "free") for span in pool._starting.items()]
+    pieces = [(segment, start, stop, "free") for (segment, start), stop, _ in spans]
+    for array in held:
+        lease = array
+        while isinstance(lease, np.ndarray):
+            lease = lease.base
+        pieces.append((*lease._piece, "lent"))
+    by_segment: dict = {}
+    for segment, *piece in sorted(pieces):
+        by_segment.setdefault(segment, []).append(piece)
+    assert by_segment.keys() == pool._segments.keys()
+    for segment, row in by_segment.items():
+        assert [start for start, _, _ in row] == [0, *(stop for _, stop, _ in row[:-1])]
+        assert row[-1][1] == pool._segments[segment].size
+        kinds = [kind for _, _, kind in row]
+        assert ("free", "free") not in itertools.pairwise(kinds)
+    lengths = sorted(
+        (stop - start, segment, start) for segment, start, stop, kind in pieces if kind == "free"
+    )
+    assert lengths == pool._lengths
+    assert {
+        (segment, stop): start
+        for _, segment, start in lengths
+        for stop in [pool._starting[segment, start]]
+    } == pool._ending
+    assert pool.free == sum(length for length, _, _ in lengths)
+    assert pool.lent + pool.free == sum(segment.size for segment in pool._segments.values())
 
 
-def test_blocks_of_a_size_no_longer_asked_for_make_room(pool):
-    del (big := [pool.empty((SIZE * 4,), float32) for _ in range(3)])[:]
-    del big
+@pytest.mark.parametrize("seed", range(5))
+def test_pieces_fit_together_whatever_is_lent_and_given_back(pool, seed):
+    rng = np.random.default_rng(seed)
+    held: list[np.ndarray] = []
+    for step in range(400):
+        if held and rng.random() < (0.4 if step % 100 < 50 else 0.7):
+            array = held.pop(int(rng.integers(len(held))))
+            assert (array == array[0]).all(), "somebody else wrote into it"
+            del array
+        held.append(pool.empty((SMALLEST * int(rng.integers(4, 24)) // 4 + 3,), uint8))
+        held[-1][...] = step % 251
+        if step % 10 == 0:
+            check(pool, held)
+    for array in held:
+        assert (array == array[0]).all()
+
+
+def test_more_is_held_than_was_once_lent_only_where_pieces_do_not_fit(pool):
+    """The sizes of a network's stages in turn: the next cuts or joins what the last gave back."""
+    for _ in range(3):
+        for size in (8, 4, 2, 1):
+            held = [pool.empty((size * SMALLEST,), uint8) for _ in range(16 // size)]
+            assert pool.lent == 16 * SMALLEST
+            assert pool.free == 0
+            del held
+        assert (pool.lent, pool.free) == (0, 16 * SMALLEST)
+
+
+def test_segments_that_no_request_fits_go_back_before_new_ones_come(pool):
+    del (small := [pool.empty((SMALLEST,), uint8) for _ in range(12)])[:]
+    del small
     assert pool.free == 12 * SMALLEST
-    small = [pool.empty((SIZE,), float32) for _ in range(4)]
-    assert pool.lent + pool.free <= 12 * SMALLEST
-    assert len(small) == 4
+    large = pool.empty((12 * SMALLEST,), uint8)
+    assert (pool.lent, pool.free) == (large.nbytes, 0)
 
 
-def test_clearing_gives_free_memory_back_and_leaves_lent_memory_alone(pool):
-    kept, gone = pool.empty((SIZE,), float32), pool.empty((SIZE,), float32)
-    kept[...] = 3
-    del gone
-    pool.clear()
-    assert (pool.lent, pool.free) == (SMALLEST, 0)
-    assert (kept == 3).all()
+def test_with_slack_some_of_them_stay():
+    pool = BufferPool(slack=5 * SMALLEST)
+    del (small := [pool.empty((SMALLEST,), uint8) for _ in range(12)])[:]
+    del small
+    large = pool.empty((12 * SMALLEST,), uint8)
+    assert (pool.lent, pool.free) == (large.nbytes, 5 * SMALLEST)
+
+
+def test_what_comes_back_while_the_pool_is_at_work_waits(pool, monkeypatch):
+    """The garbage collector and signal handlers may run between any two lines of the pool."""
+    kept, kernels = [pool.empty((SMALLEST,), uint8) for _ in range(3)], []
+    add = pool._add
+
+    def interrupted(piece):
+        kept.clear()
+        kernels.append(pool.empty((SMALLEST,), uint8))
+        add(piece)
+
+    monkeypatch.setattr(pool, "_add", interrupted)
+    pool.empty((SMALLEST,), uint8)  # given back at once
+    array = pool.empty((SMALLEST,), uint8)
+    assert kernels
+    assert all(inner.base is None for inner in kernels)
+    monkeypatch.undo()
+    check(pool, [array])
 
 
 def test_a_request_that_memory_cannot_meet_changes_nothing(pool):
@@ -111,6 +178,7 @@ def test_a_request_that_memory_cannot_meet_changes_nothing(pool):
     with pytest.raises(MemoryError):
         pool.empty((1 << 52,), uint8)
     assert (pool.lent, pool.free, pool._most) == (SMALLEST, 0, SMALLEST)
+    check(pool, [kept])
     assert kept.size == SIZE
 
 
@@ -131,7 +199,31 @@ def test_threads_that_lend_and_give_back_at_once_leave_the_account_right(pool):
     finally:
         sys.setswitchinterval(before)
     assert pool.lent == 0
-    assert pool.free == sum(b.size for blocks in pool._blocks.values() for b in blocks)
+    check(pool, [])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_starts_anew_and_keeps_what_it_was_lent(pool):
+    array = pool.empty((SIZE,), float32)
+    array[...] = 3
+    pool._lengths.append("a thread of the parent was in the middle of something")
+    pool._lock.acquire()
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            pool._begin()
+            other = pool.empty((SIZE,), float32)
+            other[...] = 1
+            assert (array == 3).all()
+            del array
+            assert pool.lent == SMALLEST
+            status = 0
+        finally:
+            os._exit(status)
+    pool._lock.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_dtypes_and_shapes_are_those_asked_for(pool):
