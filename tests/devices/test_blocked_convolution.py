@@ -75,6 +75,12 @@ def test_it_equals_the_plain_convolution_forwards_and_backwards(data):
         dx, dw = cpu.conv2d_backward(g, x, weight, window, groups, (True, True))
         alone = cpu.conv2d_input(g, weight, window, groups, x.shape[2:])
         weight_alone = cpu.conv2d_weight(g, x, window, groups)
+        # What follows the convolution in its chunks, to the bit as one after the other.
+        y, shortcut = cpu.conv2d(x, weight, window, groups, case.bias), case.cotangent(expected)
+        fused = [cpu.conv2d_relu(x, weight, window, groups, case.bias, s) for s in (None, shortcut)]
+    np.testing.assert_array_equal(fused[0], np.maximum(y, 0))
+    np.testing.assert_array_equal(fused[1], np.maximum(y + shortcut, 0))
+    near(fused[1], plain.conv2d_relu(x, weight, window, groups, case.bias, shortcut))
     for found in (dx, alone):
         near(found, plain.conv2d_input(g, weight, window, groups, x.shape[2:]))
     for found in (dw, weight_alone):
@@ -150,10 +156,21 @@ def test_what_is_not_finite_reaches_those_who_see_it_and_nobody_else(
             y = device.conv2d(x, weight, window, groups)
             both = device.conv2d_backward(g, x, weight, window, groups, (True, True))
             dx = device.conv2d_input(g, weight, window, groups, x.shape[2:])
-            return y, *both, dx, device.conv2d_weight(g, x, window, groups)
+            rectified = device.conv2d_relu(x, weight, window, groups, None, g)
+            return y, *both, dx, device.conv2d_weight(g, x, window, groups), rectified
 
     for found, expected in zip(kernels(cpu), kernels(plain), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_rectified_convolution_has_no_negative_zero():
+    x, weight = np.zeros((1, 2, 4, 4)), np.ones((2, 2, 1, 1))
+    shortcut = np.full((1, 2, 4, 4), -0.0)
+    for device in (cpu, plain):
+        for bias in (None, np.array([-0.0, -1.0])):
+            y = device.conv2d_relu(x, weight, Window((1, 1)), 1, bias, shortcut)
+            assert (y == 0).all()
+            assert not np.signbit(y).any()
 
 
 def test_no_two_threads_fold_into_the_same_image():

@@ -47,6 +47,47 @@ def test_norms_that_stand_before_their_convolution_stay(block):
     np.testing.assert_allclose(outputs(folded, x), outputs(model, x), rtol=1e-10, atol=1e-12)
 
 
+class Names(mr.autograd.EngineHook):
+    """The ops that ran, fused or not."""
+
+    def __init__(self, keeps_fused: bool) -> None:
+        self.keeps_fused, self.seen = keeps_fused, []
+
+    def op_ran(self, op, inputs, output, node):
+        self.seen.append(op.name)
+
+
+@pytest.mark.parametrize("make", [mr.models.cifar_resnet, mr.models.cifar_plain])
+def test_each_convolution_of_a_folded_network_is_one_op_with_what_follows(make):
+    x = mr.randn(2, 3, 8, 8, dtype="float64")
+    folded = nn.fold_batch_norm(lived(make(8, width=4, seed=0)), x)
+    with Names(keeps_fused=True) as names:
+        fused = outputs(folded, x)
+    assert names.seen.count("conv2d_relu") == 7
+    assert not {"conv2d", "relu", "residual_add", "batch_norm"} & set(names.seen)
+    with Names(keeps_fused=False) as names:
+        spelled_out = outputs(folded, x)
+    assert names.seen.count("conv2d") == names.seen.count("relu") == 7
+    np.testing.assert_array_equal(fused, spelled_out)
+
+
+def test_a_folded_network_has_the_gradients_of_its_steps():
+    x = mr.randn(2, 3, 8, 8, dtype="float64")
+    folded = nn.fold_batch_norm(lived(mr.models.cifar_resnet(8, "B", width=4, seed=0)), x)
+
+    def gradients():
+        folded.zero_grad()
+        mr.ops.cross_entropy(folded(x), np.array([1, 2])).backward()
+        return [p.grad.numpy() for p in folded.parameters()]
+
+    fused = gradients()
+    with Names(keeps_fused=False):
+        spelled_out = gradients()
+    for found, expected in zip(fused, spelled_out, strict=True):
+        np.testing.assert_array_equal(found, expected)
+        assert expected.any()
+
+
 def test_the_model_itself_stays_as_it_is():
     model = mr.models.cifar_resnet(8, width=4, seed=0)
     before = {name: value.numpy().copy() for name, value in model.state_dict().items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 
 import minires as mr
 from minires.autograd import registry
@@ -62,6 +63,32 @@ def conv2d(dice: Dice) -> Case:
         inputs,
         lambda x, w, b=None: naive.conv2d(x, w, b, **options),
         lambda t, *xs: t.nn.functional.conv2d(*xs, **options),
+    )
+
+
+def conv2d_relu(dice: Dice) -> Case:
+    """A convolution and a ReLU, perhaps with a shortcut added between."""
+    window = geometry(dice)
+    n, groups, c, o = channels(dice)
+    x = dice.normal(n, groups * c, *fitting(dice, window))
+    weight, bias = dice.normal(groups * o, c, *window["kernel"]), dice.normal(groups * o)
+    options: Any = options_of(window) | {"groups": groups}
+    before = naive.conv2d(x, weight, bias, **options)
+    inputs = [x, weight, bias]
+    if dice.flag():
+        inputs.append(dice.normal(*before.shape))
+        before = before + inputs[3]
+    # No step of a difference may cross ReLU's kink.
+    assume(np.abs(before).min(initial=1) > 1e-3)
+
+    def torch(t: Any, x: Any, w: Any, b: Any, shortcut: Any = 0.0) -> Any:
+        return t.relu(t.nn.functional.conv2d(x, w, b, **options) + shortcut)
+
+    return Case(
+        lambda *xs: mr.ops.conv2d_relu(*xs, **options),
+        tuple(inputs),
+        lambda x, w, b, s=0.0: np.maximum(naive.conv2d(x, w, b, **options) + s, 0),
+        torch,
     )
 
 
@@ -193,6 +220,7 @@ def adaptive_avg_pool2d(dice: Dice) -> Case:
 
 ROWS: dict[str, Row] = {
     "conv2d": conv2d,
+    "conv2d_relu": conv2d_relu,
     "conv_transpose2d": conv_transpose2d,
     "conv2d_weight": conv2d_weight,
     "im2col": im2col,
