@@ -147,7 +147,7 @@ def summary(child: Child) -> dict[str, Any]:
     return {
         **child.facts,
         "timed_steps": len(timed),
-        "warm_up_steps": len(child.steps) - len(timed),
+        "untimed_steps": len(child.steps) - len(timed),
         "minimum": 1e3 * min(step["wall"] for step in timed),
         "median": 1e3 * statistics.median(step["wall"] for step in timed),
         "cpu_minimum": 1e3 * min(step["cpu"] for step in timed),

@@ -132,9 +132,9 @@ def converse(
     rounds: int,
     progress: Callable[[str], object] = lambda line: None,
 ) -> tuple[dict[str, Child], dict[str, str]]:
-    """Start all, warm them up, and let each make a step in every round that it takes part in.
+    """Start all, warm them up, and time a step of each in every round that it takes part in.
 
-    So all share the machine's moods. The first contender takes part in every round, as the one
+    So all share the machine's moods. A timed step follows on another step, as in training. The first contender takes part in every round, as the one
     that the others are compared with.
 
     Parameters
@@ -170,6 +170,8 @@ def converse(
                 progress(f"{child.name}: warm-up step {turn + 1}, {seconds:.2f} s")
 
         def step(contender: Contender, turn: int) -> None:
+            # Not timed: what the others' turns drove out of the caches, a step in training finds.
+            children[contender.name].step()
             answer = children[contender.name].step()
             answer["round"] = turn
             progress(f"{contender.name}: round {turn + 1} of {rounds}, {answer['wall']:.2f} s")

@@ -58,26 +58,36 @@ def _worthwhile(*arrays: Array) -> bool:
 def _apply(function: Callable[..., Any], *arrays: Array) -> Array:
     """Fill an array like the first, which is dense, calling function(*rows, rows of the result)."""
     made = _empty_like(arrays[0])
-    sources = [rows.flat(_in_order_of(arrays[0], a)) for a in arrays]
+    sources = [_flat(_in_order_of(arrays[0], a)) for a in arrays]
 
     def work(part: slice) -> None:
-        for pieces in rows.of(1, part, *sources, rows.flat(made)):
+        for pieces in rows.of(1, part, *sources, _flat(made)):
             function(*pieces)
 
     threads.run(work, threads.shares(made.size, rows.GRAIN))
     return made
 
 
+def _flat(x: Array) -> Array:
+    """View a dense array as one run of values."""
+    return x.transpose(_order(x)).reshape(-1)
+
+
+def _order(x: Array) -> list[int]:
+    """Return the axes of x from the widest step in memory to the narrowest."""
+    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+
+
 def _dense(x: Array) -> Array:
     """Return x itself if its values fill one run of memory in some order of axes, else a copy."""
-    if x.transpose(rows.order(x)).flags.c_contiguous:
+    if x.transpose(_order(x)).flags.c_contiguous:
         return x
     return channels_first(channels_last(x)) if x.ndim > 2 else x.copy()
 
 
 def _empty_like(x: Array) -> Array:
     """Allocate memory in the same order of axes as the dense array x."""
-    order = rows.order(x)
+    order = _order(x)
     back = sorted(range(x.ndim), key=order.__getitem__)
     return buffers.empty(x.transpose(order).shape, x.dtype).transpose(back)
 

@@ -68,7 +68,7 @@ class BlockedNormalization(NormalizationKernels):
         scale = repeat(scale)
 
         def compute(part: slice) -> None:
-            for made, seen, *others in rows.of(c, part, *map(rows.flat, (y, *sources))):
+            for made, seen, *others in rows.of(c, part, y, *sources):
                 cut = [_fit(vector, seen) for vector in (centre, scale, shift)]
                 passes.normalized(seen, *cut, others[0] if others else None, rectify, made)
 
@@ -103,7 +103,7 @@ class BlockedNormalization(NormalizationKernels):
 
         def sums(part: slice) -> Array:
             total = np.zeros((2, c))
-            for incoming, seen, *relu in rows.of(c, part, *map(rows.flat, sources)):
+            for incoming, seen, *relu in rows.of(c, part, *sources):
                 cut = _fit(centre, seen)
                 found = passes.products(incoming, seen, cut, *(relu or (None, None)))
                 total += [_per_channel(row, c) for row in found]
@@ -122,7 +122,7 @@ class BlockedNormalization(NormalizationKernels):
             dx = buffers.empty(pixels.shape, x.dtype)
 
         def combine(part: slice) -> None:
-            for passed, seen, made in rows.of(c, part, *map(rows.flat, (masked, pixels, dx))):
+            for passed, seen, made in rows.of(c, part, masked, pixels, dx):
                 if by.constant:
                     passes.scaled(passed, _fit(scale, seen), made)
                 else:
@@ -145,7 +145,7 @@ class BlockedNormalization(NormalizationKernels):
 
         def sums(part: slice) -> Array:
             total = np.zeros((2, c))
-            for (seen,) in rows.of(c, part, rows.flat(pixels)):
+            for (seen,) in rows.of(c, part, pixels):
                 found = self.passes.moments(seen, _fit(centre, seen))
                 total += [_per_channel(row, c) for row in found]
             return total
@@ -168,8 +168,15 @@ def _scale(by: Normalizer) -> Array:
 
 def _repeater(pixels: Array) -> Callable[[Array], Array]:
     """Return what repeats a vector (C,) to the length of a row, in the dtype of the pixels."""
-    times = max(1, rows.LENGTH // pixels.shape[-1])
-    return lambda vector: np.tile(vector.astype(pixels.dtype), times)
+    c = pixels.shape[-1]
+    times = max(1, rows.LENGTH // c)
+
+    def repeat(vector: Array) -> Array:
+        row = np.empty((times, c), pixels.dtype)
+        row[...] = vector
+        return row.reshape(-1)
+
+    return repeat
 
 
 def _per_channel(row: Array, c: int) -> Array:

@@ -16,11 +16,12 @@ LENGTH = 1 << 11
 GRAIN = 1 << 16
 
 
-def of(c: int, part: slice, *flat: Array) -> Iterator[tuple[Array, ...]]:
-    """Cut the pixels `part` of flat arrays into chunks, each shown as rows of whole pixels.
+def of(c: int, part: slice, *dense: Array) -> Iterator[tuple[Array, ...]]:
+    """Cut the pixels `part` of C-contiguous arrays into chunks, shown as rows of whole pixels.
 
     What is left at the end and fills no row comes as one short row.
     """
+    flat = [array.reshape(-1) for array in dense]
     pixels = max(1, LENGTH // c)
     chunk = max(1, CHUNK // (pixels * c)) * pixels
     for start in range(part.start, part.stop, chunk):
@@ -30,16 +31,6 @@ def of(c: int, part: slice, *flat: Array) -> Iterator[tuple[Array, ...]]:
             yield tuple([a[start * c : whole * c].reshape(-1, pixels * c) for a in flat])
         if stop > whole:
             yield tuple([a[whole * c : stop * c].reshape(1, -1) for a in flat])
-
-
-def flat(x: Array) -> Array:
-    """View a dense array as one run of values."""
-    return x.transpose(order(x)).reshape(-1)
-
-
-def order(x: Array) -> list[int]:
-    """Return the axes of x from the widest step in memory to the narrowest."""
-    return sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
 
 
 def masked(g: Array, output: Array, out: Array) -> Array:

@@ -217,7 +217,10 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Resul
         if len(parts) == 1 or getattr(_worker, "busy", False):
             return [function(part) for part in parts]
         tasks += [_Task(function, part) for part in parts[1:]]
-        return [_work(function, parts[0]), *[task.result() for task in tasks]]
+        first = _work(function, parts[0])
+        for task in tasks:
+            task.take()
+        return [first, *[task.result() for task in tasks]]
     finally:
         # Also when a part failed: nobody may go on writing into buffers that are given back.
         for task in tasks:
@@ -237,9 +240,10 @@ class _Task(Generic[Part, Result]):
         self._waiting = [(contextvars.copy_context().run, function, part)]
         self._future: Future[Result] = Future()
         with contextlib.suppress(RuntimeError):
-            _executor().submit(self._do)
+            _executor().submit(self.take)
 
-    def _do(self) -> None:
+    def take(self) -> None:
+        """Do the part, unless somebody else has taken it."""
         try:
             run, function, part = self._waiting.pop()
         except IndexError:
@@ -251,7 +255,6 @@ class _Task(Generic[Part, Result]):
 
     def result(self) -> Result:
         """Return the result, or raise the error of the part."""
-        self._do()
         return self._future.result()
 
     def settle(self) -> None:

@@ -48,7 +48,7 @@ def test_all_take_turns_round_by_round(tmp_path):
         *("a: round 4 of 5", "b: round 4 of 5"),
         *("a: round 5 of 5", "b: round 5 of 5", "slow: round 5 of 5"),
     ]
-    assert [len(child.steps) for child in children.values()] == [6, 6, 3]
+    assert [len(child.steps) for child in children.values()] == [11, 11, 5]
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3, 15, 16])
@@ -65,10 +65,10 @@ def test_python_variables_of_the_parent_stay_with_it(tmp_path, monkeypatch):
 
 
 def test_child_that_crashes_is_left_out_with_its_last_words(tmp_path):
-    crashing = fake(tmp_path, "crashing", body="if turn == 2: raise ValueError('no more memory')")
+    crashing = fake(tmp_path, "crashing", body="if turn == 3: raise ValueError('no more memory')")
     children, reasons = converse([fake(tmp_path, "a"), crashing], 3)
     assert list(children) == ["a"]
-    assert len(children["a"].steps) == 4
+    assert len(children["a"].steps) == 7
     assert reasons == {"crashing": "ended with status 1, saying: ValueError: no more memory"}
 
 
@@ -93,13 +93,13 @@ def test_nothing_is_measured_without_the_first(tmp_path):
 
 
 def test_ratio_is_of_the_same_round_and_warm_up_does_not_count(tmp_path):
-    ours = fake(tmp_path, "ours", wall="[9, 1, 2, 4][turn]")
-    theirs = fake(tmp_path, "theirs", wall="[99, 8, 20, 36][turn]")
+    ours = fake(tmp_path, "ours", wall="[9, 9, 1, 9, 2, 9, 4][turn]")
+    theirs = fake(tmp_path, "theirs", wall="[99, 99, 8, 99, 20, 99, 36][turn]")
     children, _ = converse([ours, theirs], 3)
     result = peers.beside(children["ours"], children["theirs"])
     assert result["ratio"] == {"median": 9, "minimum": 8, "maximum": 10}
     assert (result["minimum"], result["median"], result["cpu_minimum"]) == (8e3, 20e3, 500)
-    assert (result["timed_steps"], result["warm_up_steps"]) == (3, 1)
+    assert (result["timed_steps"], result["untimed_steps"]) == (3, 4)
     assert result["peak_rss_mb"] == 100
 
 
@@ -118,7 +118,7 @@ def test_peer_whose_losses_are_others_is_flagged(tmp_path, loss, agree):
     children, _ = converse([ours, fake(tmp_path, "theirs", loss=loss)], 3)
     result = peers.beside(children["ours"], children["theirs"])
     assert result["losses_agree"] is agree
-    assert len(result["losses"]) == 4
+    assert len(result["losses"]) == 7
 
 
 def test_peers_that_are_not_installed_are_absent_and_minires_is_measured_all_the_same(tmp_path):
