@@ -53,8 +53,9 @@ class _Lease:
 class BufferPool:
     """A bounded store of memory: segments from the system, lent whole or in pieces.
 
-    A request gets the smallest free piece that holds it; what is left of the piece stays free, and
-    free neighbours become one again. Only where no piece will do is the system asked for a segment,
+    A request gets the piece of just its size that came back last, for that may still lie in the
+    cache; else the smallest that holds it, of which the rest stays free. Where there is none, free
+    neighbours become one again. Only where that does not help is the system asked for a segment,
     and free ones go back to it if there would be more memory, lent and free, than was once lent at
     the same time, plus `slack`. (A segment of which a piece is still lent cannot go back.)
 
@@ -78,7 +79,9 @@ class BufferPool:
         self._lock = threading.RLock()
         self._busy = False
         self._segments: dict[int, Array] = {}
-        # Free pieces: by length, and where one starts or ends.
+        # Free pieces: those that came back, by length, the last one last; and those made one with
+        # their neighbours, in the order of their lengths and by where they start and end.
+        self._recent: dict[int, list[_Piece]] = {}
         self._lengths: list[tuple[int, int, int]] = []  # (length, segment, start), sorted
         self._starting: dict[tuple[int, int], int] = {}
         self._ending: dict[tuple[int, int], int] = {}
@@ -118,32 +121,52 @@ class BufferPool:
     def _lend(self, size: int) -> _Piece:
         """Take a free piece of so many bytes, or a little more."""
         self._take_back()
+        if pieces := self._recent.get(size):
+            piece = pieces.pop()
+        else:
+            piece = self._cut(size) or self._joined(size) or self._new_segment(size)
+        self._lent += piece.stop - piece.start
+        self._most = max(self._most, self._lent)
+        return piece
+
+    def _cut(self, size: int) -> _Piece | None:
+        """Take the smallest joined piece that holds so many bytes; leave what is worth leaving."""
         place = bisect.bisect_left(self._lengths, (size,))
         if place == len(self._lengths):
-            self._make_room(size)
-            segment, start, length = next(self._serials), 0, size
-            self._segments[segment] = np.empty(size, np.uint8)
-            self._held += size
-        else:
-            length, segment, start = self._lengths[place]
-            self._drop(_Piece(segment, start, start + length))
-            if length - size >= SMALLEST:
-                self._add(_Piece(segment, start + size, start + length))
-                length = size
-        self._lent += length
-        self._most = max(self._most, self._lent)
-        return _Piece(segment, start, start + length)
+            return None
+        length, segment, start = self._lengths[place]
+        self._drop(_Piece(segment, start, start + length))
+        if length - size < SMALLEST:
+            return _Piece(segment, start, start + length)
+        self._add(_Piece(segment, start + size, start + length))
+        return _Piece(segment, start, start + size)
+
+    def _joined(self, size: int) -> _Piece | None:
+        """Make all free neighbours one, and look again."""
+        for pieces in self._recent.values():
+            for piece in pieces:
+                self._add(piece)
+        self._recent.clear()
+        return self._cut(size)
+
+    def _new_segment(self, size: int) -> _Piece:
+        self._make_room(size)
+        segment = next(self._serials)
+        self._segments[segment] = np.empty(size, np.uint8)
+        self._held += size
+        return _Piece(segment, 0, size)
 
     def _take_back(self) -> None:
         """Make free what was given back."""
         while self._returned:
             piece = self._returned.popleft()
             if piece.segment in self._segments:  # else it is from before a fork
-                self._lent -= piece.stop - piece.start
-                self._add(piece)
+                length = piece.stop - piece.start
+                self._lent -= length
+                self._recent.setdefault(length, []).append(piece)
 
     def _add(self, piece: _Piece) -> None:
-        """Note a free piece, as one with the free pieces that it touches."""
+        """Note a free piece, as one with those that it touches."""
         segment, start, stop = piece
         if (segment, start) in self._ending:
             start = self._ending[segment, start]

@@ -81,6 +81,7 @@ def check(pool: BufferPool, held: list[np.ndarray]) -> None:
     """Lent pieces are apart, free ones joined, and together they are all that is held."""
     gc.collect()
     assert pool.lent >= sum(array.nbytes for array in held)
+    pool._joined(1 << 60)
     spans = [(*span, "free") for span in pool._starting.items()]
     pieces = [(segment, start, stop, "free") for (segment, start), stop, _ in spans]
     for array in held:
@@ -138,6 +139,15 @@ def test_more_is_held_than_was_once_lent_only_where_pieces_do_not_fit(pool):
         assert (pool.lent, pool.free) == (0, 16 * SMALLEST)
 
 
+def test_of_pieces_of_a_size_the_last_one_given_back_is_the_first_to_go(pool):
+    arrays = [pool.empty((SMALLEST,), uint8) for _ in range(4)]
+    places = [address(array) for array in arrays]
+    for index in (2, 0, 3, 1):
+        arrays[index] = None
+    again = [pool.empty((SMALLEST,), uint8) for _ in range(4)]
+    assert [address(array) for array in again] == [places[index] for index in (1, 3, 0, 2)]
+
+
 def test_segments_that_no_request_fits_go_back_before_new_ones_come(pool):
     del (small := [pool.empty((SMALLEST,), uint8) for _ in range(12)])[:]
     del small
@@ -166,7 +176,7 @@ def test_what_comes_back_while_the_pool_is_at_work_waits(pool, monkeypatch):
 
     monkeypatch.setattr(pool, "_add", interrupted)
     pool.empty((SMALLEST,), uint8)  # given back at once
-    array = pool.empty((SMALLEST,), uint8)
+    array = pool.empty((2 * SMALLEST,), uint8)
     assert kernels
     assert all(inner.base is None for inner in kernels)
     monkeypatch.undo()
