@@ -20,7 +20,7 @@ Array = Any
 
 # Bytes of columns per chunk. Smaller ones would stay in nearer caches, but each chunk also costs
 # the interpreter some ten steps, which no two threads can take at the same time.
-CHUNK = 3 << 19
+CHUNK = 1 << 21
 
 
 class Block(NamedTuple):
