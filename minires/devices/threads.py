@@ -12,9 +12,9 @@ import contextlib
 import contextvars
 import itertools
 import os
+import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, NamedTuple, TypeVar
 
 # Multiply-adds of one matrix product: below this BLAS keeps to one thread by itself.
@@ -146,7 +146,7 @@ def _restore(limits: Sequence[_Limit], found: Sequence[int]) -> None:
 blas = _Blas()
 _settings_lock = threading.Lock()
 _wanted: int | None = None
-_pool: ThreadPoolExecutor | None = None
+_pool: _Pool | None = None
 _worker = threading.local()
 
 
@@ -193,15 +193,48 @@ def set_num_threads(n: int) -> None:
         _wanted = n.__index__()
         pool, _pool = _pool, None
     if pool is not None:
-        pool.shutdown(wait=False)
+        pool.close()
 
 
-def _executor() -> ThreadPoolExecutor:
+class _Pool:
+    """Threads that wait for parts.
+
+    An executor of the standard library takes four times as long to hand a part over, and kernels
+    hand over a hundred in a training step.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._offered: queue.SimpleQueue[_Task[Any, Any] | None] = queue.SimpleQueue()
+        self._size = 0
+        # No error where the system has no thread to spare: whoever calls `run` does what is left.
+        with contextlib.suppress(RuntimeError):
+            for number in range(size):
+                name = f"minires-{number}"
+                threading.Thread(target=self._serve, name=name, daemon=True).start()
+                self._size += 1
+
+    def offer(self, task: _Task[Any, Any]) -> None:
+        """Let the next idle thread take the part, if there are threads."""
+        if self._size:
+            self._offered.put(task)
+
+    def close(self) -> None:
+        """Let the threads end when they have done what was offered."""
+        for _ in range(self._size):
+            self._offered.put(None)
+
+    def _serve(self) -> None:
+        while (task := self._offered.get()) is not None:
+            task.take()
+            del task  # else it would live, with all that it holds, until the next one comes
+
+
+def _current_pool() -> _Pool:
     """Return the pool; the thread that calls works too, so it needs one thread less."""
     global _pool
     with _settings_lock:
         if _pool is None:
-            _pool = ThreadPoolExecutor(max(get_num_threads() - 1, 1), "minires")
+            _pool = _Pool(get_num_threads() - 1)
         return _pool
 
 
@@ -216,7 +249,10 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Resul
     try:
         if len(parts) == 1 or getattr(_worker, "busy", False):
             return [function(part) for part in parts]
-        tasks += [_Task(function, part) for part in parts[1:]]
+        pool = _current_pool()
+        for part in parts[1:]:
+            tasks.append(_Task(function, part))
+            pool.offer(tasks[-1])
         first = _work(function, parts[0])
         for task in tasks:
             task.take()
@@ -225,7 +261,6 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Resul
         # Also when a part failed: nobody may go on writing into buffers that are given back.
         for task in tasks:
             task.settle()
-        tasks.clear()  # an error's traceback would keep them, and they the error
         blas.let_go(held)
 
 
@@ -233,14 +268,17 @@ class _Task(Generic[Part, Result]):
     """One part, offered to the pool, and done by whoever takes it first, a thread or the caller.
 
     The pool may take none: when the number of threads is just being changed, when the system has
-    no thread to spare, when others keep it busy, and when the interpreter is going down.
+    no thread to spare, and when others keep it busy.
     """
+
+    __slots__ = ("_done", "_error", "_result", "_waiting")
 
     def __init__(self, function: Callable[[Part], Result], part: Part) -> None:
         self._waiting = [(contextvars.copy_context().run, function, part)]
-        self._future: Future[Result] = Future()
-        with contextlib.suppress(RuntimeError):
-            _executor().submit(self.take)
+        self._error: BaseException | None = None
+        self._result: Any = None
+        self._done = threading.Lock()
+        self._done.acquire()
 
     def take(self) -> None:
         """Do the part, unless somebody else has taken it."""
@@ -249,20 +287,26 @@ class _Task(Generic[Part, Result]):
         except IndexError:
             return
         try:
-            self._future.set_result(run(_work, function, part))
+            self._result = run(_work, function, part)
         except BaseException as error:
-            self._future.set_exception(error)
+            self._error = error
+        finally:
+            self._done.release()
 
     def result(self) -> Result:
-        """Return the result, or raise the error of the part."""
-        return self._future.result()
+        """Wait for the result and return it, or raise the error of the part."""
+        with self._done:
+            if self._error is not None:
+                raise self._error
+            return self._result  # type: ignore[no-any-return]
 
     def settle(self) -> None:
-        """See to it that nobody works on the part any more."""
+        """See to it that nobody works on the part any more, and keep nothing of it."""
         try:
             self._waiting.pop()
         except IndexError:
-            self._future.exception()
+            with self._done:
+                self._error = self._result = None
 
 
 def _work(function: Callable[[Part], Result], part: Part) -> Result:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -201,6 +203,36 @@ def test_where_no_thread_can_be_started_the_caller_does_all_parts_once(monkeypat
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert threads.run(lambda part: done.append(part) or part, range(4)) == [0, 1, 2, 3]
     assert sorted(done) == [0, 1, 2, 3]
+    assert threads._current_pool()._offered.empty()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_of_a_kernel_is_kept_when_it_is_over(fails):
+    class Large:
+        """Stands for an array."""
+
+    def kernel() -> list[weakref.ref]:
+        seen = Large()
+        alive = [weakref.ref(seen)]
+
+        def work(part: int) -> Large:
+            made = Large()
+            alive.append(weakref.ref(made))
+            if fails and part == 1:
+                raise ArithmeticError(id(seen))
+            return made
+
+        with contextlib.suppress(ArithmeticError):
+            assert len(threads.run(work, range(3))) == 3
+        return alive
+
+    alive = kernel()
+    gc.collect()
+    for _ in range(100):  # a thread may just be letting go
+        if not any(reference() for reference in alive):
+            break
+        time.sleep(0.01)
+    assert [reference() for reference in alive] == [None] * len(alive)
 
 
 def test_a_thread_that_outlives_the_main_one_goes_on_computing():
