@@ -134,8 +134,8 @@ def converse(
 ) -> tuple[dict[str, Child], dict[str, str]]:
     """Start all, warm them up, and time a step of each in every round that it takes part in.
 
-    So all share the machine's moods. A timed step follows on another step, as in training. The first contender takes part in every round, as the one
-    that the others are compared with.
+    So all share the machine's moods. A timed step follows on another one, as in training. The first
+    contender takes part in every round, as the one that the others are compared with.
 
     Parameters
     ----------

@@ -70,7 +70,8 @@ class BlockedConvolution(ConvolutionKernels):
         filters = _joined(weight, groups, _per_block(weight.shape, groups, apart))
         if mirrored is None:
             dx = _transposed(channels_last(g), filters, window, size)
-            safe = len(filters) == groups or bool(np.isfinite(dx.sum()))
+            with np.errstate(invalid="ignore", over="ignore"):
+                safe = len(filters) == groups or bool(np.isfinite(dx.sum()))
         else:
             images = g.transpose(0, 2, 3, 1)
             dx, _, safe = _correlate(images, _flipped(filters), mirrored, Finish())

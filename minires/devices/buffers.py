@@ -54,10 +54,11 @@ class BufferPool:
     """A bounded store of memory: segments from the system, lent whole or in pieces.
 
     A request gets the piece of just its size that came back last, for that may still lie in the
-    cache; else the smallest that holds it, of which the rest stays free. Where there is none, free
-    neighbours become one again. Only where that does not help is the system asked for a segment,
-    and free ones go back to it if there would be more memory, lent and free, than was once lent at
-    the same time, plus `slack`. (A segment of which a piece is still lent cannot go back.)
+    cache. Where there is none, free neighbours become one, and the smallest of them that holds the
+    request is cut. Only where that does not help is the system asked for a segment, and free ones
+    go back to it if there would be more memory, lent and free, than was once lent at the same time,
+    plus `slack`. A segment of which a piece is still lent cannot go back: where small things of all
+    ages stay alive, more is held than that.
 
     Parameters
     ----------
@@ -73,10 +74,11 @@ class BufferPool:
     def __init__(self, slack: int = SLACK) -> None:
         self._slack = slack
         self._serials = itertools.count()
+        self._lock = threading.RLock()
         self._begin()
 
     def _begin(self) -> None:
-        self._lock = threading.RLock()
+        """Begin with nothing; what is lent at this moment will not come back to the pool."""
         self._busy = False
         self._segments: dict[int, Array] = {}
         # Free pieces: those that came back, by length, the last one last; and those made one with
@@ -92,8 +94,8 @@ class BufferPool:
     def lent(self) -> int:
         """Bytes in use."""
         with self._lock:
-            self._take_back()
-            return self._lent
+            back = [piece for piece in self._returned if piece.segment in self._segments]
+            return self._lent - sum(piece.stop - piece.start for piece in back)
 
     @property
     def free(self) -> int:
@@ -114,45 +116,47 @@ class BufferPool:
             try:
                 piece = self._lend(-(-size // ALIGNMENT) * ALIGNMENT)
                 memory = self._segments[piece.segment][piece.start : piece.start + size]
-            finally:
-                self._busy = False
-        return np.asarray(_Lease(self, piece, memory)).view(dtype).reshape(shape)
+                lease = _Lease(self, piece, memory)
+            except BaseException:
+                # An interrupt may have come between any two lines, and left the lists half done.
+                self._begin()
+                raise
+            self._busy = False
+        return np.asarray(lease).view(dtype).reshape(shape)
 
     def _lend(self, size: int) -> _Piece:
-        """Take a free piece of so many bytes, or a little more."""
+        """Take a free piece of so many bytes."""
         self._take_back()
-        if pieces := self._recent.get(size):
-            piece = pieces.pop()
-        else:
-            piece = self._cut(size) or self._joined(size) or self._new_segment(size)
-        self._lent += piece.stop - piece.start
+        recent = self._recent.get(size)
+        piece = recent.pop() if recent else self._cut(size) or self._new_segment(size)
+        self._lent += size
         self._most = max(self._most, self._lent)
         return piece
 
     def _cut(self, size: int) -> _Piece | None:
-        """Take the smallest joined piece that holds so many bytes; leave what is worth leaving."""
+        """Make free neighbours one; cut so many bytes from the smallest that has them."""
+        for pieces in self._recent.values():
+            for piece in pieces:
+                self._add(piece)
+        self._recent.clear()
         place = bisect.bisect_left(self._lengths, (size,))
         if place == len(self._lengths):
             return None
         length, segment, start = self._lengths[place]
         self._drop(_Piece(segment, start, start + length))
-        if length - size < SMALLEST:
-            return _Piece(segment, start, start + length)
-        self._add(_Piece(segment, start + size, start + length))
+        if length > size:
+            self._add(_Piece(segment, start + size, start + length))
         return _Piece(segment, start, start + size)
 
-    def _joined(self, size: int) -> _Piece | None:
-        """Make all free neighbours one, and look again."""
-        for pieces in self._recent.values():
-            for piece in pieces:
-                self._add(piece)
-        self._recent.clear()
-        return self._cut(size)
-
     def _new_segment(self, size: int) -> _Piece:
-        self._make_room(size)
+        self._shrink(max(self._most, self._lent + size) + self._slack - size)
+        try:
+            memory = np.empty(size, np.uint8)
+        except MemoryError:
+            self._shrink(0)
+            memory = np.empty(size, np.uint8)
         segment = next(self._serials)
-        self._segments[segment] = np.empty(size, np.uint8)
+        self._segments[segment] = memory
         self._held += size
         return _Piece(segment, 0, size)
 
@@ -183,9 +187,11 @@ class BufferPool:
         del self._starting[segment, start], self._ending[segment, stop]
         del self._lengths[bisect.bisect_left(self._lengths, (stop - start, segment, start))]
 
-    def _make_room(self, wanted: int) -> None:
-        """Give free segments back, the smallest first, until the bound allows for a new one."""
-        bound = max(self._most, self._lent + wanted) + self._slack - wanted
+    def _shrink(self, bound: int) -> None:
+        """Give free segments back, the smallest first, until no more than `bound` bytes are held.
+
+        Neighbours are one already.
+        """
         for length, segment, start in list(self._lengths):
             if self._held <= bound:
                 return
@@ -194,10 +200,14 @@ class BufferPool:
                 del self._segments[segment]
                 self._held -= length
 
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: who was at work on the lists does not live to go on."""
+        self._lock = threading.RLock()
+        self._begin()
+
 
 pool = BufferPool()
 empty = pool.empty
 
 if hasattr(os, "register_at_fork"):
-    # Another thread may have been at work on the lists, and does not live in the child to go on.
-    os.register_at_fork(after_in_child=pool._begin)
+    os.register_at_fork(after_in_child=pool.after_fork)

@@ -45,7 +45,7 @@ class DepthwiseProducts:
         return Columns(images, self._window, 1, rows)
 
     def seen(self, columns: Columns, chunk: Block) -> Array:
-        """View what each tap sees, (KH, KW, images, rows, OW * C)."""
+        """Return what each tap sees, (KH, KW, images, rows, OW * C): a view where rows are runs."""
         windows = columns.windows(chunk)[0].transpose(3, 4, 0, 1, 2, 5)
         return windows.reshape(*windows.shape[:4], -1)
 

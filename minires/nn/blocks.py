@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeGuard, TypeVar
 
 from minires import ops
 from minires.autograd import Tensor, looked_on
@@ -20,6 +20,8 @@ from .containers import Identity, Sequential
 from .functions import ReLU
 from .layers import BatchNorm2d, Conv2d
 from .module import Module
+
+Kind = TypeVar("Kind", bound=Module)
 
 SHORTCUTS = ("A", "B", "C", None)
 
@@ -92,13 +94,18 @@ def joined(shortcut: Module | None, start: Tensor, branch: Tensor) -> Tensor:
     return branch if shortcut is None else ops.residual_add(shortcut(start), branch)
 
 
+def _stock(module: Module, kind: type[Kind]) -> TypeGuard[Kind]:
+    """Tell whether a module is of this kind and computes as its class does."""
+    return type(module) is kind and "forward" not in vars(module)
+
+
 def activated(norm: Module, relu: Module, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
     """relu(norm(x) + shortcut): fused into one op, unless somebody looks on.
 
     Under a hook or `minires.expand`, and for layers of other kinds, each step is an op of its own;
     the numbers are the same to the bit.
     """
-    if type(norm) is BatchNorm2d and type(relu) is ReLU and not looked_on():
+    if _stock(norm, BatchNorm2d) and _stock(relu, ReLU) and not looked_on():
         with norm.inside():
             vectors, settings = norm.begin(x)
             return ops.batch_norm_relu(x, *vectors, shortcut, **settings)
@@ -108,8 +115,8 @@ def activated(norm: Module, relu: Module, x: Tensor, shortcut: Tensor | None = N
 
 def convolved(norm: Module, relu: Module, conv: Module, x: Tensor) -> Tensor:
     """conv(relu(norm(x))): in one op that keeps only x, unless somebody looks on."""
-    stock = type(norm) is BatchNorm2d and type(relu) is ReLU
-    if stock and type(conv) is Conv2d and not looked_on():
+    stock = _stock(norm, BatchNorm2d) and _stock(relu, ReLU) and _stock(conv, Conv2d)
+    if stock and not looked_on():
         with norm.inside():
             (mean, variance, scale, shift), settings = norm.begin(x)
         with conv.inside():
@@ -132,12 +139,11 @@ def stacked(
     Where all norms are folded away, each convolution, its ReLU and the addition are one op.
     """
     start = x
-    stock = all(type(conv) is Conv2d and type(norm) is Identity for conv, norm in layers)
-    if stock and type(relu) is ReLU and not looked_on():
-        (last, _), before = layers[-1], layers[:-1]
-        for conv, _ in before:
-            x = _conv2d_relu(conv, x)
-        return _conv2d_relu(last, x, None if shortcut is None else shortcut(start))
+    folded = [conv for conv, norm in layers if _stock(conv, Conv2d) and _stock(norm, Identity)]
+    if len(folded) == len(layers) and _stock(relu, ReLU) and not looked_on():
+        for inner in folded[:-1]:
+            x = _conv2d_relu(inner, x)
+        return _conv2d_relu(folded[-1], x, None if shortcut is None else shortcut(start))
     (conv, norm), *rest = layers
     x = conv(x)
     for conv, following in rest:
@@ -146,7 +152,7 @@ def stacked(
     return activated(norm, relu, x, None if shortcut is None else shortcut(start))
 
 
-def _conv2d_relu(conv: Any, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
+def _conv2d_relu(conv: Conv2d, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
     with conv.inside():
         settings = conv.stride, conv.padding, conv.dilation, conv.groups
         return ops.conv2d_relu(x, conv.weight, conv.bias, shortcut, *settings)

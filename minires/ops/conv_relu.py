@@ -69,7 +69,7 @@ def conv2d_relu(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """relu(conv2d(input) + shortcut), to the bit what the ops give one after the other.
+    """relu(conv2d(input) + shortcut): to the bit what the three ops give one after the other.
 
     Parameters
     ----------

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minires.devices import Window, blocked_convolution, cpu
+from minires.devices.columns import Block
+from minires.devices.finish import Finish
 from tests.devices.plain import cut, plain
 from tests.helpers import LAYOUTS, laid_out
 from tests.ops.table import Dice
@@ -163,14 +165,19 @@ def test_what_is_not_finite_reaches_those_who_see_it_and_nobody_else(
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_a_rectified_convolution_has_no_negative_zero():
-    x, weight = np.zeros((1, 2, 4, 4)), np.ones((2, 2, 1, 1))
-    shortcut = np.full((1, 2, 4, 4), -0.0)
-    for device in (cpu, plain):
-        for bias in (None, np.array([-0.0, -1.0])):
-            y = device.conv2d_relu(x, weight, Window((1, 1)), 1, bias, shortcut)
-            assert (y == 0).all()
-            assert not np.signbit(y).any()
+def test_a_finished_chunk_has_no_negative_zero():
+    y = np.full((1, 2, 3, 4), -0.0)
+    Finish(rectify=True).of(y)(Block(0, 1, 0, 2))
+    assert not np.signbit(y).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinities_in_a_strided_grouped_gradient_raise_no_alarm():
+    g = np.zeros((1, 12, 2, 2))
+    g[0, :, 0, 0], g[0, :, 1, 1] = np.inf, -np.inf
+    weight, window = np.ones((12, 3, 3, 1)), Window((3, 1), (3, 1))
+    found = cpu.conv2d_input(g, weight, window, 4, (6, 2))
+    np.testing.assert_array_equal(found, plain.conv2d_input(g, weight, window, 4, (6, 2)))
 
 
 def test_no_two_threads_fold_into_the_same_image():

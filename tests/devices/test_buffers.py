@@ -11,7 +11,7 @@ import threading
 import numpy as np
 import pytest
 
-from minires.devices import float32, uint8
+from minires.devices import buffers, float32, uint8
 from minires.devices.buffers import SMALLEST, BufferPool
 
 SIZE = SMALLEST // 4  # float32 values
@@ -81,7 +81,8 @@ def check(pool: BufferPool, held: list[np.ndarray]) -> None:
     """Lent pieces are apart, free ones joined, and together they are all that is held."""
     gc.collect()
     assert pool.lent >= sum(array.nbytes for array in held)
-    pool._joined(1 << 60)
+    pool._take_back()
+    pool._cut(1 << 60)
     spans = [(*span, "free") for span in pool._starting.items()]
     pieces = [(segment, start, stop, "free") for (segment, start), stop, _ in spans]
     for array in held:
@@ -124,6 +125,8 @@ def test_pieces_fit_together_whatever_is_lent_and_given_back(pool, seed):
         held[-1][...] = step % 251
         if step % 10 == 0:
             check(pool, held)
+            # Pieces that stay pin their segments; by how much more is held than was ever lent.
+            assert pool.lent + pool.free < 2 * pool._most
     for array in held:
         assert (array == array[0]).all()
 
@@ -156,6 +159,14 @@ def test_segments_that_no_request_fits_go_back_before_new_ones_come(pool):
     assert (pool.lent, pool.free) == (large.nbytes, 0)
 
 
+def test_the_bound_does_not_grow_with_use(pool):
+    for _ in range(20):
+        del (small := [pool.empty((SMALLEST,), uint8) for _ in range(4)])[:]
+        del small
+    large = pool.empty((12 * SMALLEST,), uint8)
+    assert (pool.lent, pool.free) == (large.nbytes, 0)
+
+
 def test_with_slack_some_of_them_stay():
     pool = BufferPool(slack=5 * SMALLEST)
     del (small := [pool.empty((SMALLEST,), uint8) for _ in range(12)])[:]
@@ -183,13 +194,80 @@ def test_what_comes_back_while_the_pool_is_at_work_waits(pool, monkeypatch):
     check(pool, [array])
 
 
-def test_a_request_that_memory_cannot_meet_changes_nothing(pool):
-    kept = pool.empty((SIZE,), float32)
+def test_a_request_that_memory_cannot_meet_harms_nobody(pool):
+    kept, gone = pool.empty((SIZE,), float32), pool.empty((SIZE,), float32)
+    kept[...] = 3
+    del gone
     with pytest.raises(MemoryError):
         pool.empty((1 << 52,), uint8)
-    assert (pool.lent, pool.free, pool._most) == (SMALLEST, 0, SMALLEST)
-    check(pool, [kept])
-    assert kept.size == SIZE
+    other = pool.empty((SIZE,), float32)
+    other[...] = 1
+    assert (kept == 3).all()
+    del kept
+    check(pool, [other])
+
+
+def test_before_a_request_fails_free_memory_goes_back_to_the_system(pool, monkeypatch):
+    gone = pool.empty((3 * SMALLEST,), uint8)
+    pool.empty((SMALLEST,), uint8)
+    del gone
+    asked, empty = [], np.empty
+
+    def scarce(size, dtype):
+        asked.append(pool._held)
+        if pool._held:
+            raise MemoryError
+        return empty(size, dtype)
+
+    monkeypatch.setattr(np, "empty", scarce)
+    pool._slack = 100 * SMALLEST
+    assert pool.empty((4 * SMALLEST,), uint8).nbytes == 4 * SMALLEST
+    assert asked == [4 * SMALLEST, 0]
+
+
+def test_an_interrupt_at_any_line_leaves_a_pool_that_works():
+    """Ctrl-C raises between any two lines; what is alive must stay whole, and lending go on."""
+    lines = 0
+
+    def work(pool: BufferPool, stop: int) -> list[np.ndarray]:
+        """Lend and give back, interrupted at the line number `stop`; return what is alive."""
+        nonlocal lines
+        lines = 0
+
+        def trace(frame, event, _):
+            nonlocal lines
+            if frame.f_code.co_filename != buffers.__file__:
+                return None
+            lines += event == "line"
+            if lines == stop:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return trace
+
+        held: list[np.ndarray] = []
+        try:
+            sys.settrace(trace)
+            for size in (4, 1, 1, 2, 8, 3):
+                held.append(pool.empty((size * SMALLEST,), uint8))
+                if size == 1:
+                    held.pop(0)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        return held
+
+    work(BufferPool(slack=0), 0)
+    total = lines
+    for stop in range(1, total + 1):
+        pool = BufferPool(slack=0)
+        held = work(pool, stop)
+        held += [pool.empty((size * SMALLEST,), uint8) for size in (1, 2, 1, 4)]
+        for number, array in enumerate(held):
+            array[...] = number
+        for number, array in enumerate(held):
+            assert (array == number).all(), f"interrupted at line {stop}, memory is lent twice"
+        assert not pool._busy
 
 
 def test_threads_that_lend_and_give_back_at_once_leave_the_account_right(pool):
@@ -223,7 +301,7 @@ def test_a_forked_child_starts_anew_and_keeps_what_it_was_lent(pool):
     if not child:
         status = 1
         try:
-            pool._begin()
+            pool.after_fork()
             other = pool.empty((SIZE,), float32)
             other[...] = 1
             assert (array == 3).all()

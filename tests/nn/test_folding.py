@@ -71,6 +71,52 @@ def test_each_convolution_of_a_folded_network_is_one_op_with_what_follows(make):
     np.testing.assert_array_equal(fused, spelled_out)
 
 
+class Louder(nn.ReLU):
+    """No stock ReLU."""
+
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Steeper(nn.Conv2d):
+    """No stock convolution."""
+
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+def with_other_relu(block):
+    block.relu = Louder()
+
+
+def with_other_convolution(block):
+    block.conv2 = Steeper(4, 4, 3, padding=1).to("float64")
+
+
+def with_forward_of_its_own(block):
+    block.conv1.forward = lambda x: type(block.conv1).forward(block.conv1, x) * 2
+
+
+def with_one_norm_left(block):
+    block.bn2 = nn.BatchNorm2d(4).to("float64")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [with_other_relu, with_other_convolution, with_forward_of_its_own, with_one_norm_left],
+)
+def test_what_is_changed_in_a_folded_block_counts(change):
+    x = mr.randn(2, 4, 6, 6, dtype="float64")
+    block = nn.fold_batch_norm(lived(nn.BasicBlock(4, 4)), x)
+    before = outputs(block, x)
+    change(block)
+    block.eval()
+    h = block.relu(block.bn1(block.conv1(x)))
+    expected = block.relu(block.bn2(block.conv2(h)) + x)
+    np.testing.assert_allclose(outputs(block, x), expected.numpy(), rtol=1e-12)
+    assert not np.allclose(outputs(block, x), before)
+
+
 def test_a_folded_network_has_the_gradients_of_its_steps():
     x = mr.randn(2, 3, 8, 8, dtype="float64")
     folded = nn.fold_batch_norm(lived(mr.models.cifar_resnet(8, "B", width=4, seed=0)), x)
