@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json as json_format
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,10 +107,15 @@ USUAL = [name for name in SECTIONS if name != "peers"]
 def _measure(names: list[str], rounds: int, out: Path) -> None:
     """Measure sections into the day's file of this machine; what it holds of others stays."""
     console = Console(highlight=False, soft_wrap=True)
+    if missing := _missing(names):
+        raise typer.BadParameter(missing)
     result = results.new_result()
     path = out / results.file_name(result)
     if path.exists():
-        result = results.load(path) | result
+        before = results.load(path)
+        # What only some sections need, such as PyTorch, may be absent this time.
+        environment = before["environment"] | result["environment"]
+        result = before | result | {"environment": environment}
     for name in names:
         result[name] = {}
         for title, measured in SECTIONS[name](rounds):
@@ -118,6 +124,22 @@ def _measure(names: list[str], rounds: int, out: Path) -> None:
             results.save(result, path)
             console.print(f"{name}: {title}: {_in_short(measured)}", markup=False)
     console.print(f"Wrote {path}", markup=False)
+
+
+def _missing(names: list[str]) -> str | None:
+    """Say what the sections need that is not installed, before anything is measured or written."""
+    beside_torch = {"training", "inference", "memory", "geometries"}.intersection(names)
+    if beside_torch and importlib.util.find_spec("torch") is None:
+        return (
+            f"{', '.join(sorted(beside_torch))}: PyTorch is not installed;"
+            " python -m pip install -e '.[bench]', or choose other sections with --only"
+        )
+    if "peers" in names:
+        from .peers import installed
+
+        if not installed():
+            return "peers: none is installed; run python -m benchmarks.peers install"
+    return None
 
 
 def _in_short(measured: Any) -> str:

@@ -51,6 +51,12 @@ PEERS = (
 )
 
 
+def installed(folder: Path | None = None) -> list[str]:
+    """Return the names of the peers whose environment is there."""
+    where = folder or environments.FOLDER
+    return [peer.name for peer in PEERS if environments.interpreter(peer.environment, where)]
+
+
 def run_peers(
     rounds: int = 15,
     folder: Path | None = None,

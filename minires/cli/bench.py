@@ -28,11 +28,11 @@ _STYLES = {
 
 
 def run_bench(
-    depth: Annotated[int, typer.Option(help="Layers of the network, 6n + 2.")] = 20,
+    depth: Annotated[int, typer.Option(help="Layers of the network, 6n + 2: 8, 14, 20, ...")] = 20,
     batch: Annotated[int, typer.Option(help="Images of 3x32x32 per step.", min=1)] = 128,
     rounds: Annotated[int, typer.Option(help="How often all is measured.", min=1)] = 5,
     threads: Annotated[
-        int | None, typer.Option(help="Of the kernels.", show_default="as they are", min=1)
+        int | None, typer.Option(help="Threads of the kernels.", show_default="as they are", min=1)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -46,6 +46,9 @@ def run_bench(
         measured = measure_speed(depth, batch, rounds)
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from None
+    except MemoryError as error:
+        typer.echo(f"minires bench: not enough memory for --batch {batch}: {error}", err=True)
+        raise typer.Exit(1) from None
     if json:
         from minires.lab import to_json
 
@@ -68,11 +71,13 @@ def _print(measured: dict[str, Any]) -> None:
     console.print()
     console.print(_machine(measured["machine"]))
     console.print()
-    console.print(Text(f"ResNet-{settings['depth']}, {settings['batch']} images", "bold"))
+    console.print(Text(f"ResNet-{settings['depth']}, batch {settings['batch']}", "bold"))
     console.print(_step(measured))
     console.print()
     unicode = console.encoding.lower().startswith("utf")
     width = min(console.width, 100) if console.is_terminal else 100
+    title = f"where a step's time goes (mean of {settings['rounds']} further steps)"
+    console.print(Text(title, "bold"))
     for line in stacked_bar(measured["parts"], width, unicode):
         console.print(line)
 
@@ -86,16 +91,17 @@ def _machine(machine: dict[str, dict[str, float]]) -> Table:
 
 
 def _step(measured: dict[str, Any]) -> Table:
-    table = _table("", "minimum", "median", "")
+    table = _table("", "minimum", "median", "threads busy", "")
     labels = {"step": "training step", "products": "  matrix products", "traffic": "  memory"}
     for name in ("step", "floor", "products", "traffic"):
         times = measured["jobs"][name]
-        note = f"{measured['images_per_second']:.0f} images/s" if name == "step" else ""
+        note = f"{measured['images_per_second']:.0f} images/s at best" if name == "step" else ""
         figures = (f"{times[key]:.1f} ms" for key in ("minimum", "median"))
-        table.add_row(labels.get(name, name), *figures, note)
+        busy = f"{times['cpu_minimum'] / times['minimum']:.1f}"
+        table.add_row(labels.get(name, name), *figures, busy, note)
     ratio = measured["step_to_floor"]
     spread = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
-    table.add_row("step / floor", "", f"{ratio['median']:.2f}", spread)
+    table.add_row("step / floor", "", f"{ratio['median']:.2f}", "", spread)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -31,4 +32,7 @@ def run_info(
     for name, value in told.items():
         typer.echo(f"{_LABELS.get(name, name):<18}{value}")
     if told["kernels"] == "numpy":
-        typer.echo("\nFaster kernels: pip install 'minires[fast]' (Numba)")
+        if os.environ.get("MINIRES_KERNELS"):
+            typer.echo("\nThe environment variable MINIRES_KERNELS=numpy leaves Numba aside.")
+        else:
+            typer.echo("\nFaster kernels: pip install 'minires[fast]' (Numba)")

@@ -21,7 +21,10 @@ from .dtypes import as_dtype, default_float
 
 def _passes() -> ModuleType:
     """Choose what computes batch normalisation: Numba's code, where it is installed and works."""
-    if os.environ.get("MINIRES_KERNELS") != "numpy":
+    wanted = os.environ.get("MINIRES_KERNELS", "")
+    if wanted not in ("", "numpy"):
+        raise RuntimeError(f"MINIRES_KERNELS is {wanted!r}; it can be 'numpy', or not be set")
+    if wanted != "numpy":
         # A RuntimeError means that Numba found no place to keep what it compiles.
         with contextlib.suppress(ImportError, RuntimeError):
             from . import compiled_passes

@@ -55,7 +55,11 @@ def fold_batch_norm(model: Module, example: Tensor) -> Module:
     In evaluation mode batch normalisation is a scale and a shift per channel. Behind a
     convolution they are part of its weight and bias: w' = w * s and b' = (b - mean) * s + bias,
     with s = weight / sqrt(var + eps). Which batch norm stands behind which convolution is seen by
-    running the example. Outputs agree with the model's own to rounding.
+    running the example, so that the model must take the same way for every input. Outputs agree
+    with the model's own to rounding.
+
+    In basic and bottleneck blocks each convolution, the ReLU behind it and the addition then run
+    as one op. A folded model has other parameters: save the model itself, and fold after loading.
 
     Parameters
     ----------
@@ -71,6 +75,8 @@ def fold_batch_norm(model: Module, example: Tensor) -> Module:
 
     Raises
     ------
+    TypeError
+        If the arguments are not a Module and a Tensor.
     ValueError
         If the folded model's output for the example is not the model's own.
 
@@ -81,6 +87,11 @@ def fold_batch_norm(model: Module, example: Tensor) -> Module:
     >>> mr.nn.fold_batch_norm(model, mr.zeros(1, 3, 8, 8)).bn1
     Identity()
     """
+    if not isinstance(model, Module) or not isinstance(example, Tensor):
+        raise TypeError(
+            "fold_batch_norm: expected a Module and a Tensor that it takes, found"
+            f" {type(model).__name__} and {type(example).__name__}"
+        )
     folded = copy.deepcopy(model).eval()
     with no_grad(), changed(expanded=frozenset()), _Pairs() as pairs:
         expected = folded(example)

@@ -69,7 +69,9 @@ def conv2d_relu(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """relu(conv2d(input) + shortcut): to the bit what the three ops give one after the other.
+    """relu(conv2d(input) + shortcut): to the bit what the ops give one after the other.
+
+    Without a shortcut, nothing is added.
 
     Parameters
     ----------
@@ -98,7 +100,8 @@ def conv2d_relu(
     window = conv_window(input, weight, bias, stride, padding, dilation, groups)
     if shortcut is not None:
         size = window.output_size((input.shape[2], input.shape[3]))
-        check_equal_shapes(tuple(shortcut.shape), (input.shape[0], weight.shape[0], *size))
+        output = input.shape[0], weight.shape[0], *size
+        check_equal_shapes(tuple(shortcut.shape), output, "conv2d_relu")
     operands = weight, bias, shortcut
     if any(value is not None and value.dtype != input.dtype for value in operands):
         y = conv2d(input, weight, bias, stride, padding, dilation, groups)

@@ -278,7 +278,7 @@ def batch_norm_relu(
     """
     input, constants = check_arguments(input, running_mean, running_var, weight, bias, training)
     if shortcut is not None:
-        check_equal_shapes(tuple(shortcut.shape), tuple(input.shape))
+        check_equal_shapes(tuple(shortcut.shape), tuple(input.shape), "batch_norm_relu")
         if shortcut.dtype != input.dtype:
             y = _batch_norm(input, weight, bias, **constants, momentum=momentum, eps=eps)
             return relu(residual_add(shortcut, y))

@@ -62,12 +62,14 @@ def residual_add(shortcut: Tensor, branch: Tensor) -> Tensor:
     return _residual_add(shortcut, branch)
 
 
-def check_equal_shapes(shortcut: tuple[int, ...], branch: tuple[int, ...]) -> None:
+def check_equal_shapes(
+    shortcut: tuple[int, ...], branch: tuple[int, ...], op: str = "residual_add"
+) -> None:
     """Refuse to add what would be broadcast."""
     if shortcut != branch:
         raise ValueError(
             located(
-                f"residual_add: shortcut has shape {shortcut}, branch {branch}; they must be equal."
+                f"{op}: shortcut has shape {shortcut}, branch {branch}; they must be equal."
                 " A block that changes the shape needs a shortcut that does the same: zero-padding"
                 " (A) or a projection (B, C)"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -13,9 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from benchmarks import results
+from benchmarks.__main__ import app
 from benchmarks.page import write_page
+from benchmarks.peers import environments
 
 ROOT = Path(results.__file__).parent.parent
 
@@ -142,11 +146,26 @@ def test_an_unknown_section_is_refused_before_anything_is_measured(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("missing", "section"), [("PyTorch is not installed", "inference"), ("none is inst", "peers")]
+)
+def test_what_is_not_installed_is_told_before_anything_is_measured(
+    missing: str, section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    done = CliRunner().invoke(app, ["run", "--only", f"machine,{section}", "--out", str(tmp_path)])
+
+    assert done.exit_code == 2
+    assert missing in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_page_tells_the_numbers_of_the_file_and_shows_its_pictures(
     result: dict[str, Any], tmp_path: Path
 ) -> None:
     result["peers"] = {
-        "minires": {"minimum": 400.0, "median": 410.0},
+        "minires": {"minimum": 400.0, "median": 410.0, "timed_steps": 7},
         "peers": {
             "Slow": {
                 "status": "measured",

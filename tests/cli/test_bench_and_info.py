@@ -31,7 +31,14 @@ def test_bench_tells_machine_step_floor_and_where_the_time_goes() -> None:
     done = minires("bench", *TINY)
 
     assert (done.returncode, done.stderr) == (0, "")
-    for told in ("sgemm", "memory copy", "ResNet-8, 2 images", "step / floor", "images/s"):
+    for told in (
+        "sgemm",
+        "memory copy",
+        "ResNet-8, batch 2",
+        "step / floor",
+        "threads busy",
+        "images/s",
+    ):
         assert told in done.stdout
     assert "\x1b" not in done.stdout
     assert "convolution backward" in done.stdout
@@ -49,6 +56,28 @@ def test_bench_as_json_holds_the_same_figures() -> None:
     assert told["step_to_floor"]["median"] > 0
     assert {"convolution", "batch norm backward", "other"} <= told["parts"].keys()
     assert min(told["parts"].values()) > 0
+
+
+def test_a_batch_that_memory_cannot_hold_costs_one_line_and_code_1() -> None:
+    done = minires("bench", "--batch", str(10**12))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "not enough memory for --batch 1000000000000" in line
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "nunpy"])
+def test_the_variable_that_chooses_kernels_is_read_strictly(
+    kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIRES_KERNELS", kernels)
+    done = minires("info")
+
+    if kernels == "numpy":
+        assert "MINIRES_KERNELS=numpy leaves Numba aside" in done.stdout
+    else:
+        assert done.returncode != 0
+        assert "MINIRES_KERNELS is 'nunpy'; it can be 'numpy', or not be set" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,13 @@ def test_norms_that_stand_before_their_convolution_stay(block):
     np.testing.assert_allclose(outputs(folded, x), outputs(model, x), rtol=1e-10, atol=1e-12)
 
 
+def test_what_is_no_model_or_no_example_is_refused():
+    with pytest.raises(TypeError, match="a Module and a Tensor that it takes, found Linear and No"):
+        nn.fold_batch_norm(nn.Linear(2, 2), None)
+    with pytest.raises(TypeError, match="found str and Tensor"):
+        nn.fold_batch_norm("model", mr.zeros(1))
+
+
 class Names(mr.autograd.EngineHook):
     """The ops that ran, fused or not."""
 

@@ -22,7 +22,9 @@ def test_operands_of_several_dtypes_are_brought_to_one():
 @pytest.mark.parametrize("shape", [(4, 3, 3), (2, 1, 3, 3), (1, 4, 3, 3), (2, 4, 1, 1)])
 def test_a_shortcut_is_never_broadcast(shape):
     x, weight = mr.randn(2, 3, 5, 5), mr.randn(4, 3, 3, 3)
-    with pytest.raises(ValueError, match=r"shortcut has shape .* \(2, 4, 3, 3\); they must be eq"):
+    with pytest.raises(
+        ValueError, match=r"conv2d_relu: shortcut has shape .* \(2, 4, 3, 3\); they must be eq"
+    ):
         mr.ops.conv2d_relu(x, weight, shortcut=mr.zeros(*shape))
 
 
