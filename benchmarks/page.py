@@ -208,8 +208,8 @@ def _parts(breakdown: Mapping[str, Any], folder: str) -> str:
 
 The picture's parts are timed by the device's kernels; batch norm is there with the addition and
 the ReLU that follow it, and "other" is all that is no kernel. In the table the time from one op to
-the next is credited to the one that just ran. Both are means of {breakdown["steps"]} steps; ops
-under a thousandth are left out.
+the next is credited to the one that just ran. Both are of the quickest of {breakdown["steps"]}
+steps; ops under a thousandth are left out.
 
 {_table(["", "ms", "share"], rows)}"""
 

@@ -76,7 +76,7 @@ def _print(measured: dict[str, Any]) -> None:
     console.print()
     unicode = console.encoding.lower().startswith("utf")
     width = min(console.width, 100) if console.is_terminal else 100
-    title = f"where a step's time goes (mean of {settings['rounds']} further steps)"
+    title = f"where a step's time goes (the quickest of {settings['rounds']} further ones)"
     console.print(Text(title, "bold"))
     for line in stacked_bar(measured["parts"], width, unicode):
         console.print(line)
