@@ -51,10 +51,9 @@ PEERS = (
 )
 
 
-def installed(folder: Path | None = None) -> list[str]:
-    """Return the names of the peers whose environment is there."""
-    where = folder or environments.FOLDER
-    return [peer.name for peer in PEERS if environments.interpreter(peer.environment, where)]
+def installed() -> bool:
+    """Tell whether the environment of any peer is there."""
+    return any(environments.interpreter(peer.environment, environments.FOLDER) for peer in PEERS)
 
 
 def run_peers(

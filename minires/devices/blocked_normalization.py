@@ -168,15 +168,8 @@ def _scale(by: Normalizer) -> Array:
 
 def _repeater(pixels: Array) -> Callable[[Array], Array]:
     """Return what repeats a vector (C,) to the length of a row, in the dtype of the pixels."""
-    c = pixels.shape[-1]
-    times = max(1, rows.LENGTH // c)
-
-    def repeat(vector: Array) -> Array:
-        row = np.empty((times, c), pixels.dtype)
-        row[...] = vector
-        return row.reshape(-1)
-
-    return repeat
+    times = max(1, rows.LENGTH // pixels.shape[-1])
+    return lambda vector: rows.repeated(vector, times, pixels.dtype)
 
 
 def _per_channel(row: Array, c: int) -> Array:

@@ -9,6 +9,7 @@ the lease itself dies and its memory is free.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import itertools
 import math
 import os
@@ -46,8 +47,10 @@ class _Lease:
         self.__array_interface__ = memory.__array_interface__
 
     def __del__(self) -> None:
-        # The garbage collector may come here at any time, also while the pool is at work.
-        self._pool._returned.append(self._piece)
+        # The garbage collector may come here at any time, also while the pool is at work, and an
+        # interrupt may have left the lease half made.
+        with contextlib.suppress(AttributeError):
+            self._pool._returned.append(self._piece)
 
 
 class BufferPool:
@@ -112,16 +115,16 @@ class BufferPool:
             if self._busy:
                 # A signal handler, or a finaliser, runs a kernel in the middle of these lines.
                 return np.empty(shape, dtype)
-            self._busy = True
             try:
+                self._busy = True
                 piece = self._lend(-(-size // ALIGNMENT) * ALIGNMENT)
                 memory = self._segments[piece.segment][piece.start : piece.start + size]
                 lease = _Lease(self, piece, memory)
+                self._busy = False
             except BaseException:
                 # An interrupt may have come between any two lines, and left the lists half done.
                 self._begin()
                 raise
-            self._busy = False
         return np.asarray(lease).view(dtype).reshape(shape)
 
     def _lend(self, size: int) -> _Piece:
@@ -164,7 +167,7 @@ class BufferPool:
         """Make free what was given back."""
         while self._returned:
             piece = self._returned.popleft()
-            if piece.segment in self._segments:  # else it is from before a fork
+            if piece.segment in self._segments:  # else it is from before a fork or an interrupt
                 length = piece.stop - piece.start
                 self._lent -= length
                 self._recent.setdefault(length, []).append(piece)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import rows
 from .columns import Block
 
 Array = Any
@@ -22,12 +23,7 @@ class Finish(NamedTuple):
     def of(self, y: Array) -> Callable[[Block], None]:
         """Return what finishes a chunk of y (N, OH, OW, O)."""
         _, _, ow, o = y.shape
-        shifts = None
-        if self.bias is not None:
-            # A whole row at once: a run of O values alone would be short.
-            shifts = np.empty((ow, o), y.dtype)
-            shifts[...] = self.bias
-            shifts = shifts.reshape(-1)
+        shifts = None if self.bias is None else rows.repeated(self.bias, ow, y.dtype)
         zeros = np.zeros(ow * o, y.dtype) if self.rectify else None
 
         def finish(chunk: Block) -> None:

@@ -33,6 +33,13 @@ def of(c: int, part: slice, *dense: Array) -> Iterator[tuple[Array, ...]]:
             yield tuple([a[whole * c : stop * c].reshape(1, -1) for a in flat])
 
 
+def repeated(vector: Array, times: int, dtype: Any) -> Array:
+    """Repeat a vector (C,) so often, in a dtype: a run of C values alone would be short."""
+    row = np.empty((times, len(vector)), dtype)
+    row[...] = vector
+    return row.reshape(-1)
+
+
 def masked(g: Array, output: Array, out: Array) -> Array:
     """Write g into `out` where `output` is not 0, else 0; on the bits, for a select is slow.
 

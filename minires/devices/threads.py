@@ -41,7 +41,7 @@ class _Limit(NamedTuple):
 def _limit_of(library: Any) -> _Limit:
     """Take OpenBLAS's own functions where they are found, for every kernel calls them.
 
-    threadpoolctl's methods take ten times as long, and from 3.8 on they listen to one Python
+    threadpoolctl's methods take nine times as long, and from 3.8 on they listen to one Python
     thread only until that lets go; the last holder may be another one than the first.
     """
     affixes = itertools.product(("", "scipy_"), ("", "64_", "_64"))
@@ -199,8 +199,8 @@ def set_num_threads(n: int) -> None:
 class _Pool:
     """Threads that wait for parts.
 
-    An executor of the standard library takes four times as long to hand a part over, and kernels
-    hand over a hundred in a training step.
+    With an executor of the standard library and its futures a training step, which hands over more
+    than a hundred parts, takes one per cent longer.
     """
 
     def __init__(self, size: int) -> None:
