@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .check import gradcheck, gradcheck_module
-from .report import Entry, GradcheckReport, InputReport
+from .check import gradcheck
+from .module import gradcheck_module
+from .report import Entry, GradcheckReport, InputReport, Kink
 
-__all__ = ["Entry", "GradcheckReport", "InputReport", "gradcheck", "gradcheck_module"]
+__all__ = ["Entry", "GradcheckReport", "InputReport", "Kink", "gradcheck", "gradcheck_module"]

@@ -1,38 +1,38 @@
-"""The two ways in: `gradcheck` for functions, `gradcheck_module` for networks."""
+"""`gradcheck`: the gradient of a function against differences of its values."""
 
 from __future__ import annotations
 
-import copy
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minires.autograd import OverwriteError, Tensor
+from minires.autograd import Tensor
 from minires.nn import Module
-from minires.ops import cross_entropy, mse_loss
 
-from .examination import examine
+from .engines import MINIRES, Engine, Torch
+from .examination import Examination, examine
 from .numerical import Settings
-from .report import Finding, GradcheckReport, InputReport
-from .subjects import ModuleLoss, NumpyPair, Subject, TensorFunction, gradient_function
+from .patterns import patterns
+from .report import Finding, GradcheckReport
+from .subjects import GradientOf, NumpyPair, Subject, TensorFunction
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any] | tuple[Callable[..., Any], Callable[..., Any]]
-
-_DEFAULT_STEP = Settings().step
 
 
 def gradcheck(
     fn: Function,
     inputs: Any,
+    order: int = 1,
+    mode: str = "auto",
     eps: float | None = None,
     rtol: float = 1e-6,
     atol: float = 1e-8,
     seed: int = 0,
-    order: int = 1,
-    max_entries: int | None = None,
+    samples: int = 4,
 ) -> GradcheckReport:
     """Compare the gradient of a function with differences of its values.
 
@@ -43,33 +43,45 @@ def gradcheck(
     Parameters
     ----------
     fn : callable, Module, or pair of callables
-        From Tensors to a Tensor or a tuple of them; of a module, a float64 copy is checked. Or two
-        NumPy functions: ``forward(*inputs)``, and ``vjp(g, *inputs)``, which returns one gradient
-        per input (`g` is a tuple if there are several outputs).
-    inputs : Tensor or array, float64, or a sequence of them
-        Where to check. Prefer random values: special ones such as 0 hide mistakes.
-    eps : float, optional
-        Step, relative to max(1, abs(x)); by default the cube root of float64's epsilon, 6e-6.
-    rtol, atol : float
-        An entry is right if |analytic - numeric| <= atol + rtol * max(|analytic|, |numeric|).
-    seed : int
-        Of the cotangent.
+        From Tensors to a Tensor or a tuple of them. Or a Module: a float64 copy is checked, in its
+        inputs and its parameters. Or two NumPy functions: ``forward(*inputs)``, and
+        ``vjp(g, *inputs)``, which returns one gradient per input (`g` is a tuple if there are
+        several outputs). Or, where PyTorch is installed and the inputs are its Tensors (or `fn`
+        one of its modules), a function of those.
+    inputs : Tensor or array of floats, or a sequence of them
+        Where to check; taken in float64. Prefer random values: special ones such as 0 hide
+        mistakes.
     order : {1, 2}
-        With 2, the gradient's own gradient is checked as well (functions of Tensors only).
-    max_entries : int, optional
-        Look at no more entries per input than this, chosen at random.
+        With 2, the gradient's own gradient is checked as well (not for NumPy functions).
+    mode : {"auto", "full", "random"}
+        "full" compares every entry of every gradient, by two or more evaluations each. "random"
+        compares the derivatives along `samples` random directions per input, and the report says
+        with what probability that misses an error (``.miss_probability``). "auto" is "full" up to
+        4096 entries in all.
+    eps : float, optional
+        Step, relative to the larger of abs(x) and the input's size (its root mean square, between
+        0.001 and 1); by default the cube root of float64's epsilon, 6e-6. Where one step does not
+        settle it, others are tried.
+    rtol, atol : float
+        An entry is right if |analytic - numeric| <= rtol * max(|analytic|, |numeric|) + atol *
+        (the largest gradient of this input) + (the rounding error of the differences).
+    seed : int
+        Of the cotangent and the directions.
+    samples : int
+        How many random directions.
 
     Returns
     -------
     GradcheckReport
-        True if right; ``.explain()`` says what was found.
+        True if right; ``.explain()`` says what was found. Whatever `fn` does wrong (it raises, it
+        is random, its gradient has another shape, ...) is in the report.
 
     Raises
     ------
     TypeError
-        If an input is not float64: differences in float32 have three digits at best.
+        If an input does not hold floats: there is no derivative by an integer.
     ValueError
-        If there is no input, or `order` is not possible. What `fn` raises comes through.
+        If there is no input, or `order`, `mode` or a number is not possible.
 
     Examples
     --------
@@ -85,137 +97,121 @@ def gradcheck(
     >>> report.status, report.inputs[0].wrong
     ('wrong', 2)
     """
-    values = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-    arrays = [_float64(value, number) for number, value in enumerate(values)]
-    if not arrays:
-        raise ValueError("gradcheck: there are no inputs to differentiate by")
+    settings = settings_of("gradcheck", eps, rtol, atol, seed, mode, samples)
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2, found {order!r}")
-    settings = Settings(_DEFAULT_STEP if eps is None else eps, rtol, atol, seed, max_entries)
+    values = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    if not values:
+        raise ValueError("gradcheck: there are no inputs to differentiate by")
+    arrays = [_float64(value, number) for number, value in enumerate(values)]
     if isinstance(fn, (tuple, list)):
+        if len(fn) != 2 or not all(map(callable, fn)):
+            raise ValueError("gradcheck: a pair must be two functions, (forward, vjp)")
         if order == 2:
             raise ValueError("gradcheck: order=2 needs a function of Tensors, not a NumPy pair")
-        names = _names(fn[0], len(arrays))
-        return _reported(NumpyPair(*fn), arrays, names, settings)
-    function = copy.deepcopy(fn).to("float64") if isinstance(fn, Module) else fn
-    names = _names(function.forward if isinstance(function, Module) else function, len(arrays))
-    return _reported(TensorFunction(function), arrays, names, settings, order)
+        return check(NumpyPair(*fn), arrays, _names(fn[0], len(arrays)), settings)
+    if not callable(fn):
+        raise TypeError(f"gradcheck: fn must be a function, found {type(fn).__name__}")
+    engine, is_module = _engine_of(fn, values)
+    if not is_module:
+        names = _names(fn, len(arrays))
+        return check(TensorFunction(fn, engine=engine), arrays, names, settings, order)
+    module: Any = engine.doubled(fn)
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    arrays += [engine.array(p) for p in trained.values()]
+    names = [*_names(module.forward, len(values)), *trained]
+    subject = TensorFunction(module, list(trained.values()), engine)
+    return check(subject, arrays, names, settings, order)
 
 
-def gradcheck_module(
-    model: Module,
-    x: Any,
-    y: Any,
-    eps: float | None = None,
-    rtol: float = 1e-6,
-    atol: float = 1e-8,
-    seed: int = 0,
-    max_entries: int | None = 64,
-) -> GradcheckReport:
-    """Check the gradient of a network's loss in every parameter.
-
-    A float64 copy is checked, in the mode (training or evaluation) that the model is in; the model
-    itself stays as it is.
-
-    Parameters
-    ----------
-    model : Module
-    x : Tensor or array
-        A batch of inputs; three or more, of different sizes along each axis, see most mistakes.
-    y : Tensor or array
-        Labels (integers) for the cross-entropy, or targets of the output's shape for the mean
-        squared error.
-    eps, rtol, atol, seed
-        As for `gradcheck`.
-    max_entries : int or None
-        Look at no more entries per parameter than this, chosen at random.
-
-    Returns
-    -------
-    GradcheckReport
-        ``.inputs`` has one row per parameter that requires a gradient, under its path.
-
-    Raises
-    ------
-    ValueError
-        If no parameter requires a gradient.
-
-    Examples
-    --------
-    >>> import minires as mr
-    >>> model = mr.nn.Sequential(mr.nn.Linear(3, 4), mr.nn.Tanh(), mr.nn.Linear(4, 2))
-    >>> report = mr.gradcheck_module(model, mr.randn(5, 3), mr.tensor([0, 1, 1, 0, 1]))
-    >>> bool(report), report.inputs[0].name
-    (True, '0.weight')
-    """
-    model = copy.deepcopy(model).to("float64")
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if not parameters:
-        raise ValueError("gradcheck_module: no parameter of the model requires a gradient")
-    batch, target = _constant(x), _constant(y)
-    loss = mse_loss if target.dtype.kind == "f" else cross_entropy
-    subject = ModuleLoss(lambda: loss(model(batch), target), list(parameters.values()))
-    arrays = [parameter.detach().numpy() for parameter in parameters.values()]
-    settings = Settings(_DEFAULT_STEP if eps is None else eps, rtol, atol, seed, max_entries)
-    hint = (
-        "Gradients travel from the last layer to the first: look at the last wrong one, and at"
-        " what comes after it."
-    )
-    return _reported(subject, arrays, list(parameters), settings, hint=hint)
-
-
-def _reported(
+def check(
     subject: Subject,
     inputs: list[Array],
     names: list[str],
     settings: Settings,
     order: int = 1,
-    hint: str = "",
 ) -> GradcheckReport:
+    """Examine a subject, to second order if wanted, and report."""
+    done = []
     try:
         # Near an edge, such as that of a logarithm, a step leads outside: that is dealt with.
         with np.errstate(all="ignore"):
-            rows, cotangents = examine(subject, inputs, names, settings)
-            report = GradcheckReport.of(rows, hint)
-            if order == 2 and report:
-                rows += _second_order(subject, inputs + cotangents, names, settings)
-                report = GradcheckReport.of(rows, hint)
-            return report
-    except OverwriteError as error:
-        return GradcheckReport((), "unfit", str(error))
+            done.append(examine(subject, inputs, names, settings))
+            if order == 2 and reported(done):
+                assert isinstance(subject, TensorFunction)
+                cotangents = done[0].cotangents
+                every = [*names, *(f"incoming gradient {k}" for k in range(len(cotangents)))]
+                gradient = GradientOf(subject, len(names))
+                done.append(
+                    examine(gradient, inputs + cotangents, every, settings, group="2nd order")
+                )
+            return reported(done)
     except Finding as finding:
-        return GradcheckReport((), finding.status, str(finding))
+        rows = tuple(row for one in done for row in one.rows)
+        message = f"2nd order: {finding}" if done else str(finding)
+        return GradcheckReport(rows, finding.status, message)
 
 
-def _second_order(
-    subject: Subject, inputs: list[Array], names: list[str], settings: Settings
-) -> tuple[InputReport, ...]:
-    """Check the gradient's gradient in the function's inputs and in the cotangents."""
-    assert isinstance(subject, TensorFunction)
-    gradient = TensorFunction(gradient_function(subject.function, len(names)))
-    count = len(inputs) - len(names)
-    every = [*names, *(f"incoming gradient {number}" for number in range(count))]
-    rows, _ = examine(gradient, inputs, [f"2nd order: {name}" for name in every], settings)
-    return rows
+def reported(done: Sequence[Examination], hint: str = "") -> GradcheckReport:
+    """Join examinations, and look at what is wrong in the worst input of all."""
+    rows = tuple(row for one in done for row in one.rows)
+    notes = tuple(note for one in done for note in one.notes)
+    worst = GradcheckReport.of(rows).worst
+    seen: list[str] = []
+    for one in done:
+        for row, comparison in zip(one.rows, one.comparisons, strict=True):
+            if row is worst:
+                seen = patterns(comparison.evidence(one.cotangents))
+    return GradcheckReport.of(rows, tuple(seen), hint, notes)
+
+
+def settings_of(
+    name: str,
+    eps: float | None,
+    rtol: float,
+    atol: float,
+    seed: int,
+    mode: str,
+    samples: int,
+) -> Settings:
+    """Return the settings, or say which of them is not possible."""
+    if mode not in ("auto", "full", "random"):
+        raise ValueError(f"{name}: mode must be 'auto', 'full' or 'random', found {mode!r}")
+    if not isinstance(samples, int) or samples < 1:
+        raise ValueError(f"{name}: samples must be an integer of at least 1, found {samples!r}")
+    step = Settings().step if eps is None else eps
+    if not 0 < step < 1:
+        raise ValueError(f"{name}: eps must lie between 0 and 1, found {eps!r}")
+    if not (rtol >= 0 and atol >= 0):
+        raise ValueError(f"{name}: rtol and atol must not be negative, found {rtol!r}, {atol!r}")
+    return Settings(step, rtol, atol, seed, mode, samples)
 
 
 def _float64(value: Any, number: int) -> Array:
-    dtype = getattr(value, "dtype", type(value).__name__)
-    if dtype != np.float64:
+    array = np.asarray(value.detach().numpy() if hasattr(value, "detach") else value)
+    if array.dtype.kind != "f":
         raise TypeError(
-            f"gradcheck: input {number} is {dtype}; numerical differences need float64. Convert it,"
-            " as in x.to('float64') or x.astype('float64'); what is not to be differentiated"
-            " belongs into the function: lambda x: f(x, labels)"
+            f"gradcheck: input {number} is {array.dtype}; there is no derivative by anything but"
+            " real numbers, so give floats, as in x.astype('float64'). What is not to be"
+            " differentiated belongs into the function: lambda x: f(x, labels)"
         )
-    return np.asarray(value.detach().numpy() if isinstance(value, Tensor) else value)
+    return array.astype(np.float64, copy=False)
 
 
-def _constant(value: Any) -> Tensor:
-    array = np.asarray(value.detach().numpy() if isinstance(value, Tensor) else value)
-    return Tensor(array.astype(np.float64) if array.dtype.kind == "f" else array)
+def _engine_of(fn: Any, inputs: list[Any]) -> tuple[Engine, bool]:
+    """Return whose function it is, and whether it is a module."""
+    if isinstance(fn, Module):
+        return MINIRES, True
+    torch = sys.modules.get("torch")  # who passes a Tensor of PyTorch's has imported it
+    if torch is None or any(isinstance(value, Tensor) for value in inputs):
+        return MINIRES, False
+    if isinstance(fn, torch.nn.Module):
+        return Torch(), True
+    theirs = any(isinstance(value, torch.Tensor) for value in inputs)
+    return (Torch() if theirs else MINIRES), False
 
 
-def _names(function: Callable[..., Any], count: int) -> list[str]:
+def _names(function: Any, count: int) -> list[str]:
     """Name the inputs by the function's parameters, where it has names for them."""
     try:
         parameters = list(inspect.signature(function).parameters.values())

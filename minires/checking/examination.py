@@ -1,84 +1,115 @@
-"""One examination: first whether the function can be checked at all, then entry by entry."""
+"""One examination: first whether the function can be checked at all, then input by input."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .numerical import Settings, compare
+from .comparison import Comparison
+from .numerical import Settings
+from .patterns import explain_shape
+from .point import Point, as_vector, running
 from .report import Finding, InputReport
 from .subjects import Subject
 
 Array = np.ndarray[Any, Any]
 
+# Up to so many entries in all, "auto" compares each of them.
+FULL = 4096
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Rows of a report, and what they were made of."""
+
+    rows: tuple[InputReport, ...]
+    comparisons: tuple[Comparison, ...]
+    cotangents: list[Array]
+    notes: tuple[str, ...]
+
 
 def examine(
-    subject: Subject, inputs: Sequence[Array], names: Sequence[str], settings: Settings
-) -> tuple[tuple[InputReport, ...], list[Array]]:
-    """Compare all gradients of a subject; return a row per input, and the cotangents drawn.
+    subject: Subject,
+    inputs: Sequence[Array],
+    names: Sequence[str],
+    settings: Settings,
+    group: str = "",
+) -> Examination:
+    """Compare all gradients of a subject.
 
     Raises
     ------
     Finding
-        If there is nothing to compare: the function is random, writes into its inputs, has no
-        finite float64 outputs, or its gradients have another shape or dtype than the inputs.
+        If there is nothing to compare: the function raises, is random, writes into its inputs, has
+        no finite float64 outputs, or its gradients have another shape or dtype than the inputs.
     """
     work = [array.copy(order="K") for array in inputs]
     for name, array in zip(names, inputs, strict=True):
-        _require_finite(name, array)
-    first = [output.copy() for output in subject.forward(work)]
-    _require_unchanged("the forward pass", names, work, inputs)
+        require_finite(name, array)
+    first = forward(subject, work)
+    require_unchanged("the forward pass", names, work, inputs)
+    require_float64(first)
     for number, output in enumerate(first):
-        if output.dtype != np.float64:
-            raise Finding(
-                "unfit",
-                f"output {number} is {output.dtype}, although all inputs are float64; compute in"
-                " the dtype of the inputs",
-            )
-        _require_finite(f"output {number}", output)
-    _require_repeatable(first, subject.forward(work))
+        require_finite(f"output {number}", output)
+    require_repeatable(first, forward(subject, work))
 
-    rng = np.random.default_rng(settings.seed)
-    cotangents = [_away_from_0(rng.standard_normal(output.shape)) for output in first]
+    cotangents = draw_cotangents(first, settings.seed)
     given = [cotangent.copy() for cotangent in cotangents]
-    gradients = subject.vjp(work, given)
-    _require_unchanged("the backward pass", names, work, inputs)
+    gradients = vjp(subject, work, given)
+    require_unchanged("the backward pass", names, work, inputs)
     for incoming, cotangent in zip(given, cotangents, strict=True):
-        _require_unchanged("the backward pass", ["its incoming gradient"], [incoming], [cotangent])
+        require_unchanged("the backward pass", ["its incoming gradient"], [incoming], [cotangent])
+    notes = aliases(gradients, given, work, names)
+    gradients = [None if value is None else value.copy() for value in gradients]
+    again = vjp(subject, work, [cotangent.copy() for cotangent in cotangents])
+    require_same_gradients(gradients, again, names)
 
-    rows = []
-    for name, array, gradient in zip(names, work, gradients, strict=True):
+    base, cotangent = as_vector(first), as_vector(cotangents)
+    point = Point(subject, work, names, base, cotangent, settings)
+    comparisons = []
+    for number, (gradient, array) in enumerate(zip(gradients, work, strict=True)):
         note = ""
         if gradient is None:
             gradient = np.zeros(array.shape)
             note = "no gradient reached it; was the graph cut, by detach or NumPy?"
-        _require_like(name, gradient, array)
-        rows.append(
-            compare(
-                name,
-                array,
-                gradient.copy(),
-                lambda: _as_vector(subject.forward(work)),
-                _as_vector(cotangents),
-                settings,
-                note,
-            )
-        )
-    return tuple(rows), cotangents
+        require_like(point, number, gradient)
+        comparisons.append(Comparison(point, number, gradient, group, note))
+    count = sum(array.size for array in work)
+    full = settings.mode == "full" or (settings.mode == "auto" and count <= FULL)
+    rows = [
+        c.every_entry() if full or not c.gradient.size else c.random_directions()
+        for c in comparisons
+    ]
+    return Examination(tuple(rows), tuple(comparisons), cotangents, notes)
 
 
-def _away_from_0(drawn: Any) -> Array:
-    """Widen random numbers: an output that counts for almost nothing would not be checked."""
-    return np.asarray(drawn + np.copysign(0.5, drawn))
+def forward(subject: Subject, inputs: list[Array]) -> list[Array]:
+    """Run the forward pass; return copies of the outputs."""
+    with running("the forward pass"):
+        outputs = [output.copy() for output in subject.forward(inputs)]
+    if not outputs:
+        raise Finding("unfit", "the function returned no output at all")
+    return outputs
 
 
-def _as_vector(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([np.zeros(0), *map(np.ravel, arrays)])
+def vjp(subject: Subject, inputs: list[Array], cotangents: list[Array]) -> list[Array | None]:
+    """Run the backward pass."""
+    with running("the backward pass", "wrong"):
+        return subject.vjp(inputs, cotangents)
 
 
-def _require_finite(name: str, array: Array) -> None:
+def draw_cotangents(outputs: Sequence[Array], seed: int) -> list[Array]:
+    """Draw random weights, away from 0: an output with hardly any would not be checked."""
+    rng = np.random.default_rng(seed)
+    drawn = [rng.standard_normal(output.shape) for output in outputs]
+    return [np.asarray(values + np.copysign(0.5, values)) for values in drawn]
+
+
+def require_finite(name: str, array: Array) -> None:
+    """Refuse NaN and infinity."""
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         index = tuple(map(int, bad[0]))
@@ -87,9 +118,21 @@ def _require_finite(name: str, array: Array) -> None:
         )
 
 
-def _require_unchanged(
+def require_float64(outputs: Sequence[Array]) -> None:
+    """Refuse outputs of any other dtype."""
+    for number, output in enumerate(outputs):
+        if output.dtype != np.float64:
+            raise Finding(
+                "unfit",
+                f"output {number} is {output.dtype}, although all inputs are float64; compute in"
+                " the dtype of the inputs",
+            )
+
+
+def require_unchanged(
     who: str, names: Sequence[str], values: Sequence[Array], originals: Sequence[Array]
 ) -> None:
+    """Refuse code that writes into what it was given."""
     for name, value, original in zip(names, values, originals, strict=True):
         if not np.array_equal(value, original):
             raise Finding(
@@ -97,11 +140,10 @@ def _require_unchanged(
             )
 
 
-def _require_repeatable(first: Sequence[Array], second: Sequence[Array]) -> None:
+def require_repeatable(first: Sequence[Array], second: Sequence[Array]) -> None:
+    """Refuse a function that gives other values when it is called again."""
     for number, (a, b) in enumerate(zip(first, second, strict=True)):
-        # The last bits may differ with the memory that a call happens to get.
-        tiny = 1e-12 * np.abs(a).max(initial=0.0)
-        if a.shape != b.shape or not (np.abs(a - b) <= tiny).all():
+        if not _same(a, b):
             raise Finding(
                 "unfit",
                 f"two calls with the same inputs gave different values of output {number}: the"
@@ -110,10 +152,69 @@ def _require_repeatable(first: Sequence[Array], second: Sequence[Array]) -> None
             )
 
 
-def _require_like(name: str, gradient: Array, array: Array) -> None:
+def require_same_gradients(
+    first: Sequence[Array | None], second: Sequence[Array | None], names: Sequence[str]
+) -> None:
+    """Refuse a backward pass that gives other gradients when it is run again."""
+    for name, a, b in zip(names, first, second, strict=True):
+        if (a is None) != (b is None) or (a is not None and b is not None and not _same(a, b)):
+            raise Finding(
+                "wrong",
+                f"two backward passes with the same inputs gave different gradients of {name}: the"
+                " backward pass is random, or adds to what an earlier one left behind",
+            )
+
+
+def _same(a: Array, b: Array) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    # The last bits may differ with the memory that a call happens to get.
+    tiny = 1e-12 * np.abs(a).max(initial=0.0) if a.dtype.kind == "f" else 0.0
+    return bool(np.all((np.abs(a - b) <= tiny) | (a == b) | ((a != a) & (b != b))))
+
+
+def aliases(
+    gradients: Sequence[Array | None],
+    cotangents: Sequence[Array],
+    inputs: Sequence[Array],
+    names: Sequence[str],
+) -> tuple[str, ...]:
+    """Say which gradients share memory: no mistake, but a trap for who adds to them in place."""
+    others = [*((f"the gradient of {n}", a) for n, a in zip(names, gradients, strict=True))]
+    others += [("the incoming gradient", g) for g in cotangents]
+    others += [*((name, array) for name, array in zip(names, inputs, strict=True))]
+    notes = []
+    for number, (name, gradient) in enumerate(zip(names, gradients, strict=True)):
+        for other, array in others[number + 1 :]:
+            if gradient is not None and array is not None and np.shares_memory(gradient, array):
+                notes.append(
+                    f"the gradient of {name} shares its memory with {other}: right, as long as"
+                    " nobody adds to one of them in place"
+                )
+                break
+    return tuple(notes)
+
+
+def require_like(point: Point, number: int, gradient: Array) -> None:
+    """Refuse a gradient of another shape or dtype than its input."""
+    name, array = point.names[number], point.inputs[number]
     if gradient.shape != array.shape:
+        advice = ""
+        if gradient.dtype.kind == "f":
+            advice = explain_shape(gradient, _numeric(point, number))
         raise Finding(
-            "wrong", f"the gradient of {name} has shape {gradient.shape}, not {array.shape}"
+            "wrong",
+            f"the gradient of {name} has shape {gradient.shape}, not {array.shape}"
+            + (f"; {advice}" if advice else ""),
         )
     if gradient.dtype != np.float64:
         raise Finding("wrong", f"the gradient of {name} is {gradient.dtype}, not float64")
+
+
+def _numeric(point: Point, number: int) -> Array:
+    """Return the gradient by differences; NaN where that would be too many."""
+    shape = point.inputs[number].shape
+    comparison = Comparison(point, number, np.zeros(shape))
+    if point.inputs[number].size <= FULL:
+        comparison.every_entry()
+    return comparison.numeric

@@ -1,26 +1,33 @@
-"""Numerical derivatives, entry by entry, and the judgement on an analytic one.
+"""The derivative along one line, by differences, and the judgement on an analytic one.
 
-For outputs y = f(x) in R^M, a cotangent c in R^M and one entry of x moved by h, the one-sided
-slopes are D+ = (f(x+h) - f(x)) / h and D- = (f(x) - f(x-h)) / h, and the central one is C(h) =
-(f(x+h) - f(x-h)) / 2h. They are vectors in R^M: differences are taken output by output, and only
-then summed with c, which loses fewer digits than a difference of sums.
+A line leaves the point of the check along one entry of one input, or along a random direction. For
+outputs y(t) in R^M at the distance t, and a cotangent c in R^M, the one-sided slopes are
+D+ = (y(h) - y(0)) / h and D- = (y(0) - y(-h)) / h, and the central one is C(h) =
+(y(h) - y(-h)) / 2h. They are vectors in R^M: differences are taken output by output, and only then
+summed with c, which loses fewer digits than a difference of sums.
 
-Where f is smooth, the bend |D+ - D-| is h |f''|, so it halves with h, and C(h) - C(h/2) is of
+Where y is smooth, the bend |D+ - D-| is h |y''|, so it shrinks with h, and C(h) - C(h/4) is of
 order h^2. At a kink neither holds: that is how one is told from a curve.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .report import Entry, Index, InputReport
+from .report import Kink
 
 Array = np.ndarray[Any, Any]
 
-_EPSILON = float(np.finfo(np.float64).eps)
+EPSILON = float(np.finfo(np.float64).eps)
+
+# Steps that are tried where the first one does not settle it, each four times the next: smaller
+# ones first, which leave kinks and curves behind; then larger ones, which drown rounding errors.
+_TRIPLES = ((0, 1, 2), (1, 2, 3), (2, 3, 4), (-1, 0, 1), (-2, -1, 0), (-3, -2, -1))
 
 
 class Settings(NamedTuple):
@@ -29,148 +36,260 @@ class Settings(NamedTuple):
     Attributes
     ----------
     step : float
-        Relative to max(1, |x|). The default balances the rounding error, epsilon / h, against the
-        truncation error, h^2.
-    rtol, atol : float
-        An error may be atol + rtol times the larger of the two values.
+        Relative to the size of what is moved. The default, the cube root of float64's epsilon,
+        balances the rounding error, epsilon / h, against the truncation error, h^2.
+    rtol : float
+        An error may be rtol times the larger of the two values compared,
+    atol : float
+        plus atol times the largest gradient of the same input, plus the rounding of differences.
     seed : int
-        Of the cotangents and of the choice of entries.
-    max_entries : int or None
-        How many entries of an input to look at.
+        Of the cotangents, the directions, and the choice of entries.
+    mode : {"auto", "full", "random"}
+        Every entry, or random directions; "auto" is "full" up to `FULL` entries in all.
+    samples : int
+        How many random directions.
     """
 
-    step: float = float(np.cbrt(_EPSILON))
+    step: float = float(np.cbrt(EPSILON))
     rtol: float = 1e-6
     atol: float = 1e-8
     seed: int = 0
-    max_entries: int | None = None
+    mode: str = "auto"
+    samples: int = 4
 
-    def allowed(self, a: float, b: float) -> float:
-        """Return the error allowed between a and b."""
-        return self.atol + self.rtol * max(abs(a), abs(b))
+
+@dataclass(frozen=True)
+class Line:
+    """A way out of the point of the check.
+
+    Attributes
+    ----------
+    at : callable
+        From a distance t to all outputs there, as one vector (M,).
+    analytic : float
+        The derivative under test.
+    step : float
+        How far to go at first; so rounded that the point at this distance is exact.
+    width : float
+        How large what is moved is.
+    winners : callable
+        From a distance to what won there in every comparison, maximum, ReLU and so on; None where
+        that cannot be seen.
+    complex_slope : callable
+        Returns the slopes of all outputs (M,) by a complex step, or None.
+    """
+
+    at: Callable[[float], Array]
+    analytic: float
+    step: float
+    width: float
+    winners: Callable[[float], Any]
+    complex_slope: Callable[[], Array | None]
 
 
 class Slopes(NamedTuple):
-    """Slopes of every output along one entry of the input, each (M,)."""
+    """Slopes at 0 along a line, summed with the cotangent, and the bend of every output (M,)."""
 
-    left: Array
-    right: Array
-    central: Array
+    derivative: float
+    steepness: float
+    rounding: float
     bend: Array
 
+    @classmethod
+    def along(cls, line: Line, base: Array, cotangent: Array, h: float) -> Slopes | None:
+        """Take them at the step h; None where the function is not finite around 0."""
+        up, down = line.at(h), line.at(-h)
+        if not (np.isfinite(up).all() and np.isfinite(down).all()):
+            return None
+        left, right = (base - down) / h, (up - base) / h
+        weight = np.abs(cotangent)
+        # What did not change has no rounding error; else four units in the last place of each.
+        size = np.where(up == down, 0.0, np.maximum(np.abs(up), np.abs(down)))
+        return cls(
+            float((up - down) / (2 * h) @ cotangent),
+            float(weight @ np.maximum(np.abs(left), np.abs(right))),
+            4 * EPSILON * float(np.linalg.norm(weight * size)) / h,
+            np.abs(right - left),
+        )
 
-def slopes(f: Callable[[float], Array], x: float, base: Array, h: float) -> Slopes | None:
-    """Return the slopes of `f` at x, where it is `base`; None where f is not finite around x."""
-    above, below = x + h, x - h  # rounded: the true distances are above - x and x - below
-    up, down = f(above), f(below)
-    if not (np.isfinite(up).all() and np.isfinite(down).all()):
-        return None
-    left, right = (base - down) / (x - below), (up - base) / (above - x)
-    return Slopes(left, right, (up - down) / (above - below), np.abs(right - left))
+
+class FirstLook(NamedTuple):
+    """What is remembered of the slopes at the first step, while those of other lines are taken."""
+
+    derivative: float
+    rounding: float
+    straight: bool
 
 
 class Judgement(NamedTuple):
-    """`verdict` is "right", "wrong" or "kink"; `excess` the error over the one allowed."""
+    """A derivative by differences, and what it says of the analytic one.
+
+    `verdict` is "right", "wrong" or "kink" (not to be compared, for the reason in `why`); `excess`
+    is the error over the one allowed.
+    """
 
     verdict: str
     numeric: float
     excess: float
+    why: Kink | None = None
 
 
-def judge(
-    analytic: float,
-    f: Callable[[float], Array],
-    x: float,
-    base: Array,
-    cotangent: Array,
-    settings: Settings,
-) -> Judgement:
-    """Compare one entry of a gradient with differences of `f`, the outputs at a moved x."""
-    h = settings.step * max(1.0, abs(x))
-    weight = np.abs(cotangent)
-    whole = slopes(f, x, base, h)
-    if whole is None:
-        return Judgement("wrong" if np.isnan(analytic) else "kink", np.nan, np.inf)
-    numeric = float(whole.central @ cotangent)
-    if not np.isfinite(analytic):
-        return Judgement("wrong", numeric, np.inf)
-    error, allowed = abs(analytic - numeric), settings.allowed(analytic, numeric)
-    steepness = weight @ np.maximum(np.abs(whole.left), np.abs(whole.right))
-    if error <= allowed and weight @ whole.bend <= 1e-3 * steepness:
-        return Judgement("right", numeric, error / allowed)
+class Estimate(NamedTuple):
+    """A derivative by differences at several steps.
 
-    # It bends, or does not agree: half the step tells a kink from a curve.
-    half = slopes(f, x, base, h / 2)
-    if half is None:
-        return Judgement("kink", np.nan, 0.0)
-    stays = half.bend > 0.75 * whole.bend
-    moves = np.abs(whole.central - half.central) > 0.1 * whole.bend
-    rounding = 16 * _EPSILON * np.abs(base).max(initial=0.0) / h
-    kink = float((weight * whole.bend)[(stays | moves) & (whole.bend > rounding)].sum())
-    if kink > allowed:
-        # Any slope between the two sides is a valid one; what lies outside is wrong here, too.
-        between = error <= 0.501 * kink + allowed
-        return Judgement("kink" if between else "wrong", numeric, error / allowed)
-    halved = float(half.central @ cotangent)
-    doubt = abs(numeric - halved)
-    numeric = (4 * halved - numeric) / 3  # Richardson: the h^2 terms cancel
-    error, allowed = abs(analytic - numeric), settings.allowed(analytic, numeric)
-    if error <= allowed:
-        return Judgement("right", numeric, error / allowed)
-    return Judgement("kink" if error <= doubt else "wrong", numeric, error / allowed)
+    Attributes
+    ----------
+    numeric, doubt, rounding : float
+        The best estimate, how far the steps that it rests on disagree, and the rounding in it.
+    last : Slopes
+        Those at the smallest step taken,
+    kink : float
+        by how much the slopes of its two sides differ where no smaller step mends that,
+    step : float
+        and how large it was.
+    """
+
+    numeric: float
+    doubt: float
+    rounding: float
+    last: Slopes
+    kink: float
+    step: float
 
 
-def compare(
-    name: str,
-    array: Array,
-    analytic: Array,
-    outputs: Callable[[], Array],
-    cotangent: Array,
-    settings: Settings,
-    note: str = "",
-) -> InputReport:
-    """Compare the gradient of one input.
+class Judge:
+    """Judge the derivatives along the lines of one input.
 
     Parameters
     ----------
-    name, note : str
-        For the report.
-    array : array
-        The input; `outputs` depends on it. Its entries are moved in place, and put back.
-    analytic : array
-        The gradient to be judged, of the same shape.
-    outputs : callable
-        Returns all outputs as one vector (M,), not sharing memory with `array`.
-    cotangent : array, (M,)
+    base, cotangent : array, (M,)
+        The outputs at the point of the check, and the weights of their sum.
     settings : Settings
     """
-    base = outputs()
-    chosen = _chosen(array.shape, settings)
-    kinks, wrong, worst, worst_excess = [], 0, None, -1.0
-    for index in chosen:
-        x, entry = float(array[index]), float(analytic[index])
 
-        def moved(value: float, index: Index = index, x: float = x) -> Array:
-            array[index] = value
-            try:
-                return outputs()
-            finally:
-                array[index] = x
+    def __init__(self, base: Array, cotangent: Array, settings: Settings) -> None:
+        self.base = base
+        self.cotangent = cotangent
+        self.settings = settings
+        # A backward pass rounds, too, where large terms cancel.
+        self._rounding = 16 * EPSILON * float(np.linalg.norm(base * cotangent))
 
-        verdict, numeric, excess = judge(entry, moved, x, base, cotangent, settings)
-        if verdict == "kink":
-            kinks.append(index)
-            continue
-        wrong += verdict == "wrong"
-        if excess > worst_excess:
-            worst, worst_excess = Entry(index, entry, numeric), excess
-    return InputReport(name, array.shape, len(chosen), wrong, tuple(kinks), worst, note)
+    def first_look(self, line: Line) -> FirstLook | None:
+        """Take differences at the line's own step; None where the function is not finite."""
+        slopes = self._slopes(line, 0)
+        if slopes is None:
+            return None
+        bend = float(np.abs(self.cotangent) @ slopes.bend)
+        straight = bend <= 1e-3 * slopes.steepness + slopes.rounding
+        return FirstLook(slopes.derivative, slopes.rounding, straight)
+
+    def _slopes(self, line: Line, rung: int) -> Slopes | None:
+        return Slopes.along(line, self.base, self.cotangent, line.step / 4.0**rung)
+
+    def allowed(self, line: Line, numeric: float, rounding: float, size: float) -> float:
+        """Return the error allowed where the gradient has this size and differences this error."""
+        larger = max(abs(line.analytic), abs(numeric))
+        rounding += self._rounding / line.width
+        return self.settings.rtol * larger + self.settings.atol * size + rounding
+
+    def judge(self, line: Line, first: FirstLook | None, size: float) -> Judgement:
+        """Judge by a first look; where that does not settle it, look again at other steps."""
+        if not np.isfinite(line.analytic):
+            if first is None and not np.isnan(line.analytic):
+                return Judgement("kink", np.nan, 0.0, Kink.EDGE)
+            return Judgement("wrong", np.nan if first is None else first.derivative, np.inf)
+        if first is not None and first.straight:
+            error = abs(line.analytic - first.derivative)
+            allowed = self.allowed(line, first.derivative, first.rounding, size)
+            if error <= allowed:
+                return Judgement("right", first.derivative, _ratio(error, allowed))
+        return self._look_closer(line, size)
+
+    def _look_closer(self, line: Line, size: float) -> Judgement:
+        found = self._estimate(line, size)
+        if found is None:
+            return Judgement("kink", np.nan, 0.0, Kink.EDGE)
+        numeric, doubt, rounding, last, kink, step = found
+        allowed = self.allowed(line, numeric, rounding, size)
+        if kink > allowed + last.rounding:
+            # Any slope between the two sides is a valid one; what lies outside is wrong here, too.
+            error = abs(line.analytic - last.derivative)
+            if error <= 0.501 * kink + allowed + last.rounding + 2 * doubt:
+                why = Kink.SIDES if doubt <= kink else Kink.ROUGH
+                return Judgement("kink", last.derivative, 0.0, why)
+            return Judgement("wrong", last.derivative, _ratio(error, allowed))
+        error = abs(line.analytic - numeric)
+        if error > allowed:
+            exact = self._by_complex_step(line, numeric, doubt)
+            if exact is not None:
+                numeric, doubt = exact, 0.0
+                error = abs(line.analytic - numeric)
+                allowed = self.allowed(line, numeric, 0.0, size)
+        if error <= allowed:
+            return Judgement("right", numeric, _ratio(error, allowed))
+        if error <= 2 * doubt + allowed:
+            return Judgement("kink", numeric, 0.0, Kink.ROUGH)
+        if self._another_wins(line, step):
+            return Judgement("kink", numeric, 0.0, Kink.WINNER)
+        return Judgement("wrong", numeric, _ratio(error, allowed))
+
+    def _estimate(self, line: Line, size: float) -> Estimate | None:
+        """Take differences at other steps, and those that agree best; None at an edge."""
+        slopes = functools.cache(functools.partial(self._slopes, line))
+        best: tuple[float, float, float] | None = None  # doubt, numeric, rounding
+        spread, deepest = 0.0, 0
+        for rungs in _TRIPLES:
+            three = [slopes(rung) for rung in rungs]
+            if any(s is None for s in three):
+                continue
+            wide, middle, narrow = (s for s in three if s is not None)
+            derivatives = wide.derivative, middle.derivative, narrow.derivative
+            doubt = float(np.abs(np.diff(derivatives)).max())
+            spread, deepest = max(spread, doubt), max(deepest, rungs[2])
+            if best is None or doubt < best[0]:
+                # Richardson: the h^2 terms cancel.
+                best = doubt, (16 * derivatives[1] - derivatives[0]) / 15, middle.rounding
+            allowed = self.allowed(line, best[1], best[2], size)
+            error = abs(line.analytic - best[1])
+            if best[0] <= max(allowed, min(error, abs(best[1]))) / 100:
+                break
+            if rungs == _TRIPLES[2] and (best[0] <= allowed / 4 or doubt > 64 * narrow.rounding):
+                break  # larger steps help against rounding, and against nothing else
+        last = slopes(deepest)
+        if best is None or last is None:
+            return None
+        doubt, numeric, rounding = best
+        if doubt > 0.01 * abs(numeric):
+            # Nothing converged, and steps may agree by chance: only what lies far beyond is wrong.
+            doubt = 50 * spread
+        step = line.step / 4.0**deepest
+        kink = self._kink(slopes(0), last, step)
+        return Estimate(numeric, doubt, rounding, last, kink, step)
+
+    def _kink(self, first: Slopes | None, narrow: Slopes, h: float) -> float:
+        """Return by how much the slopes of both sides differ where no smaller step mends it."""
+        weight = np.abs(self.cotangent)
+        rounding = 16 * EPSILON * np.abs(self.base).max(initial=0.0) / h
+        stays = narrow.bend > rounding
+        if first is not None and first is not narrow:
+            stays &= narrow.bend > 0.25 * first.bend
+        return float((weight * narrow.bend)[stays].sum())
+
+    def _by_complex_step(self, line: Line, numeric: float, doubt: float) -> float | None:
+        """Return an exact derivative, if the function is analytic: if differences confirm it."""
+        slope = line.complex_slope()
+        if slope is None or slope.shape != self.cotangent.shape or not np.isfinite(slope).all():
+            return None
+        exact = float(slope @ self.cotangent)
+        confirmed = doubt <= 0.1 * abs(numeric) and abs(exact - numeric) <= 4 * doubt
+        return exact if confirmed else None
+
+    @staticmethod
+    def _another_wins(line: Line, h: float) -> bool:
+        """Tell whether different branches were taken, or maxima found elsewhere, on the sides."""
+        below, above = line.winners(-h), line.winners(h)
+        return below is not None and above is not None and below != above
 
 
-def _chosen(shape: tuple[int, ...], settings: Settings) -> list[Index]:
-    indices = list(np.ndindex(shape))
-    if settings.max_entries is None or len(indices) <= settings.max_entries:
-        return indices
-    rng = np.random.default_rng(settings.seed)
-    drawn = rng.choice(len(indices), settings.max_entries, replace=False)
-    return [indices[number] for number in sorted(drawn)]
+def _ratio(error: float, allowed: float) -> float:
+    return error / allowed if allowed else (0.0 if error == 0 else np.inf)

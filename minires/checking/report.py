@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from .heatmap import as_png, as_text
+
+Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
 # Where fewer entries than this share could be compared, a check has not shown enough.
 ENOUGH = 0.9
+# An error of this share of a gradient's norm is what `miss_probability` speaks of.
+NOTICEABLE = 1e-3
 _LISTED = 6
 
 _HEADLINES = {
@@ -25,6 +35,15 @@ class Finding(Exception):  # noqa: N818
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Kink(StrEnum):
+    """Why an entry could not be compared."""
+
+    SIDES = "the slopes to its two sides differ"
+    WINNER = "another branch or maximum wins on its other side"
+    EDGE = "the function is not finite around it"
+    ROUGH = "too steep or too rough for differences"
 
 
 @dataclass(frozen=True)
@@ -52,45 +71,102 @@ class InputReport:
         ``"input 0 (x)"``, or the parameter's path.
     shape : tuple of int
     tried : int
-        How many entries were looked at: all, or a random choice of them.
+        How many entries were looked at, or how many random directions.
     wrong : int
         How many differ by more than the tolerance.
-    kinks : tuple of index
-        Entries that could not be compared, because the function has a kink, a jump or an edge
-        there (a ReLU at 0, a tie in a max-pool, the root of 0).
+    excluded : tuple of (index, Kink)
+        Entries, or directions by their number, that could not be compared, because the function
+        has a kink, a jump or an edge there (a ReLU at 0, a tie in a max-pool, the root of 0).
     worst : Entry or None
         The compared entry that is farthest beyond, or closest to, its tolerance.
+    margin : float
+        The largest error over the one allowed, of all that was compared: below 1 if all is right.
+    group : str
+        What the check belongs to, where there are several: ``"2nd order"``, ``"train"``.
     note : str
         A remark, such as that no gradient reached this input.
+    directions : bool
+        Whether random directions were looked at, not entries.
+    miss_probability : float
+        With which probability random directions would not have seen an error as large as a
+        thousandth of the gradient (in norm); 0 where every entry was compared.
+    analytic, numeric : array or None
+        The gradient as it was given, and by differences: NaN where it was not compared.
     """
 
     name: str
     shape: tuple[int, ...]
-    tried: int
-    wrong: int
-    kinks: tuple[Index, ...]
-    worst: Entry | None
+    tried: int = 0
+    wrong: int = 0
+    excluded: tuple[tuple[Index, Kink], ...] = ()
+    worst: Entry | None = None
+    margin: float = 0.0
+    group: str = ""
     note: str = ""
+    directions: bool = False
+    miss_probability: float = 0.0
+    analytic: Array | None = field(default=None, compare=False, repr=False)
+    numeric: Array | None = field(default=None, compare=False, repr=False)
+    wrong_entries: Array | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def kinks(self) -> tuple[Index, ...]:
+        """Where it could not be compared."""
+        return tuple(index for index, _ in self.excluded)
 
     @property
     def compared(self) -> int:
-        """How many entries were compared."""
-        return self.tried - len(self.kinks)
+        """How many entries, or directions, were compared."""
+        return self.tried - len(self.excluded)
+
+    @property
+    def title(self) -> str:
+        """The name, with the group where there is one."""
+        return f"{self.group}: {self.name}" if self.group else self.name
 
     def _cells(self) -> tuple[str, ...]:
         size = math.prod(self.shape)
+        what = f"{self.compared} directions" if self.directions else f"{self.compared} of {size}"
+        if not self.tried:
+            return (self.title, str(self.shape), self.note or "-", *"-------")
         cells = (
-            self.name,
+            self.title,
             str(self.shape),
-            f"{self.compared} of {size}",
+            what,
             str(self.wrong),
-            str(len(self.kinks)),
+            str(len(self.excluded)),
+            short(self.margin),
         )
         if self.worst is None:
             return (*cells, "-", "-", "-", "-")
         worst = self.worst
         values = (str(worst.index), f"{worst.analytic:.8g}", f"{worst.numeric:.8g}")
         return (*cells, *values, f"{worst.relative_error:.1e}")
+
+    def _to_dict(self) -> dict[str, Any]:
+        worst = self.worst
+        return {
+            "name": self.name,
+            "group": self.group,
+            "shape": list(self.shape),
+            "size": math.prod(self.shape),
+            "compared": self.compared,
+            "wrong": self.wrong,
+            "excluded": [
+                {"index": list(index), "because": str(why)} for index, why in self.excluded
+            ],
+            "margin": _json_number(self.margin),
+            "worst": worst
+            and {
+                "index": list(worst.index),
+                "analytic": _json_number(worst.analytic),
+                "numeric": _json_number(worst.numeric),
+                "relative_error": _json_number(worst.relative_error),
+            },
+            "directions": self.directions,
+            "miss_probability": self.miss_probability,
+            "note": self.note,
+        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,32 +183,45 @@ class GradcheckReport:
         "unfit": the function is random, changes its inputs, or has no finite float64 output.
     problem : str
         Why it ended early, or why nothing is decided.
+    patterns : tuple of str
+        What the disagreement of the worst input looks like, most telling first.
     hint : str
         Where to look.
+    notes : tuple of str
+        What is no mistake, but worth knowing.
     """
 
     inputs: tuple[InputReport, ...]
     status: str
     problem: str = ""
+    patterns: tuple[str, ...] = ()
     hint: str = ""
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, inputs: tuple[InputReport, ...], hint: str = "") -> GradcheckReport:
+    def of(
+        cls,
+        inputs: tuple[InputReport, ...],
+        patterns: tuple[str, ...] = (),
+        hint: str = "",
+        notes: tuple[str, ...] = (),
+    ) -> GradcheckReport:
         """Judge by the comparisons of all inputs."""
-        wrong = sum(row.wrong for row in inputs)
-        if wrong:
-            return cls(inputs, "wrong", hint=hint)
+        if any(row.wrong for row in inputs):
+            return cls(inputs, "wrong", patterns=patterns, hint=hint, notes=notes)
         tried = sum(row.tried for row in inputs)
         compared = sum(row.compared for row in inputs)
         unseen = any(row.tried and not row.compared for row in inputs)
         if compared and compared >= ENOUGH * tried and not unseen:
-            return cls(inputs, "right")
+            return cls(inputs, "right", notes=notes)
+        what = "directions" if any(row.directions for row in inputs) else "entries"
         return cls(
             inputs,
             "undecided",
-            f"only {compared} of {tried} entries could be compared ({ENOUGH:.0%} are needed, and"
+            f"only {compared} of {tried} {what} could be compared ({ENOUGH:.0%} are needed, and"
             " some of every input); at the others the function has a kink or an edge, or is too"
             " steep for differences. Check it at other inputs: random ones, away from such points",
+            notes=notes,
         )
 
     def __bool__(self) -> bool:
@@ -141,27 +230,128 @@ class GradcheckReport:
     def __repr__(self) -> str:
         return self.explain()
 
+    @property
+    def margin(self) -> float:
+        """The largest error over the one allowed, of all that was compared: below 1 if right."""
+        return max((row.margin for row in self.inputs), default=0.0)
+
+    @property
+    def miss_probability(self) -> float:
+        """The largest probability, of all inputs, that random directions missed an error."""
+        return max((row.miss_probability for row in self.inputs), default=0.0)
+
+    @property
+    def worst(self) -> InputReport | None:
+        """The input with the worst entry, if one is wrong."""
+        wrong = [row for row in self.inputs if row.wrong]
+        return max(wrong, key=lambda row: row.margin) if wrong else None
+
     def explain(self) -> str:
-        """Return the whole result as text: a verdict, and a line per input."""
+        """Return the whole result as text.
+
+        A verdict; a line per input; and if something is wrong, for the worst entry of the worst
+        input both values, what the disagreement looks like, and a signed heat map of it.
+        """
         lines = [_HEADLINES[self.status]]
         if self.problem:
             lines.append(self.problem)
         if self.inputs:
-            lines += _table(self.inputs)
+            lines += ["", *_table(self.inputs)]
         for row in self.inputs:
-            if row.wrong and row.note:
-                lines.append(f"{row.name}: {row.note}")
-            if row.kinks:
-                listed = ", ".join(map(str, row.kinks[:_LISTED]))
-                more = len(row.kinks) - _LISTED
-                listed += f" and {more} more" if more > 0 else ""
-                lines.append(f"{row.name}: not compared, kink or edge at {listed}")
+            if row.note and row.wrong:
+                lines.append(f"{row.title}: {row.note}")
+            lines += _excluded(row)
+        if self and self.miss_probability:
+            lines.append(
+                "random directions: an error of a thousandth of a gradient, in norm, would have"
+                f" been missed with a probability below {self.miss_probability:.0e}"
+            )
+        lines += [f"note: {note}" for note in self.notes]
+        worst = self.worst
+        if worst is not None and worst.worst is not None:
+            lines += ["", *_about(worst, worst.worst, self.patterns)]
         return "\n".join([*lines, self.hint] if self.hint else lines)
+
+    def save_png(self, path: str | Path) -> Path:
+        """Draw the worst input's gradient, as given and by differences, and their difference.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to write the picture.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ValueError
+            If there is nothing wrong to be drawn.
+        """
+        row = self.worst
+        if row is None or row.analytic is None:
+            raise ValueError(f"save_png: this check found no wrong entry to draw ({self.status})")
+        assert row.numeric is not None
+        assert row.wrong_entries is not None
+        target = Path(path)
+        as_png(target, row.analytic, row.numeric, row.wrong_entries, f"gradient of {row.title}")
+        return target
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the arrays, ready for JSON (schema "minires.gradcheck/1")."""
+        return {
+            "schema": "minires.gradcheck/1",
+            "status": self.status,
+            "right": bool(self),
+            "problem": self.problem,
+            "margin": _json_number(self.margin),
+            "miss_probability": self.miss_probability,
+            "patterns": list(self.patterns),
+            "notes": list(self.notes),
+            "inputs": [row._to_dict() for row in self.inputs],
+        }
+
+
+def short(ratio: float) -> str:
+    """Return a margin in few characters."""
+    return f"{ratio:.2g}" if ratio < 1000 else f"{ratio:.0e}"
+
+
+def _json_number(value: float) -> float | None:
+    """Return a number as JSON can hold it: it has no infinity and no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def _about(row: InputReport, worst: Entry, patterns: tuple[str, ...]) -> list[str]:
+    lines = [
+        f"{row.title}, worst at {worst.index}: the gradient says {worst.analytic:.10g},"
+        f" differences say {worst.numeric:.10g}; relative error {worst.relative_error:.1e}"
+    ]
+    lines += [f"pattern: {pattern}" for pattern in patterns] or ["pattern: none that is known"]
+    if row.analytic is None or row.numeric is None or row.wrong_entries is None:
+        return lines
+    known = ~np.isnan(row.numeric)
+    difference = np.where(known, row.analytic - row.numeric, 0.0)
+    return [*lines, "", as_text(difference, known, row.wrong_entries, worst.index)]
+
+
+def _excluded(row: InputReport) -> list[str]:
+    """Name what was not compared, a line for every reason."""
+    lines = []
+    for why in Kink:
+        indices = [index for index, reason in row.excluded if reason is why]
+        if indices:
+            what = [f"direction {index[0]}" if row.directions else str(index) for index in indices]
+            more = len(indices) - _LISTED
+            listed = ", ".join(what[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+            lines.append(f"{row.title}: not compared, kink or edge at {listed}: {why}")
+    return lines
 
 
 def _table(rows: tuple[InputReport, ...]) -> list[str]:
     head = (
-        *("input", "shape", "compared", "wrong", "kinks"),
+        *("input", "shape", "compared", "wrong", "kinks", "margin"),
         *("worst at", "analytic", "numeric", "rel. error"),
     )
     cells = [head, *(row._cells() for row in rows)]

@@ -1,4 +1,4 @@
-"""What can be checked: functions of Tensors, pairs of NumPy functions, modules with a loss.
+"""What can be checked: functions of Tensors, modules, and pairs of NumPy functions.
 
 Each is brought to one form: `forward` from float64 arrays to output arrays, and `vjp` from the
 same inputs and one cotangent per output to one gradient per input (None where there is none).
@@ -6,15 +6,17 @@ same inputs and one cotangent per output to one gradient per input (None where t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from minires.autograd import EngineHook, Node, Tensor, enable_grad, grad
-from minires.devices import float64
+from minires.autograd import Tensor
 
+from .engines import MINIRES, Engine
 from .report import Finding
+from .winners import Winners, winners_of_numpy
 
 Array = np.ndarray[Any, Any]
 
@@ -28,8 +30,15 @@ class Subject(Protocol):
     def vjp(self, inputs: list[Array], cotangents: list[Array]) -> list[Array | None]:
         """Return one gradient per input."""
 
+    def winners(self, inputs: list[Array]) -> Winners | None:
+        """Return what won in every choice of the forward pass; None where that is not seen."""
 
-def _listed(value: Any) -> list[Any]:
+    def complex_forward(self, inputs: list[Array]) -> list[Array] | None:
+        """Return the outputs for complex inputs; None if the function has none."""
+
+
+def listed(value: Any) -> list[Any]:
+    """Return several outputs or gradients, or the only one, as a list."""
     return list(value) if isinstance(value, (tuple, list)) else [value]
 
 
@@ -42,103 +51,141 @@ class NumpyPair:
 
     def forward(self, inputs: list[Array]) -> list[Array]:
         """Return the outputs."""
-        return [np.asarray(output) for output in _listed(self._forward(*inputs))]
+        outputs = listed(self._forward(*inputs))
+        for number, output in enumerate(outputs):
+            if not isinstance(output, (np.ndarray, np.generic, float)):
+                raise Finding(
+                    "unfit",
+                    f"output {number} of the forward function is a {type(output).__name__}; return"
+                    " an array or a tuple of arrays"
+                    + (
+                        " (a function of Tensors is passed alone)"
+                        if isinstance(output, Tensor)
+                        else ""
+                    ),
+                )
+        return [np.asarray(output) for output in outputs]
 
     def vjp(self, inputs: list[Array], cotangents: list[Array]) -> list[Array | None]:
         """Return one gradient per input; `g` is a tuple if there are several outputs."""
         g = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
-        gradients = _listed(self._vjp(g, *inputs))
+        gradients = listed(self._vjp(g, *inputs))
         if len(gradients) != len(inputs):
             raise Finding(
                 "wrong", f"the vjp returned {len(gradients)} gradients for {len(inputs)} inputs"
             )
         return [None if value is None else np.asarray(value) for value in gradients]
 
+    def winners(self, inputs: list[Array]) -> Winners | None:
+        """Return what won in every choice of the forward pass; None where that is not seen."""
+        return winners_of_numpy(self._forward, inputs)
+
+    def complex_forward(self, inputs: list[Array]) -> list[Array] | None:
+        """Return the outputs for complex inputs; None if the function takes none."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # to drop an imaginary part is only a warning
+            try:
+                outputs = [np.asarray(output) for output in listed(self._forward(*inputs))]
+            except Exception:
+                return None
+        return outputs if all(output.dtype.kind == "c" for output in outputs) else None
+
 
 class TensorFunction:
-    """A function of Tensors, differentiated by the engine."""
+    """A function of Tensors, differentiated by an engine: that of minires, or another one.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    Its inputs are the function's, and after them the values of `parameters`: Tensors that it uses
+    besides.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        parameters: Sequence[Any] = (),
+        engine: Engine = MINIRES,
+    ) -> None:
         self.function = function
+        self.parameters = list(parameters)
+        self.engine = engine
 
-    def leaves(self, inputs: list[Array]) -> list[Tensor]:
+    def leaves(self, inputs: list[Array]) -> list[Any]:
         """Return the Tensors whose gradients are wanted; they hold `inputs`, uncopied."""
-        return [Tensor(array).requires_grad_() for array in inputs]
+        own = len(inputs) - len(self.parameters)
+        for parameter, array in zip(self.parameters, inputs[own:], strict=True):
+            self.engine.put(parameter, array)
+        return [*map(self.engine.leaf, inputs[:own]), *self.parameters]
+
+    def run(self, leaves: list[Any]) -> list[Any]:
+        """Return the outputs, Tensors."""
+        outputs = listed(self.function(*leaves[: len(leaves) - len(self.parameters)]))
+        for output in outputs:
+            if not self.engine.is_tensor(output):
+                raise Finding(
+                    "unfit",
+                    "the function must return a Tensor or a tuple of Tensors, found"
+                    f" {type(output).__name__}; a pair of NumPy functions is passed as"
+                    " (forward, vjp)",
+                )
+        return outputs
 
     def forward(self, inputs: list[Array]) -> list[Array]:
         """Return the outputs."""
-        with enable_grad():  # the function may itself differentiate
-            outputs = _listed(self.function(*self.leaves(inputs)))
-        for output in outputs:
-            if not isinstance(output, Tensor):
-                raise TypeError(
-                    "gradcheck: the function must return a Tensor or a tuple of Tensors, found"
-                    f" {type(output).__name__}; a pair of NumPy functions is passed as"
-                    " (forward, vjp)"
-                )
-        return [output.detach().numpy() for output in outputs]
+        with self.engine.recording():  # the function may itself differentiate
+            return [self.engine.array(output) for output in self.run(self.leaves(inputs))]
 
     def vjp(self, inputs: list[Array], cotangents: list[Array]) -> list[Array | None]:
         """Return one gradient per input."""
-        with enable_grad(), _GradientDtypes():
+        with self.engine.recording(), self.engine.watching():
             leaves = self.leaves(inputs)
-            outputs = _listed(self.function(*leaves))
-            gradients = _gradients(outputs, leaves, [Tensor(array) for array in cotangents])
-        return [None if value is None else value.detach().numpy() for value in gradients]
+            given = [self.engine.leaf(array) for array in cotangents]
+            gradients = self.gradients(self.run(leaves), leaves, given)
+        return [None if value is None else self.engine.array(value) for value in gradients]
+
+    def winners(self, inputs: list[Array]) -> Winners | None:
+        """Return what won in every choice of the forward pass; None where that is not seen."""
+        with self.engine.recording():
+            leaves = self.leaves(inputs)
+            return self.engine.winners(lambda: self.run(leaves))
+
+    def complex_forward(self, inputs: list[Array]) -> list[Array] | None:
+        """Return None: Tensors hold real numbers."""
+        return None
+
+    def gradients(
+        self,
+        outputs: list[Any],
+        leaves: list[Any],
+        cotangents: list[Any],
+        create_graph: bool = False,
+    ) -> Sequence[Any]:
+        """Return the gradients of the leaves; None for those that no output depends on."""
+        pairs = zip(outputs, cotangents, strict=True)
+        connected = [(output, g) for output, g in pairs if output.requires_grad]
+        if not connected:
+            return [None] * len(leaves)
+        roots, starts = zip(*connected, strict=True)
+        return self.engine.grad(roots, leaves, starts, create_graph)
 
 
-class ModuleLoss(TensorFunction):
-    """A loss as the function of a module's parameters."""
-
-    def __init__(self, loss: Callable[[], Tensor], parameters: Sequence[Tensor]) -> None:
-        super().__init__(lambda *parameters: loss())
-        self.parameters = list(parameters)
-
-    def leaves(self, inputs: list[Array]) -> list[Tensor]:
-        """Put the arrays into the parameters, and return these."""
-        for parameter, array in zip(self.parameters, inputs, strict=True):
-            parameter.data = array
-        return self.parameters
-
-
-def gradient_function(function: Callable[..., Any], count: int) -> Callable[..., Any]:
-    """Return the gradient of `function` as a function of its `count` inputs and the cotangents.
+class GradientOf(TensorFunction):
+    """The gradient of a function, as a function of its `count` inputs and of the cotangents.
 
     To check that one's gradient is to check the second order.
     """
 
-    def gradients(*values: Tensor) -> tuple[Tensor, ...]:
-        inputs, cotangents = list(values[:count]), list(values[count:])
-        found = _gradients(_listed(function(*inputs)), inputs, cotangents, create_graph=True)
-        return tuple(value for value in found if value is not None)
+    def __init__(self, first: TensorFunction, count: int) -> None:
+        super().__init__(first.function, engine=first.engine)
+        self.first = first
+        self.count = count
 
-    return gradients
+    def leaves(self, inputs: list[Array]) -> list[Any]:
+        """Return the leaves of the function, and the cotangents."""
+        cotangents = map(self.engine.leaf, inputs[self.count :])
+        return [*self.first.leaves(inputs[: self.count]), *cotangents]
 
-
-def _gradients(
-    outputs: list[Tensor],
-    leaves: list[Tensor],
-    cotangents: list[Tensor],
-    create_graph: bool = False,
-) -> Sequence[Tensor | None]:
-    pairs = zip(outputs, cotangents, strict=True)
-    connected = [(output, g) for output, g in pairs if output.requires_grad]
-    if not connected:
-        return [None] * len(leaves)
-    roots, starts = zip(*connected, strict=True)
-    return grad(roots, leaves, starts, create_graph=create_graph, allow_unused=True)
-
-
-class _GradientDtypes(EngineHook):
-    """Notice a VJP that answers in another dtype, before the engine casts it back."""
-
-    def vjp_ran(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
-        for slot, (parent, value) in enumerate(zip(node.parents, contributions, strict=True)):
-            wanted = parent is not None and value is not None and parent.dtype == float64
-            if wanted and value.dtype != float64:
-                assert node.op is not None
-                raise Finding(
-                    "wrong",
-                    f"the VJP of {node.where()} returned a {value.dtype} gradient for its float64"
-                    f" input {node.op.input_name(slot)!r}; compute in the dtype of the inputs",
-                )
+    def run(self, leaves: list[Any]) -> list[Any]:
+        """Return the gradients."""
+        inputs, cotangents = leaves[: self.count], leaves[self.count :]
+        outputs = self.first.run(inputs)
+        found = self.first.gradients(outputs, inputs, cotangents, create_graph=True)
+        return [value for value in found if value is not None]
