@@ -86,7 +86,7 @@ def as_text(
     >>> difference = np.array([[0.0, 0.25, 0.0], [-1.0, 0.0, 0.0]])
     >>> compared = np.array([[True, True, True], [True, True, False]])
     >>> print(as_text(difference, compared, difference != 0, (1, 0), ascii=True))
-    analytic - numeric: -1 at the worst entry (1, 0), at most 1 anywhere
+    analytic - numeric: -1 at the worst entry (1, 0); largest 1
     0 .+.
     1 @.?
     . right   - + too small, too large   = # by over half of 1   @ worst
@@ -112,7 +112,7 @@ def heat_map(
     kinds, strength, largest = _judged(difference, compared, wrong, index)
     head = (
         f"analytic - numeric: {float(difference[index]):+.3g} at the worst entry"
-        f" ({', '.join(map(str, index))}), at most {largest:.3g} anywhere"
+        f" ({', '.join(map(str, index))}); largest {largest:.3g}"
     )
     tiles = _Tiles.of(difference.shape, index, width, height)
     notes = tiles.notes()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import textwrap
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minires.serialize import atomic_write
+
+from .mosaic import FRAME, GROUND, INK, Mosaic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-_INK, _GROUND, _FRAME = "#1f2328", "#ffffff", "#8c959f"
 _UNKNOWN, _NOT_FINITE = "#b8bec5", "#1f2328"
 _COLOURS = "RdBu_r"
-# Between the places along a side that have a number.
-_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 # More outlines than these would hide what they point at.
 _OUTLINED = 40
 
@@ -60,7 +57,7 @@ def as_png(
         )
     figure = _draw(analytic, numeric, wrong, title)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor=_GROUND, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=150, facecolor=GROUND, metadata={"Software": None})
     with atomic_write(path) as file:
         file.write(buffer.getvalue())
 
@@ -78,10 +75,10 @@ def _draw(analytic: Array, numeric: Array, wrong: Array, title: str) -> Figure:
     size = (9.6, 1.2 + 3 * (high + 1.1)) if stacked else (3 * (long + 0.5), high + 1.9)
 
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
-    figure = Figure(figsize=size, layout=layout, facecolor=_GROUND)
+    figure = Figure(figsize=size, layout=layout, facecolor=GROUND)
     FigureCanvasAgg(figure)
     lines = textwrap.wrap(title, int(size[0] * 8.5))
-    figure.suptitle("\n".join(lines), color=_INK, fontsize=12, fontweight="bold")
+    figure.suptitle("\n".join(lines), color=INK, fontsize=12, fontweight="bold")
     with np.errstate(invalid="ignore"):
         difference = analytic - numeric
     known = np.isfinite(numeric)
@@ -111,7 +108,7 @@ def _draw(analytic: Array, numeric: Array, wrong: Array, title: str) -> Figure:
         "black: not finite" if not np.isfinite(analytic).all() else "",
         "outlined: wrong" if few and len(wrong_places) else "",
     ]
-    figure.supxlabel("   ".join(filter(None, notes)), color=_INK, fontsize=9)
+    figure.supxlabel("   ".join(filter(None, notes)), color=INK, fontsize=9)
     return figure
 
 
@@ -141,170 +138,15 @@ def _panel(
             rasterized=True,
         )
     mosaic.dress(ax)
-    ax.set_title(name, color=_INK, fontsize=10.5, loc="left", fontweight="bold")
+    ax.set_title(name, color=INK, fontsize=10.5, loc="left", fontweight="bold")
     wide = 60 if mosaic.stacked else 30
     bar = figure.colorbar(mesh, ax=ax, location="bottom", shrink=0.9, aspect=wide, pad=0.03)
     bar.set_ticks([-end, 0, end], labels=[f"−{end:.3g}", "0", f"+{end:.3g}"])
-    bar.ax.tick_params(colors=_INK, labelsize=8.5)
-    bar.outline.set(edgecolor=_FRAME, linewidth=0.6)
+    bar.ax.tick_params(colors=INK, labelsize=8.5)
+    bar.outline.set(edgecolor=FRAME, linewidth=0.6)
 
 
 def _outline(ax: Axes, left: float, top: float) -> None:
     from matplotlib.patches import Rectangle
 
-    ax.add_patch(Rectangle((left, top), 1, 1, fill=False, edgecolor=_INK, linewidth=1.3))
-
-
-@dataclass(frozen=True)
-class Mosaic:
-    """Where the entries of an array of any shape lie in the plane.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the array.
-    down, across : int
-        How many tiles stand below and beside one another.
-    tile : (int, int)
-        The sizes of the last two axes.
-    gap : float
-        Between tiles; an entry is 1 wide.
-    """
-
-    shape: tuple[int, ...]
-    down: int
-    across: int
-    tile: tuple[int, int]
-    gap: float
-
-    @classmethod
-    def of(cls, shape: tuple[int, ...]) -> Mosaic:
-        """Lay out four axes as rows and columns of tiles, three as a block of tiles."""
-        lead = shape[:-2]
-        rows, columns = (1, 1, *shape)[-2:]
-        count = math.prod(lead)
-        if len(lead) >= 2 and count != lead[-1]:
-            down, across = count // lead[-1], lead[-1]
-        else:
-            across = min(count, max(1, math.ceil(math.sqrt(count * rows / columns))))
-            across = count if count <= 4 else across
-            down = math.ceil(count / across)
-        return cls(shape, down, across, (rows, columns), max(0.5, 0.06 * max(rows, columns)))
-
-    @property
-    def height(self) -> float:
-        """Of the whole, in entries."""
-        return self.down * (self.tile[0] + self.gap) - self.gap
-
-    @property
-    def width(self) -> float:
-        """Of the whole, in entries."""
-        return self.across * (self.tile[1] + self.gap) - self.gap
-
-    @property
-    def stacked(self) -> bool:
-        """Whether it is so wide that pictures of it stand one above the other."""
-        return self.width > 2.5 * self.height
-
-    @property
-    def note(self) -> str:
-        """What is what, for shapes that need it said."""
-        axes = len(self.shape)
-        return f"each tile: axis {axes - 2} down, axis {axes - 1} across" if axes > 2 else ""
-
-    @property
-    def edges(self) -> tuple[Array, Array]:
-        """The edges of the cells, x and y; every gap is a cell."""
-        across = _edges(self.across, self.tile[1], self.gap)
-        return across, _edges(self.down, self.tile[0], self.gap)
-
-    def laid_out(self, values: Array) -> Array:
-        """Return the cells, with NaN in the gaps."""
-        rows, columns = self.tile
-        tiles = np.full((self.down * self.across, rows, columns), np.nan)
-        flat = values.reshape(-1, rows, columns)
-        tiles[: len(flat)] = flat
-        cells = np.full((self.down, rows + 1, self.across, columns + 1), np.nan)
-        ordered = tiles.reshape(self.down, self.across, rows, columns)
-        cells[:, :rows, :, :columns] = ordered.transpose(0, 2, 1, 3)
-        whole = cells.reshape(self.down * (rows + 1), self.across * (columns + 1))
-        return whole[:-1, :-1]
-
-    def corner(self, index: tuple[int, ...]) -> tuple[float, float]:
-        """Return x and y of the upper left corner of an entry."""
-        number = int(np.ravel_multi_index(index[:-2], self.shape[:-2])) if index[:-2] else 0
-        row, column = (0, 0, *index)[-2:]
-        down, across = divmod(number, self.across)
-        return (
-            across * (self.tile[1] + self.gap) + column,
-            down * (self.tile[0] + self.gap) + row,
-        )
-
-    def dress(self, ax: Axes) -> None:
-        """Set scale, frames and labels."""
-        from matplotlib.patches import Rectangle
-
-        ratio = self.width / self.height
-        ax.set_aspect("equal" if 1 / 6 <= ratio <= 30 else "auto")
-        ax.set(xlim=(0, self.width), ylim=(self.height, 0), facecolor=_GROUND)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(colors=_INK, labelsize=8.5, length=2.5)
-        ax.xaxis.label.set(color=_INK, fontsize=9)
-        ax.yaxis.label.set(color=_INK, fontsize=9)
-        count = math.prod(self.shape[:-2])
-        rows, columns = self.tile
-        for number in range(count if count <= 400 else 0):
-            down, across = divmod(number, self.across)
-            corner = across * (columns + self.gap), down * (rows + self.gap)
-            ax.add_patch(
-                Rectangle(
-                    corner,
-                    columns,
-                    rows,
-                    fill=False,
-                    edgecolor=_FRAME,
-                    linewidth=0.6,
-                    clip_on=False,
-                )
-            )
-        self._label(ax)
-
-    def _label(self, ax: Axes) -> None:
-        lead = self.shape[:-2]
-        if not lead:
-            axes = len(self.shape)
-            columns = range(self.tile[1] if axes else 0)
-            _ticks(ax, "x", columns, 0.5, 1.0, f"axis {axes - 1}" if axes else "")
-            rows = range(self.tile[0] if axes > 1 else 0)
-            _ticks(ax, "y", rows, 0.5, 1.0, "axis 0" if axes > 1 else "")
-            return
-        x_step, y_step = self.tile[1] + self.gap, self.tile[0] + self.gap
-        in_order = self.down == 1 or self.across == lead[-1]
-        names = [_name(lead[:-1], number) for number in range(math.prod(lead[:-1]))]
-        first = f"axis {len(lead) - 1}"
-        if in_order:
-            _ticks(ax, "x", range(self.across), self.tile[1] / 2, x_step, first)
-            leading = "axis 0" if len(lead) == 2 else f"axes 0 to {len(lead) - 2}"
-            _ticks(ax, "y", names, self.tile[0] / 2, y_step, leading if len(lead) > 1 else "")
-        else:
-            _ticks(ax, "x", range(0), 0, 1, f"{first}, in reading order")
-            starts = [str(row * self.across) for row in range(self.down)]
-            _ticks(ax, "y", starts, self.tile[0] / 2, y_step, "first of the row")
-
-
-def _name(lead: tuple[int, ...], number: int) -> str:
-    return ",".join(str(int(place)) for place in np.unravel_index(number, lead)) if lead else ""
-
-
-def _ticks(ax: Axes, side: str, names: Any, offset: float, step: float, label: str) -> None:
-    """Name at most a dozen places along a side."""
-    every = next(n for n in (*_STEPS, len(names)) if 12 * n >= len(names))
-    at = [offset + number * step for number in range(0, len(names), every)]
-    texts = [str(name) for name in list(names)[::every]]
-    (ax.set_xticks if side == "x" else ax.set_yticks)(at, texts)
-    (ax.set_xlabel if side == "x" else ax.set_ylabel)(label)
-
-
-def _edges(count: int, size: int, gap: float) -> Array:
-    widths = np.tile([1.0] * size + [gap], count)[:-1]
-    return np.concatenate([[0.0], np.cumsum(widths)])
+    ax.add_patch(Rectangle((left, top), 1, 1, fill=False, edgecolor=INK, linewidth=1.3))

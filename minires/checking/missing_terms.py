@@ -107,6 +107,8 @@ def _fits(
 
     rest = difference - mean(difference) if constant else difference
     if slope:
+        if np.abs(rest[told]).max() <= 100 * evidence.tolerance:
+            return False
         u = centred - mean(centred) if constant else centred
         squares = mean(u * u)
         factor = np.divide(mean(u * rest), squares, out=np.zeros(len(u)), where=squares > 0)
