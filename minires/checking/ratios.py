@@ -1,0 +1,154 @@
+"""Gradients that are wrong by a factor: one for all entries, or one per entry of an axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .evidence import Evidence, Guess, axis_sets, distinct, named
+
+Array = np.ndarray[Any, Any]
+
+
+def scaled(evidence: Evidence) -> Iterator[Guess]:
+    """Guess that analytic = ratio × numeric."""
+    ratio = _ratio(evidence.a, evidence.n)
+    if not ratio:
+        return
+    told = _recognised(ratio, evidence)
+    enough = distinct(evidence.n, 100 * evidence.tolerance) >= 3
+    if told or enough:
+        sentence = told or (
+            f"analytic = {ratio:.6g} × numeric everywhere. Is a constant factor wrong or missing?"
+        )
+        yield Guess(sentence, ratio * evidence.n, least=1)
+
+
+def scaled_by_the_input(evidence: Evidence) -> Iterator[Guess]:
+    """Guess that a power of the input is wrong by one."""
+    x = evidence.everywhere(evidence.x)
+    inverse = np.divide(1.0, x, out=np.full(len(x), np.nan), where=x != 0)
+    for factor, how in ((x, "×"), (inverse, "/")):
+        yield Guess(
+            f"analytic = numeric {how} the input, entry by entry. Is a power of the input wrong?",
+            evidence.n * factor,
+            least=3,
+        )
+
+
+def scaled_per_axis(evidence: Evidence) -> Iterator[Guess]:
+    """Guess that analytic = numeric × a factor that depends on the place along one axis."""
+    for axis, size in enumerate(evidence.numeric.shape):
+        place = evidence.indices[axis]
+        products = np.bincount(place, evidence.a * evidence.n, size)
+        squares = np.bincount(place, evidence.n**2, size)
+        factors = np.divide(products, squares, out=np.ones(size), where=squares > 0)
+        strong = np.abs(evidence.n) > 100 * evidence.tolerance
+        per_place = np.bincount(place[strong], minlength=size)
+        # A place with one entry only has a factor whatever the mistake.
+        told = per_place >= 2
+        if told.sum() < 2 or (per_place[told] - 1).sum() < 4:
+            continue
+        seen = factors[per_place > 0]
+        some = ", ".join(f"{factor:.4g}" for factor in seen[:4])
+        some += ", ..." if len(seen) > 4 else ""
+        yield Guess(
+            f"analytic = numeric times a factor that depends on the place along axis {axis}"
+            f" alone ({some}). Is a factor per entry of axis {axis} missing, such as a channel's"
+            " scale or 1 / std?",
+            np.where(told[place], factors[place] * evidence.n, np.nan),
+            least=4,
+        )
+
+
+def where_wrong(evidence: Evidence) -> str:
+    """Say what factor all the wrong entries share; "" if none."""
+    wrong = evidence.w
+    a, n = evidence.a[wrong], evidence.n[wrong]
+    if distinct(n, 100 * evidence.tolerance) < 3:
+        return ""
+    ratio = _ratio(a, n)
+    if not evidence.leaves(a - ratio * n, n - ratio * n, float(np.abs(a).max())):
+        return ""
+    return "analytic is 0" if abs(ratio) < evidence.rtol else f"analytic = {ratio:.6g} × numeric"
+
+
+def _ratio(a: Array, n: Array) -> float:
+    squares = float(n @ n)
+    return float(a @ n) / squares if squares else 0.0
+
+
+def _recognised(ratio: float, evidence: Evidence) -> str:
+    """Say where a ratio may come from: a sign, a factor 2, or the sizes of axes."""
+
+    def is_(value: float) -> bool:
+        return abs(abs(ratio) - value) <= 10 * evidence.rtol * value
+
+    incoming = [float(number) for array in evidence.cotangents for number in array.flat]
+    if len(incoming) == 1 and is_(1 / abs(incoming[0])) and ratio * incoming[0] > 0:
+        return "The analytic gradient is as if the incoming gradient were 1. Is it ignored?"
+    if is_(1) and ratio < 0:
+        return (
+            "The sign is wrong everywhere: analytic = -numeric. Is a minus sign lost or too many?"
+        )
+    sign = "-" if ratio < 0 else ""
+    also = "" if ratio > 0 else " And is the sign right?"
+    if is_(2):
+        return f"analytic = {sign}2 × numeric everywhere. Is something counted twice?{also}"
+    for number, what in _sizes(evidence).items():
+        seen, cause = _of_size(number, is_)
+        if seen:
+            if is_(0.5):
+                cause += " Or is a factor 2 missing?"
+            because = f"and {number} is the size of {what}."
+            return f"analytic = {sign}{seen} × numeric everywhere, {because} {cause}{also}"
+    if is_(0.5):
+        return f"analytic = {sign}1/2 × numeric everywhere. Is a factor 2 missing?{also}"
+    return ""
+
+
+def _of_size(number: int, is_: Callable[[float], bool]) -> tuple[str, str]:
+    """Say how a ratio follows from the size of an axis: the ratio, and what may be the cause."""
+    root = math.sqrt(number)
+    scale = f"Is a scale of √{number} forgotten, or applied twice?"
+    known = [
+        (number, f"{number}", "Is something summed that should be averaged?"),
+        (1 / number, f"1/{number}", "Is it an average where a sum belongs?"),
+        (
+            number / (number - 1),
+            f"{number}/{number - 1}",
+            f"Is it divided by {number - 1} instead of {number}?",
+        ),
+        (
+            1 - 1 / number,
+            f"{number - 1}/{number}",
+            f"Is it divided by {number} instead of {number - 1}?",
+        ),
+        *(
+            []
+            if root.is_integer()
+            else [(root, f"√{number}", scale), (1 / root, f"1/√{number}", scale)]
+        ),
+    ]
+    return next(((seen, cause) for value, seen, cause in known if is_(value)), ("", ""))
+
+
+def _sizes(evidence: Evidence) -> dict[int, str]:
+    """Name the sizes of axes, and of axes together, of the input and of the outputs."""
+    owners = [("the input", evidence.numeric.shape)]
+    for number, cotangent in enumerate(evidence.cotangents):
+        one = len(evidence.cotangents) == 1
+        owners.append(("the output" if one else f"output {number}", cotangent.shape))
+    single: dict[int, list[str]] = {}
+    several: dict[int, str] = {}
+    for owner, shape in owners:
+        for axis, size in enumerate(shape):
+            if size > 1:
+                single.setdefault(size, []).append(f"axis {axis} of {owner}")
+        for axes in reversed(axis_sets(shape, least=2)):
+            size = math.prod(shape[axis] for axis in axes)
+            several.setdefault(size, f"{named(axes)} of {owner} together")
+    return several | {size: " and of ".join(axes[:3]) for size, axes in sorted(single.items())}
