@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .numerical import Array, FirstLook, Judge, Judgement, Line
-from .patterns import Evidence
+from .evidence import Evidence
 from .point import Point
 from .report import NOTICEABLE, Entry, Index, InputReport
 

@@ -237,7 +237,7 @@ class Judge:
         """Take differences at other steps, and those that agree best; None at an edge."""
         slopes = functools.cache(functools.partial(self._slopes, line))
         best: tuple[float, float, float] | None = None  # doubt, numeric, rounding
-        spread, deepest = 0.0, 0
+        spread, deepest, rough = 0.0, 0, False
         for rungs in _TRIPLES:
             three = [slopes(rung) for rung in rungs]
             if any(s is None for s in three):
@@ -246,6 +246,7 @@ class Judge:
             derivatives = wide.derivative, middle.derivative, narrow.derivative
             doubt = float(np.abs(np.diff(derivatives)).max())
             spread, deepest = max(spread, doubt), max(deepest, rungs[2])
+            rough |= doubt > 64 * narrow.rounding
             if best is None or doubt < best[0]:
                 # Richardson: the h^2 terms cancel.
                 best = doubt, (16 * derivatives[1] - derivatives[0]) / 15, middle.rounding
@@ -253,15 +254,15 @@ class Judge:
             error = abs(line.analytic - best[1])
             if best[0] <= max(allowed, min(error, abs(best[1]))) / 100:
                 break
-            if rungs == _TRIPLES[2] and (best[0] <= allowed / 4 or doubt > 64 * narrow.rounding):
+            if rungs == _TRIPLES[2] and (best[0] <= allowed / 4 or rough):
                 break  # larger steps help against rounding, and against nothing else
         last = slopes(deepest)
         if best is None or last is None:
             return None
         doubt, numeric, rounding = best
-        if doubt > 0.01 * abs(numeric):
-            # Nothing converged, and steps may agree by chance: only what lies far beyond is wrong.
-            doubt = 50 * spread
+        if doubt > max(allowed / 4, 0.01 * abs(numeric)):
+            # Nothing converged, and steps may agree by chance. Rounding has its bounds.
+            doubt = np.inf if rough else spread
         step = line.step / 4.0**deepest
         kink = self._kink(slopes(0), last, step)
         return Estimate(numeric, doubt, rounding, last, kink, step)

@@ -20,14 +20,15 @@ Winners = tuple[tuple[str, bytes], ...]
 CHOOSING = ("max_pool2d", "batch_norm_relu", "batch_norm_relu_conv2d", "conv2d_relu")
 
 
-def _among_equals(x: Array, output: Array, node: Node) -> Array:
+def _among_equals(x: Array, output: Array, node: Node | None) -> Array:
+    assert node is not None
     dim = node.constants["dim"]
     kept = tuple(1 if axis in dim else n for axis, n in enumerate(x.shape))
     return np.equal(x, output.reshape(kept))
 
 
 # From the arrays of an op's inputs, its output and its node to what won.
-_CHOICES: dict[str, Callable[[list[Any], Array, Node], Array]] = {
+_CHOICES: dict[str, Callable[[list[Any], Array, Any], Array]] = {
     "relu": lambda inputs, output, node: inputs[0] > 0,
     "leaky_relu": lambda inputs, output, node: inputs[0] > 0,
     "abs": lambda inputs, output, node: np.sign(inputs[0]),
@@ -37,6 +38,9 @@ _CHOICES: dict[str, Callable[[list[Any], Array, Node], Array]] = {
     "where": lambda inputs, output, node: np.asarray(inputs[0]),
     "amax": lambda inputs, output, node: _among_equals(inputs[0], output, node),
     "amin": lambda inputs, output, node: _among_equals(inputs[0], output, node),
+    "sign": lambda inputs, output, node: output,
+    "floor_div": lambda inputs, output, node: output,
+    "remainder": lambda inputs, output, node: np.round((inputs[0] - output) / inputs[1]),
     "gather": lambda inputs, output, node: np.asarray(node.constants["index"]),
 }
 
@@ -58,7 +62,7 @@ class WinnerLog(EngineHook):
         array = output.detach().numpy()
         if array.dtype.kind != "f":
             self.entries.append((op.name, array.tobytes()))
-        elif op.name in _CHOICES and node is not None:
+        elif op.name in _CHOICES and (node is not None or not op.differentiable):
             arrays = [v.detach().numpy() if isinstance(v, Tensor) else v for v in inputs]
             choice = _CHOICES[op.name](arrays, array, node)
             self.entries.append((op.name, np.ascontiguousarray(choice).tobytes()))

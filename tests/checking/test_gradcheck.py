@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
+from minires.checking import Kink
 
 Array = np.ndarray[Any, Any]
 ops = mr.ops
@@ -98,7 +99,7 @@ def test_a_gradient_right_in_first_but_not_in_second_order_is_rejected() -> None
     report = mr.gradcheck(cube, normal(4), order=2)
 
     assert report.status == "wrong"
-    assert [row.name for row in report.inputs if row.wrong] == ["2nd order: input 0 (x)"]
+    assert [row.title for row in report.inputs if row.wrong] == ["2nd order: input 0 (x)"]
 
 
 def test_a_graph_that_was_cut_is_rejected_and_named() -> None:
@@ -172,8 +173,8 @@ def test_a_kink_within_the_step_never_makes_a_right_gradient_wrong(
 
     report = mr.gradcheck(lambda x: ops.relu(x) * scale, x)
 
-    assert report.status == "undecided"
-    assert report.inputs[0].kinks == ((0,),)
+    assert report.status in {"right", "undecided"}
+    assert report.inputs[0].kinks in {(), ((0,),)}
 
 
 @pytest.mark.parametrize(
@@ -214,11 +215,26 @@ def test_rounding_is_not_taken_for_a_kink_where_the_gradient_vanishes() -> None:
     assert report.inputs[0].kinks == ()
 
 
-def test_what_is_too_steep_for_differences_is_undecided_rather_than_wrong() -> None:
+def test_steep_and_curved_places_are_decided_by_smaller_steps() -> None:
     report = mr.gradcheck(ops.log, np.array([3e-5, 1e-5, 1.0]))
 
+    assert report
+    assert report.inputs[0].kinks == ()
+
+
+@pytest.mark.parametrize("factor", [1e9, 3e10])
+def test_what_is_too_rough_for_differences_is_undecided_rather_than_wrong(factor: float) -> None:
+    def wave(x: Array) -> Array:
+        return np.asarray(np.sin(factor * x))
+
+    def slope(g: Array, x: Array) -> Array:
+        return np.asarray(g * factor * np.cos(factor * x))
+
+    report = mr.gradcheck((wave, slope), np.array([0.1, 0.2, 0.3]))
+
     assert report.status == "undecided"
-    assert report.inputs[0].kinks == ((0,), (1,))
+    assert {why for _, why in report.inputs[0].excluded} == {Kink.ROUGH}
+    assert "too steep or too rough for differences" in report.explain()
 
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0)])
@@ -301,10 +317,22 @@ def test_a_function_that_computes_in_float32_is_named() -> None:
     assert "output 0 is float32, although all inputs are float64" in report.explain()
 
 
-@pytest.mark.parametrize("value", [normal(3).astype(np.float32), mr.ones(3), np.arange(3), 1.5])
-def test_inputs_that_are_not_float64_are_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"input 1 is .*; numerical differences need float64"):
+@pytest.mark.parametrize("value", [np.arange(3), np.ones(3, bool), 2, np.ones(3) * 1j])
+def test_inputs_that_are_not_real_numbers_are_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"input 1 is .*; there is no derivative by anything but"):
         mr.gradcheck(lambda a, b: a * b, [normal(3), value])
+
+
+@pytest.mark.parametrize("value", [normal(3).astype(np.float32), mr.ones(3), 1.5, [0.5, 1.0, 2.0]])
+def test_every_float_is_taken_in_float64(value: Any) -> None:
+    seen = set()
+
+    def product(a: mr.Tensor, b: mr.Tensor) -> mr.Tensor:
+        seen.update([a.dtype, b.dtype])
+        return a * b
+
+    assert mr.gradcheck(product, [normal(3), value])
+    assert seen == {mr.float64}
 
 
 @pytest.mark.parametrize(
@@ -343,8 +371,10 @@ def test_an_op_that_answers_in_float32_is_named_before_the_engine_casts_it_back(
 def test_an_op_whose_gradient_has_another_shape_is_stopped_by_the_engine() -> None:
     add = as_op(np.add, lambda g, a, b: (g, g))
 
-    with pytest.raises(ValueError, match=r"VJP of 'planted' returned a gradient of shape \(4, 3\)"):
-        mr.gradcheck(add, [normal(4, 3), normal(3)])
+    report = mr.gradcheck(add, [normal(4, 3), normal(3)])
+
+    assert report.status == "wrong"
+    assert "the VJP of 'planted' returned a gradient of shape (4, 3)" in report.explain()
 
 
 def test_numpy_pairs_with_several_outputs_get_one_cotangent_for_each() -> None:
@@ -365,12 +395,7 @@ def test_inputs_are_named_by_number_where_the_function_does_not_name_them() -> N
 def test_memory_order_and_gaps_make_no_difference(order: Any) -> None:
     x = np.asarray(normal(6, 4)[::2, ::-1], order=order)
 
-    assert mr.gradcheck(
-        lambda x: ops.tanh(x) * x,
-        [
-            x,
-        ][0],
-    )
+    assert mr.gradcheck(lambda x: ops.tanh(x) * x, x)
 
 
 def test_tensors_are_left_as_they_are() -> None:
@@ -394,22 +419,33 @@ def test_the_same_seed_gives_the_same_report() -> None:
     assert first == again
 
 
-def test_some_entries_can_stand_for_many() -> None:
-    report = mr.gradcheck(ops.tanh, normal(30, 40), max_entries=7)
-
-    assert report
-    assert report.inputs[0].tried == 7
-    assert "7 of 1200" in report.explain()
-
-
-def test_a_module_is_checked_in_its_inputs_on_a_float64_copy() -> None:
+def test_a_module_is_checked_in_its_inputs_and_parameters_on_a_float64_copy() -> None:
     layer = mr.nn.Linear(3, 2)
     weight = layer.weight.numpy().copy()
 
-    assert mr.gradcheck(layer, normal(4, 3))
+    report = mr.gradcheck(layer, normal(4, 3), order=2)
 
+    assert report
+    first = [row.name for row in report.inputs if not row.group]
+    assert first == ["input 0 (x)", "weight", "bias"]
     assert layer.weight.dtype == mr.float32
     np.testing.assert_array_equal(layer.weight.numpy(), weight)
+
+
+def test_a_module_whose_parameter_has_a_wrong_gradient_is_rejected() -> None:
+    twice = as_op(lambda w: w + 0, lambda g, w: 2 * g)
+
+    class Scale(mr.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = mr.nn.Parameter(mr.randn(3))
+
+        def forward(self, x: mr.Tensor) -> mr.Tensor:
+            return x * twice(self.weight)
+
+    report = mr.gradcheck(Scale(), normal(4, 3))
+
+    assert [row.wrong for row in report.inputs] == [0, 3]
 
 
 def test_a_failed_assertion_shows_the_explanation() -> None:
@@ -423,14 +459,14 @@ def test_a_failed_assertion_shows_the_explanation() -> None:
     [
         ({"inputs": []}, "there are no inputs"),
         ({"order": 3}, "order must be 1 or 2, found 3"),
+        ({"mode": "fast"}, "mode must be 'auto', 'full' or 'random', found 'fast'"),
+        ({"samples": 0}, "samples must be an integer of at least 1, found 0"),
+        ({"eps": 0.0}, "eps must lie between 0 and 1, found 0.0"),
+        ({"rtol": -1.0}, "rtol and atol must not be negative, found -1.0"),
+        ({"fn": (np.square,)}, r"a pair must be two functions, \(forward, vjp\)"),
         ({"fn": (np.square, np.square), "order": 2}, "order=2 needs a function of Tensors"),
     ],
 )
 def test_a_check_that_makes_no_sense_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         mr.gradcheck(**{"fn": ops.tanh, "inputs": normal(2), **arguments})
-
-
-def test_a_function_that_returns_no_tensor_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"must return a Tensor .* found ndarray"):
-        mr.gradcheck(lambda x: x.detach().numpy(), normal(2))

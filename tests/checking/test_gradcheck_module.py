@@ -69,32 +69,111 @@ def batch() -> tuple[mr.Tensor, mr.Tensor]:
     return mr.randn(5, 2, 4, 3), mr.tensor([0, 3, 1, 2, 1])
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_a_right_network_is_accepted_in_every_parameter(training: bool) -> None:
-    net = Net().train(training)
+def test_a_right_network_is_accepted_in_every_parameter_and_buffer_of_both_modes() -> None:
+    net = Net()
 
     report = mr.gradcheck_module(net, *batch())
 
     assert report
-    assert [row.name for row in report.inputs] == [name for name, _ in net.named_parameters()]
-    assert all(row.tried == min(64, np.prod(row.shape)) for row in report.inputs)
+    for group in ("train", "eval"):
+        rows = [row for row in report.inputs if row.group == group]
+        trained = [row for row in rows if row.tried]
+        assert [row.name for row in trained] == [name for name, _ in net.named_parameters()]
+        assert all(row.tried == np.prod(row.shape) for row in trained)
+        assert [row.name for row in rows if row.note == "buffer"] == [
+            name for name, _ in net.named_buffers()
+        ]
+
+
+@pytest.mark.parametrize("modes", [("train",), ("eval",)])
+def test_one_mode_alone_can_be_checked(modes: tuple[str, ...]) -> None:
+    report = mr.gradcheck_module(Net(), *batch(), modes=modes)
+
+    assert {row.group for row in report.inputs} == set(modes)
+
+
+def test_a_large_network_is_checked_along_random_directions() -> None:
+    model = mr.models.cifar_resnet(8, width=4, num_classes=4)
+
+    report = mr.gradcheck_module(model, mr.randn(3, 3, 12, 8), mr.tensor([0, 3, 1]))
+
+    assert report
+    assert all(row.directions for row in report.inputs if row.tried)
+    assert 0 < report.miss_probability < 1e-9
+    assert "would have been missed with a probability below" in report.explain()
 
 
 def test_a_wrong_weight_gradient_is_found_by_its_path() -> None:
     report = mr.gradcheck_module(Net(WrongWeightGradient), *batch())
 
     assert report.status == "wrong"
-    assert [row.name for row in report.inputs if row.wrong] == ["block.conv2.weight"]
+    wrong = [row.title for row in report.inputs if row.wrong]
+    assert wrong == ["train: block.conv2.weight", "eval: block.conv2.weight"]
     worst = next(row.worst for row in report.inputs if row.wrong)
     assert worst is not None
     assert worst.analytic == pytest.approx(3 * worst.numeric, rel=1e-5)
     assert "block.conv2.weight" in report.explain()
 
 
+class _Swapped(nn.Module):
+    """A layer whose gradient is wrong in evaluation only: it uses that of training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(mr.ones(1))
+
+    def forward(self, x: mr.Tensor) -> mr.Tensor:
+        return x * (self.weight if self.training else _planted(self.weight))
+
+
+def test_a_gradient_that_is_wrong_in_evaluation_only_is_found() -> None:
+    report = mr.gradcheck_module(_Swapped(), mr.randn(5, 3), mr.randn(5, 3))
+
+    assert [row.title for row in report.inputs if row.wrong] == ["eval: weight"]
+
+
+class _Counting(nn.Module):
+    """A layer with a buffer that does what it must not."""
+
+    def __init__(self, mistake: str) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.register_buffer("seen", mr.zeros(2))
+        self.mistake = mistake
+
+    def forward(self, x: mr.Tensor) -> mr.Tensor:
+        y = self.linear(x)
+        if self.mistake == "learns":
+            self.seen.data = self.seen.numpy() + 1
+        elif self.mistake == "graph":
+            self.seen = y.sum(0)[:2]
+        elif self.mistake == "nan" and self.training:
+            self.seen.data = self.seen.numpy() * np.nan
+        elif self.mistake == "shape":
+            self.seen.data = np.zeros(3)
+        return y
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ("learns", "eval: the buffer seen changed in evaluation mode"),
+        ("graph", "train: the buffer seen requires a gradient"),
+        ("nan", "train: the buffer seen is not finite any more"),
+        ("shape", "train: the buffer seen became float64 of shape (3,), from (2,)"),
+    ],
+)
+def test_a_buffer_that_does_what_it_must_not_is_named(mistake: str, message: str) -> None:
+    report = mr.gradcheck_module(_Counting(mistake), mr.randn(5, 3), mr.randn(5, 3))
+
+    assert report.status == "wrong"
+    assert message in report.explain()
+
+
 def test_a_wrong_input_gradient_shows_in_all_that_comes_before_it() -> None:
     report = mr.gradcheck_module(Net(WrongInputGradient), *batch())
 
-    wrong = [row.name for row in report.inputs if row.wrong]
+    wrong = [row.name for row in report.inputs if row.wrong and row.group == "train"]
     assert {"conv.weight", "bn.weight", "block.conv1.weight", "block.bn1.bias"} <= set(wrong)
     assert wrong[-1] == "block.bn1.bias"
     assert "look at the last wrong one, and at what comes after it" in report.explain()
@@ -122,14 +201,14 @@ def test_the_model_itself_stays_as_it_is() -> None:
     assert net.training
 
 
-def test_frozen_parameters_are_left_out() -> None:
+def test_frozen_parameters_are_listed_but_not_checked() -> None:
     net = Net()
     net.fc.requires_grad_(False)
 
-    names = [row.name for row in mr.gradcheck_module(net, *batch()).inputs]
+    rows = {row.title: row for row in mr.gradcheck_module(net, *batch()).inputs}
 
-    assert "bn.weight" in names
-    assert not any(name.startswith("fc") for name in names)
+    assert rows["train: bn.weight"].tried
+    assert (rows["eval: fc.bias"].tried, rows["eval: fc.bias"].note) == (0, "frozen")
 
 
 def test_a_shared_parameter_is_checked_once_and_whole() -> None:
@@ -142,23 +221,45 @@ def test_a_shared_parameter_is_checked_once_and_whole() -> None:
         def forward(self, x: mr.Tensor) -> mr.Tensor:
             return self.second(mr.ops.tanh(self.first(x)))
 
-    report = mr.gradcheck_module(Twice(), mr.randn(4, 3), mr.randn(4, 3))
+    report = mr.gradcheck_module(Twice(), mr.randn(4, 3), mr.randn(4, 3), modes=["train"])
 
     assert report
     assert [row.name for row in report.inputs] == ["first.weight", "first.bias"]
 
 
-def test_a_model_with_dropout_in_training_is_named_as_random() -> None:
+def test_dropout_is_checked_in_training_with_the_same_numbers_in_every_pass() -> None:
     model = nn.Sequential(nn.Linear(6, 20), nn.Dropout(0.5), nn.Linear(20, 2))
-    x, y = mr.randn(5, 6), mr.tensor([0, 1, 0, 1, 1])
 
-    report = mr.gradcheck_module(model, x, y)
+    report = mr.gradcheck_module(model, mr.randn(5, 6), mr.tensor([0, 1, 0, 1, 1]))
+
+    assert report
+    assert sum(row.tried > 0 for row in report.inputs) == 8
+
+
+def test_a_model_that_is_random_by_itself_is_named() -> None:
+    class Noisy(nn.Linear):
+        def forward(self, x: mr.Tensor) -> mr.Tensor:
+            return super().forward(x) + mr.tensor(np.random.default_rng().standard_normal(2))
+
+    report = mr.gradcheck_module(Noisy(3, 2), mr.randn(4, 3), mr.randn(4, 2))
 
     assert report.status == "unfit"
-    assert ".eval() on a module with Dropout" in report.explain()
-    assert mr.gradcheck_module(model.eval(), x, y)
+    assert "train: two calls with the same inputs gave different values" in report.explain()
+
+
+def test_a_model_that_fails_makes_a_report() -> None:
+    report = mr.gradcheck_module(nn.Linear(3, 2), mr.randn(4, 5), mr.randn(4, 2))
+
+    assert report.status == "unfit"
+    assert "train: the forward pass raised ValueError: linear" in report.explain()
 
 
 def test_a_model_without_parameters_is_refused() -> None:
     with pytest.raises(ValueError, match="no parameter of the model requires a gradient"):
         mr.gradcheck_module(nn.ReLU(), mr.randn(2, 2), mr.randn(2, 2))
+
+
+@pytest.mark.parametrize("modes", [(), ("training",), "train"])
+def test_modes_that_do_not_exist_are_refused(modes: Any) -> None:
+    with pytest.raises(ValueError, match="modes must be 'train', 'eval' or both"):
+        mr.gradcheck_module(nn.Linear(2, 2), mr.randn(2, 2), mr.randn(2, 2), modes=modes)
