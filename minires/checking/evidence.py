@@ -98,6 +98,11 @@ class Evidence:
         """Which of these entries are wrong."""
         return self.wrong.ravel()[self.at]
 
+    @cached_property
+    def steepness(self) -> Array:
+        """Magnitudes of the slopes."""
+        return np.abs(self.slopes)
+
     @property
     def difference(self) -> Array:
         """Analytic minus numeric, there."""

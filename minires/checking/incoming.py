@@ -7,6 +7,7 @@ incoming one would have led to can be computed, and compared with the analytic g
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,7 @@ def incoming(evidence: Evidence) -> Iterator[Guess]:
     for number, cotangent in enumerate(cotangents):
         whose = f" of output {number}" if several else ""
         yield from _unchanged(evidence, cotangent, whose)
-        variants = [*_variants(cotangent)]
-        if several:
-            variants += _others(cotangents, number)
-        for wrong, seen, cause in variants:
+        for wrong, seen, cause in chain(_others(cotangents, number), _variants(cotangent)):
             assumed = [*cotangents[:number], wrong, *cotangents[number + 1 :]]
             yield _guess(evidence, assumed, seen.replace("{}", whose), cause)
 
@@ -63,9 +61,8 @@ def _variants(c: Array) -> Iterator[tuple[Array, str, str]]:
                     "Is it reduced too early?",
                 )
     yield np.abs(c), "as if the incoming gradient{} had lost its signs", "Is there an abs?"
-    positive = np.maximum(c, 0)
     yield (
-        positive,
+        np.maximum(c, 0),
         "as if the negative numbers of the incoming gradient{} were 0",
         "Is a ReLU's mask taken from the gradient, not from the input?",
     )
@@ -99,6 +96,8 @@ def _unchanged(evidence: Evidence, c: Array, whose: str) -> Iterator[Guess]:
 
 def _others(cotangents: list[Array], number: int) -> Iterator[tuple[Array, str, str]]:
     c = cotangents[number]
+    if len(cotangents) == 1:
+        return
     yield (
         np.zeros(c.shape),
         "as if the incoming gradient{} were 0",
@@ -127,7 +126,7 @@ def _led_to(evidence: Evidence, d: Array) -> Array:
 
 
 def _size(evidence: Evidence, d: Array) -> float:
-    return float((np.abs(evidence.slopes) @ np.abs(d)).max(initial=0.0))
+    return float((evidence.steepness @ np.abs(d)).max(initial=0.0))
 
 
 def transposed_derivative(evidence: Evidence) -> Iterator[Guess]:
@@ -140,7 +139,7 @@ def transposed_derivative(evidence: Evidence) -> Iterator[Guess]:
             " incoming gradient. Is a transpose missing (g @ W in place of g @ W.T), or a kernel"
             " not turned?",
             evidence.everywhere((evidence.slopes.T @ c).reshape(evidence.numeric.shape)),
-            float((np.abs(evidence.slopes.T) @ np.abs(c)).max()),
+            float((evidence.steepness.T @ np.abs(c)).max()),
             least=3,
         )
     first, shape = evidence.cotangents[0], evidence.numeric.shape
@@ -161,6 +160,6 @@ def transposed_derivative(evidence: Evidence) -> Iterator[Guess]:
 
 def ones_give_zero(evidence: Evidence) -> bool:
     """Whether an incoming gradient of all ones would lead to a gradient of zeros."""
-    sizes = np.abs(evidence.slopes).sum(1)
+    sizes = evidence.steepness.sum(1)
     sums = np.abs(evidence.slopes.sum(1))
     return bool(len(sums) > 1 and (sums <= 10 * evidence.rtol * sizes.max()).all() and sizes.max())

@@ -107,7 +107,7 @@ def _zero(evidence: Evidence) -> str:
         return (
             "The analytic gradient is 0 everywhere. Is this input's gradient forgotten, or cut off?"
         )
-    if largest <= evidence.rtol * beside:
+    if largest <= min(1e-8, evidence.rtol * beside):
         return (
             "The numeric gradient is 0 everywhere. Does the function not depend on this input, or"
             " not through the place that the gradient comes from?"

@@ -21,10 +21,7 @@ def scaled(evidence: Evidence) -> Iterator[Guess]:
     told = _recognised(ratio, evidence)
     enough = distinct(evidence.n, 100 * evidence.tolerance) >= 3
     if told or enough:
-        sentence = told or (
-            f"analytic = {ratio:.6g} × numeric everywhere. Is a constant factor wrong or missing?"
-        )
-        yield Guess(sentence, ratio * evidence.n, least=1)
+        yield Guess(told or _unnamed(ratio, evidence.rtol), ratio * evidence.n, least=1)
 
 
 def scaled_by_the_input(evidence: Evidence) -> Iterator[Guess]:
@@ -108,6 +105,18 @@ def _recognised(ratio: float, evidence: Evidence) -> str:
     if is_(0.5):
         return f"analytic = {sign}1/2 × numeric everywhere. Is a factor 2 missing?{also}"
     return ""
+
+
+def _unnamed(ratio: float, rtol: float) -> str:
+    """Write a ratio without a known origin; its inverse may be a whole number."""
+    inverse = round(1 / abs(ratio)) if abs(ratio) > 1e-4 else 0
+    sign = "-" if ratio < 0 else ""
+    if inverse > 1 and abs(abs(ratio) * inverse - 1) <= 10 * rtol:
+        return (
+            f"analytic = {sign}1/{inverse} × numeric everywhere. Is it an average over {inverse}"
+            " where a sum belongs?"
+        )
+    return f"analytic = {ratio:.6g} × numeric everywhere. Is a constant factor wrong or missing?"
 
 
 def _of_size(number: int, is_: Callable[[float], bool]) -> tuple[str, str]:

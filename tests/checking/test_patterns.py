@@ -182,6 +182,12 @@ CASES: dict[str, Case] = {
     ),
     "double": (np.square, lambda g, x: 4 * x * g, normal(7), "analytic = 2 × numeric"),
     "odd factor": (np.sin, lambda g, x: 0.7 * np.cos(x) * g, normal(7), "analytic = 0.7 × numeric"),
+    "averaged, in a loss that hides the batch": (
+        lambda w: (normal(5, 3) @ w).sum(),
+        lambda g, w: g * normal(5, 3).mean(0),
+        normal(3),
+        "analytic = 1/5 × numeric everywhere. Is it an average over 5 where a sum belongs?",
+    ),
     "nearly right": (
         np.sin,
         lambda g, x: (1 + 1e-4) * np.cos(x) * g,
