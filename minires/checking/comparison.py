@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .numerical import Array, FirstLook, Judge, Judgement, Line
-from .evidence import Evidence
+from .patterns import Evidence
 from .point import Point
 from .report import NOTICEABLE, Entry, Index, InputReport
 

@@ -90,8 +90,10 @@ class _GradientDtypes(EngineHook):
 
     def vjp_ran(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
         for slot, (parent, value) in enumerate(zip(node.parents, contributions, strict=True)):
-            wanted = parent is not None and value is not None and parent.dtype == float64
-            if wanted and value.dtype != float64:
+            if parent is None or value is None or parent.dtype != float64:
+                continue
+            # The gradient of a cast to float32 is itself a float32 one, and rightly so.
+            if g.dtype == float64 and value.dtype != float64:
                 assert node.op is not None
                 raise Finding(
                     "wrong",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .heatmap import as_png, as_text
+from .heatmaps import as_png, as_text
 
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]

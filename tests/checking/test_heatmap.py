@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from minires.checking import heatmap_picture
-from minires.checking.heatmap import GLYPHS, as_png, as_text, heat_map
+from minires.checking.heatmaps import GLYPHS, as_png, as_text, heat_map, picture
 
 Array = np.ndarray[Any, Any]
 
@@ -233,7 +232,7 @@ def test_nothing_is_written_on_failure(tmp_path: Path, monkeypatch: pytest.Monke
     def broken(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(heatmap_picture, "_panel", broken)
+    monkeypatch.setattr(picture, "_panel", broken)
     with pytest.raises(MemoryError):
         as_png(path, *gradients(3, 4), "weight")
 

@@ -1,4 +1,4 @@
-"""Signed heat maps of analytic minus numeric, in characters; `as_png` draws them in colours."""
+"""Signed heat maps of analytic minus numeric, in characters; `picture` draws them in colours."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from .heatmap_picture import as_png
-
-__all__ = ["GLYPHS", "HeatMap", "as_png", "as_text", "heat_map"]
 
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]

@@ -14,9 +14,6 @@ from .missing_terms import missing_terms
 from .ratios import scaled, scaled_by_the_input, scaled_per_axis
 from .rearrangements import rearranged, same_values
 from .regions import regions
-from .shapes import explain_shape
-
-__all__ = ["Evidence", "explain_shape", "patterns"]
 
 Array = np.ndarray[Any, Any]
 
