@@ -11,6 +11,7 @@ import numpy as np
 from minires.autograd import EngineHook, Node, Op, registry
 
 from .check import gradcheck
+from .numerical import Settings
 from .op_cases import Case, op_cases
 from .report import GradcheckReport
 
@@ -134,25 +135,24 @@ def _rows(names: list[str], order: int) -> Iterator[OpRow]:
 
 def _checked(name: str, cases: list[Case], order: int, why: str) -> OpRow:
     entries, margin, layouts = 0, 0.0, set()
-    counts = {"cases": len(cases), "order": order}
+    status = "right"
     for case in cases:
         seen = _Seen()
         for layout in layouts_of(case):
-            layouts.add(layout)
             with seen:
                 reports = _reports(case, layout, order)
-            report = reports[-1]
+            layouts.add(layout)
             entries += sum(row.compared for report in reports for row in report.inputs)
             margin = max(margin, *map(_margin, reports))
-            if not report:
-                why = f"{case.about}, memory order {layout}\n{report.explain()}"
+            if not reports[-1]:
+                status = reports[-1].status
+                why = f"{case.about}, memory order {layout}\n{reports[-1].explain()}"
                 break
-        found = {"layouts": len(layouts), "entries": entries, "margin": margin, **counts}
-        if not report:
-            return OpRow(name, report.status, why=why, **found)
-        if name not in seen.ops:
-            return OpRow(name, "unchecked", why=f"{case.about}: its VJP did not run", **found)
-    return OpRow(name, "right", why=why, **found)
+        if status == "right" and name not in seen.ops:
+            status, why = "unchecked", f"{case.about}: its VJP did not run"
+        if status != "right":
+            break
+    return OpRow(name, status, len(cases), len(layouts), entries, order, margin, why)
 
 
 def _reports(case: Case, layout: str, order: int) -> list[GradcheckReport]:
@@ -169,14 +169,12 @@ def _reports(case: Case, layout: str, order: int) -> list[GradcheckReport]:
 
 def _margin(report: GradcheckReport) -> float:
     """Return the largest error over the one allowed, of the entries that were compared."""
-    worst = [row.worst for row in report.inputs if row.worst is not None]
-    return max(
-        (
-            abs(e.analytic - e.numeric) / (1e-8 + 1e-6 * max(abs(e.analytic), abs(e.numeric)))
-            for e in worst
-        ),
-        default=0.0,
-    )
+    margin = 0.0
+    for entry in (row.worst for row in report.inputs if row.worst is not None):
+        allowed = Settings().allowed(entry.analytic, entry.numeric)
+        excess = abs(entry.analytic - entry.numeric) / allowed
+        margin = max(margin, np.inf if np.isnan(excess) else excess)
+    return margin
 
 
 class _Seen(EngineHook):
@@ -204,7 +202,8 @@ def laid_out(array: Array, layout: str) -> Array:
         return np.moveaxis(np.moveaxis(array, 1, -1).copy(), -1, 1)
     if layout == "with gaps":
         roomy = np.full([2 * n + 1 for n in array.shape], np.nan, array.dtype)
-        view = roomy[(..., *[slice(1, None, 2)] * array.ndim)]
+        inside: Any = (..., *[slice(1, None, 2)] * array.ndim)
+        view: Array = roomy[inside]
         view[...] = array
         return view
     if layout == "reversed":

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _CHECKS = pytest.StashKey[int]()
 _MARK = (
-    "gradcheck(**options): check gradients with minires.gradcheck. The test returns (fn, inputs), or"
-    " calls the fixture assert_gradients, whose defaults the options become."
+    "gradcheck(**options): check gradients with minires.gradcheck. The test returns (fn, inputs),"
+    " or calls the fixture assert_gradients, whose defaults the options become."
 )
 
 

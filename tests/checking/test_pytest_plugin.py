@@ -1,4 +1,4 @@
-"""The pytest plugin, in real nested runs of pytest: what passes, what fails, and with which words."""
+"""The pytest plugin, in real nested runs: what passes, what fails, and with which words."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ class Draw:
         steps = np.where(steps >= 0, steps + 1, steps)
         return np.asarray((steps + self.rng.uniform(-0.2, 0.2, size)) / size).reshape(shape)
 
-    def beside(self, kinks: Callable[..., Any], *makers: Callable[..., Array]) -> tuple[Array, ...]:
-        """Draw inputs until `kinks`, a function of them that kinks at 0, is nowhere near 0."""
+    def beside(self, kinks: Callable[..., Any], *shapes: tuple[int, ...]) -> tuple[Array, ...]:
+        """Draw normal inputs until `kinks`, of which the op kinks at 0, is nowhere near 0."""
         while True:
-            inputs = tuple(make() for make in makers)
+            inputs = tuple(self.normal(*shape) for shape in shapes)
             if np.abs(kinks(*inputs)).min() > 1e-3:
                 return inputs

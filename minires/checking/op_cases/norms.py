@@ -40,27 +40,13 @@ def _normalised(draw: Draw, shape: tuple[int, ...], training: bool, about: str) 
             y = batch_norm(*map(ops.tensor, (x, *others[:2]))).numpy()
         return y + others[2] if others[2:] else y
 
-    makers = (
-        lambda: draw.normal(*shape) * 2 + 1,
-        lambda: draw.normal(shape[1]),
-        lambda: draw.normal(shape[1]),
-        lambda: draw.normal(*shape),
-    )
-    inputs = tuple(make() for make in makers)
-    yield Case("batch_norm", f"{about}, weight and bias", batch_norm, inputs[:3])
+    shapes = shape, shape[1:2], shape[1:2]
+    inputs = draw.beside(before_relu, *shapes)
+    yield Case("batch_norm", f"{about}, weight and bias", batch_norm, inputs)
     yield Case("batch_norm", f"{about}, neither", batch_norm, inputs[:1])
-    yield Case(
-        "batch_norm_relu",
-        f"{about}, weight and bias",
-        batch_norm_relu,
-        draw.beside(before_relu, *makers[:3]),
-    )
-    yield Case(
-        "batch_norm_relu",
-        f"{about}, with a shortcut",
-        batch_norm_relu,
-        draw.beside(before_relu, *makers),
-    )
+    yield Case("batch_norm_relu", f"{about}, weight and bias", batch_norm_relu, inputs)
+    with_shortcut = draw.beside(before_relu, *shapes, shape)
+    yield Case("batch_norm_relu", f"{about}, with a shortcut", batch_norm_relu, with_shortcut)
 
 
 def _before_a_convolution(draw: Draw, training: bool, about: str) -> Iterator[Case]:
@@ -90,15 +76,11 @@ def _before_a_convolution(draw: Draw, training: bool, about: str) -> Iterator[Ca
 
         def before_relu(x: Array, weight: Array, bias: Array, options: Any = options) -> Any:
             with no_grad():
-                vectors = {"weight": ops.tensor(weight), "bias": ops.tensor(bias)}
-                return ops.batch_norm(ops.tensor(x), **vectors, **options).numpy()
+                vectors = ops.tensor(weight), ops.tensor(bias)
+                y = ops.batch_norm(ops.tensor(x), weight=vectors[0], bias=vectors[1], **options)
+            return y.numpy()
 
-        inputs = draw.beside(
-            before_relu,
-            lambda: draw.normal(3, 2, 2, 3) * 2 + 1,
-            lambda: draw.normal(2),
-            lambda: draw.normal(2),
-        )
+        inputs = draw.beside(before_relu, (3, 2, 2, 3), (2,), (2,))
         told = ", ".join(f"{name} {value}" for name, value in convolution.items())
         weight, bias = draw.normal(*filters), draw.normal(filters[0])
         yield Case("batch_norm_relu_conv2d", f"{about}, {told}", run, (*inputs, weight, bias))

@@ -50,33 +50,33 @@ def cases() -> Iterator[Case]:
 def _reductions(draw: Draw) -> Iterator[Case]:
     places = ((None, False), (1, False), (-1, True), ((0, 2), True))
     for name in ("sum", "mean", "logsumexp", "amax", "amin"):
-        values = draw.apart if name in ("amax", "amin") else draw.normal
+        run, values = getattr(ops, name), draw.apart if name in ("amax", "amin") else draw.normal
         for dim, keepdim in places:
             yield Case(
                 name,
                 f"over {'all' if dim is None else dim}{', kept' if keepdim else ''}",
-                lambda x, run=getattr(ops, name), dim=dim, keepdim=keepdim: run(x, dim, keepdim),
+                lambda x, run=run, dim=dim, keepdim=keepdim: run(x, dim, keepdim),
                 (values(3, 2, 4),),
             )
     for name in ("var", "std"):
+        run = getattr(ops, name)
         for correction, (dim, keepdim) in zip((0, 1, 0, 1), places, strict=True):
             yield Case(
                 name,
                 f"over {'all' if dim is None else dim}, correction {correction}",
-                lambda x, run=getattr(ops, name), dim=dim, c=correction, k=keepdim: run(
-                    x, dim, c, k
-                ),
+                lambda x, run=run, dim=dim, c=correction, k=keepdim: run(x, dim, c, k),
                 (draw.normal(3, 2, 4),),
             )
 
 
 def _softmaxes(draw: Draw) -> Iterator[Case]:
     for name in ("softmax", "log_softmax"):
+        run = getattr(ops, name)
         for dim in (0, 1, -1):
             yield Case(
                 name,
                 f"along axis {dim}",
-                lambda x, run=getattr(ops, name), dim=dim: run(x, dim),
+                lambda x, run=run, dim=dim: run(x, dim),
                 (draw.normal(3, 2, 4),),
             )
     labels = draw.rng.integers(0, 4, 5)

@@ -11,8 +11,10 @@ from minires.devices import Window
 
 from .case import Array, Case, Draw
 
+Pair = tuple[int, int]
+
 # Options, image (N, C, H, W), weight (O, C / groups, KH, KW).
-_CONVOLUTIONS: tuple[tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]], ...] = (
+_CONVOLUTIONS: tuple[tuple[dict[str, Any], Any, Any], ...] = (
     ({}, (3, 2, 3, 4), (3, 2, 2, 3)),
     ({"stride": 2, "padding": 1}, (3, 2, 3, 4), (3, 2, 3, 2)),
     ({"stride": (1, 2), "dilation": (2, 1), "padding": (0, 1)}, (3, 2, 3, 4), (1, 2, 2, 3)),
@@ -34,19 +36,22 @@ def cases() -> Iterator[Case]:
     for options, image, filters in _CONVOLUTIONS:
         yield from _convolutions(draw, options, image, filters)
     for kernel, stride, padding, dilation, size in _WINDOWS:
-        window = Window(kernel, stride, tuple((p, p) for p in padding), dilation)
+        window = _window(kernel, stride, padding, dilation)
         yield from _columns(draw, window, size)
     yield from _transposed(draw)
     yield from _pools(draw)
+
+
+def _window(kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
+    (top, left) = padding
+    return Window(kernel, stride, ((top, top), (left, left)), dilation)
 
 
 def _told(options: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in options.items()) or "stride 1"
 
 
-def _convolutions(
-    draw: Draw, options: dict[str, Any], image: tuple[int, ...], filters: tuple[int, ...]
-) -> Iterator[Case]:
+def _convolutions(draw: Draw, options: dict[str, Any], image: Any, filters: Any) -> Iterator[Case]:
     about = _told(options)
 
     def conv2d(*xs: Any) -> Any:
@@ -57,31 +62,28 @@ def _convolutions(
 
     def before_relu(x: Array, weight: Array, bias: Array, shortcut: Array | float = 0.0) -> Any:
         with no_grad():
-            return conv2d(*map(ops.tensor, (x, weight, bias))).numpy() + shortcut
+            y = conv2d(ops.tensor(x), ops.tensor(weight), ops.tensor(bias))
+            return y.numpy() + shortcut
 
-    makers = (
-        lambda: draw.normal(*image),
-        lambda: draw.normal(*filters),
-        lambda: draw.normal(filters[0]),
-    )
-    inputs = tuple(make() for make in makers)
+    shapes = image, filters, filters[:1]
+    inputs = draw.beside(before_relu, *shapes)
     yield Case("conv2d", about, conv2d, inputs)
     if about == "stride 1":
-        yield Case("conv2d_relu", about, conv2d_relu, draw.beside(before_relu, *makers))
+        yield Case("conv2d_relu", about, conv2d_relu, inputs)
         yield Case("conv2d", "no bias", conv2d, inputs[:2])
     else:
-        shape = before_relu(*inputs).shape
-        with_shortcut = draw.beside(before_relu, *makers, lambda: draw.normal(*shape))
+        with_shortcut = draw.beside(before_relu, *shapes, before_relu(*inputs).shape)
         yield Case("conv2d_relu", f"{about}, with a shortcut", conv2d_relu, with_shortcut)
 
     pairs = {name: (n, n) if isinstance(n, int) else n for name, n in options.items()}
-    window = Window(
+    window = _window(
         filters[2:],
         pairs.get("stride", (1, 1)),
-        tuple((p, p) for p in pairs.get("padding", (0, 0))),
+        pairs.get("padding", (0, 0)),
         pairs.get("dilation", (1, 1)),
     )
-    out = draw.normal(image[0], filters[0], *window.output_size(image[2:]))
+    size = image[2:]
+    out = draw.normal(image[0], filters[0], *window.output_size(size))
     groups = options.get("groups", 1)
     yield Case(
         "conv2d_weight",
@@ -92,20 +94,19 @@ def _convolutions(
     yield Case(
         "conv_transpose2d",
         f"the input's gradient, {about}",
-        lambda g, w: registry["conv_transpose2d"](
-            g, w, window=window, groups=groups, size=image[2:]
-        ),
+        lambda g, w: registry["conv_transpose2d"](g, w, window=window, groups=groups, size=size),
         (out, inputs[1]),
     )
 
 
 def _transposed(draw: Draw) -> Iterator[Case]:
-    for options, image, filters in (
+    every: tuple[tuple[dict[str, Any], Any, Any], ...] = (
         ({"stride": 2, "padding": 1, "output_padding": (1, 0)}, (3, 2, 2, 3), (2, 1, 3, 2)),
         ({"groups": 2, "stride": (1, 2), "dilation": (2, 1)}, (3, 2, 2, 1), (2, 2, 1, 2)),
-    ):
+    )
+    for options, image, filters in every:
         inputs = draw.normal(*image), draw.normal(*filters)
-        bias = draw.normal(filters[1] * options.get("groups", 1))  # type: ignore[operator]
+        bias = draw.normal(filters[1] * options.get("groups", 1))
         yield Case(
             "conv_transpose2d",
             _told(options),
@@ -146,10 +147,11 @@ def _pools(draw: Draw) -> Iterator[Case]:
         ("max_pool2d", draw.apart, maxima),
         ("avg_pool2d", draw.normal, means),
     ):
+        run = getattr(ops, name)
         for options in every:
             yield Case(
                 name,
                 _told(options),
-                lambda x, run=getattr(ops, name), options=options: run(x, **options),
+                lambda x, run=run, options=options: run(x, **options),
                 (values(3, 1, 3, 4),),
             )
