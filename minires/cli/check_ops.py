@@ -97,9 +97,9 @@ def _table(rows: list[OpRow], console: Console) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("op", no_wrap=True)
     # What a narrow terminal has no room for is left out; the last column is broken into lines.
-    counted = (
-        ["cases", "entries"] if console.width < 70 else ["cases", "layouts", "entries", "order"]
-    )
+    counted = ["cases", "layouts", "entries", "order"]
+    if console.width < 80:
+        counted = [] if console.width < 60 else ["cases", "entries"]
     for heading in counted:
         table.add_column(heading, justify="right", no_wrap=True)
     with_bar = console.width >= 100
@@ -108,7 +108,7 @@ def _table(rows: list[OpRow], console: Console) -> Table:
     for row in rows:
         figures = [f"{getattr(row, name):,}" if row.cases else "" for name in counted]
         bar = margin_bar(row.margin, unicode) if with_bar else _short(row.margin)
-        why = f": {row.why}" if row and row.why and console.width >= 70 else ""
+        why = f": {row.why}" if row and row.why and console.width >= 60 else ""
         status = Text(row.status + why, _STYLES.get(row.status, "bold red"))
         table.add_row(row.op, *figures, bar if row.entries else "", status)
     return table
