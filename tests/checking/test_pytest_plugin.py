@@ -240,3 +240,22 @@ def test_importing_the_plugin_or_its_package_loads_no_numpy() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_program_may_import_minires_before_it_runs_pytest(pytester: pytest.Pytester) -> None:
+    """An installed wheel lists its files; pytest wants to rewrite all packages among them."""
+    wheel = pytester.mkdir("minires-0.1.0.dist-info")
+    (wheel / "METADATA").write_text("Metadata-Version: 2.1\nName: minires\nVersion: 0.1.0\n")
+    plugin = "[pytest11]\nminires = minires.checking.pytest_plugin\n"
+    (wheel / "entry_points.txt").write_text(plugin)
+    (wheel / "RECORD").write_text("minires/__init__.py,,\nminires/checking/__init__.py,,\n")
+    pytester.makepyfile("def test_fixture(assert_gradients): pass")
+    program = pytester.path / "program.py"
+    program.write_text(
+        "import sys, minires.checking, pytest\nsys.exit(pytest.main(['-W', 'error']))\n"
+    )
+
+    done = pytester.run(sys.executable, program)
+
+    done.assert_outcomes(passed=1)
+    assert done.ret == 0
