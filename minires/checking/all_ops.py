@@ -34,7 +34,7 @@ EXPLAINED = {
 }
 
 
-_FEWER: dict[str, Any] = {"max_entries": 8}
+_FEWER: dict[str, Any] = {"max_entries": 4}
 
 
 @dataclass(frozen=True)

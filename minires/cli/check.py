@@ -129,17 +129,13 @@ def _check_file(
             else:
                 fn, inputs = value, _drawn(value, name, sizes, options.get("seed", 0))
             with users_turn(file, "checking it"):
-                try:
-                    report = gradcheck(fn, inputs, **options)
-                except (TypeError, ValueError) as error:
-                    # The checker's own complaints are about what it was asked.
-                    if not str(error).startswith("gradcheck: "):
-                        raise
-                    mistake = str(error).removeprefix("gradcheck: ")
-                    report = None
-            if report is None:
-                raise typer.BadParameter(f"{target}: {mistake}")
+                report = gradcheck(fn, inputs, **options)
     except UserCodeError as error:
+        # The checker's own complaints are about what it was asked.
+        own = str(error.__cause__)
+        if own.startswith("gradcheck: "):
+            mistake = own.removeprefix("gradcheck: ")
+            raise typer.BadParameter(f"{target}: {mistake}") from None
         typer.echo(f"minires check: {error}", err=True)
         return False
     if json:

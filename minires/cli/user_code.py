@@ -40,7 +40,7 @@ def users_turn(file: Path, doing: str) -> Iterator[None]:
         raise UserCodeError(f"{file}: {doing} called sys.exit({error.code!r})") from None
     except Exception as error:
         told = traceback.format_exception_only(error)[-1].strip()
-        raise UserCodeError(f"{_place(file, error)}: {doing} raised {told}") from None
+        raise UserCodeError(f"{_place(file, error)}: {doing} raised {told}") from error
 
 
 def _place(file: Path, error: Exception) -> str:
