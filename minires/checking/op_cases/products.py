@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from minires import ops
 from minires.autograd import registry
@@ -48,7 +49,7 @@ def cases() -> Iterator[Case]:
 
 
 def _reductions(draw: Draw) -> Iterator[Case]:
-    places = ((None, False), (1, False), (-1, True), ((0, 2), True))
+    places: tuple[tuple[Any, bool], ...] = ((None, False), (1, False), (-1, True), ((0, 2), True))
     for name in ("sum", "mean", "logsumexp", "amax", "amin"):
         run, values = getattr(ops, name), draw.apart if name in ("amax", "amin") else draw.normal
         for dim, keepdim in places:
