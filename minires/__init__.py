@@ -2,6 +2,9 @@
 
 Names are loaded on first use, so that importing minires costs no more than needed:
 ``import minires as mr``, then for example ``mr.tensor``, ``mr.nn.Conv2d``, ``mr.models``.
+
+PYTEST_DONT_REWRITE: pytest rewrites the packages of its plugins, of which minires has one, and
+would warn where a program imports minires before it runs pytest.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .heatmaps import as_png, as_text
+from .heatmaps import HeatMap, as_png, heat_map
 
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
@@ -246,11 +246,16 @@ class GradcheckReport:
         wrong = [row for row in self.inputs if row.wrong]
         return max(wrong, key=lambda row: row.margin) if wrong else None
 
-    def explain(self) -> str:
+    def explain(self, heat_map: bool = True) -> str:
         """Return the whole result as text.
 
         A verdict; a line per input; and if something is wrong, for the worst entry of the worst
         input both values, what the disagreement looks like, and a signed heat map of it.
+
+        Parameters
+        ----------
+        heat_map : bool
+            False leaves the map out, for those who draw it themselves (`heat_map`).
         """
         lines = [_HEADLINES[self.status]]
         if self.problem:
@@ -270,7 +275,21 @@ class GradcheckReport:
         worst = self.worst
         if worst is not None and worst.worst is not None:
             lines += ["", *_about(worst, worst.worst, self.patterns)]
-        return "\n".join([*lines, self.hint] if self.hint else lines)
+        if self.hint:
+            lines.append(self.hint)
+        drawn = self.heat_map() if heat_map else None
+        return "\n".join(lines if drawn is None else [*lines, "", drawn.text()])
+
+    def heat_map(self, width: int = 72) -> HeatMap | None:
+        """Return where the worst input's gradient is wrong, if it is, as lines of characters."""
+        row = self.worst
+        if row is None or row.worst is None or row.analytic is None:
+            return None
+        assert row.numeric is not None
+        assert row.wrong_entries is not None
+        known = ~np.isnan(row.numeric)
+        difference = np.where(known, row.analytic - row.numeric, 0.0)
+        return heat_map(difference, known, row.wrong_entries, row.worst.index, width)
 
     def save_png(self, path: str | Path) -> Path:
         """Draw the worst input's gradient, as given and by differences, and their difference.
@@ -328,12 +347,7 @@ def _about(row: InputReport, worst: Entry, patterns: tuple[str, ...]) -> list[st
         f"{row.title}, worst at {worst.index}: the gradient says {worst.analytic:.10g},"
         f" differences say {worst.numeric:.10g}; relative error {worst.relative_error:.1e}"
     ]
-    lines += [f"pattern: {pattern}" for pattern in patterns] or ["pattern: none that is known"]
-    if row.analytic is None or row.numeric is None or row.wrong_entries is None:
-        return lines
-    known = ~np.isnan(row.numeric)
-    difference = np.where(known, row.analytic - row.numeric, 0.0)
-    return [*lines, "", as_text(difference, known, row.wrong_entries, worst.index)]
+    return lines + ([f"pattern: {p}" for p in patterns] or ["pattern: none that is known"])
 
 
 def _excluded(row: InputReport) -> list[str]:

@@ -1,0 +1,330 @@
+"""`minires check`: what it can be given, what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minires import checking
+from minires.checking import OpRow
+from minires.cli import main
+from minires.cli.check_ops import margin_bar
+
+GRADIENTS = """
+import numpy as np
+import minires as mr
+
+print("a greeting")
+
+def cube(x):
+    print("called")
+    return x**3
+
+def forward(a, b, scale=2.0):
+    return scale * a * b
+
+def backward(g, a, b):
+    return 2.0 * g * b, 2.0 * g * a
+
+def wrong(g, a, b):
+    return 2.0 * g * b, g * a
+
+pair = (forward, backward)
+model = mr.nn.Linear(4, 2)
+
+def case():
+    return cube, np.random.default_rng(1).standard_normal((5, 2))
+
+def case_of_a_pair():
+    return (forward, wrong), [np.ones((2, 3)), np.full((2, 3), 3.0)]
+
+def no_case():
+    return cube
+
+def many(*xs):
+    return sum(xs)
+
+def at_kinks():
+    return mr.ops.relu, np.zeros((3, 4))
+
+def raising(x):
+    return x.no_such_attribute
+
+def leaving(x):
+    exit(0)
+
+number = 3
+"""
+
+
+def minires(*arguments: str, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    return subprocess.run(
+        [sys.executable, "-m", "minires", "check", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env=environment | {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"} | changes,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mine.py").write_text(GRADIENTS, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def check(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process: its exit code, and what it printed."""
+
+    def check(*arguments: str) -> tuple[int, str, str]:
+        before = list(sys.path), set(sys.modules)
+        code = main(["check", *arguments])
+        assert sys.path == before[0]
+        assert not [n for n in set(sys.modules) - before[1] if n.startswith("_checked_by_minires")]
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return check
+
+
+def test_a_case_is_checked_in_a_process_and_what_it_prints_is_no_part_of_the_report(
+    folder: Path,
+) -> None:
+    done = minires("mine.py::case", cwd=folder)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("gradcheck: right\n")
+    assert "(5, 2)" in done.stdout
+    assert set(done.stderr.split("\n")) == {"a greeting", "called", ""}
+
+
+def test_a_wrong_gradient_ends_with_code_1_and_json_holds_the_report(folder: Path) -> None:
+    done = minires("mine.py::case_of_a_pair", "--json", cwd=folder)
+    told = json.loads(done.stdout)
+
+    assert done.returncode == 1
+    assert (told["schema"], told["status"]) == ("minires.check/1", "wrong")
+    assert told["target"] == "mine.py::case_of_a_pair"
+    assert [row["shape"] for row in told["inputs"]] == [[2, 3], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shapes"),
+    [
+        (["mine.py::cube"], ["(3, 4)"]),
+        (["mine.py::cube", "--shape", "2,1,3", "--order", "2"], ["(2, 1, 3)"]),
+        (["mine.py::cube", "--shape", ""], ["()"]),
+        (["mine.py::pair"], ["(3, 4)", "(3, 4)"]),
+        (["mine.py::forward"], ["(3, 4)", "(3, 4)"]),
+        (["mine.py::forward", "--vjp", "backward", "--shape", "(2, 3)", "--shape", "2 3"], ["(2"]),
+        (["mine.py::model"], ["(3, 4)"]),
+        (["mine.py::model", "--shape", "5,4"], ["(5, 4)"]),
+        (["mine.py::many", "--shape", "2", "--shape", "3,2"], ["(2,)", "(3, 2)"]),
+        (["./mine.py::case"], ["(5, 2)"]),
+    ],
+    ids=" ".join,
+)
+def test_right_gradients_of_all_that_can_be_named(
+    check: Any, arguments: list[str], shapes: list[str]
+) -> None:
+    if arguments[0].endswith("forward") and "--vjp" not in arguments:
+        arguments = [*arguments, "--vjp", "backward"]
+    code, out, err = check(*arguments)
+
+    assert (code, out.splitlines()[0]) == (0, "gradcheck: right"), err
+    for shape in shapes:
+        assert shape in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["mine.py::forward", "--vjp", "wrong"], "gradcheck: WRONG"),
+        (["mine.py::at_kinks"], "gradcheck: undecided"),
+    ],
+    ids=["wrong", "undecided"],
+)
+def test_what_is_not_right_ends_with_code_1(check: Any, arguments: list[str], told: str) -> None:
+    code, out, _ = check(*arguments)
+
+    assert (code, out.splitlines()[0]) == (1, told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["mine.py"], "'mine.py': name a file and what to check in it, FILE.py::NAME"),
+        (["::case"], "name a file and what to check in it"),
+        (["mine.py::"], "name a file and what to check in it"),
+        (["yours.py::case"], "yours.py: there is no such file"),
+        (["mine.py::cubed"], "mine.py: there is no 'cubed' in it; did you mean 'cube'?"),
+        (["mine.py::forward", "--vjp", "backwards"], "there is no 'backwards' in it; did you"),
+        (["mine.py::number"], "number is a int; what can be checked is a function, a module"),
+        (["mine.py::no_case"], "no_case() has no parameters, so it should return"),
+        (["mine.py::many"], "many: how many inputs it takes is not plain; give --shape"),
+        (["mine.py::case", "--shape", "3,4"], "--shape: case() returns its inputs itself"),
+        (
+            ["mine.py::cube", "--shape", "3,x"],
+            "--shape: expected lengths, such as 3,4; found '3,x'",
+        ),
+        (["mine.py::cube", "--shape", "-3"], "--shape: expected lengths"),
+        (["mine.py::cube", "--order", "3"], "order must be 1 or 2, found 3"),
+        (["mine.py::pair", "--order", "2"], "order=2 needs a function of Tensors"),
+        (["mine.py::cube", "other"], "'other': one FILE.py::NAME is checked at a time"),
+        (["ops", "bogus"], "there is no op 'bogus'; there are: add, "),
+        (["ops", "--order", "0"], "order must be 1 or 2, found 0"),
+        (["ops", "--rtol", "1"], "--rtol has no place with `ops`"),
+        (["ops", "--shape", "3"], "--shape has no place with `ops`"),
+        ([], "Missing argument"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_costs_one_line_and_code_2(check: Any, arguments: list[str], told: str) -> None:
+    code, out, err = check(*arguments)
+    line = err.splitlines()[-1]
+
+    assert (code, out) == (2, "")
+    assert set(err.splitlines()[:-1]) <= {"a greeting", "called"}
+    assert told in line
+    assert line.endswith("Help: minires check --help")
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("mine.py::raising", "mine.py, line 39: checking it raised AttributeError: "),
+        ("mine.py::leaving", "mine.py: checking it called sys.exit(0)"),
+        ("broken.py::f", "broken.py, line 2: importing it raised ZeroDivisionError: division by"),
+        ("syntax.py::f", "syntax.py, line 1: importing it raised SyntaxError: "),
+        ("exits.py::f", "exits.py: importing it called sys.exit(0)"),
+    ],
+    ids=lambda value: value.split(":")[0] if "::" in value else "",
+)
+def test_code_that_raises_or_exits_costs_one_line_and_code_1(
+    check: Any, folder: Path, target: str, told: str
+) -> None:
+    (folder / "broken.py").write_text("x = 0\ny = 1 / x\n")
+    (folder / "syntax.py").write_text("def f(:\n")
+    (folder / "exits.py").write_text("import sys\nsys.exit(0)\n")
+    code, out, err = check(target)
+
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith(f"minires check: {told}")
+
+
+def test_a_file_finds_its_neighbours_and_its_name_hides_no_library(
+    check: Any, folder: Path
+) -> None:
+    (folder / "its_neighbour.py").write_text("def square(x):\n    return x * x\n")
+    (folder / "json.py").write_text(
+        "import json, sys\nfrom dataclasses import dataclass\n"
+        "from its_neighbour import square\n\n"
+        "@dataclass\nclass Point:\n    x: float\n\n"
+        "assert __name__ != '__main__'\nassert json.dumps({}) == '{}'\n"
+    )
+    code, out, err = check("json.py::square")
+    sys.modules.pop("its_neighbour", None)
+
+    assert (code, out.splitlines()[0]) == (0, "gradcheck: right"), err
+
+
+def test_all_options_reach_the_checker(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"order": 2, "mode": "random", "eps": 1e-5, "rtol": 1e-4, "atol": 1e-7}
+    options |= {"seed": 3, "samples": 7}
+    came: list[dict[str, Any]] = []
+    really = checking.gradcheck
+
+    def recording(fn: Any, inputs: Any, **given: Any) -> Any:
+        came.append(given)
+        return really(fn, inputs)
+
+    monkeypatch.setattr(checking, "gradcheck", recording)
+    check("mine.py::cube", *(f"--{name}={value}" for name, value in options.items()))
+    check("mine.py::cube")
+
+    assert came == [options, {}]
+
+
+def test_the_seed_decides_where_it_is_checked(check: Any) -> None:
+    first, again, other = (check("mine.py::cube", "--seed", seed)[1] for seed in "112")
+
+    assert first == again != other
+
+
+def test_ops_are_told_in_a_table_and_as_json(folder: Path) -> None:
+    done = minires("ops", "tanh", "less", cwd=folder)
+    as_json = minires("ops", "tanh", "less", "--order", "1", "--json", cwd=folder)
+    told = json.loads(as_json.stdout)
+
+    assert (done.returncode, done.stderr) == (as_json.returncode, as_json.stderr) == (0, "")
+    for heading in ("op", "cases", "layouts", "entries", "order", "error / allowed", "status"):
+        assert heading in done.stdout.splitlines()[0]
+    assert "no gradient: a comparison" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert (told["schema"], told["right"]) == ("minires.check-ops/1", True)
+    tanh, less = told["ops"]
+    assert (tanh["op"], tanh["status"], tanh["order"]) == ("tanh", "right", 1)
+    assert (less["op"], less["status"], less["entries"]) == ("less", "no gradient", 0)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_an_op_that_is_not_right_ends_with_code_1_in_terminals_of_all_widths(
+    check: Any, monkeypatch: pytest.MonkeyPatch, width: int, unicode: bool
+) -> None:
+    rows = [
+        OpRow("batch_norm_relu_conv2d", "right", 6, 5, 3178, 2, 0.01),
+        OpRow("gelu", "wrong", 3, 4, 30, 2, float("inf"), "a case\ngradcheck: WRONG"),
+        OpRow("new", "unchecked", why="no cases; add some"),
+    ]
+    monkeypatch.setattr("minires.cli.check_ops.check_ops", lambda names, order: iter(rows))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    if not unicode:
+        monkeypatch.setattr("rich.console.Console.encoding", "ascii")
+    code, out, _ = check("ops")
+    out = re.sub(r"\x1b\[[0-9;]*m", "", out)
+
+    assert code == 1
+    assert "batch_norm_relu_conv2d" in out
+    assert "gelu: wrong; a case\ngradcheck: WRONG" in out
+    assert "new: unchecked; no cases; add some" in out
+    assert "2 ops in 9 cases, 3,208 entries compared: 2 not right" in out
+    table = out.split("\n\n")[0]
+    assert max(map(len, table.splitlines())) <= width
+    assert json.loads(check("ops", "--json")[1])["ops"][1]["margin"] is None
+
+
+def test_the_bar_grows_with_each_power_of_ten() -> None:
+    bars = [margin_bar(margin, unicode=False) for margin in (0.0, 1e-12, 1e-4, 0.9, 3.0)]
+
+    assert bars == [
+        "........ 0",
+        "........ 1e-12",
+        "####.... 1e-04",
+        "######## 9e-01",
+        "######## 3e+00",
+    ]
+
+
+def test_the_help_shows_examples(check: Any) -> None:
+    code, out, _ = check("--help")
+
+    assert code == 0
+    for told in ("minires check ops conv2d batch_norm", "--shape", "--vjp", "--samples"):
+        assert told in out
