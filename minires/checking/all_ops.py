@@ -138,9 +138,7 @@ def _checked(name: str, cases: list[Case], order: int, why: str) -> OpRow:
             with seen:
                 reports = _reports(case, layout, order)
             layouts.add(layout)
-            entries += sum(
-                row.compared for r in reports for row in r.inputs if not row.directions
-            )
+            entries += sum(row.compared for r in reports for row in r.inputs if not row.directions)
             margin = max(margin, *(report.margin for report in reports))
             if not reports[-1]:
                 status = reports[-1].status

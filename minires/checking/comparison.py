@@ -102,7 +102,12 @@ class Comparison:
         compared = {i: found for i, found in judgements.items() if found.verdict != "kink"}
         if not compared:
             return None
-        index = max(compared, key=lambda i: (self.wrong[i], compared[i].excess))
+        wrong = [i for i in compared if self.wrong[i]]
+        if wrong:
+            errors = {i: abs(self.gradient[i] - compared[i].numeric) for i in wrong}
+            index = max(wrong, key=lambda i: np.nan_to_num(errors[i], nan=np.inf))
+        else:
+            index = max(compared, key=lambda i: compared[i].excess)
         return Entry(index, float(self.gradient[index]), compared[index].numeric)
 
     def _report(

@@ -25,6 +25,9 @@ Array = np.ndarray[Any, Any]
 
 EPSILON = float(np.finfo(np.float64).eps)
 
+# Differences must be precise to this share of the gradient's size to be compared with.
+COARSEST = 1e-3
+
 # Steps that are tried where the first one does not settle it, each four times the next: smaller
 # ones first, which leave kinks and curves behind; then larger ones, which drown rounding errors.
 _TRIPLES = ((0, 1, 2), (1, 2, 3), (2, 3, 4), (-1, 0, 1), (-2, -1, 0), (-3, -2, -1))
@@ -41,7 +44,8 @@ class Settings(NamedTuple):
     rtol : float
         An error may be rtol times the larger of the two values compared,
     atol : float
-        plus atol times the largest gradient of the same input, plus the rounding of differences.
+        plus atol times the largest gradient of the same input, plus the rounding error of the
+        differences, as long as that is below a thousandth of that gradient.
     seed : int
         Of the cotangents, the directions, and the choice of entries.
     mode : {"auto", "full", "random"}
@@ -140,7 +144,7 @@ class Estimate(NamedTuple):
     Attributes
     ----------
     numeric, doubt, rounding : float
-        The best estimate, how far the steps that it rests on disagree, and the rounding in it.
+        The best estimate, how far it may be off, and how much of that is rounding.
     last : Slopes
         Those at the smallest step taken,
     kink : float
@@ -187,10 +191,23 @@ class Judge:
         return Slopes.along(line, self.base, self.cotangent, line.step / 4.0**rung)
 
     def allowed(self, line: Line, numeric: float, rounding: float, size: float) -> float:
-        """Return the error allowed where the gradient has this size and differences this error."""
+        """Return the error allowed between the line's derivative and the one by differences.
+
+        Parameters
+        ----------
+        line : Line
+        numeric, rounding : float
+            The derivative by differences, and its rounding error.
+        size : float
+            Of the gradient that the line belongs to.
+        """
         larger = max(abs(line.analytic), abs(numeric))
-        rounding += self._rounding / line.width
-        return self.settings.rtol * larger + self.settings.atol * size + rounding
+        floor = self._rounding / line.width
+        allowed = self.settings.rtol * larger + self.settings.atol * size + floor
+        # Differences that are rounded more coarsely prove nothing, except that zero may be zero.
+        if rounding <= COARSEST * max(larger, size) or abs(line.analytic) <= floor:
+            allowed += rounding
+        return allowed
 
     def judge(self, line: Line, first: FirstLook | None, size: float) -> Judgement:
         """Judge by a first look; where that does not settle it, look again at other steps."""
@@ -244,9 +261,10 @@ class Judge:
                 continue
             wide, middle, narrow = (s for s in three if s is not None)
             derivatives = wide.derivative, middle.derivative, narrow.derivative
-            doubt = float(np.abs(np.diff(derivatives)).max())
-            spread, deepest = max(spread, doubt), max(deepest, rungs[2])
-            rough |= doubt > 64 * narrow.rounding
+            apart = float(np.abs(np.diff(derivatives)).max())
+            spread, deepest = max(spread, apart), max(deepest, rungs[2])
+            rough |= apart > 64 * narrow.rounding
+            doubt = max(apart, middle.rounding)  # rounded values may agree by chance
             if best is None or doubt < best[0]:
                 # Richardson: the h^2 terms cancel.
                 best = doubt, (16 * derivatives[1] - derivatives[0]) / 15, middle.rounding
@@ -261,8 +279,8 @@ class Judge:
             return None
         doubt, numeric, rounding = best
         if doubt > max(allowed / 4, 0.01 * abs(numeric)):
-            # Nothing converged, and steps may agree by chance. Rounding has its bounds.
-            doubt = np.inf if rough else spread
+            # Nothing converged. Rounding has its bounds, other roughness has none.
+            doubt = np.inf if rough else max(doubt, spread)
         step = line.step / 4.0**deepest
         kink = self._kink(slopes(0), last, step)
         return Estimate(numeric, doubt, rounding, last, kink, step)

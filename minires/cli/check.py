@@ -90,7 +90,10 @@ def run_check(
     if target == "ops":
         from .check_ops import check_all
 
-        for name in (*options, *[n for n, v in (("shape", shape), ("vjp", vjp), ("png", png)) if v]):
+        for name in (
+            *options,
+            *[n for n, v in (("shape", shape), ("vjp", vjp), ("png", png)) if v],
+        ):
             if name != "order":
                 raise typer.BadParameter(
                     f"--{name} has no place with `ops`, whose cases and tolerances are fixed"
@@ -258,4 +261,3 @@ def _drawn(fn: Any, name: str, sizes: list[tuple[int, ...]], seed: int) -> list[
         sizes = [_DEFAULT_SHAPE] * len(required)
     rng = np.random.default_rng(seed)
     return [np.asarray(rng.standard_normal(size)) for size in sizes]
-

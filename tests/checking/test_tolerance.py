@@ -144,3 +144,19 @@ def test_the_margin_says_how_close_to_the_tolerance_a_right_gradient_is() -> Non
     assert 0.4 < near.margin < 0.6
     assert exact
     assert near
+
+
+@given(offset=st.floats(2, 14).map(lambda power: 10.0**power), seed=st.integers(0, 99))
+def test_no_offset_hides_a_wrong_gradient(offset: float, seed: int) -> None:
+    x = mr.tensor(normal(4, seed=seed))
+    half = mr.op(name="planted_half")(lambda x: np.sin(x) + offset)
+    half.vjp(lambda g, x: mr.ops.mul(mr.ops.cos(x), g * 1.01))
+
+    assert mr.gradcheck(half, x).status in {"wrong", "undecided"}
+
+
+def test_a_function_of_tensors_far_from_zero_is_decided_by_larger_steps() -> None:
+    x = normal(5)
+
+    assert mr.gradcheck(lambda x: mr.ops.sin(x) + 1e7, x)
+    assert mr.gradcheck(lambda x: mr.ops.sin(x) + 1e13, x).status == "undecided"
