@@ -107,8 +107,8 @@ class Slopes(NamedTuple):
             return None
         left, right = (base - down) / h, (up - base) / h
         weight = np.abs(cotangent)
-        # What did not change has no rounding error; else four units in the last place of each.
-        size = np.where(up == down, 0.0, np.maximum(np.abs(up), np.abs(down)))
+        # Four units in the last place of each output; where it did not change, half of one.
+        size = np.where(up == down, 0.125, 1.0) * np.maximum(np.abs(up), np.abs(down))
         return cls(
             float((up - down) / (2 * h) @ cotangent),
             float(weight @ np.maximum(np.abs(left), np.abs(right))),
