@@ -8,7 +8,7 @@ import numpy as np
 
 from .solution import Array, Solution, at
 
-SHAPES = (at((4, 5)), at((12,)), at((2, 3, 2, 2)))
+SHAPES = (at((4, 6)), at((24,)), at((2, 3, 2, 2)))
 _C = np.sqrt(2 / np.pi)
 
 
@@ -80,7 +80,7 @@ LEAKY = Solution(
     "by where",
     leaky,
     lambda g, x, *, slope: np.where(x > 0, g, slope * g),
-    (at((4, 5), slope=0.01), at((12,), slope=0.2)),
+    (at((4, 5), slope=0.01), at((24,), slope=0.2)),
 )
 PRELU = Solution(
     "",

@@ -67,7 +67,8 @@ def _turn(x: Array) -> Any:
 
 LOOKUP = Solution("", "lookup", "add.at", lambda x: x[_ROWS], lookup_vjp, _LOOKUPS)
 SLICE = Solution("", "slice", "into zeros", lambda x: x[:, 1:3], slice_vjp, _MATRICES)
-SORT = Solution("", "sort", "put back", ordered, ordered_vjp, _MATRICES)
+# Many permutations of few entries are their own inverse, and hide which of the two was used.
+SORT = Solution("", "sort", "put back", ordered, ordered_vjp, (at((4, 6)), at((3, 7))))
 JOIN = Solution(
     "",
     "concatenation",

@@ -129,6 +129,11 @@ def _more_channels(geometry: Geometry) -> bool:
     return geometry in SUBSAMPLED and geometry.shapes[0][1] < geometry.shapes[1][0]
 
 
+def _same_channels(geometry: Geometry) -> bool:
+    """Leave out channels without a shortcut, where the two ReLUs have one mask."""
+    return not _more_channels(geometry)
+
+
 def _detached(g: Array, x: Array, *projection: Array, stride: int) -> tuple[Array, ...]:
     return (np.zeros_like(x), *map(np.zeros_like, projection))
 
@@ -176,11 +181,17 @@ WRONG = (
         "R1", "no gradient through the shortcut", partial(block_vjp, shortcut=0), _no_projection
     ),
     BLOCK.but("R2", "shortcut counted twice", partial(block_vjp, shortcut=2)),
-    BLOCK.but("R3", "shortcut detached, with its projection", partial(block_vjp, spread=_detached)),
+    BLOCK.but(
+        "R3",
+        "shortcut detached, with its projection",
+        partial(block_vjp, spread=_detached),
+        _has_projection,
+    ),
     BLOCK.but(
         "R4",
         "ReLU's mask taken before the addition",
         partial(block_vjp, outer=lambda a: a.before > 0),
+        _same_channels,
     ),
     BLOCK.but(
         "R5",
@@ -193,13 +204,11 @@ WRONG = (
         "R7",
         "in-place addition to a saved activation",
         partial(block_vjp, inner=lambda a: a.joined > 0),
+        _same_channels,
     ),
     BLOCK.but("", "no gradient through the branch", partial(block_vjp, branch=0)),
     BLOCK.but(
         "", "last ReLU forgotten", partial(block_vjp, outer=lambda a: np.ones_like(a.joined))
-    ),
-    BLOCK.but(
-        "", "inner ReLU forgotten", partial(block_vjp, inner=lambda a: np.ones_like(a.joined))
     ),
     BLOCK.but("", "halves for shortcut and branch", partial(block_vjp, shortcut=0.5, branch=0.5)),
     BLOCK.but(

@@ -53,9 +53,9 @@ def two_blocks(x: Node, w: Node) -> Node:
 
 
 def reused(x: Node) -> Node:
-    """Return (x^2 + x) tanh(x^2), with one node for x^2."""
-    square = multiply(x, x)
-    return multiply(add(square, x), tanh(square))
+    """Return y^2 (y + x) with one node for y = tanh(x)."""
+    y = tanh(x)
+    return multiply(multiply(y, y), add(y, x))
 
 
 def added_and_used(a: Node, b: Node) -> Node:
