@@ -126,6 +126,7 @@ def test_the_bank_is_large_and_every_mistake_has_a_name_of_its_own() -> None:
 def test_a_seed_draws_the_same_case_again_and_successive_ones_take_turns_in_geometry() -> None:
     for solution in EVERY:
         first, again = solution.case(3), solution.case(3)
+        assert all(type(array) is np.ndarray for array in first.inputs)
         assert all(map(np.array_equal, first.inputs, again.inputs))
         count = len(solution.geometries)
         shapes = [tuple(a.shape for a in solution.case(seed).inputs) for seed in range(count)]

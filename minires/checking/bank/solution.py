@@ -60,7 +60,7 @@ def normal(rng: Rng, geometry: Geometry) -> list[Array]:
 
 def away_from_zero(array: Array, distance: float = 0.5) -> Array:
     """Move every entry away from zero, for what is divided by or would hide what it multiplies."""
-    return array + np.copysign(distance, array)
+    return np.asarray(array + np.copysign(distance, array))
 
 
 @dataclass(frozen=True, repr=False)
