@@ -84,6 +84,12 @@ def _engine(rounds: int) -> Measured:
     yield "memory_over_steps", engine.memory_over_steps()
 
 
+def _checking(rounds: int) -> Measured:
+    from .checking import checking
+
+    yield from checking(seeds=rounds)
+
+
 def _peers(rounds: int) -> Measured:
     from .peers import run_peers
 
@@ -98,13 +104,14 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "memory": _memory,
     "geometries": _geometries,
     "engine": _engine,
+    "checking": _checking,
     "peers": _peers,
 }
-# Peers need environments of their own, and time: they are measured when asked for.
-USUAL = [name for name in SECTIONS if name != "peers"]
+# These need time, and peers environments of their own: they are measured when asked for.
+USUAL = [name for name in SECTIONS if name not in ("checking", "peers")]
 
 
-def _measure(names: list[str], rounds: int, out: Path) -> None:
+def _measure(names: list[str], rounds: int, out: Path) -> dict[str, Any]:
     """Measure sections into the day's file of this machine; what it holds of others stays."""
     console = Console(highlight=False, soft_wrap=True)
     if missing := _missing(names):
@@ -124,6 +131,7 @@ def _measure(names: list[str], rounds: int, out: Path) -> None:
             results.save(result, path)
             console.print(f"{name}: {title}: {_in_short(measured)}", markup=False)
     console.print(f"Wrote {path}", markup=False)
+    return result
 
 
 def _missing(names: list[str]) -> str | None:
@@ -177,6 +185,22 @@ def run(
 def engine(rounds: Rounds = 15, out: Out = results.FOLDER) -> None:
     """Measure the tape: a residual block's backward, a tiny op, the import, memory over steps."""
     _measure(["engine"], rounds, out)
+
+
+@app.command("checking")
+def checking(
+    seeds: Annotated[int, typer.Option(help="Draws of inputs per gradient.", min=1)] = 200,
+    out: Out = results.FOLDER,
+) -> None:
+    """Count what gradient checkers miss, and what they reject wrongly; 200 seeds: 15 minutes."""
+    from .checking import table
+
+    measured = _measure(["checking"], seeds, out)["checking"]
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    for name in measured:
+        console.print(table(name, measured[name]), markup=False)
 
 
 @app.command("peers")
