@@ -17,8 +17,9 @@ from .subjects import Subject
 
 Array = np.ndarray[Any, Any]
 
-# Names the stream of random numbers; any number but the ones that directions use.
-_COTANGENTS = 0
+# Names the stream of random numbers: any number but 0, which would be no name, and the small ones
+# that directions use.
+_COTANGENTS = 151203385
 # Up to so many entries in all, "auto" compares each of them.
 FULL = 4096
 
