@@ -108,7 +108,7 @@ def draw_cotangents(outputs: Sequence[Array], seed: int) -> list[Array]:
     """Draw random weights, away from 0: an output with hardly any would not be checked.
 
     They come from a stream of their own: who draws the inputs from ``default_rng(seed)`` would
-    otherwise get weights with the signs of the inputs, and so, for one, see no wrong mask of a ReLU.
+    otherwise get weights with the signs of the inputs, and see no wrong mask of a ReLU, for one.
     """
     rng = np.random.default_rng([seed, _COTANGENTS])
     drawn = [rng.standard_normal(output.shape) for output in outputs]
