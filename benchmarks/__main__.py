@@ -20,7 +20,7 @@ Rounds = Annotated[int, typer.Option(help="Interleaved rounds; long cases get fe
 Out = Annotated[Path, typer.Option(help="Folder of the result file.")]
 Measured = Iterator[tuple[str, Any]]
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 app = typer.Typer(
     help="Measure minires beside PyTorch and beside what bounds it.",
@@ -90,6 +90,12 @@ def _checking(rounds: int) -> Measured:
     yield from checking(seeds=rounds)
 
 
+def _block_check(rounds: int) -> Measured:
+    from .block_check import block_check
+
+    yield from block_check(min(rounds, 3)).items()
+
+
 def _peers(rounds: int) -> Measured:
     from .peers import run_peers
 
@@ -105,10 +111,11 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "geometries": _geometries,
     "engine": _engine,
     "checking": _checking,
+    "block_check": _block_check,
     "peers": _peers,
 }
 # These need time, and peers environments of their own: they are measured when asked for.
-USUAL = [name for name in SECTIONS if name not in ("checking", "peers")]
+USUAL = [name for name in SECTIONS if name not in ("checking", "block_check", "peers")]
 
 
 def _measure(names: list[str], rounds: int, out: Path) -> dict[str, Any]:
@@ -136,7 +143,9 @@ def _measure(names: list[str], rounds: int, out: Path) -> dict[str, Any]:
 
 def _missing(names: list[str]) -> str | None:
     """Say what the sections need that is not installed, before anything is measured or written."""
-    beside_torch = {"training", "inference", "memory", "geometries"}.intersection(names)
+    beside_torch = {"training", "inference", "memory", "geometries", "block_check"}.intersection(
+        names
+    )
     if beside_torch and importlib.util.find_spec("torch") is None:
         return (
             f"{', '.join(sorted(beside_torch))}: PyTorch is not installed;"
@@ -240,16 +249,19 @@ def compare(
 
 @app.command("page")
 def page(
-    result: Annotated[Path, typer.Argument(help="The result file that it is made of.")],
+    result: Annotated[Path, typer.Argument(help="The result file that they are made of.")],
     out: Annotated[
-        Path, typer.Option(help="The page; its pictures lie in a folder beside.")
-    ] = PAGE,
+        Path, typer.Option(help="Folder of the pages; pictures lie in folders beside them.")
+    ] = DOCS,
 ) -> None:
-    """Write the page about performance, with its pictures, from a result file."""
+    """Write the pages about performance and about the gradient checker, from a result file."""
+    from .checking_page import write_checking_page
     from .page import write_page
 
     try:
-        files = write_page(results.load(result), out)
+        measured = results.load(result)
+        files = write_page(measured, out / "performance.md")
+        files.append(write_checking_page(measured, out / "gradient-checks-measured.md"))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     for file in files:
