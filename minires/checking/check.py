@@ -15,17 +15,19 @@ from minires.nn import Module
 from .engines import MINIRES, Engine, Torch
 from .examination import Examination, examine
 from .numerical import Settings
-from .patterns import patterns
 from .report import Finding, GradcheckReport
 from .subjects import GradientOf, NumpyPair, Subject, TensorFunction
 
 Array = np.ndarray[Any, Any]
+# How many wrong inputs are looked at closely.
+_EXPLAINED = 4
 Function = Callable[..., Any] | tuple[Callable[..., Any], Callable[..., Any]]
 
 
 def gradcheck(
     fn: Function,
     inputs: Any,
+    *,
     order: int = 1,
     mode: str = "auto",
     eps: float | None = None,
@@ -49,8 +51,8 @@ def gradcheck(
         several outputs). Or, where PyTorch is installed and the inputs are its Tensors (or `fn`
         one of its modules), a function of those.
     inputs : Tensor or array of floats, or a sequence of them
-        Where to check; taken in float64. Prefer random values: special ones such as 0 hide
-        mistakes.
+        Where to check; taken in float64. A list or tuple means several inputs. Prefer random
+        values: special ones such as 0 hide mistakes.
     order : {1, 2}
         With 2, the gradient's own gradient is checked as well (not for NumPy functions).
     mode : {"auto", "full", "random"}
@@ -153,17 +155,24 @@ def check(
         return GradcheckReport(rows, finding.status, message)
 
 
-def reported(done: Sequence[Examination], hint: str = "") -> GradcheckReport:
-    """Join examinations, and look at what is wrong in the worst input of all."""
-    rows = tuple(row for one in done for row in one.rows)
+def reported(
+    done: Sequence[Examination], chosen: int | None = None, hint: str = ""
+) -> GradcheckReport:
+    """Join examinations, and look closely at the row that is chosen, or at those most wrong."""
+    rows = [row for one in done for row in one.rows]
+    problem = "\n".join(problem for one in done for problem in one.problems)
     notes = tuple(note for one in done for note in one.notes)
-    worst = GradcheckReport.of(rows).worst
-    seen: list[str] = []
-    for one in done:
-        for row, comparison in zip(one.rows, one.comparisons, strict=True):
-            if row is worst:
-                seen = patterns(comparison.evidence(one.cotangents))
-    return GradcheckReport.of(rows, tuple(seen), hint, notes)
+    sources = [(c, one.cotangents) for one in done for c in one.comparisons]
+    wrong = [number for number, row in enumerate(rows) if row.wrong]
+    wrong = sorted(wrong, key=lambda n: -rows[n].margin)[:_EXPLAINED]
+    if chosen is not None:
+        wrong = [chosen]
+    for number in wrong:
+        comparison, cotangents = sources[number]
+        assert comparison is not None
+        rows[number] = comparison.explained(rows[number], cotangents)
+    worst = rows[wrong[0]] if wrong else None
+    return GradcheckReport.of(tuple(rows), problem, worst, hint, notes)
 
 
 def settings_of(

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from .numerical import Array, FirstLook, Judge, Judgement, Line
-from .patterns import Evidence
+from .patterns import Evidence, patterns
 from .point import Point
 from .report import NOTICEABLE, Entry, Index, InputReport
 
+_CUT = "no gradient reached it; was the graph cut, by detach or NumPy?"
 # How many entries are looked at to tell what a disagreement is like.
 _EVIDENCE = 48
+# How many entries at random, where directions were wrong.
+_SAMPLE = 128
+# After so many wrong entries of an input, others that are far off are not looked at again.
+_PATIENCE = 64
 # How many numbers the slopes of these may have.
 _MOST_SLOPES = 4_000_000
 
@@ -26,24 +32,23 @@ class Comparison:
     point : Point
     number : int
         Which input.
-    gradient : array
-        The gradient to be judged, of the input's shape.
-    group, note : str
+    gradient : array or None
+        The gradient to be judged, of the input's shape; None, where none came, counts as zeros.
+    group : str
         For the report.
     """
 
-    def __init__(
-        self, point: Point, number: int, gradient: Array, group: str = "", note: str = ""
-    ) -> None:
+    def __init__(self, point: Point, number: int, gradient: Array | None, group: str = "") -> None:
         self.point = point
         self.number = number
-        self.gradient = gradient
+        self.shape = point.inputs[number].shape
+        self.gradient = np.zeros(self.shape) if gradient is None else gradient
         self.group = group
-        self.note = note
-        self.shape = gradient.shape
+        self.note = _CUT if gradient is None else ""
         self.judge = Judge(point.base, point.cotangent, point.settings)
         self.numeric = np.full(self.shape, np.nan)
         self.wrong = np.zeros(self.shape, bool)
+        self._wrong_direction: tuple[Array, Line] | None = None
 
     def every_entry(self) -> InputReport:
         """Compare entry by entry."""
@@ -71,13 +76,20 @@ class Comparison:
             for k, (line, look) in enumerate(zip(lines, looks, strict=True))
         }
         missed = self._miss_probability(lines, list(judgements.values()), size)
-        wrong = [k for k, found in enumerate(judgements.values()) if found.verdict == "wrong"]
-        worst = None
-        if wrong:
-            index = self._followed(directions[wrong[0]], lines[wrong[0]])
-            self._entries(sorted({index, *self._some(_EVIDENCE)}))
+        for z, line, found in zip(directions, lines, judgements.values(), strict=True):
+            if found.verdict == "wrong":
+                self._wrong_direction = z, line
+        return self._report(judgements, None, True, missed)
+
+    def explained(self, row: InputReport, cotangents: list[Array]) -> InputReport:
+        """Look closely at an input that is wrong: at what entries, and at their pattern."""
+        worst = row.worst
+        if self._wrong_direction is not None:
+            index = self._followed(*self._wrong_direction)
+            self._entries(sorted({index, *self._some(_SAMPLE)}))
             worst = Entry(index, float(self.gradient[index]), float(self.numeric[index]))
-        return self._report(judgements, worst, True, missed)
+        told = patterns(self._evidence(cotangents))
+        return replace(row, worst=worst, patterns=tuple(told))
 
     def _entries(self, indices: list[Index]) -> dict[Index, Judgement]:
         """Judge these entries, and remember their numeric values and which are wrong."""
@@ -89,9 +101,11 @@ class Comparison:
 
         looks = [self.judge.first_look(line) for line in lines()]
         size = _size(values, looks)
-        judgements = {}
+        judgements: dict[Index, Judgement] = {}
+        wrong = 0
         for index, line, look in zip(indices, lines(), looks, strict=True):
-            found = self.judge.judge(line, look, size)
+            found = self.judge.judge(line, look, size, patient=wrong < _PATIENCE)
+            wrong += found.verdict == "wrong"
             judgements[index] = found
             self.wrong[index] = found.verdict == "wrong"
             if found.verdict != "kink":
@@ -128,11 +142,11 @@ class Comparison:
             max((found.excess for found in judgements.values()), default=0.0),
             self.group,
             self.note,
-            directions,
-            missed,
-            self.gradient,
-            self.numeric,
-            self.wrong,
+            directions=directions,
+            miss_probability=missed,
+            analytic=self.gradient,
+            numeric=self.numeric,
+            wrong_entries=self.wrong,
         )
 
     def _miss_probability(
@@ -180,7 +194,7 @@ class Comparison:
         drawn = rng.choice(size, min(count, size), replace=False)
         return [tuple(int(i) for i in np.unravel_index(number, self.shape)) for number in drawn]
 
-    def evidence(self, cotangents: list[Array]) -> Evidence:
+    def _evidence(self, cotangents: list[Array]) -> Evidence:
         """Return what tells the pattern of a disagreement."""
         known = np.flatnonzero(~np.isnan(self.numeric.ravel()))
         wrong = self.wrong.ravel()[known]

@@ -26,12 +26,13 @@ FULL = 4096
 
 @dataclass(frozen=True)
 class Examination:
-    """Rows of a report, and what they were made of."""
+    """Rows of a report, what they were made of, and what is wrong beside numbers."""
 
     rows: tuple[InputReport, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison | None, ...]
     cotangents: list[Array]
-    notes: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def examine(
@@ -46,8 +47,8 @@ def examine(
     Raises
     ------
     Finding
-        If there is nothing to compare: the function raises, is random, writes into its inputs, has
-        no finite float64 outputs, or its gradients have another shape or dtype than the inputs.
+        If there is nothing to compare: the function raises, is random, writes into its inputs, or
+        has no finite float64 outputs.
     """
     work = [array.copy(order="K") for array in inputs]
     for name, array in zip(names, inputs, strict=True):
@@ -70,23 +71,31 @@ def examine(
     again = vjp(subject, work, [cotangent.copy() for cotangent in cotangents])
     require_same_gradients(gradients, again, names)
 
-    base, cotangent = as_vector(first), as_vector(cotangents)
-    point = Point(subject, work, names, base, cotangent, settings)
-    comparisons = []
-    for number, (gradient, array) in enumerate(zip(gradients, work, strict=True)):
-        note = ""
-        if gradient is None:
-            gradient = np.zeros(array.shape)
-            note = "no gradient reached it; was the graph cut, by detach or NumPy?"
-        require_like(point, number, gradient)
-        comparisons.append(Comparison(point, number, gradient, group, note))
+    given = [g for g in gradients if g is not None and g.dtype == np.float64]
+    notes += computed_in_float32(first, "the outputs", work)
+    notes += computed_in_float32(given, "the gradients", work)
+
+    point = Point(subject, work, names, as_vector(first), as_vector(cotangents), settings)
     count = sum(array.size for array in work)
     full = settings.mode == "full" or (settings.mode == "auto" and count <= FULL)
-    rows = [
-        c.every_entry() if full or not c.gradient.size else c.random_directions()
-        for c in comparisons
-    ]
-    return Examination(tuple(rows), tuple(comparisons), cotangents, notes)
+    rows: list[InputReport] = []
+    comparisons: list[Comparison | None] = []
+    problems: list[str] = []
+    for number, gradient in enumerate(gradients):
+        problem = "" if gradient is None else unlike(point, number, gradient)
+        if problem:
+            problems.append(problem)
+            note = "wrong shape or dtype"
+            rows.append(InputReport(names[number], work[number].shape, group=group, note=note))
+            comparisons.append(None)
+            continue
+        comparison = Comparison(point, number, gradient, group)
+        whole = full or not work[number].size
+        rows.append(comparison.every_entry() if whole else comparison.random_directions())
+        comparisons.append(comparison)
+        if gradient is None and not group and not rows[-1].wrong:
+            notes += (f"no output depends on {names[number]}",)
+    return Examination(tuple(rows), tuple(comparisons), cotangents, tuple(problems), notes)
 
 
 def forward(subject: Subject, inputs: list[Array]) -> list[Array]:
@@ -203,26 +212,39 @@ def aliases(
     return tuple(notes)
 
 
-def require_like(point: Point, number: int, gradient: Array) -> None:
-    """Refuse a gradient of another shape or dtype than its input."""
+def computed_in_float32(
+    values: Sequence[Array], what: str, inputs: Sequence[Array]
+) -> tuple[str, ...]:
+    """Say so if all values are float32 numbers, although the inputs are not."""
+
+    def coarse(arrays: Sequence[Array]) -> bool:
+        flat = as_vector(arrays)
+        special = flat == np.round(1024 * flat) / 1024  # as 0 and 1 are, which prove nothing
+        return bool(np.any(~special)) and np.array_equal(flat, flat.astype(np.float32))
+
+    if coarse(values) and not coarse(inputs):
+        return (f"{what} are float32 numbers, to the last: is something computed in float32?",)
+    return ()
+
+
+def unlike(point: Point, number: int, gradient: Array) -> str:
+    """Say what is wrong with a gradient of another shape or dtype than its input's."""
     name, array = point.names[number], point.inputs[number]
     if gradient.shape != array.shape:
         advice = ""
         if gradient.dtype.kind == "f":
             advice = explain_shape(gradient, _numeric(point, number))
-        raise Finding(
-            "wrong",
-            f"the gradient of {name} has shape {gradient.shape}, not {array.shape}"
-            + (f"; {advice}" if advice else ""),
+        return f"the gradient of {name} has shape {gradient.shape}, not {array.shape}" + (
+            f"; {advice}" if advice else ""
         )
     if gradient.dtype != np.float64:
-        raise Finding("wrong", f"the gradient of {name} is {gradient.dtype}, not float64")
+        return f"the gradient of {name} is {gradient.dtype}, not float64"
+    return ""
 
 
 def _numeric(point: Point, number: int) -> Array:
     """Return the gradient by differences; NaN where that would be too many."""
-    shape = point.inputs[number].shape
-    comparison = Comparison(point, number, np.zeros(shape))
+    comparison = Comparison(point, number, None)
     if point.inputs[number].size <= FULL:
         comparison.every_entry()
     return comparison.numeric

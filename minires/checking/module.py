@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,12 @@ from .subjects import TensorFunction
 
 Array = np.ndarray[Any, Any]
 
-_HINT = (
-    "Gradients travel from the last layer to the first: look at the last wrong one, and at what"
-    " comes after it."
-)
-
 
 def gradcheck_module(
     model: Module,
     x: Any,
     y: Any,
+    *,
     modes: Sequence[str] = ("train", "eval"),
     mode: str = "auto",
     eps: float | None = None,
@@ -95,10 +92,22 @@ def gradcheck_module(
         except Finding as finding:
             rows = tuple(row for one in done for row in one.rows)
             return GradcheckReport((*rows, *others), finding.status, f"{name}: {finding}")
-    report = reported(done, _HINT)
+    report = reported(done, *_last_wrong([row for one in done for row in one.rows]))
     rows = tuple(sorted((*report.inputs, *others), key=lambda row: modes.index(row.group)))
-    return GradcheckReport(
-        rows, report.status, report.problem, report.patterns, report.hint, report.notes
+    return replace(report, inputs=rows)
+
+
+def _last_wrong(rows: list[InputReport]) -> tuple[int | None, str]:
+    """Return the last wrong row of the first mode that has one, and what to make of it."""
+    wrong = [number for number, row in enumerate(rows) if row.wrong]
+    wrong = [number for number in wrong if rows[number].group == rows[wrong[0]].group]
+    if not wrong:
+        return None, ""
+    last, after = rows[wrong[-1]], rows[wrong[-1] + 1 : wrong[-1] + 2]
+    right = [row.name for row in after if row.group == last.group]
+    return wrong[-1], (
+        f"Gradients travel from the last layer to the first, and {last.name} is the last wrong one:"
+        f" look between it and {right[0] if right else 'the loss'}."
     )
 
 

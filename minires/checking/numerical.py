@@ -233,8 +233,13 @@ class Judge:
             return allowed + 8 * rounding  # zero, which differences never are exactly
         return allowed + (rounding if rounding <= COARSEST * max(larger, size) else 0.0)
 
-    def judge(self, line: Line, first: FirstLook | None, size: float) -> Judgement:
-        """Judge by a first look; where that does not settle it, look again at other steps."""
+    def judge(
+        self, line: Line, first: FirstLook | None, size: float, patient: bool = True
+    ) -> Judgement:
+        """Judge by a first look; where that does not settle it, look again at other steps.
+
+        Without patience, what is smooth and far off is called wrong at the first look.
+        """
         if not np.isfinite(line.analytic):
             if first is None and not np.isnan(line.analytic):
                 return Judgement("kink", np.nan, 0.0, Kink.EDGE)
@@ -244,6 +249,8 @@ class Judge:
             allowed = self.allowed(line, first.derivative, first.rounding, size)
             if error <= allowed:
                 return Judgement("right", first.derivative, _ratio(error, allowed))
+            if not patient and error > 1000 * allowed:
+                return Judgement("wrong", first.derivative, _ratio(error, allowed))
         return self._look_closer(line, size)
 
     def _look_closer(self, line: Line, size: float) -> Judgement:

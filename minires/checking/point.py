@@ -19,6 +19,10 @@ from .winners import Winners
 
 Array = np.ndarray[Any, Any]
 
+_NUMPY_HINT = (
+    ". NumPy's functions take no Tensors: write it with mr.ops, or check a pair of NumPy functions,"
+    " (forward, vjp)"
+)
 _PACKAGE = str(Path(__file__).parents[1])
 # So small that its square is lost beside 1: a complex step has no truncation error at all.
 _COMPLEX_STEP = 1e-20
@@ -36,8 +40,12 @@ def running(what: str, status: str = "unfit") -> Iterator[None]:
     except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         theirs = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)]
-        where = f" ({theirs[-1].name}, line {theirs[-1].lineno})" if theirs else ""
-        message = f"{what} raised {type(error).__name__}: {error}{where}"
+        where = ""
+        if theirs:
+            file = Path(theirs[-1].filename).name
+            where = f" (in {theirs[-1].name}, {file}, line {theirs[-1].lineno})"
+        hint = _NUMPY_HINT if "does not support ufuncs" in str(error) else ""
+        message = f"{what} raised {type(error).__name__}: {error}{where}{hint}"
         raise Finding(status, message) from error
 
 

@@ -20,6 +20,8 @@ ENOUGH = 0.9
 # An error of this share of a gradient's norm is what `miss_probability` speaks of.
 NOTICEABLE = 1e-3
 _LISTED = 6
+# A longer table is cut down to what is wrong, if something is.
+_ROWS = 24
 
 _HEADLINES = {
     "right": "gradcheck: right",
@@ -85,6 +87,8 @@ class InputReport:
         What the check belongs to, where there are several: ``"2nd order"``, ``"train"``.
     note : str
         A remark, such as that no gradient reached this input.
+    patterns : tuple of str
+        What the disagreement looks like, most telling first.
     directions : bool
         Whether random directions were looked at, not entries.
     miss_probability : float
@@ -103,6 +107,7 @@ class InputReport:
     margin: float = 0.0
     group: str = ""
     note: str = ""
+    patterns: tuple[str, ...] = ()
     directions: bool = False
     miss_probability: float = 0.0
     analytic: Array | None = field(default=None, compare=False, repr=False)
@@ -165,6 +170,7 @@ class InputReport:
             },
             "directions": self.directions,
             "miss_probability": self.miss_probability,
+            "patterns": list(self.patterns),
             "note": self.note,
         }
 
@@ -182,9 +188,10 @@ class GradcheckReport:
         or none of some input.
         "unfit": the function is random, changes its inputs, or has no finite float64 output.
     problem : str
-        Why it ended early, or why nothing is decided.
-    patterns : tuple of str
-        What the disagreement of the worst input looks like, most telling first.
+        What ended it early, what is wrong beside numbers, or why nothing is decided.
+    worst : InputReport or None
+        The input that is looked at closely, if one is wrong: the one with the largest error for
+        its tolerance; in a network the last one, for what is wrong before it may follow from it.
     hint : str
         Where to look.
     notes : tuple of str
@@ -194,7 +201,7 @@ class GradcheckReport:
     inputs: tuple[InputReport, ...]
     status: str
     problem: str = ""
-    patterns: tuple[str, ...] = ()
+    worst: InputReport | None = None
     hint: str = ""
     notes: tuple[str, ...] = ()
 
@@ -202,13 +209,14 @@ class GradcheckReport:
     def of(
         cls,
         inputs: tuple[InputReport, ...],
-        patterns: tuple[str, ...] = (),
+        problem: str = "",
+        worst: InputReport | None = None,
         hint: str = "",
         notes: tuple[str, ...] = (),
     ) -> GradcheckReport:
-        """Judge by the comparisons of all inputs."""
-        if any(row.wrong for row in inputs):
-            return cls(inputs, "wrong", patterns=patterns, hint=hint, notes=notes)
+        """Judge by the comparisons of all inputs, and by a problem found before."""
+        if problem or any(row.wrong for row in inputs):
+            return cls(inputs, "wrong", problem, worst, hint, notes)
         tried = sum(row.tried for row in inputs)
         compared = sum(row.compared for row in inputs)
         unseen = any(row.tried and not row.compared for row in inputs)
@@ -227,8 +235,27 @@ class GradcheckReport:
     def __bool__(self) -> bool:
         return self.status == "right"
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return self.explain()
+
+    def __repr__(self) -> str:
+        return f"<{self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """The result in one line."""
+        line = _HEADLINES[self.status]
+        if self.problem:
+            return f"{line}: {self.problem.splitlines()[0]}"
+        if self.worst is None:
+            return line
+        told = self.worst.patterns[0].partition(". ")[0] if self.worst.patterns else ""
+        return f"{line}: {self.worst.title}" + (f": {told}" if told else "")
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """What the disagreement of the worst input looks like, most telling first."""
+        return self.worst.patterns if self.worst else ()
 
     @property
     def margin(self) -> float:
@@ -239,12 +266,6 @@ class GradcheckReport:
     def miss_probability(self) -> float:
         """The largest probability, of all inputs, that random directions missed an error."""
         return max((row.miss_probability for row in self.inputs), default=0.0)
-
-    @property
-    def worst(self) -> InputReport | None:
-        """The input with the worst entry, if one is wrong."""
-        wrong = [row for row in self.inputs if row.wrong]
-        return max(wrong, key=lambda row: row.margin) if wrong else None
 
     def explain(self, heat_map: bool = True) -> str:
         """Return the whole result as text.
@@ -260,9 +281,14 @@ class GradcheckReport:
         lines = [_HEADLINES[self.status]]
         if self.problem:
             lines.append(self.problem)
-        if self.inputs:
-            lines += ["", *_table(self.inputs)]
-        for row in self.inputs:
+        shown = self.inputs
+        if not self and len(shown) > _ROWS:
+            shown = tuple(row for row in shown if row.wrong or row.excluded)
+        if shown:
+            lines += ["", *_table(shown)]
+        if len(shown) < len(self.inputs):
+            lines.append(f"and {len(self.inputs) - len(shown)} in which nothing is wrong")
+        for row in shown:
             if row.note and row.wrong:
                 lines.append(f"{row.title}: {row.note}")
             lines += _excluded(row)
@@ -272,13 +298,26 @@ class GradcheckReport:
                 f" been missed with a probability below {self.miss_probability:.0e}"
             )
         lines += [f"note: {note}" for note in self.notes]
-        worst = self.worst
-        if worst is not None and worst.worst is not None:
-            lines += ["", *_about(worst, worst.worst, self.patterns)]
-        if self.hint:
-            lines.append(self.hint)
+        lines += self._about_what_is_wrong()
         drawn = self.heat_map() if heat_map else None
         return "\n".join(lines if drawn is None else [*lines, "", drawn.text()])
+
+    def _about_what_is_wrong(self) -> list[str]:
+        if self.worst is None or self.worst.worst is None:
+            return []
+        worst = self.worst.worst
+        lines = [""]
+        for row in self.inputs:
+            if row.patterns and row is not self.worst:
+                lines += [f"{row.title}: {row.patterns[0]}"]
+        lines += [f"{self.worst.title}: {pattern}" for pattern in self.worst.patterns] or [
+            f"{self.worst.title}: no pattern that is known"
+        ]
+        lines.append(
+            f"worst at {worst.index}: the gradient says {worst.analytic:.10g}, differences say"
+            f" {worst.numeric:.10g}; relative error {worst.relative_error:.1e}"
+        )
+        return [*lines, self.hint] if self.hint else lines
 
     def heat_map(self, width: int = 72) -> HeatMap | None:
         """Return where the worst input's gradient is wrong, if it is, as lines of characters."""
@@ -327,6 +366,7 @@ class GradcheckReport:
             "margin": _json_number(self.margin),
             "miss_probability": self.miss_probability,
             "patterns": list(self.patterns),
+            "hint": self.hint,
             "notes": list(self.notes),
             "inputs": [row._to_dict() for row in self.inputs],
         }
@@ -340,14 +380,6 @@ def short(ratio: float) -> str:
 def _json_number(value: float) -> float | None:
     """Return a number as JSON can hold it: it has no infinity and no NaN."""
     return value if math.isfinite(value) else None
-
-
-def _about(row: InputReport, worst: Entry, patterns: tuple[str, ...]) -> list[str]:
-    lines = [
-        f"{row.title}, worst at {worst.index}: the gradient says {worst.analytic:.10g},"
-        f" differences say {worst.numeric:.10g}; relative error {worst.relative_error:.1e}"
-    ]
-    return lines + ([f"pattern: {p}" for p in patterns] or ["pattern: none that is known"])
 
 
 def _excluded(row: InputReport) -> list[str]:

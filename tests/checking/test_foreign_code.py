@@ -36,8 +36,14 @@ def deep(*_: Any) -> Any:
 
 
 FORWARDS: dict[str, tuple[Callable[..., Any], str]] = {
-    "raises": (raising, r"the forward pass raised KeyError: 'nothing there' (raising, line "),
-    "leaves": (leaving, "the forward pass raised SystemExit: 0 (leaving, line "),
+    "raises": (
+        raising,
+        r"the forward pass raised KeyError: 'nothing there' (in raising, test_foreign_code.py, line ",
+    ),
+    "leaves": (
+        leaving,
+        "the forward pass raised SystemExit: 0 (in leaving, test_foreign_code.py, line ",
+    ),
     "recurses": (deep, "the forward pass raised RecursionError"),
     "returns nothing": (lambda x: None, "output 0 of the forward function is a NoneType"),
     "returns no output": (lambda x: (), "the function returned no output at all"),
@@ -70,7 +76,10 @@ def test_a_forward_pass_that_misbehaves_is_named(name: str) -> None:
 
 
 VJPS: dict[str, tuple[Callable[..., Any], str]] = {
-    "raises": (raising, "the backward pass raised KeyError: 'nothing there' (raising, line "),
+    "raises": (
+        raising,
+        "the backward pass raised KeyError: 'nothing there' (in raising, test_foreign_code.py, line ",
+    ),
     "leaves": (leaving, "the backward pass raised SystemExit"),
     "takes no arguments": (lambda: 0, "the backward pass raised TypeError"),
     "returns too many": (lambda g, x: (g, g), "the vjp returned 2 gradients for 1 inputs"),
@@ -151,3 +160,45 @@ def test_inputs_come_back_as_they_were_even_after_a_failure() -> None:
     assert not mr.gradcheck((lambda x: square(x) if x[0] == 0.5 else raising(), square_vjp), x)
 
     np.testing.assert_array_equal(x, X)
+
+
+def test_the_other_inputs_are_compared_where_one_gradient_has_a_wrong_shape() -> None:
+    pair = (lambda a, b: a * b, lambda g, a, b: (3 * g * b, g * a))
+
+    report = mr.gradcheck(pair, [np.stack([X, 2 * X]), X])
+
+    assert report.status == "wrong"
+    assert "the gradient of input 1 (b) has shape (2, 3), not (3,)" in report.problem
+    assert [(row.wrong, row.note) for row in report.inputs] == [
+        (6, ""),
+        (0, "wrong shape or dtype"),
+    ]
+    assert "3 × numeric" in report.explain()
+
+
+def test_what_is_computed_in_float32_is_noted() -> None:
+    def rounded(x: Array) -> Array:
+        return np.asarray(x.astype(np.float32).astype(np.float64))
+
+    forward = mr.gradcheck((lambda x: rounded(square(x)), square_vjp), X * 0.7)
+    backward = mr.gradcheck((square, lambda g, x: rounded(square_vjp(g, x))), X * 0.7)
+
+    assert forward.status == "undecided"
+    assert "the outputs are float32 numbers, to the last" in forward.explain()
+    assert backward.status == "right"
+    assert "the gradients are float32 numbers, to the last" in backward.explain()
+    assert not mr.gradcheck((np.abs, lambda g, x: g * np.sign(x)), rounded(X * 0.7)).notes
+
+
+def test_numpy_s_functions_on_tensors_are_told_what_to_do() -> None:
+    report = mr.gradcheck(lambda x: np.sin(x), X)
+
+    assert report.status == "unfit"
+    assert "NumPy's functions take no Tensors: write it with mr.ops, or check a pair" in str(report)
+
+
+def test_an_input_that_no_output_depends_on_is_noted() -> None:
+    report = mr.gradcheck(lambda a, b: a * 2.0, [X, X])
+
+    assert report
+    assert report.notes == ("no output depends on input 1 (b)",)

@@ -448,10 +448,15 @@ def test_a_module_whose_parameter_has_a_wrong_gradient_is_rejected() -> None:
     assert [row.wrong for row in report.inputs] == [0, 3]
 
 
-def test_a_failed_assertion_shows_the_explanation() -> None:
-    report = mr.gradcheck((np.square, lambda g, x: g * x), normal(2))
+def test_a_report_shows_itself_in_one_line_and_prints_all_of_it() -> None:
+    report = mr.gradcheck(
+        (lambda a, b: a * b, lambda g, a, b: (b * g / 2, -a * g)), [normal(9)] * 2
+    )
 
-    assert repr(report) == report.explain()
+    assert repr(report) == "<gradcheck: WRONG: input 1 (b): analytic = -numeric everywhere>"
+    assert str(report) == report.explain()
+    assert "input 0 (a): analytic = 1/2 × numeric everywhere" in str(report)
+    assert repr(mr.gradcheck(ops.tanh, normal(3))) == "<gradcheck: right>"
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,12 @@ def test_a_wrong_input_gradient_shows_in_all_that_comes_before_it() -> None:
     wrong = [row.name for row in report.inputs if row.wrong]
     assert {"conv.weight", "bn.weight", "block.conv1.weight", "block.bn1.bias"} <= set(wrong)
     assert wrong[-1] == "block.bn1.bias"
-    assert "look at the last wrong one, and at what comes after it" in report.explain()
+    assert "block.bn1.bias is the last wrong one: look between it and block.conv2.weight" in str(
+        report
+    )
+    assert report.worst is not None
+    assert report.worst.name == "block.bn1.bias"
+    assert "and 7 in which nothing is wrong" in str(report)
 
 
 def test_float_targets_are_compared_by_their_squared_error() -> None:

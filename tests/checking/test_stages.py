@@ -349,7 +349,7 @@ STAGES = [
     Stage(a_random_function_is_named, examination, "require_repeatable", nothing),
     Stage(gradients_that_pile_up_are_named, examination, "require_same_gradients", nothing),
     Stage(a_cotangent_is_never_all_ones, examination, "draw_cotangents", all_ones),
-    Stage(a_gradient_of_another_shape_is_named, examination, "require_like", nothing),
+    Stage(a_gradient_of_another_shape_is_named, examination, "unlike", lambda *_: ""),
     Stage(shared_memory_is_noted, examination, "aliases", lambda *_: ()),
     Stage(a_cut_graph_is_named, examination, "vjp", uncut),
     Stage(
@@ -395,7 +395,7 @@ STAGES = [
     Stage(rounding_is_no_mistake_where_a_gradient_vanishes, numerical.Judge, "__init__", unrounded),
     Stage(the_step_follows_the_size_of_the_input, point.Point, "__init__", unscaled),
     Stage(nine_in_ten_must_be_compared, report, "ENOUGH", 0.0),
-    Stage(the_pattern_is_named, check, "patterns", blind),
+    Stage(the_pattern_is_named, comparison, "patterns", blind),
     Stage(the_second_order_is_checked, check, "examine", only_first_order),
     Stage(an_op_that_answers_in_float32_is_named, engines._GradientDtypes, "vjp_ran", nothing),
     Stage(
