@@ -165,9 +165,10 @@ class MaxPool2d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, C, H, W) to (N, C, OH, OW)."""
-        return ops.max_pool2d(
+        y: Tensor = ops.max_pool2d(
             x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
         )
+        return y
 
     def extra_repr(self) -> str:
         """Return the arguments that `repr` shows."""
@@ -238,19 +239,37 @@ class CrossEntropyLoss(Module):
 
     Parameters
     ----------
+    weight : Tensor, (C,), optional
+        How much each class counts.
+    ignore_index : int
+        What is labelled so does not count.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float
     """
 
-    def __init__(self, *, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
         self.reduction = reduction
         self.label_smoothing = label_smoothing
 
     def forward(self, x: Tensor, target: Any) -> Tensor:
-        """Compare logits x (N, C) with class numbers (N,)."""
+        """Compare logits x (N, C, *places) with class numbers (N, *places)."""
         return ops.cross_entropy(
-            x, target, reduction=self.reduction, label_smoothing=self.label_smoothing
+            x,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
         )
 
 

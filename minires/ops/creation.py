@@ -120,10 +120,22 @@ def arange(
     return Tensor._wrap(made).requires_grad_(requires_grad)
 
 
-def eye(n: int, dtype: Any = None, device: str | Device | None = None) -> Tensor:
-    """Identity matrix (n, n), float32 unless `dtype` says otherwise."""
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: str | Device | None = None
+) -> Tensor:
+    """Ones on the main diagonal of a matrix (n, m), zeros beside it; square without `m`.
+
+    Float32 unless `dtype` says otherwise.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     kind = devices.default_float if dtype is None else devices.as_dtype(dtype)
-    return Tensor._wrap(devices.get(device).xp.eye(n, dtype=kind))
+    return Tensor._wrap(devices.get(device).xp.eye(n, m, dtype=kind))
 
 
 def randn(

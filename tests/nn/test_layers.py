@@ -131,3 +131,13 @@ def test_impossible_windows_are_refused_when_the_layer_is_made(wrong):
     arguments = {"kernel_size": 3} | wrong
     with pytest.raises(ValueError, match=f"Conv2d: {next(iter(wrong))}"):
         nn.Conv2d(1, 1, **arguments)
+
+
+def test_the_cross_entropy_layer_hands_its_options_on_and_saves_its_weights():
+    x, labels = mr.randn(4, 3, 2), np.array([[0, 1], [2, 1], [-1, 0], [1, 1]])
+    weight = mr.tensor([1.0, 2.0, 0.5])
+    options = {"ignore_index": -1, "reduction": "sum", "label_smoothing": 0.25}
+    layer = mr.nn.CrossEntropyLoss(weight, **options)
+    assert layer(x, labels).item() == mr.ops.cross_entropy(x, labels, weight, **options).item()
+    assert list(layer.state_dict()) == ["weight"]
+    assert not mr.nn.CrossEntropyLoss().state_dict()

@@ -23,6 +23,7 @@ def test_filled_tensors():
     assert mr.zeros(2).tolist() == [0.0, 0.0]
     assert mr.full((1, 2), 7, dtype="int32").tolist() == [[7, 7]]
     assert mr.eye(2).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert mr.eye(1, 2, dtype="int64").tolist() == [[1, 0]]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,14 @@ def test_logsumexp_of_infinities():
     assert found == [-np.inf, np.inf, 2.0, pytest.approx(1e3 + np.log(2))]
 
 
+def test_where_no_label_counts_the_mean_loss_is_nan_and_no_gradient_flows():
+    (x,) = leaves(np.zeros((2, 3)))
+    labels = np.array([-100, -100])
+    assert np.isnan(mr.ops.cross_entropy(x, labels).item())
+    mr.ops.cross_entropy(x, labels, reduction="sum").backward()
+    assert not x.grad.numpy().any()
+
+
 def test_cross_entropy_of_huge_logits_is_finite():
     (x,) = leaves([[1e4, -1e4], [-1e4, 1e4]])
     loss = mr.ops.cross_entropy(x, np.array([0, 0]), reduction="sum")

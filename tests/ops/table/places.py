@@ -218,6 +218,30 @@ def pad(dice: Dice) -> Case:
     )
 
 
+def pad_with_own_values(dice: Dice) -> Case:
+    shape = dice.shape(least_dims=1, least=1)
+    mode, theirs = dice.choose(("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap"))
+    # Widths of the last axes, last one first.
+    most = [{"reflect": n - 1, "replicate": 4, "circular": n}[mode] for n in reversed(shape)]
+    count = dice.number(1, len(shape))
+    widths = [dice.number(0, most[i // 2]) for i in range(2 * count)]
+    pairs = [(0, 0)] * (len(shape) - count)
+    pairs += [(widths[2 * i], widths[2 * i + 1]) for i in reversed(range(count))]
+
+    def torch(t: Any, x: Any) -> Any:
+        # It frames the last axes only of what has one or two axes before them.
+        images = x.reshape(1, -1, *x.shape[len(shape) - count :])
+        framed = t.nn.functional.pad(images, widths, mode)
+        return framed.reshape(*x.shape[: len(shape) - count], *framed.shape[2:])
+
+    return Case(
+        lambda x: mr.ops.pad(x, widths, mode),
+        (dice.normal(*shape),),
+        lambda x: np.pad(x, pairs, mode=theirs),
+        torch,
+    )
+
+
 ROWS: dict[str, Row] = {
     "reshape": reshape,
     "permute": permute,
@@ -234,4 +258,5 @@ ROWS: dict[str, Row] = {
     "concatenate": concatenate,
     "stack": stack,
     "pad": pad,
+    "pad, with own values": pad_with_own_values,
 }
