@@ -98,7 +98,9 @@ def _(g: Array, shapes: Any, widths: Any) -> Array:
     return getitem(g, _inside(shapes[0], widths))
 
 
-def pad(input: Tensor, pad: Sequence[int], *, value: float = 0.0) -> Tensor:
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
     """Add `value` around the last axes, in torch's order.
 
     Parameters
@@ -106,13 +108,17 @@ def pad(input: Tensor, pad: Sequence[int], *, value: float = 0.0) -> Tensor:
     input : Tensor
     pad : sequence of int
         Widths before and after the *last* axis, then the one before it, and so on:
-        ``(left, right, top, bottom, front, back)``.
-    value : float
+        ``(left, right, top, bottom, front, back)``. A negative width takes away so much.
+    mode : {"constant"}
+        PyTorch's other modes are not built.
+    value : float, optional
+        By default 0.
 
     Raises
     ------
     ValueError
-        If the number of widths is odd or too large, or a width is negative.
+        If the number of widths is odd or too large, more is taken away than there is, or the mode
+        is another one.
 
     Examples
     --------
@@ -120,11 +126,19 @@ def pad(input: Tensor, pad: Sequence[int], *, value: float = 0.0) -> Tensor:
     >>> mr.ops.pad(mr.ones(2), (1, 2))
     tensor([0., 1., 1., 0., 0.])
     """
-    ndim = len(input.shape)
-    if len(pad) % 2 or len(pad) > 2 * ndim or min(pad, default=0) < 0:
+    if mode != "constant":
+        raise ValueError(located(f"pad: mode must be 'constant', found {mode!r}"))
+    shape = tuple(input.shape)
+    if len(pad) % 2 or len(pad) > 2 * len(shape):
         raise ValueError(
-            located(f"pad: needs up to {ndim} pairs of widths >= 0, found {tuple(pad)}")
+            located(f"pad: needs up to {len(shape)} pairs of widths, found {tuple(pad)}")
         )
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
-    widths = ((0, 0),) * (ndim - len(pairs)) + tuple(reversed(pairs))
-    return _pad(input, widths=widths, value=value)
+    widths = ((0, 0),) * (len(shape) - len(pairs)) + tuple(reversed(pairs))
+    if min(pad, default=0) < 0:
+        if any(n + min(b, 0) + min(a, 0) < 0 for n, (b, a) in zip(shape, widths, strict=True)):
+            raise ValueError(located(f"pad: {tuple(pad)} takes away more than shape {shape} has"))
+        kept = zip(shape, widths, strict=True)
+        input = getitem(input, tuple(slice(max(-b, 0), n + min(a, 0)) for n, (b, a) in kept))
+        widths = tuple((max(before, 0), max(after, 0)) for before, after in widths)
+    return _pad(input, widths=widths, value=0.0 if value is None else value)

@@ -114,8 +114,9 @@ SHAPES = [
         lambda: mr.stack([t(2), t(3)]),
         r"stack: needs Tensors of one shape, found \[\(2,\), \(3,\)\]",
     ),
-    (lambda: ops.pad(t(2), (1, 1, 1)), r"pad: needs up to 1 pairs of widths >= 0"),
-    (lambda: ops.pad(t(2), (-1, 1)), r"found \(-1, 1\)"),
+    (lambda: ops.pad(t(2), (1, 1, 1)), r"pad: needs up to 1 pairs of widths, found \(1, 1, 1\)"),
+    (lambda: ops.pad(t(2), (-3, 4)), r"pad: \(-3, 4\) takes away more than shape \(2,\) has"),
+    (lambda: ops.pad(t(2), (1, 1), "reflect"), "pad: mode must be 'constant', found 'reflect'"),
     (lambda: t(2, 3).reshape(4, 2), r"reshape: 6 values of shape \(2, 3\) do not fit \(4, 2\)"),
     (lambda: t(2, 3).reshape(-1, -1), r"do not fit \(-1, -1\)"),
     (lambda: t(0, 3).reshape(0, -1), r"0 values of shape \(0, 3\) do not fit"),
@@ -178,6 +179,10 @@ def test_an_axis_or_index_that_does_not_exist_is_named(call, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: t(2).max(mr.tensor(0)), r"max: dim must be an integer; maximum\(a, b\)"),
+        (lambda: t(2).min(t(2)), r"min: dim must be an integer; minimum\(a, b\)"),
+        (lambda: t(2, 3).std(False), "std: dim must be an integer, found False"),
+        (lambda: t(2, 3).transpose(0, True), "transpose: dim must be an integer, found True"),
         (lambda: mr.exp([1.0]), "found list"),
         (lambda: mr.maximum(t(2), [1.0, 2.0]), "found list"),
         (lambda: ops.relu(None), "found NoneType"),

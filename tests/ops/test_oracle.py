@@ -165,7 +165,7 @@ DOCUMENTED = {
     "max_pool2d": "input kernel_size stride padding dilation ceil_mode",
     "linear": "input weight bias",
     "gelu": "input approximate",
-    "pad": "input pad value",
+    "pad": "input pad mode value",
 }
 
 

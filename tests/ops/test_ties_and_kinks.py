@@ -30,6 +30,18 @@ def test_slopes_left_of_at_and_right_of_zero(function, slopes):
     assert gradient_of(function, [-1.0, 0.0, 1.0]) == [slopes]
 
 
+def test_a_tensor_that_limits_gets_the_gradient_only_where_it_cut():
+    below, at, above = gradient_of(mr.clip, [-1.0, 0.0, 1.0], [0.0] * 3, [0.0] * 3)
+    assert (below, at, above) == ([0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0])
+
+
+def test_a_limit_that_is_nan_spreads():
+    for limits in ((np.nan, None), (None, np.nan)):
+        tensors = [None if limit is None else mr.tensor(limit) for limit in limits]
+        assert np.isnan(mr.clip(mr.zeros(1), *limits).item())
+        assert np.isnan(mr.clip(mr.zeros(1), *tensors).item())
+
+
 def test_equal_values_share_the_gradient_of_maximum_and_minimum():
     for function in (mr.maximum, mr.minimum):
         assert gradient_of(function, [1.0, 5.0], [1.0, 5.0]) == [[0.5, 0.5], [0.5, 0.5]]
