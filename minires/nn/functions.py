@@ -145,7 +145,7 @@ class MaxPool2d(Module):
     stride : int or (int, int), optional
         By default the kernel size.
     padding, dilation : int or (int, int)
-    ceil_mode : bool
+    return_indices, ceil_mode : bool
     """
 
     def __init__(
@@ -154,6 +154,7 @@ class MaxPool2d(Module):
         stride: Pair | None = None,
         padding: Pair = 0,
         dilation: Pair = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
@@ -161,14 +162,20 @@ class MaxPool2d(Module):
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
         self.dilation = dilation
+        self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (N, C, H, W) to (N, C, OH, OW)."""
-        y: Tensor = ops.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+    def forward(self, x: Tensor) -> Any:
+        """Map x (N, C, H, W) to (N, C, OH, OW), or to two of them: values and indices."""
+        return ops.max_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
         )
-        return y
 
     def extra_repr(self) -> str:
         """Return the arguments that `repr` shows."""

@@ -114,8 +114,9 @@ def _framed_by_itself(input: Tensor, widths: Any, mode: str) -> Tensor:
     """Frame the input, axis by axis, by values of its own."""
     for axis, (before, after) in enumerate(widths):
         n = input.shape[axis]
-        most = {"reflect": max(n - 1, 0), "circular": n}.get(mode)
-        if (before or after) and (n == 0 or (most is not None and max(before, after) > most)):
+        wanted = max(before, after)
+        most = {"reflect": max(n - 1, 0), "circular": n}.get(mode, wanted)
+        if wanted > most or (wanted > 0 and n == 0):
             raise ValueError(
                 located(
                     f"pad: an axis of length {n} has not enough values to frame it by"
@@ -128,7 +129,16 @@ def _framed_by_itself(input: Tensor, widths: Any, mode: str) -> Tensor:
     return input
 
 
-def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
+def _taken_away(input: Tensor, widths: Any) -> tuple[Tensor, Any]:
+    """Return what negative widths leave of the input, and the widths to frame that by."""
+    kept = zip(input.shape, widths, strict=True)
+    left = getitem(input, tuple(slice(max(-b, 0), n + min(a, 0)) for n, (b, a) in kept))
+    return left, tuple((max(before, 0), max(after, 0)) for before, after in widths)
+
+
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
     """Frame the last axes, in torch's order.
 
     Parameters
@@ -136,17 +146,18 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     input : Tensor
     pad : sequence of int
         Widths before and after the *last* axis, then the one before it, and so on:
-        ``(left, right, top, bottom, front, back)``.
+        ``(left, right, top, bottom, front, back)``. A negative width takes away so much.
     mode : {"constant", "reflect", "replicate", "circular"}
         What to add: `value`; or the values mirrored at the border one, which is not repeated; or
         the border value; or the values from the other end.
-    value : float
+    value : float, optional
+        By default 0.
 
     Raises
     ------
     ValueError
-        If the number of widths is odd or too large, a width is negative, the mode is unknown, or
-        an axis has too few values to be framed by them.
+        If the number of widths is odd or too large, more is taken away than there is, the mode is
+        unknown, or an axis has too few values to be framed by them.
 
     Examples
     --------
@@ -160,13 +171,18 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise ValueError(
             located(f"pad: mode must be 'constant' or one of {sorted(_SOURCES)}, found {mode!r}")
         )
-    ndim = len(input.shape)
-    if len(pad) % 2 or len(pad) > 2 * ndim or min(pad, default=0) < 0:
+    shape = tuple(input.shape)
+    if len(pad) % 2 or len(pad) > 2 * len(shape):
         raise ValueError(
-            located(f"pad: needs up to {ndim} pairs of widths >= 0, found {tuple(pad)}")
+            located(f"pad: needs up to {len(shape)} pairs of widths, found {tuple(pad)}")
         )
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
-    widths = ((0, 0),) * (ndim - len(pairs)) + tuple(reversed(pairs))
+    widths = ((0, 0),) * (len(shape) - len(pairs)) + tuple(reversed(pairs))
+    if any(n + min(b, 0) + min(a, 0) < 0 for n, (b, a) in zip(shape, widths, strict=True)):
+        raise ValueError(located(f"pad: {tuple(pad)} takes away more than shape {shape} has"))
+    # As in PyTorch, a border that is taken away is still mirrored and replicated.
+    if min(pad, default=0) < 0 and mode in ("constant", "circular"):
+        input, widths = _taken_away(input, widths)
     if mode != "constant":
         return _framed_by_itself(input, widths, mode)
-    return _pad(input, widths=widths, value=value)
+    return _pad(input, widths=widths, value=0.0 if value is None else value)

@@ -1,18 +1,22 @@
-"""Write the page about conformance; with `--list`, print every case and what becomes of it."""
+"""Write the page about a suite: `python -m tests.conformance onnx`, or `torch`."""
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import sys
 
-from .onnx_suite import load
-from .out_of_scope import reason
-from .page import PAGE, render
+parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
+suites = parser.add_subparsers(dest="suite", required=True)
+onnx = suites.add_parser("onnx", help="docs/conformance-onnx.md")
+onnx.add_argument("--list", action="store_true", help="print what becomes of every case instead")
+suites.add_parser("torch", help="docs/conformance-pytorch.md")
+asked = parser.parse_args()
 
-# What this says of a case is what the tests hold.
-if "--list" in sys.argv[1:]:
-    for name, case in sorted(load().items()):
-        why = reason(case)
-        sys.stdout.write(f"{name}: {'passes' if why is None else 'out of scope: ' + why}\n")
+# Either suite needs a library that the other does not.
+page = importlib.import_module(f"tests.conformance.{asked.suite}_page")
+if getattr(asked, "list", False):
+    sys.stdout.write(page.listing())
 else:
-    PAGE.write_text(render(load()), encoding="utf-8")
-    sys.stdout.write(f"written: {PAGE}\n")
+    page.PAGE.write_text(page.render(), encoding="utf-8")
+    sys.stdout.write(f"written: {page.PAGE}\n")

@@ -47,7 +47,11 @@ SHAPES = [
     ),
     (lambda: ops.conv2d(t(1, 1, 4, 4), t(1, 1, 3, 3), stride=0), "stride must be.*>= 1, found 0"),
     (lambda: ops.conv2d(t(1, 1, 4, 4), t(1, 1, 3, 3), padding=-1), "padding must be.*>= 0"),
-    (lambda: ops.conv2d(t(1, 1, 4, 4), t(1, 1, 3, 3), padding="same"), "padding must be.*'same'"),
+    (lambda: ops.conv2d(t(1, 1, 4, 4), t(1, 1, 3, 3), padding="full"), "padding must be.*'full'"),
+    (
+        lambda: ops.conv2d(t(1, 1, 4, 4), t(1, 1, 3, 3), stride=2, padding="same"),
+        "conv2d: padding 'same' needs stride 1, found 2",
+    ),
     (lambda: ops.conv2d(t(1, 1, 4, 4), t(1, 1, 3, 3), stride=(1, 2, 3)), r"found \(1, 2, 3\)"),
     (
         lambda: ops.conv_transpose2d(t(1, 3, 4, 4), t(4, 2, 3, 3)),
@@ -114,8 +118,8 @@ SHAPES = [
         lambda: mr.stack([t(2), t(3)]),
         r"stack: needs Tensors of one shape, found \[\(2,\), \(3,\)\]",
     ),
-    (lambda: ops.pad(t(2), (1, 1, 1)), r"pad: needs up to 1 pairs of widths >= 0"),
-    (lambda: ops.pad(t(2), (-1, 1)), r"found \(-1, 1\)"),
+    (lambda: ops.pad(t(2), (1, 1, 1)), r"pad: needs up to 1 pairs of widths, found \(1, 1, 1\)"),
+    (lambda: ops.pad(t(2), (-3, 4)), r"pad: \(-3, 4\) takes away more than shape \(2,\) has"),
     (lambda: ops.pad(t(2), (1, 1), "edge"), r"pad: mode must be 'constant' or .*found 'edge'"),
     (
         lambda: ops.pad(t(2), (1, 2), "reflect"),
@@ -189,6 +193,10 @@ def test_an_axis_or_index_that_does_not_exist_is_named(call, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: t(2).max(mr.tensor(0)), r"max: dim must be an integer; maximum\(a, b\)"),
+        (lambda: t(2).min(t(2)), r"min: dim must be an integer; minimum\(a, b\)"),
+        (lambda: t(2, 3).std(False), "std: dim must be an integer, found False"),
+        (lambda: t(2, 3).transpose(0, True), "transpose: dim must be an integer, found True"),
         (lambda: mr.exp([1.0]), "found list"),
         (lambda: mr.maximum(t(2), [1.0, 2.0]), "found list"),
         (lambda: ops.relu(None), "found NoneType"),

@@ -1,4 +1,4 @@
-"""The page about conformance: what of the suite passes, and what is out of scope and why."""
+"""The page docs/conformance-onnx.md; `python -m tests.conformance onnx` writes it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import onnx
 
 import minires as mr
 
-from .adapter import check
-from .onnx_suite import Case
-from .out_of_scope import operator_reason, reason
+from .onnx_adapter import check
+from .onnx_out_of_scope import operator_reason, reason
+from .onnx_suite import Case, load
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance-onnx.md"
 
@@ -21,13 +21,13 @@ HEAD = """\
 
 The node tests of the ONNX project (`onnx.backend.test`, onnx {version}) are small graphs with
 values for their inputs and the values that must come out. minires reads no ONNX files;
-`tests/conformance/adapter` says each operator in minires' public ops, and the tests run every case
-of the suite through it: shape and dtype must be those that ONNX expects, and values within its
+`tests/conformance/onnx_adapter` says each operator in minires' public ops, and the tests run every
+case of the suite through it: shape and dtype must be those that ONNX expects, and values within its
 tolerances. The suite has no gradients.
 
 Of {total} cases {passed} pass. The other {out} are out of scope, each for a reason that stands
-below; a test sees to it that none of them would pass. `python -m tests.conformance --list` says of
-every single case what becomes of it; without `--list` it writes this page."""
+below; a test sees to it that none of them would pass. `python -m tests.conformance onnx` writes
+this page, and with `--list` says of every single case what becomes of it."""
 
 OPERATORS = """\
 ## What passes
@@ -66,8 +66,18 @@ def ops_of(cases: Iterable[Case]) -> set[str]:
     return ran.names
 
 
-def render(cases: Mapping[str, Case]) -> str:
-    """Return the page."""
+def listing() -> str:
+    """Return a line about every case."""
+    reasons = {name: reason(case) for name, case in sorted(load().items())}
+    return "".join(
+        f"{name}: {'passes' if why is None else 'out of scope: ' + why}\n"
+        for name, why in reasons.items()
+    )
+
+
+def render() -> str:
+    """Return the page as it should be."""
+    cases = load()
     reasons = {name: reason(case) for name, case in cases.items()}
     passed = [case for name, case in cases.items() if reasons[name] is None]
     rest = {
