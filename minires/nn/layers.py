@@ -82,9 +82,9 @@ class _Convolution(Module):
         layer = type(self).__name__
         self.kernel_size = pair(kernel_size, "kernel_size", layer, 1)
         self.stride = pair(stride, "stride", layer, 1)
-        self.padding: Any = padding
-        if padding not in self._named_paddings:
-            self.padding = pair(self.padding, "padding", layer, 0)
+        pixels: Any = padding
+        named = padding in self._named_paddings
+        self.padding: Any = pixels if named else pair(pixels, "padding", layer, 0)
         self.dilation = pair(dilation, "dilation", layer, 1)
         self.groups = groups
         self.weight = Parameter(ops.zeros(*weight_shape, *self.kernel_size))
