@@ -20,7 +20,7 @@ Rounds = Annotated[int, typer.Option(help="Interleaved rounds; long cases get fe
 Out = Annotated[Path, typer.Option(help="Folder of the result file.")]
 Measured = Iterator[tuple[str, Any]]
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+DOCS = Path(__file__).parent.parent / "docs"
 
 app = typer.Typer(
     help="Measure minires beside PyTorch and beside what bounds it.",
@@ -84,6 +84,18 @@ def _engine(rounds: int) -> Measured:
     yield "memory_over_steps", engine.memory_over_steps()
 
 
+def _checking(rounds: int) -> Measured:
+    from .checking import checking
+
+    yield from checking(seeds=rounds)
+
+
+def _block_check(rounds: int) -> Measured:
+    from .block_check import block_check
+
+    yield from block_check(min(rounds, 3)).items()
+
+
 def _peers(rounds: int) -> Measured:
     from .peers import run_peers
 
@@ -98,13 +110,15 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "memory": _memory,
     "geometries": _geometries,
     "engine": _engine,
+    "checking": _checking,
+    "block_check": _block_check,
     "peers": _peers,
 }
-# Peers need environments of their own, and time: they are measured when asked for.
-USUAL = [name for name in SECTIONS if name != "peers"]
+# These need time, and peers environments of their own: they are measured when asked for.
+USUAL = [name for name in SECTIONS if name not in ("checking", "block_check", "peers")]
 
 
-def _measure(names: list[str], rounds: int, out: Path) -> None:
+def _measure(names: list[str], rounds: int, out: Path) -> dict[str, Any]:
     """Measure sections into the day's file of this machine; what it holds of others stays."""
     console = Console(highlight=False, soft_wrap=True)
     if missing := _missing(names):
@@ -124,11 +138,14 @@ def _measure(names: list[str], rounds: int, out: Path) -> None:
             results.save(result, path)
             console.print(f"{name}: {title}: {_in_short(measured)}", markup=False)
     console.print(f"Wrote {path}", markup=False)
+    return result
 
 
 def _missing(names: list[str]) -> str | None:
     """Say what the sections need that is not installed, before anything is measured or written."""
-    beside_torch = {"training", "inference", "memory", "geometries"}.intersection(names)
+    beside_torch = {"training", "inference", "memory", "geometries", "block_check"}.intersection(
+        names
+    )
     if beside_torch and importlib.util.find_spec("torch") is None:
         return (
             f"{', '.join(sorted(beside_torch))}: PyTorch is not installed;"
@@ -179,6 +196,22 @@ def engine(rounds: Rounds = 15, out: Out = results.FOLDER) -> None:
     _measure(["engine"], rounds, out)
 
 
+@app.command("checking")
+def checking(
+    seeds: Annotated[int, typer.Option(help="Draws of inputs per gradient.", min=1)] = 200,
+    out: Out = results.FOLDER,
+) -> None:
+    """Count what gradient checkers miss, and what they reject wrongly; 200 seeds: 15 minutes."""
+    from .checking import table
+
+    measured = _measure(["checking"], seeds, out)["checking"]
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    for name in measured:
+        console.print(table(name, measured[name]), markup=False)
+
+
 @app.command("peers")
 def peers(rounds: Rounds = 15, out: Out = results.FOLDER) -> None:
     """Measure other frameworks beside minires; `python -m benchmarks.peers install` comes first."""
@@ -216,16 +249,19 @@ def compare(
 
 @app.command("page")
 def page(
-    result: Annotated[Path, typer.Argument(help="The result file that it is made of.")],
+    result: Annotated[Path, typer.Argument(help="The result file that they are made of.")],
     out: Annotated[
-        Path, typer.Option(help="The page; its pictures lie in a folder beside.")
-    ] = PAGE,
+        Path, typer.Option(help="Folder of the pages; pictures lie in folders beside them.")
+    ] = DOCS,
 ) -> None:
-    """Write the page about performance, with its pictures, from a result file."""
+    """Write the pages about performance and about the gradient checker, from a result file."""
+    from .checking_page import write_checking_page
     from .page import write_page
 
     try:
-        files = write_page(results.load(result), out)
+        measured = results.load(result)
+        files = write_page(measured, out / "performance.md")
+        files.append(write_checking_page(measured, out / "gradient-checks-measured.md"))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     for file in files:

@@ -56,11 +56,11 @@ def write_page(result: Mapping[str, Any], path: Path) -> list[Path]:
         _again(),
     )
     with atomic_write(path, "w") as file:
-        file.write(_filled("\n\n".join(chapter for chapter in chapters if chapter)) + "\n")
+        file.write(filled("\n\n".join(chapter for chapter in chapters if chapter)) + "\n")
     return [path, *written]
 
 
-def _filled(page: str) -> str:
+def filled(page: str) -> str:
     """Break the paragraphs of prose anew: what was put into them has a length of its own."""
     blocks = page.split("\n\n")
     prose = [not block.startswith(("#", "|", "!", "```")) for block in blocks]
@@ -71,7 +71,7 @@ def _filled(page: str) -> str:
     return "\n\n".join(filled)
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table, all columns but the first to the right."""
     lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -88,7 +88,7 @@ def _ratio(ratio: Mapping[str, float]) -> str:
 
 def _head(result: Mapping[str, Any], main: Mapping[str, Any]) -> str:
     where, machine = result["environment"], result["machine"]
-    rates = _table(
+    rates = table(
         ["this machine", *(f"{n} thread{'s' * (n != '1')}" for n in machine)],
         [
             ["sgemm, GF/s", *(f"{each['sgemm_gflops']:.0f}" for each in machine.values())],
@@ -147,7 +147,7 @@ included, their losses differ by at most {agreement["largest_difference"]:.1e} (
 loss, or to 1 where it is smaller); more than {agreement["tolerance"]} would
 have stopped the benchmark.
 
-{_table(headings, rows)}"""
+{table(headings, rows)}"""
 
 
 def _panels(
@@ -192,7 +192,7 @@ def _scaling(training: Mapping[str, Any], folder: str) -> str:
 
 ![Minimum times against depth, batch size, image size and threads]({folder}/scaling.png)
 
-{_table(headings, rows)}"""
+{table(headings, rows)}"""
 
 
 def _parts(breakdown: Mapping[str, Any], folder: str) -> str:
@@ -211,7 +211,7 @@ the ReLU that follow it, and "other" is all that is no kernel. In the table the 
 the next is credited to the one that just ran. Both are of the quickest of {breakdown["steps"]}
 steps; ops under a thousandth are left out.
 
-{_table(["", "ms", "share"], rows)}"""
+{table(["", "ms", "share"], rows)}"""
 
 
 def _inference(inference: Mapping[str, Any]) -> str:
@@ -233,7 +233,7 @@ def _inference(inference: Mapping[str, Any]) -> str:
 In evaluation mode, without recording; "folded" has each batch normalisation folded into the
 convolution before it. PyTorch runs the network as it is.
 
-{_table(headings, rows)}"""
+{table(headings, rows)}"""
 
 
 def _memory(memory: Mapping[str, Any], folder: str) -> str:
@@ -257,7 +257,7 @@ The peak of a fresh process that takes a few training steps, libraries and all.
 
 ![Peak memory of each engine]({folder}/memory.png)
 
-{_table(headings, rows)}"""
+{table(headings, rows)}"""
 
 
 def _geometries(geometries: Mapping[str, Any]) -> str:
@@ -280,7 +280,7 @@ def _geometries(geometries: Mapping[str, Any]) -> str:
 Forward alone, and forward with both gradients; minires' images are channels-last, as its layers
 hand them on, PyTorch's are NCHW. The worst ratio is {ratios[worst]:.2f}: {worst}.
 
-{_table(headings, rows)}"""
+{table(headings, rows)}"""
 
 
 def _peers(peers: Mapping[str, Any]) -> str:
@@ -305,7 +305,7 @@ The same step in frameworks that are built on NumPy, or nearly; each in a proces
 taking turns. A turn is a step that is not timed, and one that is; minires had
 {peers["minires"]["timed_steps"]} turns, the slowest peers fewer.
 
-{_table(headings, rows)}"""
+{table(headings, rows)}"""
 
 
 def _again() -> str:

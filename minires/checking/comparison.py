@@ -176,7 +176,7 @@ class Comparison:
     def _some(self, count: int) -> list[Index]:
         """Return at most `count` entries, drawn at random."""
         size = math.prod(self.shape)
-        rng = np.random.default_rng(self.point.settings.seed)
+        rng = np.random.default_rng([self.point.settings.seed, 1 + self.number])
         drawn = rng.choice(size, min(count, size), replace=False)
         return [tuple(int(i) for i in np.unravel_index(number, self.shape)) for number in drawn]
 

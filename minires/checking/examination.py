@@ -17,6 +17,9 @@ from .subjects import Subject
 
 Array = np.ndarray[Any, Any]
 
+# Names the stream of random numbers: any number but 0, which would be no name, and the small ones
+# that directions use.
+_COTANGENTS = 151203385
 # Up to so many entries in all, "auto" compares each of them.
 FULL = 4096
 
@@ -102,8 +105,12 @@ def vjp(subject: Subject, inputs: list[Array], cotangents: list[Array]) -> list[
 
 
 def draw_cotangents(outputs: Sequence[Array], seed: int) -> list[Array]:
-    """Draw random weights, away from 0: an output with hardly any would not be checked."""
-    rng = np.random.default_rng(seed)
+    """Draw random weights, away from 0: an output with hardly any would not be checked.
+
+    They come from a stream of their own: who draws the inputs from ``default_rng(seed)`` would
+    otherwise get weights with the signs of the inputs, and see no wrong mask of a ReLU, for one.
+    """
+    rng = np.random.default_rng([seed, _COTANGENTS])
     drawn = [rng.standard_normal(output.shape) for output in outputs]
     return [np.asarray(values + np.copysign(0.5, values)) for values in drawn]
 

@@ -7,7 +7,9 @@ D+ = (y(h) - y(0)) / h and D- = (y(0) - y(-h)) / h, and the central one is C(h) 
 summed with c, which loses fewer digits than a difference of sums.
 
 Where y is smooth, the bend |D+ - D-| is h |y''|, so it shrinks with h, and C(h) - C(h/4) is of
-order h^2. At a kink neither holds: that is how one is told from a curve.
+order h^2. At a kink neither holds: that is how one is told from a curve. Where the first step
+does not settle it, further ones are tried, each a quarter of the one before: smaller ones leave
+kinks and curves behind, larger ones drown rounding errors.
 """
 
 from __future__ import annotations
@@ -27,10 +29,6 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 # Differences must be precise to this share of the gradient's size to be compared with.
 COARSEST = 1e-3
-
-# Steps that are tried where the first one does not settle it, each four times the next: smaller
-# ones first, which leave kinks and curves behind; then larger ones, which drown rounding errors.
-_TRIPLES = ((0, 1, 2), (1, 2, 3), (2, 3, 4), (-1, 0, 1), (-2, -1, 0), (-3, -2, -1))
 
 
 class Settings(NamedTuple):
@@ -107,8 +105,8 @@ class Slopes(NamedTuple):
             return None
         left, right = (base - down) / h, (up - base) / h
         weight = np.abs(cotangent)
-        # What did not change has no rounding error; else four units in the last place of each.
-        size = np.where(up == down, 0.0, np.maximum(np.abs(up), np.abs(down)))
+        # Four units in the last place of each output; where it did not change, half of one.
+        size = np.where(up == down, 0.125, 1.0) * np.maximum(np.abs(up), np.abs(down))
         return cls(
             float((up - down) / (2 * h) @ cotangent),
             float(weight @ np.maximum(np.abs(left), np.abs(right))),
@@ -136,6 +134,33 @@ class Judgement(NamedTuple):
     numeric: float
     excess: float
     why: Kink | None = None
+
+
+class _Triple(NamedTuple):
+    """Derivatives at three steps, each a quarter of the one before.
+
+    `apart` is how far they disagree, `doubt` how far the estimate made of them may be off.
+    """
+
+    middle: int
+    numeric: float
+    apart: float
+    doubt: float
+    rounding: float
+    rough: bool
+
+    @classmethod
+    def of(cls, middle: int, wide: Slopes, medium: Slopes, narrow: Slopes) -> _Triple:
+        first, second, third = wide.derivative, medium.derivative, narrow.derivative
+        apart = max(abs(first - second), abs(second - third))
+        return cls(
+            middle,
+            (16 * second - first) / 15,  # Richardson: the h^2 terms cancel
+            apart,
+            max(apart, medium.rounding),  # rounded values may agree by chance
+            medium.rounding,
+            apart > 64 * narrow.rounding,
+        )
 
 
 class Estimate(NamedTuple):
@@ -204,10 +229,9 @@ class Judge:
         larger = max(abs(line.analytic), abs(numeric))
         floor = self._rounding / line.width
         allowed = self.settings.rtol * larger + self.settings.atol * size + floor
-        # Differences that are rounded more coarsely prove nothing, except that zero may be zero.
-        if rounding <= COARSEST * max(larger, size) or abs(line.analytic) <= floor:
-            allowed += rounding
-        return allowed
+        if abs(line.analytic) <= floor:
+            return allowed + 8 * rounding  # zero, which differences never are exactly
+        return allowed + (rounding if rounding <= COARSEST * max(larger, size) else 0.0)
 
     def judge(self, line: Line, first: FirstLook | None, size: float) -> Judgement:
         """Judge by a first look; where that does not settle it, look again at other steps."""
@@ -253,37 +277,35 @@ class Judge:
     def _estimate(self, line: Line, size: float) -> Estimate | None:
         """Take differences at other steps, and those that agree best; None at an edge."""
         slopes = functools.cache(functools.partial(self._slopes, line))
-        best: tuple[float, float, float] | None = None  # doubt, numeric, rounding
-        spread, deepest, rough = 0.0, 0, False
-        for rungs in _TRIPLES:
-            three = [slopes(rung) for rung in rungs]
-            if any(s is None for s in three):
-                continue
-            wide, middle, narrow = (s for s in three if s is not None)
-            derivatives = wide.derivative, middle.derivative, narrow.derivative
-            apart = float(np.abs(np.diff(derivatives)).max())
-            spread, deepest = max(spread, apart), max(deepest, rungs[2])
-            rough |= apart > 64 * narrow.rounding
-            doubt = max(apart, middle.rounding)  # rounded values may agree by chance
-            if best is None or doubt < best[0]:
-                # Richardson: the h^2 terms cancel.
-                best = doubt, (16 * derivatives[1] - derivatives[0]) / 15, middle.rounding
-            allowed = self.allowed(line, best[1], best[2], size)
-            error = abs(line.analytic - best[1])
-            if best[0] <= max(allowed, min(error, abs(best[1]))) / 100:
-                break
-            if rungs == _TRIPLES[2] and (best[0] <= allowed / 4 or rough):
-                break  # larger steps help against rounding, and against nothing else
-        last = slopes(deepest)
-        if best is None or last is None:
-            return None
-        doubt, numeric, rounding = best
-        if doubt > max(allowed / 4, 0.01 * abs(numeric)):
-            # Nothing converged. Rounding has its bounds, other roughness has none.
-            doubt = np.inf if rough else max(doubt, spread)
-        step = line.step / 4.0**deepest
+
+        def three(middle: int) -> _Triple | None:
+            found = [slopes(rung) for rung in (middle - 1, middle, middle + 1)]
+            return None if None in found else _Triple.of(middle, *found)  # type: ignore[arg-type]
+
+        best, deepest = three(1), 2
+        if best is None or not self._settles(best, line, size):
+            triples = [t for t in map(three, (1, 2, 3, 0, -1, -2)) if t is not None]
+            if not triples:
+                return None
+            smallest = max(triples, key=lambda triple: triple.middle)
+            # Rounding is four times as much at each smaller step, curvature a sixteenth.
+            noise = smallest.apart / 4.0 ** (smallest.middle + 1)
+            triples = [t._replace(doubt=max(t.doubt, noise * 4.0**t.middle)) for t in triples]
+            best, deepest = min(triples, key=lambda t: t.doubt), smallest.middle + 1
+            allowed = self.allowed(line, best.numeric, best.rounding, size)
+            if best.doubt > max(allowed / 4, 0.01 * abs(best.numeric)) and smallest.rough:
+                best = best._replace(doubt=np.inf)  # nothing converges
+        last, step = slopes(deepest), line.step / 4.0**deepest
+        assert last is not None
         kink = self._kink(slopes(0), last, step)
-        return Estimate(numeric, doubt, rounding, last, kink, step)
+        return Estimate(best.numeric, best.doubt, best.rounding, last, kink, step)
+
+    def _settles(self, triple: _Triple, line: Line, size: float) -> bool:
+        """Tell whether three steps agree so well that no others are needed."""
+        error = abs(line.analytic - triple.numeric)
+        allowed = self.allowed(line, triple.numeric, triple.rounding, size)
+        gross = error > 1000 * allowed and triple.doubt <= min(error, abs(triple.numeric)) / 100
+        return gross or triple.doubt <= allowed / 100
 
     def _kink(self, first: Slopes | None, narrow: Slopes, h: float) -> float:
         """Return by how much the slopes of both sides differ where no smaller step mends it."""
@@ -291,7 +313,8 @@ class Judge:
         rounding = 16 * EPSILON * np.abs(self.base).max(initial=0.0) / h
         stays = narrow.bend > rounding
         if first is not None and first is not narrow:
-            stays &= narrow.bend > 0.25 * first.bend
+            # A curve bends less over a smaller step, rounding seems to bend more.
+            stays &= (0.25 * first.bend < narrow.bend) & (narrow.bend < 4 * first.bend)
         return float((weight * narrow.bend)[stays].sum())
 
     def _by_complex_step(self, line: Line, numeric: float, doubt: float) -> float | None:

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the oracle is not installed")
 
 import minires as mr  # noqa: E402
-from benchmarks import geometries, memory, training, twin  # noqa: E402
+from benchmarks import block_check, geometries, memory, training, twin  # noqa: E402
 from benchmarks.inference import inference  # noqa: E402
 
 pytestmark = pytest.mark.oracle
@@ -70,3 +70,24 @@ def test_a_fresh_process_tells_its_own_peak_and_not_its_starters() -> None:
     )
 
     assert 20 < float(done.stdout) < 300 < ballast.nbytes / 1e6 < memory.peak()
+
+
+def test_the_checks_of_a_block_see_the_same_block() -> None:
+    blocks = block_check.Blocks()
+    theirs = blocks.theirs(torch.from_numpy(blocks.x)).detach().numpy()
+
+    np.testing.assert_allclose(blocks.ours(mr.tensor(blocks.x)).numpy(), theirs, atol=1e-12)
+    assert blocks.entries == 2720
+    blocks.check_ours("random")
+    blocks.check_theirs(fast=True)
+
+
+def test_a_block_that_is_wrong_stops_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = block_check.Blocks()
+    wrong = mr.op(name="planted_double")(lambda x: x + 0)
+    wrong.vjp(lambda g: 2 * g)
+    forward = blocks.ours.forward
+    monkeypatch.setattr(type(blocks.ours), "forward", lambda self, x: wrong(forward(x)))
+
+    with pytest.raises(RuntimeError, match="gradcheck: WRONG"):
+        blocks.check_ours("random")

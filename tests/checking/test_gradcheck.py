@@ -470,3 +470,12 @@ def test_a_failed_assertion_shows_the_explanation() -> None:
 def test_a_check_that_makes_no_sense_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         mr.gradcheck(**{"fn": ops.tanh, "inputs": normal(2), **arguments})
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_cotangent_is_not_the_user_s_own_random_numbers(seed: int) -> None:
+    """With the inputs' signs it would let a mask by the gradient pass for one by the input."""
+    x = np.random.default_rng(seed).standard_normal((4, 5))
+    masked = (lambda x: np.maximum(x, 0), lambda g, x: g * (g > 0))
+
+    assert mr.gradcheck(masked, x, seed=seed).status == "wrong"

@@ -667,3 +667,71 @@ def test_a_wrong_shape_is_explained(gradient: Array, numeric: Array, expected: s
 
 def test_a_right_shape_needs_no_explanation() -> None:
     assert explain_shape(G, G) == ""
+
+
+SPECIAL = [0.0, 1.0, -1.0, 1e300, -1e-300, np.inf, -np.inf, np.nan]
+
+
+@given(
+    shape=st.lists(st.integers(1, 6), max_size=4),
+    outputs=st.lists(st.integers(1, 5), max_size=3),
+    known=st.sampled_from([0.3, 0.8, 1.0]),
+    period=st.integers(1, 4),
+    special=st.sampled_from(SPECIAL),
+    seed=st.integers(0, 2**20),
+)
+def test_whatever_the_numbers_are_there_is_an_answer(
+    shape: list[int],
+    outputs: list[int],
+    known: float,
+    period: int,
+    special: float,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    cotangent = rng.standard_normal(outputs)
+    slopes = rng.standard_normal((int(np.prod(shape)), int(np.prod(outputs))))
+    numeric = np.asarray((slopes @ cotangent.ravel()).reshape(shape))
+    analytic, wrong = numeric.copy(), np.zeros(shape, bool)
+    wrong.flat[:: max(period, 1)] = True
+    analytic[wrong] += rng.standard_normal(int(wrong.sum()))
+    analytic.flat[int(rng.integers(analytic.size))] = special
+    unknown = rng.random(shape) > known
+    numeric[unknown] = np.nan
+    wrong &= ~unknown
+    entries = rng.permutation(analytic.size)[:48]
+
+    with np.errstate(all="ignore"):
+        told = patterns(
+            Evidence(
+                analytic=analytic,
+                numeric=numeric,
+                wrong=wrong,
+                x=rng.standard_normal(shape),
+                cotangents=[cotangent],
+                entries=entries,
+                slopes=slopes[entries],
+            )
+        )
+
+    assert all(isinstance(sentence, str) and sentence for sentence in told)
+
+
+def test_a_period_is_told_where_some_phases_are_unknown() -> None:
+    x = normal(7, 7)
+    numeric = normal(7, 7, seed=1)
+    wrong = np.zeros((7, 7), bool)
+    wrong[::3, ::3] = True
+    analytic = numeric + wrong * normal(7, 7, seed=2)
+    numeric[2::3, 2::3] = np.nan
+    found = Evidence(
+        analytic=analytic,
+        numeric=numeric,
+        wrong=wrong,
+        x=x,
+        cotangents=[x],
+        entries=np.zeros(0, int),
+        slopes=np.zeros((0, 49)),
+    )
+
+    assert any("repeat every 3 entries" in sentence for sentence in patterns(found))

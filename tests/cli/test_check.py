@@ -117,7 +117,7 @@ def test_a_wrong_gradient_ends_with_code_1_and_json_holds_the_report(folder: Pat
     told = json.loads(done.stdout)
 
     assert done.returncode == 1
-    assert (told["schema"], told["status"]) == ("minires.check/1", "wrong")
+    assert (told["schema"], told["status"]) == ("minires.gradcheck/1", "wrong")
     assert told["target"] == "mine.py::case_of_a_pair"
     assert [row["shape"] for row in told["inputs"]] == [[2, 3], [2, 3]]
 
@@ -206,15 +206,13 @@ def test_a_mistake_costs_one_line_and_code_2(check: Any, arguments: list[str], t
 @pytest.mark.parametrize(
     ("target", "told"),
     [
-        ("mine.py::raising", "mine.py, line 39: checking it raised AttributeError: "),
-        ("mine.py::leaving", "mine.py: checking it called sys.exit(0)"),
         ("broken.py::f", "broken.py, line 2: importing it raised ZeroDivisionError: division by"),
         ("syntax.py::f", "syntax.py, line 1: importing it raised SyntaxError: "),
         ("exits.py::f", "exits.py: importing it called sys.exit(0)"),
     ],
     ids=lambda value: value.split(":")[0] if "::" in value else "",
 )
-def test_code_that_raises_or_exits_costs_one_line_and_code_1(
+def test_a_file_that_raises_or_exits_costs_one_line_and_code_1(
     check: Any, folder: Path, target: str, told: str
 ) -> None:
     (folder / "broken.py").write_text("x = 0\ny = 1 / x\n")
@@ -224,6 +222,23 @@ def test_code_that_raises_or_exits_costs_one_line_and_code_1(
 
     assert (code, out) == (1, "")
     assert err.splitlines()[-1].startswith(f"minires check: {told}")
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("mine.py::raising", "raised AttributeError: 'Tensor' object has no attribute"),
+        ("mine.py::leaving", "raised SystemExit: 0"),
+    ],
+)
+def test_a_function_that_raises_or_exits_makes_a_report_and_code_1(
+    check: Any, target: str, told: str
+) -> None:
+    code, out, _ = check(target)
+
+    assert code == 1
+    assert out.startswith("gradcheck: this function cannot be checked\nthe forward pass ")
+    assert told in out
 
 
 def test_a_file_finds_its_neighbours_and_its_name_hides_no_library(

@@ -175,8 +175,9 @@ def _phases(evidence: Evidence) -> str:
         if min(shape[-2:]) < s + 1 or not _unlikely(len(wrong), int(wrong.sum()), 2 ** (s * s)):
             continue
         phase = rows % s * s + columns % s
-        total, some = np.bincount(phase), np.bincount(phase[wrong], minlength=s * s)
-        if ((some == 0) | (some == total)).all() and 0 < np.count_nonzero(some) < len(total):
+        total, some = (np.bincount(p, minlength=s * s) for p in (phase, phase[wrong]))
+        phases = np.count_nonzero(some)
+        if ((some == 0) | (some == total)).all() and 0 < phases < np.count_nonzero(total):
             last_two = named((len(shape) - 2, len(shape) - 1))
             return f"Right and wrong repeat every {s} entries along {last_two}. Is it the stride?"
     return ""
