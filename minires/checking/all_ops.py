@@ -27,7 +27,6 @@ EXPLAINED = {
     **dict.fromkeys(("isnan", "isfinite"), "true or false"),
     **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"), "of integers"),
     **dict.fromkeys(("floor_div", "sign"), "constant between its jumps"),
-    "remainder": "declared without one, as the whole-number division it belongs to",
     **dict.fromkeys(("argmax", "argmin"), "a position"),
     "cast": "from float64 to float64 only: differences in float32 have too few digits",
 }

@@ -40,7 +40,8 @@ def as_dtype(name: Any) -> np.dtype[Any]:
         dtype: np.dtype[Any] = np.dtype(name)
     except TypeError as error:
         raise TypeError(f"{name!r} is no dtype; use for example mr.float32 or 'float64'") from error
-    if dtype.kind not in _KINDS:
+    # Of the dtypes that other packages add to NumPy, some (a float8) call themselves floats.
+    if dtype.kind not in _KINDS or dtype.isbuiltin == 2:
         raise TypeError(f"dtype {dtype} is not supported; minires computes with bool, int, float")
     return dtype
 

@@ -145,7 +145,7 @@ class MaxPool2d(Module):
     stride : int or (int, int), optional
         By default the kernel size.
     padding, dilation : int or (int, int)
-    ceil_mode : bool
+    return_indices, ceil_mode : bool
     """
 
     def __init__(
@@ -154,6 +154,7 @@ class MaxPool2d(Module):
         stride: Pair | None = None,
         padding: Pair = 0,
         dilation: Pair = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
@@ -161,12 +162,19 @@ class MaxPool2d(Module):
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
         self.dilation = dilation
+        self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (N, C, H, W) to (N, C, OH, OW)."""
+    def forward(self, x: Tensor) -> Any:
+        """Map x (N, C, H, W) to (N, C, OH, OW), or to two of them: values and indices."""
         return ops.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
         )
 
     def extra_repr(self) -> str:
@@ -238,19 +246,37 @@ class CrossEntropyLoss(Module):
 
     Parameters
     ----------
+    weight : Tensor, (C,), optional
+        How much each class counts.
+    ignore_index : int
+        What is labelled so does not count.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float
     """
 
-    def __init__(self, *, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
         self.reduction = reduction
         self.label_smoothing = label_smoothing
 
     def forward(self, x: Tensor, target: Any) -> Tensor:
-        """Compare logits x (N, C) with class numbers (N,)."""
+        """Compare logits x (N, C, *places) with class numbers (N, *places)."""
         return ops.cross_entropy(
-            x, target, reduction=self.reduction, label_smoothing=self.label_smoothing
+            x,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
         )
 
 

@@ -57,13 +57,15 @@ class Linear(Module):
 class _Convolution(Module):
     """What both convolutions share: their arguments, checked, and their parameters."""
 
+    _named_paddings: tuple[str, ...] = ()  # paddings other than pixels
+
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: Pair,
         stride: Pair,
-        padding: Pair,
+        padding: Pair | str,
         dilation: Pair,
         groups: int,
         bias: bool,
@@ -80,7 +82,9 @@ class _Convolution(Module):
         layer = type(self).__name__
         self.kernel_size = pair(kernel_size, "kernel_size", layer, 1)
         self.stride = pair(stride, "stride", layer, 1)
-        self.padding = pair(padding, "padding", layer, 0)
+        pixels: Any = padding
+        named = padding in self._named_paddings
+        self.padding: Any = pixels if named else pair(pixels, "padding", layer, 0)
         self.dilation = pair(dilation, "dilation", layer, 1)
         self.groups = groups
         self.weight = Parameter(ops.zeros(*weight_shape, *self.kernel_size))
@@ -103,7 +107,8 @@ class Conv2d(_Convolution):
     Parameters
     ----------
     in_channels, out_channels : int
-    kernel_size, stride, padding, dilation : int or (int, int)
+    kernel_size, stride, dilation : int or (int, int)
+    padding : int or (int, int), or {"same", "valid"}
     groups : int
     bias : bool
 
@@ -119,13 +124,15 @@ class Conv2d(_Convolution):
     (1, 16, 32, 32)
     """
 
+    _named_paddings = ("same", "valid")
+
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: Pair,
         stride: Pair = 1,
-        padding: Pair = 0,
+        padding: Pair | str = 0,
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,

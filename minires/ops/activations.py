@@ -128,7 +128,9 @@ def _log_softmax(x: Array, *, dim: int) -> Array:
     xp, x = device.xp, device.floating(x)
     if x.size == 0:
         return x.copy()
-    shifted = x - x.max(dim, keepdims=True)
+    # A row of -inf alone has no probabilities: it is nan, in silence.
+    with xp.errstate(invalid="ignore"):
+        shifted = x - x.max(dim, keepdims=True)
     total = xp.exp(shifted).sum(dim, dtype=devices.accumulator(x.dtype), keepdims=True)
     return shifted - xp.log(total).astype(x.dtype)
 
@@ -160,7 +162,8 @@ def _softmax(x: Array, *, dim: int) -> Array:
     xp, x = device.xp, device.floating(x)
     if x.size == 0:
         return x.copy()
-    powers = xp.exp(x - x.max(dim, keepdims=True))
+    with xp.errstate(invalid="ignore"):
+        powers = xp.exp(x - x.max(dim, keepdims=True))
     total = powers.sum(dim, dtype=devices.accumulator(x.dtype), keepdims=True)
     return (powers / total).astype(x.dtype)
 

@@ -262,10 +262,15 @@ def floor_div(a: Array, b: Array) -> Array:
     return _combine("floor_div", operator.floordiv, a, b)
 
 
-@op(differentiable=False)
+@op(broadcasts=True)
 def remainder(a: Array, b: Array) -> Array:
-    """a - floor(a / b) * b, element by element; it carries no gradient."""
+    """a - floor(a / b) * b, element by element; the gradient takes the floor for a constant."""
     return _combine("remainder", operator.mod, a, b)
+
+
+@remainder.vjp
+def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
+    return g, neg(mul(g, floor_div(a, b))) if needs[1] else None
 
 
 @op(differentiable=False)

@@ -14,7 +14,7 @@ from minires.devices import Array, Window
 
 from .arithmetic import add
 from .broadcasting import sum
-from .geometry import Pair, images, pair, window_over
+from .geometry import Pair, check_fits, images, pair, window_over
 from .linalg import matmul
 from .operands import same_dtype
 from .shapes import reshape, transpose
@@ -119,7 +119,7 @@ def conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Pair = 1,
-    padding: Pair = 0,
+    padding: Pair | str = 0,
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -132,7 +132,10 @@ def conv2d(
     input : Tensor, (N, C, H, W)
     weight : Tensor, (O, C/groups, KH, KW)
     bias : Tensor, (O,), optional
-    stride, padding, dilation : int or (int, int)
+    stride, dilation : int or (int, int)
+    padding : int or (int, int), or {"same", "valid"}
+        Of zeros on each side. With "same", which needs stride 1, (OH, OW) is (H, W); an odd pixel
+        stands behind the image. "valid" is 0.
     groups : int
         Input and output channels are split into so many groups that do not see each other.
 
@@ -162,7 +165,7 @@ def conv_window(
     weight: Tensor,
     bias: Tensor | None,
     stride: Pair,
-    padding: Pair,
+    padding: Pair | str,
     dilation: Pair,
     groups: int,
 ) -> Window:
@@ -184,7 +187,23 @@ def conv_window(
                 f" (weight shape {shape}, groups={groups})"
             )
         )
-    return window_over(size, (shape[2], shape[3]), stride, padding, dilation, "conv2d")
+    kernel = shape[2], shape[3]
+    if padding == "same":
+        return _same_size_window(size, kernel, stride, dilation)
+    pixels: Any = 0 if padding == "valid" else padding
+    return window_over(size, kernel, stride, pixels, dilation, "conv2d")
+
+
+def _same_size_window(size: Size, kernel: Size, stride: Pair, dilation: Pair) -> Window:
+    """Return the window that has as many places as the image has pixels."""
+    steps = pair(stride, "stride", "conv2d", 1)
+    if steps != (1, 1):
+        raise ValueError(located(f"conv2d: padding 'same' needs stride 1, found {stride}"))
+    window = Window(kernel, steps, ((0, 0), (0, 0)), pair(dilation, "dilation", "conv2d", 1))
+    vertical, horizontal = (((n - 1) // 2, n // 2) for n in window.extent)
+    window = window._replace(padding=(vertical, horizontal))
+    check_fits(window, size, "conv2d")
+    return window
 
 
 def conv_transpose2d(

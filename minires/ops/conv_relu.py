@@ -65,7 +65,7 @@ def conv2d_relu(
     bias: Tensor | None = None,
     shortcut: Tensor | None = None,
     stride: Pair = 1,
-    padding: Pair = 0,
+    padding: Pair | str = 0,
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Tensor:

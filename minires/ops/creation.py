@@ -80,17 +80,29 @@ def ones(*shape: Any, **options: Any) -> Tensor:
     return full(lengths_of(shape), 1, **options)
 
 
-def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros with the shape, dtype, memory order and device of `input`."""
+def zeros_like(
+    input: Tensor,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Zeros with the shape and memory order of `input`; also its dtype and device by default."""
+    place = input.device if device is None else devices.get(device)
     kind = input.dtype if dtype is None else devices.as_dtype(dtype)
-    made = input.device.xp.zeros_like(input._data, dtype=kind)
+    made = place.xp.zeros_like(input._data, dtype=kind)
     return Tensor._wrap(made).requires_grad_(requires_grad)
 
 
-def ones_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones with the shape, dtype, memory order and device of `input`."""
+def ones_like(
+    input: Tensor,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Ones with the shape and memory order of `input`; also its dtype and device by default."""
+    place = input.device if device is None else devices.get(device)
     kind = input.dtype if dtype is None else devices.as_dtype(dtype)
-    made = input.device.xp.ones_like(input._data, dtype=kind)
+    made = place.xp.ones_like(input._data, dtype=kind)
     return Tensor._wrap(made).requires_grad_(requires_grad)
 
 
@@ -104,7 +116,8 @@ def arange(
 ) -> Tensor:
     """Numbers from `start` (or 0) up to, not including, `end`.
 
-    Integers give int64, floats float32, unless `dtype` says otherwise.
+    Integers give int64, floats float32, unless `dtype` says otherwise. For an integer dtype the
+    arguments are cut to whole numbers first.
 
     Examples
     --------
@@ -116,14 +129,34 @@ def arange(
     if dtype is None:
         whole = all(isinstance(number, Integral) for number in (first, last, step))
         dtype = devices.int64 if whole else devices.default_float
-    made = devices.get(device).xp.arange(first, last, step, devices.as_dtype(dtype))
+    kind = devices.as_dtype(dtype)
+    if kind.kind in "iu":
+        first, last, step = int(first), int(last), int(step)
+    made = devices.get(device).xp.arange(first, last, step, kind)
     return Tensor._wrap(made).requires_grad_(requires_grad)
 
 
-def eye(n: int, dtype: Any = None, device: str | Device | None = None) -> Tensor:
-    """Identity matrix (n, n), float32 unless `dtype` says otherwise."""
+def eye(
+    n: int,
+    m: int | None = None,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: str | Device | None = None,
+) -> Tensor:
+    """Ones on the main diagonal of a matrix (n, m), zeros beside it; square without `m`.
+
+    Float32 unless `dtype` says otherwise.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     kind = devices.default_float if dtype is None else devices.as_dtype(dtype)
-    return Tensor._wrap(devices.get(device).xp.eye(n, dtype=kind))
+    made = devices.get(device).xp.eye(n, m, dtype=kind)
+    return Tensor._wrap(made).requires_grad_(requires_grad)
 
 
 def randn(

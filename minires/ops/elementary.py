@@ -8,7 +8,7 @@ from minires import devices
 from minires.autograd import Tensor, op
 from minires.devices import Array
 
-from .arithmetic import div, greater, less, mul, neg, sub, where
+from .arithmetic import div, greater, less, logical_or, mul, neg, not_equal, sub, where
 from .operands import as_array
 
 
@@ -126,7 +126,8 @@ def _(g: Array, x: Array) -> Array:
 @op(differentiable=False)
 def sign(x: Array) -> Array:
     """-1, 0 or 1 by the sign of x; it carries no gradient."""
-    return devices.of(as_array(x)).xp.sign(x)
+    # A bool has no sign, and is its own answer.
+    return x.copy() if as_array(x).dtype == devices.bool_ else devices.of(x).xp.sign(x)
 
 
 @op(differentiable=False)
@@ -157,14 +158,17 @@ def _(g: Array, x: Array, min: float | None, max: float | None) -> Array:
     return g
 
 
-def clip(input: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
+def clip(
+    input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None
+) -> Tensor:
     """Limit the values to [min, max]; the gradient is 0 where a value was cut.
 
     Parameters
     ----------
     input : Tensor
-    min, max : float, optional
-        At least one of them.
+    min, max : float or Tensor, optional
+        At least one of them. Where they contradict each other, `max` decides. A Tensor's values
+        get the gradient where they took another's place; all shapes broadcast.
 
     Raises
     ------
@@ -173,4 +177,12 @@ def clip(input: Tensor, min: float | None = None, max: float | None = None) -> T
     """
     if min is None and max is None:
         raise ValueError("clip: give min, max, or both")
+    if hasattr(min, "dtype") or hasattr(max, "dtype"):
+        above = input if min is None else _cut(input, min, less(input, min))
+        return above if max is None else _cut(above, max, greater(above, max))
     return _clip(input, min=min, max=max)
+
+
+def _cut(x: Tensor, limit: Any, beyond: Any) -> Tensor:
+    """Put the limit in the place of what lies beyond it; a limit that is nan spreads."""
+    return where(logical_or(beyond, not_equal(limit, limit)), limit, x)

@@ -25,7 +25,8 @@ def pair(value: Pair, name: str, op: str, least: int) -> tuple[int, int]:
             return value
     elif type(value) is int and value >= least:
         return value, value
-    given: Any = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    given: Any = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    given = given * 2 if len(given) == 1 else given
     if len(given) != 2 or not all(isinstance(v, Integral) and int(v) >= least for v in given):
         raise ValueError(
             located(f"{op}: {name} must be one or two integers >= {least}, found {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minires import devices
@@ -9,11 +10,11 @@ from minires.autograd import Tensor, located, op
 from minires.devices import Array
 
 from .activations import log_softmax, softmax
-from .arithmetic import mul, sub
+from .arithmetic import div, mul, sub, where
 from .broadcasting import sum
 from .reductions import mean
 from .selection import _gather as pick
-from .shapes import reshape
+from .shapes import floating, permute, reshape
 
 
 def _soft_targets(target: Array, classes: int, smoothing: float, dtype: Any) -> Array:
@@ -26,10 +27,14 @@ def _soft_targets(target: Array, classes: int, smoothing: float, dtype: Any) -> 
 
 
 @op(name="cross_entropy")
-def _cross_entropy(logits: Array, *, target: Array, label_smoothing: float) -> Array:
+def _cross_entropy(
+    logits: Array, *, target: Array, label_smoothing: float, weight: Array | None = None
+) -> Array:
     """Loss of each row of logits (N, C), as (N,)."""
     device = devices.of(logits)
     log_p = log_softmax(device.floating(logits), 1)
+    if weight is not None:
+        log_p = log_p * weight
     rows = device.xp.arange(target.shape[0])
     loss = -log_p[rows, target] * (1 - label_smoothing)
     if label_smoothing:
@@ -38,14 +43,25 @@ def _cross_entropy(logits: Array, *, target: Array, label_smoothing: float) -> A
 
 
 @_cross_entropy.vjp
-def _(g: Array, logits: Array, target: Array, label_smoothing: float) -> Array:
+def _(
+    g: Array, logits: Array, target: Array, label_smoothing: float, weight: Array | None
+) -> Array:
+    # The loss is -<soft, log_softmax(logits)>; the rows of soft sum to 1 unless weighted.
     soft = _soft_targets(target, logits.shape[1], label_smoothing, logits.dtype)
-    return mul(reshape(g, -1, 1), sub(softmax(logits, 1), soft))
+    p = softmax(logits, 1)
+    if weight is not None:
+        soft = soft * weight
+        p = mul(p, soft.sum(1, keepdims=True))
+    return mul(reshape(g, -1, 1), sub(p, soft))
 
 
 @_cross_entropy.twin
-def _(logits: Tensor, *, target: Array, label_smoothing: float) -> Tensor:
+def _(
+    logits: Tensor, *, target: Array, label_smoothing: float, weight: Array | None = None
+) -> Tensor:
     log_p = log_softmax(logits, 1)
+    if weight is not None:
+        log_p = mul(log_p, weight)
     index = target.reshape(-1, 1)
     loss = mul(reshape(pick(log_p, dim=1, index=index), -1), -(1 - label_smoothing))
     return sub(loss, mul(mean(log_p, 1), label_smoothing)) if label_smoothing else loss
@@ -64,23 +80,34 @@ def _reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
 
 
 def cross_entropy(
-    input: Tensor, target: Any, *, reduction: str = "mean", label_smoothing: float = 0.0
+    input: Tensor,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Negative log-probability of the right class, from logits, without overflow.
 
     Parameters
     ----------
-    input : Tensor, (N, C)
-        Logits.
-    target : Tensor or array of int, (N,)
+    input : Tensor, (N, C) or (N, C, *places)
+        Logits; with places, those of each pixel.
+    target : Tensor or array of int, (N,) or (N, *places)
         The right classes, 0 to C-1.
+    weight : Tensor or array, (C,), optional
+        How much each class counts. The mean is then a weighted one: it is divided by the sum of
+        the right classes' weights.
+    ignore_index : int
+        What is labelled so does not count, neither in the sum nor in the mean.
     label_smoothing : float
         Share of the target that is spread evenly over all classes (Szegedy et al. 2015).
     reduction : {"mean", "sum", "none"}
 
     Returns
     -------
-    Tensor, () or (N,)
+    Tensor, () or the shape of `target`
 
     Raises
     ------
@@ -98,10 +125,10 @@ def cross_entropy(
     # A copy, for the caller may write into the labels before the backward pass.
     labels = device.array(plain)
     shape = tuple(input.shape)
-    if len(shape) != 2 or tuple(labels.shape) != shape[:1]:
+    if len(shape) < 2 or tuple(labels.shape) != (shape[0], *shape[2:]):
         raise ValueError(
             located(
-                f"cross_entropy: logits (N, C) have shape {shape}, labels (N,) have shape"
+                f"cross_entropy: logits (N, C, ...) have shape {shape}, labels (N, ...) have shape"
                 f" {tuple(labels.shape)}"
             )
         )
@@ -109,6 +136,9 @@ def cross_entropy(
         raise ValueError(
             located(f"cross_entropy: labels must be integers (class numbers), found {labels.dtype}")
         )
+    counts = labels != ignore_index
+    if not counts.all():
+        labels = labels * counts
     if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < shape[1]):
         bad = labels[(labels < 0) | (labels >= shape[1])][0]
         raise ValueError(
@@ -121,8 +151,31 @@ def cross_entropy(
         raise ValueError(
             located(f"cross_entropy: label_smoothing must lie in [0, 1], found {label_smoothing}")
         )
-    loss = _cross_entropy(input, target=labels, label_smoothing=label_smoothing)
-    return _reduced(loss, reduction, "cross_entropy")
+    if weight is not None:
+        weight = device.array(
+            weight._data if isinstance(weight, Tensor) else weight, floating(input).dtype
+        )
+        if tuple(weight.shape) != shape[1:2]:
+            raise ValueError(
+                located(
+                    f"cross_entropy: weight must have shape ({shape[1]},), one for each class,"
+                    f" found {tuple(weight.shape)}"
+                )
+            )
+    rows = input
+    if len(shape) > 2:
+        rows = reshape(permute(input, 0, *range(2, len(shape)), 1), -1, shape[1])  # (N*places, C)
+    flat = labels.reshape(-1)
+    loss = _cross_entropy(rows, target=flat, label_smoothing=label_smoothing, weight=weight)
+    loss = loss if len(shape) == 2 else reshape(loss, labels.shape)
+    if weight is None and counts.all():
+        return _reduced(loss, reduction, "cross_entropy")
+    loss = where(counts, loss, 0.0)
+    if reduction != "mean":
+        return _reduced(loss, reduction, "cross_entropy")
+    total = float((counts if weight is None else weight[labels] * counts).sum())
+    # Where nothing counts there is no mean, and no warning either.
+    return div(sum(loss), total or math.nan)
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:

@@ -70,12 +70,16 @@ def axes_of(dim: Dims, ndim: int, op: str) -> tuple[int, ...]:
         If an axis does not exist.
     ValueError
         If an axis is named twice.
+    TypeError
+        If it is a bool, which Python would take for 0 or 1.
     """
     if dim is None:
         return tuple(range(ndim))
     given: tuple[Any, ...] = (dim,) if hasattr(dim, "__index__") else tuple(dim)
     axes = []
     for axis in given:
+        if axis is True or axis is False:
+            raise TypeError(located(f"{op}: dim must be an integer, found {axis}"))
         # A 0-d Tensor has, for the asking, one axis of length 1.
         if not -max(ndim, 1) <= axis < max(ndim, 1):
             raise IndexError(

@@ -13,11 +13,12 @@ from minires.autograd import Tensor, located, op
 from minires.devices import Array, Window
 
 from .arithmetic import mul
+from .creation import tensor
 from .geometry import Pair, images, pair, window_over
 from .linalg import matmul
 from .reductions import mean
+from .selection import Extremum, gather
 from .selection import _scatter_add as scatter_add
-from .selection import gather
 from .shapes import floating, reshape
 
 Size = tuple[int, int]
@@ -78,11 +79,17 @@ def _(g: Array, x: Array, aux: Any, shapes: Any, window: Window) -> Array:
 
 @_max_pool.twin
 def _(x: Tensor, *, window: Window) -> Tensor:
+    return _winners(x, window).values
+
+
+def _winners(x: Tensor, window: Window) -> Extremum:
+    """The largest value of each window, picked from the image, and its place (H*W) there."""
     n, c, h, w = x.shape
-    winners = devices.of(x._data).max_pool(x._data, window)[1]
+    plain = x._data if isinstance(x, Tensor) else x
+    winners = devices.of(plain).max_pool(plain, window)[1]
     taken = winners.reshape(n, c, math.prod(winners.shape[2:]))
     values = gather(reshape(x, n, c, h * w), 2, taken)
-    return reshape(values, winners.shape)
+    return Extremum(reshape(values, winners.shape), tensor(winners, devices.int64))
 
 
 def max_pool2d(
@@ -92,7 +99,8 @@ def max_pool2d(
     padding: Pair = 0,
     dilation: Pair = 1,
     ceil_mode: bool = False,
-) -> Tensor:
+    return_indices: bool = False,
+) -> Any:
     """Largest value of each window; its gradient goes to the (first) winner.
 
     Parameters
@@ -106,10 +114,12 @@ def max_pool2d(
     dilation : int or (int, int)
     ceil_mode : bool
         Also take a last window that reaches over the edge.
+    return_indices : bool
+        Also tell where in its image (H*W), row by row, each winner stands.
 
     Returns
     -------
-    Tensor, (N, C, OH, OW)
+    Tensor, (N, C, OH, OW); with `return_indices` Extremum(values, indices), both of that shape
 
     Raises
     ------
@@ -121,10 +131,12 @@ def max_pool2d(
     >>> import minires as mr
     >>> mr.ops.max_pool2d(mr.arange(4.0).reshape(1, 1, 2, 2), 2)
     tensor([[[[3.]]]])
+    >>> mr.ops.max_pool2d(mr.arange(4.0).reshape(1, 1, 2, 2), 2, return_indices=True).indices
+    tensor([[[[3]]]])
     """
     size = images(tuple(input.shape), "max_pool2d")
     window = _pool_window(size, kernel_size, stride, padding, dilation, ceil_mode, "max_pool2d")
-    return _max_pool(input, window=window)
+    return _winners(input, window) if return_indices else _max_pool(input, window=window)
 
 
 @op

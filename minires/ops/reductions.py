@@ -53,7 +53,7 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 
 @op
-def _var(x: Array, *, dim: Shape, correction: int, keepdim: bool) -> Array:
+def _var(x: Array, *, dim: Shape, correction: float, keepdim: bool) -> Array:
     device = devices.of(as_array(x))
     x = device.floating(x)
     if count_of(x.shape, dim) <= correction:
@@ -63,7 +63,7 @@ def _var(x: Array, *, dim: Shape, correction: int, keepdim: bool) -> Array:
 
 
 @_var.vjp
-def _(g: Array, x: Array, dim: Shape, correction: int) -> Array:
+def _(g: Array, x: Array, dim: Shape, correction: float) -> Array:
     shape = tuple(x.shape)
     centred = sub(x, mean(x, dim, keepdim=True))
     share = div(g, (count_of(shape, dim) - correction) / 2)
@@ -71,31 +71,34 @@ def _(g: Array, x: Array, dim: Shape, correction: int) -> Array:
 
 
 @_var.twin
-def _(x: Tensor, *, dim: Shape, correction: int, keepdim: bool) -> Tensor:
+def _(x: Tensor, *, dim: Shape, correction: float, keepdim: bool) -> Tensor:
     centred = sub(x, mean(x, dim, keepdim=True))
     total = sum(mul(centred, centred), dim, keepdim)
     return div(total, float(count_of(tuple(x.shape), dim) - correction))
 
 
-def var(input: Tensor, dim: Dims = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+def var(
+    input: Tensor, dim: Dims = None, correction: float | None = 1, keepdim: bool = False
+) -> Tensor:
     """Variance over all axes, or over those in `dim`.
 
     Parameters
     ----------
     input : Tensor
     dim : int or sequence of int, optional
-    correction : int
-        The sum of squares is divided by (count - correction): 1 is the unbiased estimate, 0 the
-        variance of the values themselves.
+    correction : float, optional
+        The sum of squares is divided by (count - correction): 1 (also if it is None) is the
+        unbiased estimate, 0 the variance of the values themselves.
     keepdim : bool
         Keep the reduced axes with length 1.
     """
     axes = axes_of(dim, len(input.shape), "var")
-    return _var(input, dim=axes, correction=correction, keepdim=keepdim)
+    divided_by_less = 1 if correction is None else correction
+    return _var(input, dim=axes, correction=divided_by_less, keepdim=keepdim)
 
 
 @op
-def _std(x: Array, *, dim: Shape, correction: int, keepdim: bool) -> Array:
+def _std(x: Array, *, dim: Shape, correction: float, keepdim: bool) -> Array:
     device = devices.of(as_array(x))
     x = device.floating(x)
     wide = _var(
@@ -108,7 +111,7 @@ def _std(x: Array, *, dim: Shape, correction: int, keepdim: bool) -> Array:
 
 
 @_std.vjp
-def _(g: Array, x: Array, output: Array, dim: Shape, correction: int) -> Array:
+def _(g: Array, x: Array, output: Array, dim: Shape, correction: float) -> Array:
     shape = tuple(x.shape)
     kept = kept_shape(shape, dim)
     std = reshape(output, kept)
@@ -118,14 +121,17 @@ def _(g: Array, x: Array, output: Array, dim: Shape, correction: int) -> Array:
 
 
 @_std.twin
-def _(x: Tensor, *, dim: Shape, correction: int, keepdim: bool) -> Tensor:
+def _(x: Tensor, *, dim: Shape, correction: float, keepdim: bool) -> Tensor:
     return sqrt(_var(x, dim=dim, correction=correction, keepdim=keepdim))
 
 
-def std(input: Tensor, dim: Dims = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+def std(
+    input: Tensor, dim: Dims = None, correction: float | None = 1, keepdim: bool = False
+) -> Tensor:
     """Standard deviation, the square root of `var`; its gradient at equal values is 0."""
     axes = axes_of(dim, len(input.shape), "std")
-    return _std(input, dim=axes, correction=correction, keepdim=keepdim)
+    divided_by_less = 1 if correction is None else correction
+    return _std(input, dim=axes, correction=divided_by_less, keepdim=keepdim)
 
 
 @op

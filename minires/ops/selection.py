@@ -114,6 +114,11 @@ def max(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     Tensor, or Extremum(values, indices)
         Without `dim`, equal winners share the gradient; with it, the first one gets all.
 
+    Raises
+    ------
+    TypeError
+        If `dim` is a Tensor: `maximum` compares two of them.
+
     Examples
     --------
     >>> import minires as mr
@@ -123,6 +128,7 @@ def max(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """
     if dim is None:
         return amax(input, None, keepdim)
+    _refuse_operand(dim, "max")
     return _extremum(input, dim, keepdim, argmax(input, dim, keepdim=True))
 
 
@@ -130,7 +136,16 @@ def min(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """Smallest value of all; with `dim`, the smallest along it and its position. See `max`."""
     if dim is None:
         return amin(input, None, keepdim)
+    _refuse_operand(dim, "min")
     return _extremum(input, dim, keepdim, argmin(input, dim, keepdim=True))
+
+
+def _refuse_operand(dim: Any, name: str) -> None:
+    """Refuse a Tensor in the place of `dim`, which a whole number in it would pass for."""
+    if isinstance(dim, Tensor):
+        raise TypeError(
+            located(f"{name}: dim must be an integer; {name}imum(a, b) compares two Tensors")
+        )
 
 
 def _extremum(input: Tensor, dim: int, keepdim: bool, indices: Tensor) -> Extremum:
@@ -190,6 +205,10 @@ def gather(input: Tensor, dim: int, index: Any) -> Tensor:
     """
     # A copy, for the caller may write into the index before the backward pass.
     plain = (index._data if isinstance(index, Tensor) else index).copy()
+    if not input.shape and plain.ndim <= 1:
+        # A 0-d Tensor is picked from as if it had one axis, of length 1.
+        row = gather(reshape(input, 1), dim, plain.reshape(-1))
+        return reshape(row, plain.shape)
     shape = tuple(input.shape)
     axis = axis_of(dim, len(shape), "gather")
     others = [*plain.shape[:axis], *plain.shape[axis + 1 :]]

@@ -92,10 +92,11 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Swap two axes."""
     ndim = len(input.shape)
-    order = list(range(ndim))
+    # A 0-d Tensor has, for the asking, one axis: there is nothing to swap it with.
+    order = list(range(max(ndim, 1)))
     first, second = axis_of(dim0, ndim, "transpose"), axis_of(dim1, ndim, "transpose")
     order[first], order[second] = order[second], order[first]
-    return _permute(input, dims=tuple(order))
+    return _permute(input, dims=tuple(order[:ndim]))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:

@@ -30,6 +30,13 @@ def test_dtypes_not_computed_with_are_refused(name):
         as_dtype(name)
 
 
+@pytest.mark.parametrize("name", ["bfloat16", "float8_e5m2", "int4"])
+def test_dtypes_that_others_add_to_numpy_are_refused(name):
+    added = pytest.importorskip("ml_dtypes", reason="ml_dtypes comes with onnx")
+    with pytest.raises(TypeError, match="not supported"):
+        as_dtype(getattr(added, name))
+
+
 def test_what_is_no_dtype_is_refused():
     with pytest.raises(TypeError, match=r"'floaty' is no dtype.*mr\.float32"):
         as_dtype("floaty")

@@ -70,7 +70,10 @@ def test_layers_pass_their_arguments_on():
     x = mr.randn(2, 4, 9, 9)
     assert nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 0), 2, groups=2)(x).shape == (2, 6, 4, 7)
     assert nn.ConvTranspose2d(4, 6, 3, 2, 1, 1)(x).shape == (2, 6, 18, 18)
+    assert nn.Conv2d(4, 6, (3, 2), padding="same")(x).shape == (2, 6, 9, 9)
+    assert nn.Conv2d(4, 6, 3, padding="valid")(x).shape == (2, 6, 7, 7)
     assert nn.MaxPool2d(3, 2, ceil_mode=True)(x).shape == (2, 4, 4, 4)
+    assert nn.MaxPool2d(3, 2, return_indices=True)(x).indices.shape == (2, 4, 4, 4)
     assert nn.AvgPool2d(2)(x).shape == (2, 4, 4, 4)
     assert nn.AdaptiveAvgPool2d((2, 3))(x).shape == (2, 4, 2, 3)
     assert nn.Flatten()(x).shape == (2, 324)
@@ -126,8 +129,18 @@ def test_the_slope_of_leaky_relu_counts_in_he_initialisation():
     assert weight.numpy().std() == pytest.approx(1 / math.sqrt(500), rel=0.02)
 
 
-@pytest.mark.parametrize("wrong", [{"kernel_size": (3, 3, 9)}, {"padding": "same"}, {"stride": 0}])
+@pytest.mark.parametrize("wrong", [{"kernel_size": (3, 3, 9)}, {"padding": "full"}, {"stride": 0}])
 def test_impossible_windows_are_refused_when_the_layer_is_made(wrong):
     arguments = {"kernel_size": 3} | wrong
     with pytest.raises(ValueError, match=f"Conv2d: {next(iter(wrong))}"):
         nn.Conv2d(1, 1, **arguments)
+
+
+def test_the_cross_entropy_layer_hands_its_options_on_and_saves_its_weights():
+    x, labels = mr.randn(4, 3, 2), np.array([[0, 1], [2, 1], [-1, 0], [1, 1]])
+    weight = mr.tensor([1.0, 2.0, 0.5])
+    options = {"ignore_index": -1, "reduction": "sum", "label_smoothing": 0.25}
+    layer = mr.nn.CrossEntropyLoss(weight, **options)
+    assert layer(x, labels).item() == mr.ops.cross_entropy(x, labels, weight, **options).item()
+    assert list(layer.state_dict()) == ["weight"]
+    assert not mr.nn.CrossEntropyLoss().state_dict()

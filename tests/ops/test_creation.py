@@ -23,6 +23,8 @@ def test_filled_tensors():
     assert mr.zeros(2).tolist() == [0.0, 0.0]
     assert mr.full((1, 2), 7, dtype="int32").tolist() == [[7, 7]]
     assert mr.eye(2).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert mr.eye(1, 3, dtype="int64").tolist() == [[1, 0, 0]]
+    assert mr.eye(1, requires_grad=True).requires_grad
 
 
 @pytest.mark.parametrize(
@@ -40,13 +42,19 @@ def test_arange_counts_as_in_pytorch(arguments, expected, dtype):
     assert made.dtype == dtype
 
 
+def test_arange_of_whole_numbers_cuts_its_arguments_first():
+    assert mr.arange(0.1, -7.9, -4.0, dtype="int64").tolist() == [0, -4]
+    assert mr.arange(3.1, dtype="int32").tolist() == [0, 1, 2]
+
+
 def test_like_tensors_take_shape_dtype_and_memory_order():
     pattern = mr.tensor(np.zeros((2, 3), "float64", order="F"))
     for made, value in ((mr.zeros_like(pattern), 0.0), (mr.ones_like(pattern), 1.0)):
         assert made.numpy().flags["F_CONTIGUOUS"]
         assert made.dtype == "float64"
         assert (made.numpy() == value).all()
-    assert mr.zeros_like(pattern, dtype="int64").dtype == "int64"
+    for make in (mr.zeros_like, mr.ones_like):
+        assert make(pattern, dtype="int64", device="cpu").dtype == "int64"
 
 
 def test_the_seed_decides_what_is_drawn():

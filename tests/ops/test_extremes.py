@@ -78,6 +78,28 @@ def test_numpy_integers_are_lengths_axes_and_strides():
     assert mr.nn.Conv2d(1, 1, two, stride=two)(mr.ones(1, 1, 4, 4)).shape == (1, 1, 2, 2)
 
 
+def test_a_tensor_without_axes_is_picked_from_as_if_it_had_one():
+    (x,) = leaves(2.0)
+    for index in (mr.tensor(0), mr.tensor([0]), mr.tensor([0, -1])):
+        picked = x.gather(0, index)
+        assert picked.shape == index.shape
+        assert set(np.ravel(picked.tolist())) == {2.0}
+        picked.sum().backward()
+    assert x.grad.item() == 4.0
+
+
+def test_a_window_may_be_given_as_a_tuple_of_one():
+    x = mr.arange(36.0).reshape(1, 1, 6, 6)
+    found = mr.ops.avg_pool2d(x, (2,), stride=[2], padding=(1,))
+    np.testing.assert_array_equal(found.numpy(), mr.ops.avg_pool2d(x, 2, 2, 1).numpy())
+
+
+def test_no_correction_is_the_correction_of_one():
+    x = mr.arange(4.0)
+    assert x.var(correction=None).item() == x.var().item()
+    assert x.std(correction=None).item() == x.std().item()
+
+
 def test_words_of_pytorch_that_learners_reach_for():
     x = mr.ones(2, 3)
     assert x.size() == (2, 3)

@@ -135,7 +135,7 @@ FUNCTIONAL = {
     "adaptive_avg_pool2d": "input output_size",
     "conv2d": None,
     "conv_transpose2d": None,
-    "cross_entropy": "input target",
+    "cross_entropy": "input target weight",
     "mse_loss": "input target",
     "pad": None,
 }
@@ -162,10 +162,10 @@ DOCUMENTED = {
     "conv2d": "input weight bias stride padding dilation groups",
     "conv_transpose2d": "input weight bias stride padding output_padding groups dilation",
     "avg_pool2d": "input kernel_size stride padding ceil_mode count_include_pad divisor_override",
-    "max_pool2d": "input kernel_size stride padding dilation ceil_mode",
+    "max_pool2d": "input kernel_size stride padding dilation ceil_mode return_indices",
     "linear": "input weight bias",
     "gelu": "input approximate",
-    "pad": "input pad value",
+    "pad": "input pad mode value",
 }
 
 

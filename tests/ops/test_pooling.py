@@ -36,6 +36,25 @@ def test_the_first_of_equal_pixels_gets_the_gradient():
     assert x.grad.tolist() == [[[[1.0, 0.0], [0.0, 0.0]]]]
 
 
+def test_winners_say_where_in_their_image_they_stand():
+    (x,) = leaves(np.random.default_rng(0).standard_normal((2, 3, 5, 7)))
+    values, indices = mr.ops.max_pool2d(x, 3, 2, 1, return_indices=True)
+    assert (indices.shape, indices.dtype) == (values.shape, mr.int64)
+    taken = np.take_along_axis(
+        x.detach().numpy().reshape(2, 3, -1), indices.numpy().reshape(2, 3, -1), 2
+    )
+    assert (values.detach().numpy() == taken.reshape(values.shape)).all()
+    assert (values.detach().numpy() == mr.ops.max_pool2d(x, 3, 2, 1).detach().numpy()).all()
+    values.sum().backward()
+    assert x.grad.numpy().sum() == indices.numel()
+
+
+def test_the_places_of_equal_winners_are_the_first_ones():
+    assert mr.ops.max_pool2d(mr.ones(1, 1, 2, 4), 2, return_indices=True).indices.tolist() == [
+        [[[0, 2]]]
+    ]
+
+
 def test_a_pixel_that_wins_several_windows_gets_several_gradients():
     values = np.zeros((1, 1, 3, 3))
     values[0, 0, 1, 1] = 5.0

@@ -30,6 +30,18 @@ def test_slopes_left_of_at_and_right_of_zero(function, slopes):
     assert gradient_of(function, [-1.0, 0.0, 1.0]) == [slopes]
 
 
+def test_a_tensor_that_limits_gets_the_gradient_only_where_it_cut():
+    below, at, above = gradient_of(mr.clip, [-1.0, 0.0, 1.0], [0.0] * 3, [0.0] * 3)
+    assert (below, at, above) == ([0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0])
+
+
+def test_a_limit_that_is_nan_spreads():
+    for limits in ((np.nan, None), (None, np.nan)):
+        tensors = [None if limit is None else mr.tensor(limit) for limit in limits]
+        assert np.isnan(mr.clip(mr.zeros(1), *limits).item())
+        assert np.isnan(mr.clip(mr.zeros(1), *tensors).item())
+
+
 def test_equal_values_share_the_gradient_of_maximum_and_minimum():
     for function in (mr.maximum, mr.minimum):
         assert gradient_of(function, [1.0, 5.0], [1.0, 5.0]) == [[0.5, 0.5], [0.5, 0.5]]
@@ -91,10 +103,25 @@ def test_softmax_and_its_logarithm_do_not_overflow():
     assert np.isfinite(x.grad.numpy()).all()
 
 
+def test_a_row_of_minus_infinity_alone_has_no_probabilities():
+    x = mr.tensor([[-np.inf, -np.inf], [-np.inf, 0.0]])
+    assert np.isnan(mr.ops.softmax(x)[0].numpy()).all()
+    assert np.isnan(mr.ops.log_softmax(x)[0].numpy()).all()
+    assert mr.ops.softmax(x)[1].tolist() == [0.0, 1.0]
+
+
 def test_logsumexp_of_infinities():
     values = [[-np.inf, -np.inf], [np.inf, 0.0], [-np.inf, 2.0], [1e3, 1e3]]
     found = mr.ops.logsumexp(mr.tensor(values), 1).tolist()
     assert found == [-np.inf, np.inf, 2.0, pytest.approx(1e3 + np.log(2))]
+
+
+def test_where_no_label_counts_the_mean_loss_is_nan_and_no_gradient_flows():
+    (x,) = leaves(np.zeros((2, 3)))
+    labels = np.array([-100, -100])
+    assert np.isnan(mr.ops.cross_entropy(x, labels).item())
+    mr.ops.cross_entropy(x, labels, reduction="sum").backward()
+    assert not x.grad.numpy().any()
 
 
 def test_cross_entropy_of_huge_logits_is_finite():

@@ -60,6 +60,13 @@ def _choices(draw: Draw) -> Iterator[Case]:
             lambda x, y, condition=condition: ops.where(condition, x, y),
             (draw.normal(*shapes[0]), draw.normal(*shapes[1])),
         )
+    for first, second in (((3, 4), (3, 4)), _BROADCAST):
+        # The quotients lie between whole numbers, where the remainder jumps.
+        dividend = draw.rng.integers(-3, 3, first) + draw.rng.uniform(0.3, 0.7, first)
+        divisor = draw.rng.choice([-2.0, -1.0, 1.0, 2.0], second)
+        divisor = divisor * draw.rng.uniform(0.98, 1.02, second)
+        about = "equal shapes" if first == second else "broadcasting"
+        yield Case("remainder", about, registry["remainder"], (dividend, divisor))
     for low, high in ((-0.5, 0.5), (None, 0.0), (-0.3, None)):
         edges = [edge for edge in (low, high) if edge is not None]
         yield Case(

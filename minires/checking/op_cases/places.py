@@ -86,7 +86,14 @@ def _joining(draw: Draw) -> Iterator[Case]:
         lambda x, y: ops.cat([x, y, x]),
         (parts[0], parts[0] + 1),
     )
-    for widths, value in (((1, 2), 0.0), ((0, 1, 2, 0), -1.5), ((1, 1, 1, 1), 0.0)):
+    for mode in ("reflect", "replicate", "circular"):
+        yield Case(
+            "getitem",
+            f"framed by itself, {mode}",
+            lambda x, mode=mode: ops.pad(x, (2, 1, 1, 0), mode),
+            (draw.normal(2, 3, 3),),
+        )
+    for widths, value in (((1, 2), 0.0), ((0, 1, 2, 0), -1.5), ((1, 1, 1, 1), 0.0), ((-1, 2), 0.0)):
         yield Case(
             "pad",
             f"by {widths} with {value}",

@@ -90,6 +90,15 @@ def _softmaxes(draw: Draw) -> Iterator[Case]:
             ),
             (draw.normal(5, 4),),
         )
+    weight = draw.positive(4)
+    places = draw.rng.integers(0, 4, (3, 2))
+    places[0, 1] = -100
+    yield Case(
+        "cross_entropy",
+        "weighted classes, 2 places for each image, one of them without a label",
+        lambda x: ops.cross_entropy(x, places, weight, label_smoothing=0.3),
+        (draw.normal(3, 4, 2),),
+    )
     yield Case(
         "cross_entropy",
         "the mean of a batch",

@@ -71,6 +71,8 @@ def _convolutions(draw: Draw, options: dict[str, Any], image: Any, filters: Any)
     if about == "stride 1":
         yield Case("conv2d_relu", about, conv2d_relu, inputs)
         yield Case("conv2d", "no bias", conv2d, inputs[:2])
+        same = draw.normal(2, 2, 3, 2), draw.normal(2, 2, 2, 3)
+        yield Case("conv2d", "padding same", lambda x, w: ops.conv2d(x, w, padding="same"), same)
     else:
         with_shortcut = draw.beside(before_relu, *shapes, before_relu(*inputs).shape)
         yield Case("conv2d_relu", f"{about}, with a shortcut", conv2d_relu, with_shortcut)

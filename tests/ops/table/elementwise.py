@@ -76,6 +76,15 @@ def power_of_a_number(dice: Dice) -> Case:
     )
 
 
+def remainder(dice: Dice) -> Case:
+    """The quotients keep away from whole numbers, where the remainder jumps."""
+    a, b = dice.shapes(2)
+    first = dice.rng.integers(-3, 3, a) + dice.rng.uniform(0.3, 0.7, a)
+    second = dice.rng.choice([-2.0, -1.0, 1.0, 2.0], b) * dice.rng.uniform(0.98, 1.02, b)
+    inputs = np.asarray(first), np.asarray(second)
+    return Case(lambda x, y: x % y, inputs, np.remainder, lambda t, x, y: t.remainder(x, y))
+
+
 def where(dice: Dice) -> Case:
     condition_shape, a, b = dice.shapes(3)
     condition = dice.normal(*condition_shape) > 0
@@ -94,6 +103,21 @@ def clip(dice: Dice) -> Case:
         (np.asarray(np.round(dice.normal(*dice.shape()), 2) + 0.005),),
         lambda x: np.clip(x, low, high),
         lambda t, x: t.clip(x, low, high),
+    )
+
+
+def clip_by_tensors(dice: Dice) -> Case:
+    """No two of the numbers are equal; the limits may contradict each other."""
+    shapes = dice.shapes(3)
+    sizes = [math.prod(shape) for shape in shapes]
+    parts = np.split(dice.apart(sum(sizes)), np.cumsum(sizes)[:-1])
+    inputs = tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+    return Case(
+        lambda x, low, high: mr.clip(x, low, high),
+        inputs,
+        lambda x, low, high: np.minimum(np.maximum(x, low), high),
+        # PyTorch's own clip stumbles over limits that make a number an empty Tensor.
+        lambda t, x, low, high: t.minimum(t.maximum(x, low), high),
     )
 
 
@@ -153,8 +177,10 @@ ROWS: dict[str, Row] = {
     "pow of a number": power_of_a_number,
     "maximum": extremum(mr.maximum, np.maximum, lambda t, a, b: t.maximum(a, b)),
     "minimum": extremum(mr.minimum, np.minimum, lambda t, a, b: t.minimum(a, b)),
+    "remainder": remainder,
     "where": where,
     "clip": clip,
+    "clip by Tensors": clip_by_tensors,
     "neg": unary(lambda x: -x, np.negative, lambda t, x: -x),
     "abs": unary(abs, np.abs, lambda t, x: abs(x), "apart"),
     "exp": unary(mr.exp, np.exp, lambda t, x: t.exp(x)),
@@ -187,4 +213,4 @@ ROWS: dict[str, Row] = {
     "cast": cast,
 }
 
-assert set(ROWS) - {"pow of a number", "gelu by tanh"} <= set(registry)
+assert set(ROWS) - {"pow of a number", "clip by Tensors", "gelu by tanh"} <= set(registry)

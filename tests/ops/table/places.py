@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
 
@@ -39,12 +40,12 @@ def permute(dice: Dice) -> Case:
 
 
 def transpose(dice: Dice) -> Case:
-    shape = dice.shape(least_dims=1)
-    axes = dice.axis(len(shape)), dice.axis(len(shape))
+    shape = dice.shape()
+    axes = dice.axis(max(len(shape), 1)), dice.axis(max(len(shape), 1))
     return Case(
         lambda x: x.transpose(*axes),
         (dice.normal(*shape),),
-        lambda x: x.swapaxes(*axes),
+        lambda x: x.swapaxes(*axes) if shape else x,
         lambda t, x: x.transpose(*axes),
     )
 
@@ -206,15 +207,48 @@ def stack(dice: Dice) -> Case:
 def pad(dice: Dice) -> Case:
     shape = dice.shape(least_dims=1)
     count = dice.number(1, len(shape))
-    widths = [dice.number(0, 2) for _ in range(2 * count)]
+    # A width below 0 takes away; from lengths of 0 to 3 that may be too much.
+    widths = [dice.number(-1, 2) for _ in range(2 * count)]
     value = dice.choose(0.0, -1.5)
     pairs = [(0, 0)] * (len(shape) - count)
     pairs += [(widths[2 * i], widths[2 * i + 1]) for i in reversed(range(count))]
+    lost = [max(-before, 0) + max(-after, 0) for before, after in pairs]
+    assume(all(n >= less for n, less in zip(shape, lost, strict=True)))
+    added = [(max(before, 0), max(after, 0)) for before, after in pairs]
+
+    def reference(x: np.ndarray) -> np.ndarray:
+        kept = (slice(max(-b, 0), n + min(a, 0)) for n, (b, a) in zip(shape, pairs, strict=True))
+        return np.pad(x[tuple(kept)], added, constant_values=value)
+
     return Case(
         lambda x: mr.ops.pad(x, widths, value=value),
         (dice.normal(*shape),),
-        lambda x: np.pad(x, pairs, constant_values=value),
+        reference,
         lambda t, x: t.nn.functional.pad(x, widths, value=value),
+    )
+
+
+def pad_with_own_values(dice: Dice) -> Case:
+    shape = dice.shape(least_dims=1, least=1)
+    mode, theirs = dice.choose(("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap"))
+    # Widths of the last axes, last one first.
+    most = [{"reflect": n - 1, "replicate": 4, "circular": n}[mode] for n in reversed(shape)]
+    count = dice.number(1, len(shape))
+    widths = [dice.number(0, most[i // 2]) for i in range(2 * count)]
+    pairs = [(0, 0)] * (len(shape) - count)
+    pairs += [(widths[2 * i], widths[2 * i + 1]) for i in reversed(range(count))]
+
+    def torch(t: Any, x: Any) -> Any:
+        # It frames the last axes only of what has one or two axes before them.
+        images = x.reshape(1, -1, *x.shape[len(shape) - count :])
+        framed = t.nn.functional.pad(images, widths, mode)
+        return framed.reshape(*x.shape[: len(shape) - count], *framed.shape[2:])
+
+    return Case(
+        lambda x: mr.ops.pad(x, widths, mode),
+        (dice.normal(*shape),),
+        lambda x: np.pad(x, pairs, mode=theirs),
+        torch,
     )
 
 
@@ -234,4 +268,5 @@ ROWS: dict[str, Row] = {
     "concatenate": concatenate,
     "stack": stack,
     "pad": pad,
+    "pad, with own values": pad_with_own_values,
 }

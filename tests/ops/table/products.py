@@ -178,37 +178,66 @@ def batch_norm_relu_conv2d(dice: Dice) -> Case:
 
 def cross_entropy(dice: Dice) -> Case:
     n, classes = dice.number(1, 4), dice.number(1, 4)
-    labels = dice.rng.integers(0, classes, n)
+    places = dice.shape(most_dims=2, least=1) if dice.flag() else ()
+    labels = dice.rng.integers(0, classes, (n, *places))
+    ignored = dice.choose(-100, -1)
+    if dice.flag() and labels.size > 1:
+        labels.flat[dice.number(0, labels.size - 1)] = ignored
+    weight = dice.positive(classes) if dice.flag() else None
     reduction, smoothing = dice.choose("mean", "sum", "none"), dice.choose(0.0, 0.3)
 
     def reference(x: np.ndarray) -> np.ndarray:
-        losses = []
-        for row, label in zip(x, labels, strict=True):
+        losses, total = np.zeros(labels.shape), 0.0
+        of_class = np.ones(classes) if weight is None else weight
+        for place, label in np.ndenumerate(labels):
+            if label == ignored:
+                continue
+            row = x[(place[0], slice(None), *place[1:])]
             log_p = [value - math.log(sum(map(math.exp, row))) for value in row]
-            uniform = -sum(log_p) / classes
-            losses.append((1 - smoothing) * -log_p[label] + smoothing * uniform)
-        return {"mean": np.mean, "sum": np.sum, "none": np.array}[reduction](losses)
+            uniform = -sum(w * p for w, p in zip(of_class, log_p, strict=True)) / classes
+            right = -log_p[label] * of_class[label]
+            losses[place] = (1 - smoothing) * right + smoothing * uniform
+            total += of_class[label]
+        return {"mean": losses.sum() / total, "sum": losses.sum(), "none": losses}[reduction]
 
     return Case(
         lambda x: mr.ops.cross_entropy(
-            x, mr.tensor(labels), reduction=reduction, label_smoothing=smoothing
+            x,
+            mr.tensor(labels),
+            weight,
+            ignore_index=ignored,
+            reduction=reduction,
+            label_smoothing=smoothing,
         ),
-        (dice.normal(n, classes),),
+        (dice.normal(n, classes, *places),),
         reference,
         lambda t, x: t.nn.functional.cross_entropy(
-            x, t.tensor(labels), reduction=reduction, label_smoothing=smoothing
+            x,
+            t.tensor(labels),
+            None if weight is None else t.tensor(weight),
+            ignore_index=ignored,
+            reduction=reduction,
+            label_smoothing=smoothing,
         ),
     )
 
 
 def bare_cross_entropy(dice: Dice) -> Case:
     labels = dice.rng.integers(0, 3, dice.number(0, 3))
+    weight = dice.positive(3) if dice.flag() else None
+    of_class = np.ones(3) if weight is None else weight
+
+    def run(x: mr.Tensor) -> mr.Tensor:
+        own = None if weight is None else weight.astype(x.dtype)
+        return registry["cross_entropy"](x, target=labels, label_smoothing=0.1, weight=own)
+
     return Case(
-        lambda x: registry["cross_entropy"](x, target=labels, label_smoothing=0.1),
+        run,
         (dice.normal(len(labels), 3),),
         lambda x: np.array(
             [
-                np.log(np.exp(row).sum()) - 0.9 * row[label] - 0.1 * row.mean()
+                0.9 * of_class[label] * (np.log(np.exp(row).sum()) - row[label])
+                + 0.1 * (of_class * (np.log(np.exp(row).sum()) - row)).mean()
                 for row, label in zip(x, labels, strict=True)
             ]
         ),

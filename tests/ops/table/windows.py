@@ -66,6 +66,31 @@ def conv2d(dice: Dice) -> Case:
     )
 
 
+def conv2d_of_the_same_size(dice: Dice) -> Case:
+    n, groups, c, o = channels(dice)
+    x = dice.normal(n, groups * c, *dice.pair(1, 4))
+    weight = dice.normal(groups * o, c, *dice.pair(1, 4))
+    dilation = dice.pair(1, 2)
+    options: Any = {"dilation": dilation, "groups": groups}
+    plain = {"stride": (1, 1), "padding": (0, 0), **options}
+    # An odd pixel of padding is the last one.
+    lost = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    frame = [(0, 0), (0, 0), *((n // 2, n - n // 2) for n in lost)]
+    (top, bottom), (left, right) = frame[2:]
+
+    def torch(t: Any, x: Any, w: Any) -> Any:
+        # Not by its own "same", which warns of odd pixels.
+        framed = t.nn.functional.pad(x, (left, right, top, bottom))
+        return t.nn.functional.conv2d(framed, w, **options)
+
+    return Case(
+        lambda x, w: mr.ops.conv2d(x, w, padding="same", **options),
+        (x, weight),
+        lambda x, w: naive.conv2d(np.pad(x, frame), w, None, **plain),
+        torch,
+    )
+
+
 def conv2d_relu(dice: Dice) -> Case:
     """A convolution and a ReLU, perhaps with a shortcut added between."""
     window = geometry(dice)
@@ -220,6 +245,7 @@ def adaptive_avg_pool2d(dice: Dice) -> Case:
 
 ROWS: dict[str, Row] = {
     "conv2d": conv2d,
+    "conv2d, same size": conv2d_of_the_same_size,
     "conv2d_relu": conv2d_relu,
     "conv_transpose2d": conv_transpose2d,
     "conv2d_weight": conv2d_weight,
