@@ -45,7 +45,7 @@ class Comparison:
         self.gradient = np.zeros(self.shape) if gradient is None else gradient
         self.group = group
         self.note = _CUT if gradient is None else ""
-        self.judge = Judge(point.base, point.cotangent, point.settings)
+        self.judge = Judge(point.base, point.cotangent, point.settings, point.epsilon)
         self.numeric = np.full(self.shape, np.nan)
         self.wrong = np.zeros(self.shape, bool)
         self._wrong_direction: tuple[Array, Line] | None = None

@@ -71,11 +71,16 @@ def examine(
     again = vjp(subject, work, [cotangent.copy() for cotangent in cotangents])
     require_same_gradients(gradients, again, names)
 
-    given = [g for g in gradients if g is not None and g.dtype == np.float64]
-    notes += computed_in_float32(first, "the outputs", work)
-    notes += computed_in_float32(given, "the gradients", work)
+    single = "are float32 numbers, to the last: is something computed in float32?"
+    coarse = computed_in_float32(first, work)
+    if coarse:
+        notes += (f"the outputs {single}",)
+    if computed_in_float32([g for g in gradients if g is not None], work):
+        notes += (f"the gradients {single}",)
 
-    point = Point(subject, work, names, as_vector(first), as_vector(cotangents), settings)
+    epsilon = float(np.finfo(np.float32 if coarse else np.float64).eps)
+    base, cotangent = as_vector(first), as_vector(cotangents)
+    point = Point(subject, work, names, base, cotangent, settings, epsilon)
     count = sum(array.size for array in work)
     full = settings.mode == "full" or (settings.mode == "auto" and count <= FULL)
     rows: list[InputReport] = []
@@ -212,19 +217,17 @@ def aliases(
     return tuple(notes)
 
 
-def computed_in_float32(
-    values: Sequence[Array], what: str, inputs: Sequence[Array]
-) -> tuple[str, ...]:
-    """Say so if all values are float32 numbers, although the inputs are not."""
+def computed_in_float32(values: Sequence[Array], inputs: Sequence[Array]) -> bool:
+    """Tell whether all values are float32 numbers, although the inputs are not."""
 
     def coarse(arrays: Sequence[Array]) -> bool:
+        if any(array.dtype != np.float64 for array in arrays):
+            return False  # which is named elsewhere
         flat = as_vector(arrays)
         special = flat == np.round(1024 * flat) / 1024  # as 0 and 1 are, which prove nothing
         return bool(np.any(~special)) and np.array_equal(flat, flat.astype(np.float32))
 
-    if coarse(values) and not coarse(inputs):
-        return (f"{what} are float32 numbers, to the last: is something computed in float32?",)
-    return ()
+    return coarse(values) and not coarse(inputs)
 
 
 def unlike(point: Point, number: int, gradient: Array) -> str:

@@ -98,7 +98,9 @@ class Slopes(NamedTuple):
     bend: Array
 
     @classmethod
-    def along(cls, line: Line, base: Array, cotangent: Array, h: float) -> Slopes | None:
+    def along(
+        cls, line: Line, base: Array, cotangent: Array, h: float, epsilon: float
+    ) -> Slopes | None:
         """Take them at the step h; None where the function is not finite around 0."""
         up, down = line.at(h), line.at(-h)
         if not (np.isfinite(up).all() and np.isfinite(down).all()):
@@ -110,7 +112,7 @@ class Slopes(NamedTuple):
         return cls(
             float((up - down) / (2 * h) @ cotangent),
             float(weight @ np.maximum(np.abs(left), np.abs(right))),
-            4 * EPSILON * float(np.linalg.norm(weight * size)) / h,
+            4 * epsilon * float(np.linalg.norm(weight * size)) / h,
             np.abs(right - left),
         )
 
@@ -194,12 +196,17 @@ class Judge:
     base, cotangent : array, (M,)
         The outputs at the point of the check, and the weights of their sum.
     settings : Settings
+    epsilon : float
+        Relative rounding error of the outputs.
     """
 
-    def __init__(self, base: Array, cotangent: Array, settings: Settings) -> None:
+    def __init__(
+        self, base: Array, cotangent: Array, settings: Settings, epsilon: float = EPSILON
+    ) -> None:
         self.base = base
         self.cotangent = cotangent
         self.settings = settings
+        self.epsilon = epsilon
         # A backward pass rounds, too, where large terms cancel.
         self._rounding = 16 * EPSILON * float(np.linalg.norm(base * cotangent))
 
@@ -213,7 +220,8 @@ class Judge:
         return FirstLook(slopes.derivative, slopes.rounding, straight)
 
     def _slopes(self, line: Line, rung: int) -> Slopes | None:
-        return Slopes.along(line, self.base, self.cotangent, line.step / 4.0**rung)
+        h = line.step / 4.0**rung
+        return Slopes.along(line, self.base, self.cotangent, h, self.epsilon)
 
     def allowed(self, line: Line, numeric: float, rounding: float, size: float) -> float:
         """Return the error allowed between the line's derivative and the one by differences.
@@ -317,7 +325,7 @@ class Judge:
     def _kink(self, first: Slopes | None, narrow: Slopes, h: float) -> float:
         """Return by how much the slopes of both sides differ where no smaller step mends it."""
         weight = np.abs(self.cotangent)
-        rounding = 16 * EPSILON * np.abs(self.base).max(initial=0.0) / h
+        rounding = 16 * self.epsilon * np.abs(self.base).max(initial=0.0) / h
         stays = narrow.bend > rounding
         if first is not None and first is not narrow:
             # A curve bends less over a smaller step, rounding seems to bend more.

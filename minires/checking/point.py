@@ -66,6 +66,8 @@ class Point:
     base, cotangent : array, (M,)
         All outputs at the inputs, one after another, and the weights of their sum.
     settings : Settings
+    epsilon : float
+        Relative rounding error of the outputs: float64's, or that of what they are computed in.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Point:
         base: Array,
         cotangent: Array,
         settings: Settings,
+        epsilon: float,
     ) -> None:
         self.subject = subject
         self.inputs = inputs
@@ -83,6 +86,7 @@ class Point:
         self.base = base
         self.cotangent = cotangent
         self.settings = settings
+        self.epsilon = epsilon
         # A step is relative to the size of what is moved: 1 where nothing is known of it.
         sizes = [float(np.sqrt(np.mean(np.square(x)))) if x.size else 0.0 for x in inputs]
         self._scales = [float(np.clip(size, 1e-3, 1.0)) if size else 1.0 for size in sizes]

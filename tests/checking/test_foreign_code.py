@@ -38,7 +38,7 @@ def deep(*_: Any) -> Any:
 FORWARDS: dict[str, tuple[Callable[..., Any], str]] = {
     "raises": (
         raising,
-        r"the forward pass raised KeyError: 'nothing there' (in raising, test_foreign_code.py, line ",
+        "raised KeyError: 'nothing there' (in raising, test_foreign_code.py, line ",
     ),
     "leaves": (
         leaving,
@@ -78,7 +78,7 @@ def test_a_forward_pass_that_misbehaves_is_named(name: str) -> None:
 VJPS: dict[str, tuple[Callable[..., Any], str]] = {
     "raises": (
         raising,
-        "the backward pass raised KeyError: 'nothing there' (in raising, test_foreign_code.py, line ",
+        "the backward pass raised KeyError: 'nothing there' (in raising, test_",
     ),
     "leaves": (leaving, "the backward pass raised SystemExit"),
     "takes no arguments": (lambda: 0, "the backward pass raised TypeError"),

@@ -453,7 +453,9 @@ def test_a_report_shows_itself_in_one_line_and_prints_all_of_it() -> None:
         (lambda a, b: a * b, lambda g, a, b: (b * g / 2, -a * g)), [normal(9)] * 2
     )
 
-    assert repr(report) == "<gradcheck: WRONG: input 1 (b): analytic = -numeric everywhere>"
+    assert repr(report) == (
+        "<gradcheck: WRONG: input 1 (b): The sign is wrong everywhere: analytic = -numeric>"
+    )
     assert str(report) == report.explain()
     assert "input 0 (a): analytic = 1/2 × numeric everywhere" in str(report)
     assert repr(mr.gradcheck(ops.tanh, normal(3))) == "<gradcheck: right>"

@@ -181,7 +181,7 @@ def test_a_wrong_input_gradient_shows_in_all_that_comes_before_it() -> None:
     )
     assert report.worst is not None
     assert report.worst.name == "block.bn1.bias"
-    assert "and 7 in which nothing is wrong" in str(report)
+    assert "in which nothing is wrong" not in str(report)  # a short table is shown whole
 
 
 def test_float_targets_are_compared_by_their_squared_error() -> None:
