@@ -15,6 +15,7 @@ from minires.nn import Module
 from .engines import MINIRES, Engine, Torch
 from .examination import Examination, examine
 from .numerical import Settings
+from .point import failure
 from .report import Finding, GradcheckReport
 from .subjects import GradientOf, NumpyPair, Subject, TensorFunction
 
@@ -119,7 +120,10 @@ def gradcheck(
     if not is_module:
         names = _names(fn, len(arrays))
         return check(TensorFunction(fn, engine=engine), arrays, names, settings, order)
-    module: Any = engine.doubled(fn)
+    try:
+        module: Any = engine.doubled(fn)
+    except Exception as error:
+        return GradcheckReport((), "unfit", str(failure("to copy the module", error)))
     trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
     arrays += [engine.array(p) for p in trained.values()]
     names = [*_names(module.forward, len(values)), *trained]
@@ -149,7 +153,9 @@ def check(
                     examine(gradient, inputs + cotangents, every, settings, group="2nd order")
                 )
             return reported(done)
-    except Finding as finding:
+    except Exception as error:
+        # What the code under check returns may be anything, and fail anywhere.
+        finding = error if isinstance(error, Finding) else failure("the check of it", error)
         rows = tuple(row for one in done for row in one.rows)
         message = f"2nd order: {finding}" if done else str(finding)
         return GradcheckReport(rows, finding.status, message)
@@ -187,13 +193,14 @@ def settings_of(
     """Return the settings, or say which of them is not possible."""
     if mode not in ("auto", "full", "random"):
         raise ValueError(f"{name}: mode must be 'auto', 'full' or 'random', found {mode!r}")
-    if not isinstance(samples, int) or samples < 1:
-        raise ValueError(f"{name}: samples must be an integer of at least 1, found {samples!r}")
+    for option, value, least in (("samples", samples, 1), ("seed", seed, 0)):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{name}: {option} must be an integer >= {least}, found {value!r}")
     step = Settings().step if eps is None else eps
     if not 0 < step < 1:
         raise ValueError(f"{name}: eps must lie between 0 and 1, found {eps!r}")
-    if not (rtol >= 0 and atol >= 0):
-        raise ValueError(f"{name}: rtol and atol must not be negative, found {rtol!r}, {atol!r}")
+    if not (0 <= rtol < 1 and 0 <= atol < 1):
+        raise ValueError(f"{name}: rtol and atol must be from 0 to 1, found {rtol!r}, {atol!r}")
     return Settings(step, rtol, atol, seed, mode, samples)
 
 
@@ -225,7 +232,7 @@ def _names(function: Any, count: int) -> list[str]:
     """Name the inputs by the function's parameters, where it has names for them."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
+    except Exception:  # some have no signature, and some a broken one
         parameters = []
     plain = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return [f"input {i} ({plain[i]})" if i < len(plain) else f"input {i}" for i in range(count)]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from .numerical import Array, FirstLook, Judge, Judgement, Line
+from .numerical import Array, Judge, Judgement, Line
 from .patterns import Evidence, patterns
 from .point import Point
 from .report import NOTICEABLE, Entry, Index, InputReport
@@ -69,13 +68,10 @@ class Comparison:
             self.point.direction(self.number, z, float(np.vdot(z, self.gradient)))
             for z in directions
         ]
-        looks = [self.judge.first_look(line) for line in lines]
-        size = _size([line.analytic for line in lines], looks)
         judgements: dict[Index, Judgement] = {
-            (k,): self.judge.judge(line, look, size)
-            for k, (line, look) in enumerate(zip(lines, looks, strict=True))
+            (k,): self.judge.judge(line) for k, line in enumerate(lines)
         }
-        missed = self._miss_probability(lines, list(judgements.values()), size)
+        missed = self._miss_probability(lines, list(judgements.values()))
         for z, line, found in zip(directions, lines, judgements.values(), strict=True):
             if found.verdict == "wrong":
                 self._wrong_direction = z, line
@@ -86,25 +82,18 @@ class Comparison:
         worst = row.worst
         if self._wrong_direction is not None:
             index = self._followed(*self._wrong_direction)
-            self._entries(sorted({index, *self._some(_SAMPLE)}))
+            self._entries(sorted({index, *self._some(_SAMPLE)}), patience=0)
             worst = Entry(index, float(self.gradient[index]), float(self.numeric[index]))
         told = patterns(self._evidence(cotangents))
         return replace(row, worst=worst, patterns=tuple(told))
 
-    def _entries(self, indices: list[Index]) -> dict[Index, Judgement]:
+    def _entries(self, indices: list[Index], patience: int = _PATIENCE) -> dict[Index, Judgement]:
         """Judge these entries, and remember their numeric values and which are wrong."""
-        values = [float(self.gradient[index]) for index in indices]
-
-        def lines() -> Iterable[Line]:
-            for index, value in zip(indices, values, strict=True):
-                yield self.point.entry(self.number, index, value)
-
-        looks = [self.judge.first_look(line) for line in lines()]
-        size = _size(values, looks)
         judgements: dict[Index, Judgement] = {}
         wrong = 0
-        for index, line, look in zip(indices, lines(), looks, strict=True):
-            found = self.judge.judge(line, look, size, patient=wrong < _PATIENCE)
+        for index in indices:
+            line = self.point.entry(self.number, index, float(self.gradient[index]))
+            found = self.judge.judge(line, patient=wrong < patience)
             wrong += found.verdict == "wrong"
             judgements[index] = found
             self.wrong[index] = found.verdict == "wrong"
@@ -149,16 +138,14 @@ class Comparison:
             wrong_entries=self.wrong,
         )
 
-    def _miss_probability(
-        self, lines: list[Line], judgements: list[Judgement], size: float
-    ) -> float:
+    def _miss_probability(self, lines: list[Line], judgements: list[Judgement]) -> float:
         noticeable = NOTICEABLE * float(np.linalg.norm(self.gradient))
         if not noticeable:
             return 0.0
         chance = 1.0
         for line, found in zip(lines, judgements, strict=True):
             if found.verdict == "right":
-                allowed = self.judge.allowed(line, found.numeric, 0.0, size)
+                allowed = self.judge.allowed(line, found.numeric, 0.0, abs(found.numeric))
                 chance *= min(1.0, math.sqrt(2 / math.pi) * allowed / noticeable)
         return chance
 
@@ -184,8 +171,8 @@ class Comparison:
         return tuple(int(i) for i in np.unravel_index(low, self.shape))
 
     def _error(self, line: Line) -> float:
-        look = self.judge.first_look(line)
-        return 0.0 if look is None else line.analytic - look.derivative
+        slopes = self.judge.slopes(line)
+        return 0.0 if slopes is None else line.analytic - slopes.derivative
 
     def _some(self, count: int) -> list[Index]:
         """Return at most `count` entries, drawn at random."""
@@ -220,10 +207,3 @@ class Comparison:
         index = tuple(int(i) for i in np.unravel_index(flat, self.shape))
         line = self.point.entry(self.number, index, 0.0)
         return (line.at(line.step) - line.at(-line.step)) / (2 * line.step)
-
-
-def _size(analytic: list[float], looks: list[FirstLook | None]) -> float:
-    """Return the size of a gradient: the smaller of what it says and what differences say."""
-    values = np.abs([value for value in analytic if math.isfinite(value)])
-    numeric = np.abs([look.derivative for look in looks if look is not None])
-    return float(min(values.max(initial=0.0), numeric.max(initial=0.0)))

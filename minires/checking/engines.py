@@ -144,7 +144,7 @@ class Torch:
         return mode
 
     def watching(self) -> AbstractContextManager[Any]:
-        """Do nothing: PyTorch refuses gradients of another dtype by itself."""
+        """Do nothing: PyTorch casts gradients of another dtype where nobody can look."""
         return nullcontext()
 
     def winners(self, run: Callable[[], Any]) -> Winners | None:

@@ -83,6 +83,7 @@ def examine(
     point = Point(subject, work, names, base, cotangent, settings, epsilon)
     count = sum(array.size for array in work)
     full = settings.mode == "full" or (settings.mode == "auto" and count <= FULL)
+    require_linear(point, cotangents, gradients)
     rows: list[InputReport] = []
     comparisons: list[Comparison | None] = []
     problems: list[str] = []
@@ -126,7 +127,13 @@ def draw_cotangents(outputs: Sequence[Array], seed: int) -> list[Array]:
     """
     rng = np.random.default_rng([seed, _COTANGENTS])
     drawn = [rng.standard_normal(output.shape) for output in outputs]
-    return [np.asarray(values + np.copysign(0.5, values)) for values in drawn]
+    # Of several outputs, a large one must not drown the others.
+    sizes = [float(np.sqrt(np.mean(np.square(y)))) if y.size else 0.0 for y in outputs]
+    scales = [size if size and len(outputs) > 1 else 1.0 for size in sizes]
+    return [
+        np.asarray((values + np.copysign(0.5, values)) / scale)
+        for values, scale in zip(drawn, scales, strict=True)
+    ]
 
 
 def require_finite(name: str, array: Array) -> None:
@@ -163,6 +170,11 @@ def require_unchanged(
 
 def require_repeatable(first: Sequence[Array], second: Sequence[Array]) -> None:
     """Refuse a function that gives other values when it is called again."""
+    if len(first) != len(second):
+        raise Finding(
+            "unfit",
+            f"two calls gave {len(first)} and {len(second)} outputs: it remembers something",
+        )
     for number, (a, b) in enumerate(zip(first, second, strict=True)):
         if not _same(a, b):
             raise Finding(
@@ -186,11 +198,45 @@ def require_same_gradients(
             )
 
 
+def require_linear(
+    point: Point, cotangents: list[Array], gradients: Sequence[Array | None]
+) -> None:
+    """Refuse a backward pass that is no linear function of the incoming gradient.
+
+    The incoming gradient is split in two, at random, with zeros in the place of the rest; one half
+    is a thousand times as large, and reversed, and lies in memory in another order.
+    """
+    subject, inputs = point.subject, point.inputs
+    rng = np.random.default_rng([_COTANGENTS, len(inputs)])
+    masks = [rng.random(c.shape) < 0.5 for c in cotangents]
+    one = vjp(subject, inputs, [c * mask for c, mask in zip(cotangents, masks, strict=True)])
+    other = [np.asarray(-1000 * c * ~m, order="F") for c, m in zip(cotangents, masks, strict=True)]
+    two = vjp(subject, inputs, other)
+    for number, (whole, a, b) in enumerate(zip(gradients, one, two, strict=True)):
+        like = [
+            x.shape == inputs[number].shape and x.dtype == np.float64
+            for x in (whole, a, b)
+            if x is not None
+        ]
+        if whole is None or not all(like):
+            continue  # nothing to add up, or named elsewhere
+        a, b = (np.zeros(whole.shape) if x is None else x for x in (a, b))
+        name, slack = point.names[number], 4 * point.floor(number)
+        slack += 1e-9 * max(float(np.abs(x).max(initial=0.0)) for x in (whole, a, b / 1000))
+        if not np.allclose(a - b / 1000, whole, rtol=1e-9, atol=slack, equal_nan=True):
+            raise Finding(
+                "wrong",
+                f"the gradient of {name} is no linear function of the incoming gradient: that of a"
+                " part and that of the rest, 1000 times as large and negative, do not add up to"
+                " that of the whole",
+            )
+
+
 def _same(a: Array, b: Array) -> bool:
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    if a.dtype.kind != "f":
-        return np.array_equal(a, b)
+    if a.dtype.kind not in "fc":
+        return True  # which is named elsewhere
     # The last bits may differ with the memory that a call happens to get.
     return np.allclose(a, b, rtol=0, atol=1e-12 * np.abs(a).max(initial=0.0), equal_nan=True)
 

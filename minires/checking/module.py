@@ -17,6 +17,7 @@ from minires.ops import cross_entropy, mse_loss
 from .check import reported, settings_of
 from .examination import Examination, examine
 from .numerical import Settings
+from .point import failure, running
 from .report import Finding, GradcheckReport, InputReport
 from .subjects import TensorFunction
 
@@ -75,6 +76,7 @@ def gradcheck_module(
     >>> bool(report), report.inputs[0].title
     (True, 'train: 0.weight')
     """
+    modes = (modes,) if isinstance(modes, str) else modes
     settings = settings_of("gradcheck_module", eps, rtol, atol, seed, mode, samples)
     if not modes or not set(modes) <= {"train", "eval"}:
         raise ValueError(f"gradcheck_module: modes must be 'train', 'eval' or both, found {modes}")
@@ -83,13 +85,15 @@ def gradcheck_module(
     done: list[Examination] = []
     others: list[InputReport] = []
     for name in modes:
-        network = copy.deepcopy(model).to("float64").train(name == "train")
         try:
+            with running("to copy the model"):
+                network = copy.deepcopy(model).to("float64").train(name == "train")
             with np.errstate(all="ignore"):
                 done.append(_examined(network, _constant(x), _constant(y), settings, name))
                 others += _other_rows(network, name)
                 _check_buffers(model, network, name)
-        except Finding as finding:
+        except Exception as error:
+            finding = error if isinstance(error, Finding) else failure("the check of it", error)
             rows = tuple(row for one in done for row in one.rows)
             return GradcheckReport((*rows, *others), finding.status, f"{name}: {finding}")
     report = reported(done, *_last_wrong([row for one in done for row in one.rows]))
@@ -137,6 +141,8 @@ def _other_rows(network: Module, group: str) -> list[InputReport]:
 def _check_buffers(model: Module, network: Module, mode: str) -> None:
     before = dict(model.named_buffers())
     for name, buffer in network.named_buffers():
+        if name not in before:
+            continue  # made by the forward pass
         array, start = buffer.detach().numpy(), before[name].detach().numpy()
         if buffer.requires_grad:
             problem = "requires a gradient: it keeps the graph of earlier passes alive"

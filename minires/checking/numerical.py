@@ -14,9 +14,8 @@ kinks and curves behind, larger ones drown rounding errors.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +41,8 @@ class Settings(NamedTuple):
     rtol : float
         An error may be rtol times the larger of the two values compared,
     atol : float
-        plus atol times the largest gradient of the same input, plus the rounding error of the
-        differences, as long as that is below a thousandth of that gradient.
+        plus atol times the gradient that the same slopes would sum to if nothing cancelled, plus
+        the rounding error of the differences, as long as that is below a thousandth of it.
     seed : int
         Of the cotangents, the directions, and the choice of entries.
     mode : {"auto", "full", "random"}
@@ -72,6 +71,8 @@ class Line:
         The derivative under test.
     step : float
         How far to go at first; so rounded that the point at this distance is exact.
+    near : float
+        How far to go where the function has an edge that near.
     width : float
         How large what is moved is.
     winners : callable
@@ -84,45 +85,22 @@ class Line:
     at: Callable[[float], Array]
     analytic: float
     step: float
+    near: float
     width: float
     winners: Callable[[float], Any]
     complex_slope: Callable[[], Array | None]
 
 
 class Slopes(NamedTuple):
-    """Slopes at 0 along a line, summed with the cotangent, and the bend of every output (M,)."""
+    """Slopes at 0 along a line, summed with the cotangent, and the bend of every output (M,).
+
+    `steepness` is the sum of their magnitudes, which cannot cancel; `rounding` their error.
+    """
 
     derivative: float
     steepness: float
     rounding: float
     bend: Array
-
-    @classmethod
-    def along(
-        cls, line: Line, base: Array, cotangent: Array, h: float, epsilon: float
-    ) -> Slopes | None:
-        """Take them at the step h; None where the function is not finite around 0."""
-        up, down = line.at(h), line.at(-h)
-        if not (np.isfinite(up).all() and np.isfinite(down).all()):
-            return None
-        left, right = (base - down) / h, (up - base) / h
-        weight = np.abs(cotangent)
-        # Four units in the last place of each output; where it did not change, half of one.
-        size = np.where(up == down, 0.125, 1.0) * np.maximum(np.abs(up), np.abs(down))
-        return cls(
-            float((up - down) / (2 * h) @ cotangent),
-            float(weight @ np.maximum(np.abs(left), np.abs(right))),
-            4 * epsilon * float(np.linalg.norm(weight * size)) / h,
-            np.abs(right - left),
-        )
-
-
-class FirstLook(NamedTuple):
-    """What is remembered of the slopes at the first step, while those of other lines are taken."""
-
-    derivative: float
-    rounding: float
-    straight: bool
 
 
 class Judgement(NamedTuple):
@@ -165,29 +143,6 @@ class _Triple(NamedTuple):
         )
 
 
-class Estimate(NamedTuple):
-    """A derivative by differences at several steps.
-
-    Attributes
-    ----------
-    numeric, doubt, rounding : float
-        The best estimate, how far it may be off, and how much of that is rounding.
-    last : Slopes
-        Those at the smallest step taken,
-    kink : float
-        by how much the slopes of its two sides differ where no smaller step mends that,
-    step : float
-        and how large it was.
-    """
-
-    numeric: float
-    doubt: float
-    rounding: float
-    last: Slopes
-    kink: float
-    step: float
-
-
 class Judge:
     """Judge the derivatives along the lines of one input.
 
@@ -207,120 +162,114 @@ class Judge:
         self.cotangent = cotangent
         self.settings = settings
         self.epsilon = epsilon
-        # A backward pass rounds, too, where large terms cancel.
-        self._rounding = 16 * EPSILON * float(np.linalg.norm(base * cotangent))
+        deviation = base - base.mean() if base.size > 1 else base
+        # What is far from 0 and all alike may change by less than its rounding shows.
+        self._offset = np.abs(base) > 1e5 * np.abs(deviation) if base.size > 1 else base != 0
+        # How large gradients are here, by the size of the outputs, for an input of size 1.
+        self._natural = float(np.linalg.norm(deviation * cotangent))
 
-    def first_look(self, line: Line) -> FirstLook | None:
-        """Take differences at the line's own step; None where the function is not finite."""
-        slopes = self._slopes(line, 0)
-        if slopes is None:
-            return None
-        bend = float(np.abs(self.cotangent) @ slopes.bend)
-        straight = bend <= 1e-3 * slopes.steepness + slopes.rounding
-        return FirstLook(slopes.derivative, slopes.rounding, straight)
-
-    def _slopes(self, line: Line, rung: int) -> Slopes | None:
+    def slopes(self, line: Line, rung: int = 0) -> Slopes | None:
+        """Take differences at a step of the ladder; None where the function is not finite."""
         h = line.step / 4.0**rung
-        return Slopes.along(line, self.base, self.cotangent, h, self.epsilon)
+        up, down = line.at(h), line.at(-h)
+        if not (np.isfinite(up).all() and np.isfinite(down).all()):
+            return None
+        left, right = (self.base - down) / h, (up - self.base) / h
+        weight = np.abs(self.cotangent)
+        # Four units in the last place of each output; half of one where that may hide a change.
+        share = np.where(up == down, np.where(self._offset, 0.125, 0.0), 1.0)
+        size = share * np.maximum(np.abs(up), np.abs(down))
+        return Slopes(
+            float((up - down) / (2 * h) @ self.cotangent),
+            float(weight @ np.maximum(np.abs(left), np.abs(right))),
+            4 * self.epsilon * float(np.linalg.norm(weight * size)) / h,
+            np.abs(right - left),
+        )
 
-    def allowed(self, line: Line, numeric: float, rounding: float, size: float) -> float:
+    def floor(self, line: Line) -> float:
+        """Return the rounding error of a backward pass, in which large terms may cancel."""
+        return 16 * EPSILON * self._natural / line.width
+
+    def allowed(self, line: Line, numeric: float, rounding: float, steepness: float) -> float:
         """Return the error allowed between the line's derivative and the one by differences.
 
         Parameters
         ----------
         line : Line
-        numeric, rounding : float
-            The derivative by differences, and its rounding error.
-        size : float
-            Of the gradient that the line belongs to.
+        numeric, rounding, steepness : float
+            The derivative by differences, its rounding error, and how steep the outputs are.
         """
         larger = max(abs(line.analytic), abs(numeric))
-        floor = self._rounding / line.width
-        allowed = self.settings.rtol * larger + self.settings.atol * size + floor
-        if abs(line.analytic) <= floor:
-            return allowed + 8 * rounding  # zero, which differences never are exactly
-        return allowed + (rounding if rounding <= COARSEST * max(larger, size) else 0.0)
+        allowed = self.settings.rtol * larger + self.settings.atol * steepness + self.floor(line)
+        # Differences that are rounded more coarsely prove nothing.
+        return allowed + (rounding if rounding <= COARSEST * max(larger, steepness) else 0.0)
 
-    def judge(
-        self, line: Line, first: FirstLook | None, size: float, patient: bool = True
-    ) -> Judgement:
+    def judge(self, line: Line, patient: bool = True) -> Judgement:
         """Judge by a first look; where that does not settle it, look again at other steps.
 
         Without patience, what is smooth and far off is called wrong at the first look.
         """
+        first = self.slopes(line)
         if not np.isfinite(line.analytic):
             if first is None and not np.isnan(line.analytic):
                 return Judgement("kink", np.nan, 0.0, Kink.EDGE)
             return Judgement("wrong", np.nan if first is None else first.derivative, np.inf)
-        if first is not None and first.straight:
-            error = abs(line.analytic - first.derivative)
-            allowed = self.allowed(line, first.derivative, first.rounding, size)
-            if error <= allowed:
-                return Judgement("right", first.derivative, _ratio(error, allowed))
-            if not patient and error > 1000 * allowed:
-                return Judgement("wrong", first.derivative, _ratio(error, allowed))
-        return self._look_closer(line, size)
+        if first is not None:
+            bend = float(np.abs(self.cotangent) @ first.bend)
+            if bend <= 1e-3 * first.steepness + first.rounding:
+                error = abs(line.analytic - first.derivative)
+                allowed = self.allowed(line, first.derivative, first.rounding, first.steepness)
+                if error <= allowed or (not patient and error > 1000 * allowed):
+                    verdict = "right" if error <= allowed else "wrong"
+                    return Judgement(verdict, first.derivative, _ratio(error, allowed))
+        return self._look_closer(line, first)
 
-    def _look_closer(self, line: Line, size: float) -> Judgement:
-        found = self._estimate(line, size)
-        if found is None:
+    def _look_closer(self, line: Line, first: Slopes | None) -> Judgement:
+        ladder = _Ladder(self, line, first)
+        if not ladder.triples and line.near < line.step:
+            line = replace(line, step=line.near)
+            ladder = _Ladder(self, line, None)
+        if not ladder.triples:
             return Judgement("kink", np.nan, 0.0, Kink.EDGE)
-        numeric, doubt, rounding, last, kink, step = found
-        allowed = self.allowed(line, numeric, rounding, size)
+        best, last = ladder.best(), ladder.last
+        allowed = self.allowed(line, best.numeric, best.rounding, last.steepness)
+        kink = self._kink(ladder.first, last, line.step / 4.0**ladder.deepest)
+        finest = self.allowed(line, last.derivative, last.rounding, last.steepness)
+        finest_error = abs(line.analytic - last.derivative)
         if kink > allowed + last.rounding:
             # Any slope between the two sides is a valid one; what lies outside is wrong here, too.
-            error = abs(line.analytic - last.derivative)
-            if error <= 0.501 * kink + allowed + last.rounding + 2 * doubt:
-                why = Kink.SIDES if doubt <= kink else Kink.ROUGH
+            if finest_error <= 0.501 * kink + allowed + last.rounding + 2 * best.doubt:
+                why = Kink.SIDES if best.doubt <= kink else Kink.ROUGH
                 return Judgement("kink", last.derivative, 0.0, why)
-            return Judgement("wrong", last.derivative, _ratio(error, allowed))
-        error = abs(line.analytic - numeric)
+            return Judgement("wrong", last.derivative, _ratio(finest_error, allowed))
+        numeric, doubt, error = best.numeric, best.doubt, abs(line.analytic - best.numeric)
         if error > allowed:
             exact = self._by_complex_step(line, numeric, doubt)
             if exact is not None:
                 numeric, doubt = exact, 0.0
                 error = abs(line.analytic - numeric)
-                allowed = self.allowed(line, numeric, 0.0, size)
-        if error <= allowed:
-            return Judgement("right", numeric, _ratio(error, allowed))
-        if error <= 2 * doubt + allowed:
+                allowed = self.allowed(line, numeric, 0.0, last.steepness)
+        if error <= allowed or self._is_zero(line, ladder, best):
+            return Judgement("right", numeric, min(_ratio(error, allowed), 1.0))
+        if finest_error <= finest:
+            # The smallest step is the only one that a kink near by has left.
+            return Judgement("right", last.derivative, _ratio(finest_error, finest))
+        if finest_error <= finest + 8 * last.rounding or error <= 2 * doubt + allowed:
             return Judgement("kink", numeric, 0.0, Kink.ROUGH)
-        if self._another_wins(line, step):
+        bounded = abs(line.analytic) <= last.steepness + allowed
+        if bounded and self._another_wins(line, line.step / 4.0 ** (best.middle - 1)):
             return Judgement("kink", numeric, 0.0, Kink.WINNER)
         return Judgement("wrong", numeric, _ratio(error, allowed))
 
-    def _estimate(self, line: Line, size: float) -> Estimate | None:
-        """Take differences at other steps, and those that agree best; None at an edge."""
-        slopes = functools.cache(functools.partial(self._slopes, line))
+    def _is_zero(self, line: Line, ladder: _Ladder, best: _Triple) -> bool:
+        """Tell whether the derivative is zero, as far as differences can tell: all is rounding.
 
-        def three(middle: int) -> _Triple | None:
-            found = [slopes(rung) for rung in (middle - 1, middle, middle + 1)]
-            return None if None in found else _Triple.of(middle, *found)  # type: ignore[arg-type]
-
-        best, deepest = three(1), 2
-        if best is None or not self._settles(best, line, size):
-            triples = [t for t in map(three, (1, 2, 3, 0, -1, -2)) if t is not None]
-            if not triples:
-                return None
-            smallest = max(triples, key=lambda triple: triple.middle)
-            # Rounding is four times as much at each smaller step, curvature a sixteenth.
-            noise = smallest.apart / 4.0 ** (smallest.middle + 1)
-            triples = [t._replace(doubt=max(t.doubt, noise * 4.0**t.middle)) for t in triples]
-            best, deepest = min(triples, key=lambda t: t.doubt), smallest.middle + 1
-            allowed = self.allowed(line, best.numeric, best.rounding, size)
-            if best.doubt > max(allowed / 4, 0.01 * abs(best.numeric)) and smallest.rough:
-                best = best._replace(doubt=np.inf)  # nothing converges
-        last, step = slopes(deepest), line.step / 4.0**deepest
-        assert last is not None
-        kink = self._kink(slopes(0), last, step)
-        return Estimate(best.numeric, best.doubt, best.rounding, last, kink, step)
-
-    def _settles(self, triple: _Triple, line: Line, size: float) -> bool:
-        """Tell whether three steps agree so well that no others are needed."""
-        error = abs(line.analytic - triple.numeric)
-        allowed = self.allowed(line, triple.numeric, triple.rounding, size)
-        gross = error > 1000 * allowed and triple.doubt <= min(error, abs(triple.numeric)) / 100
-        return gross or triple.doubt <= allowed / 100
+        They never are exactly zero. But where it is not, several steps agree on something.
+        """
+        floor, rounding = self.floor(line), 8 * best.rounding
+        resolved = rounding <= COARSEST * self._natural / line.width
+        small = abs(line.analytic) <= floor and abs(best.numeric) <= floor + rounding
+        return small and resolved and not ladder.agrees_on_something()
 
     def _kink(self, first: Slopes | None, narrow: Slopes, h: float) -> float:
         """Return by how much the slopes of both sides differ where no smaller step mends it."""
@@ -346,6 +295,82 @@ class Judge:
         """Tell whether different branches were taken, or maxima found elsewhere, on the sides."""
         below, above = line.winners(-h), line.winners(h)
         return below is not None and above is not None and below != above
+
+
+class _Ladder:
+    """Differences at several steps: at three of them, and if these do not settle it, at all.
+
+    Attributes
+    ----------
+    triples : list of _Triple
+        Empty where the function is not finite around the point.
+    first, last : Slopes
+        At the line's own step (None at an edge), and at the smallest one.
+    deepest : int
+        The number of that one.
+    """
+
+    def __init__(self, judge: Judge, line: Line, first: Slopes | None) -> None:
+        self.judge, self.line, self.first = judge, line, first
+        self._known: dict[int, Slopes | None] = {} if first is None else {0: first}
+        found = self._three(1)
+        self.triples = [] if found is None else [found]
+        if found is None or not self._settles(found):
+            self.triples = [t for t in map(self._three, (3, 2, 1, 0, -1, -2)) if t is not None]
+        if self.triples:
+            self.deepest = self.triples[0].middle + 1
+            last = self._known[self.deepest]
+            assert last is not None
+            self.last = last
+
+    def _slopes(self, rung: int) -> Slopes | None:
+        if rung not in self._known:
+            self._known[rung] = self.judge.slopes(self.line, rung)
+        return self._known[rung]
+
+    def _three(self, middle: int) -> _Triple | None:
+        wide, medium, narrow = (self._slopes(rung) for rung in (middle - 1, middle, middle + 1))
+        if wide is None or medium is None or narrow is None:
+            return None
+        return _Triple.of(middle, wide, medium, narrow)
+
+    def _settles(self, triple: _Triple) -> bool:
+        """Tell whether three steps agree so well that no others are needed."""
+        narrow = self._slopes(triple.middle + 1)
+        assert narrow is not None
+        error = abs(self.line.analytic - triple.numeric)
+        allowed = self.judge.allowed(self.line, triple.numeric, triple.rounding, narrow.steepness)
+        gross = error > 1000 * allowed and triple.doubt <= min(error, abs(triple.numeric)) / 100
+        return gross or triple.doubt <= allowed / 100
+
+    def best(self) -> _Triple:
+        """Return the three steps that agree best, with all doubts that the others raise."""
+        smallest = self.triples[0]
+        if len(self.triples) == 1:
+            return smallest
+        triples = self.triples
+        if not smallest.rough:
+            # What the smallest steps agree on is the truth; larger ones must not contradict it.
+            reach = 8 * self.last.rounding
+            triples = [t for t in triples if abs(t.numeric - smallest.numeric) <= reach] or [
+                smallest
+            ]
+        # Rounding is four times as much at each smaller step, curvature a sixteenth.
+        noise = smallest.apart / 4.0 ** (smallest.middle + 1)
+        triples = [t._replace(doubt=max(t.doubt, noise * 4.0**t.middle)) for t in triples]
+        best = min(triples, key=lambda t: t.doubt)
+        allowed = self.judge.allowed(self.line, best.numeric, best.rounding, self.last.steepness)
+        if best.doubt > max(allowed / 4, 0.01 * abs(best.numeric)) and smallest.rough:
+            best = best._replace(doubt=np.inf)  # nothing converges
+        return best
+
+    def agrees_on_something(self) -> bool:
+        """Tell whether four steps in a row have nearly the same derivative, and not 0."""
+        values = [s.derivative for _, s in sorted(self._known.items()) if s is not None]
+        for four in zip(values, values[1:], values[2:], values[3:], strict=False):
+            if max(four) - min(four) < 0.25 * abs(sum(four)) / 4:
+                return True
+        return False
 
 
 def _ratio(error: float, allowed: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from minires.autograd import OverwriteError
 
-from .numerical import Line, Settings
+from .numerical import EPSILON, Line, Settings
 from .report import Finding, Index
 from .subjects import Subject
 from .winners import Winners
@@ -38,15 +38,23 @@ def running(what: str, status: str = "unfit") -> Iterator[None]:
     except OverwriteError as error:
         raise Finding("unfit", str(error)) from error
     except (Exception, SystemExit) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        theirs = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)]
-        where = ""
-        if theirs:
-            file = Path(theirs[-1].filename).name
-            where = f" (in {theirs[-1].name}, {file}, line {theirs[-1].lineno})"
-        hint = _NUMPY_HINT if "does not support ufuncs" in str(error) else ""
-        message = f"{what} raised {type(error).__name__}: {error}{where}{hint}"
-        raise Finding(status, message) from error
+        raise failure(what, error, status) from error
+
+
+def failure(what: str, error: BaseException, status: str = "unfit") -> Finding:
+    """Return a finding about an exception of the code under check."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)]
+    where = ""
+    if theirs:
+        file = Path(theirs[-1].filename).name
+        where = f" (in {theirs[-1].name}, {file}, line {theirs[-1].lineno})"
+    try:
+        told = str(error)
+    except Exception:
+        told = "a message that cannot be printed"
+    hint = _NUMPY_HINT if "does not support ufuncs" in told else ""
+    return Finding(status, f"{what} raised {type(error).__name__}: {told}{where}{hint}")
 
 
 def as_vector(arrays: Sequence[Array]) -> Array:
@@ -91,19 +99,30 @@ class Point:
         sizes = [float(np.sqrt(np.mean(np.square(x)))) if x.size else 0.0 for x in inputs]
         self._scales = [float(np.clip(size, 1e-3, 1.0)) if size else 1.0 for size in sizes]
 
+    def floor(self, number: int) -> float:
+        """Return the rounding error of a backward pass, in which large terms may cancel.
+
+        It is relative to how large gradients are by the size of the outputs. What is the same in
+        all outputs does not count: a backward pass knows nothing of it.
+        """
+        deviation = self.base - self.base.mean() if self.base.size > 1 else self.base
+        natural = float(np.linalg.norm(deviation * self.cotangent))
+        return 16 * EPSILON * natural / self._scales[number]
+
     def entry(self, number: int, index: Index, analytic: float) -> Line:
         """Return the line along one entry of input `number`."""
         array = self.inputs[number]
         x = float(array[index])
         width = max(abs(x), self._scales[number])
         step = self.settings.step * width
+        near = self.settings.step * abs(x) if x else step
 
         def move(t: float) -> None:
             array[index] = x + t
 
         direction = np.zeros(array.shape)
         direction[index] = 1.0
-        return self._line(number, direction, move, analytic, (x + step) - x, width)
+        return self._line(number, direction, move, analytic, (x + step) - x, near, width)
 
     def direction(self, number: int, direction: Array, analytic: float) -> Line:
         """Return the line along a direction, of the shape of input `number`."""
@@ -115,7 +134,7 @@ class Point:
 
         width = self._scales[number]
         step = self.settings.step * width
-        return self._line(number, direction, move, analytic, step, width)
+        return self._line(number, direction, move, analytic, step, step, width)
 
     def _line(
         self,
@@ -124,18 +143,18 @@ class Point:
         move: Callable[[float], None],
         analytic: float,
         step: float,
+        near: float,
         width: float,
     ) -> Line:
         array, name = self.inputs[number], self.names[number]
 
         def moved(t: float, observe: Callable[[], Any]) -> Any:
-            start = array.copy()
             move(t)
             try:
                 with running(f"the forward pass, at a step of {t:.1g} from {name},"):
                     return observe()
             finally:
-                array[...] = start
+                move(0.0)
 
         def winners(t: float) -> Winners | None:
             found: Winners | None = moved(t, lambda: self.subject.winners(self.inputs))
@@ -149,9 +168,11 @@ class Point:
                 return None
             return as_vector([output.imag / _COMPLEX_STEP for output in outputs])
 
-        return Line(
-            lambda t: moved(t, self._outputs), analytic, step, width, winners, complex_slope
-        )
+        def at(t: float) -> Array:
+            outputs: Array = moved(t, self._outputs)
+            return outputs
+
+        return Line(at, analytic, step, near, width, winners, complex_slope)
 
     def _outputs(self) -> Array:
         outputs = as_vector(self.subject.forward(self.inputs))

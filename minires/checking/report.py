@@ -15,8 +15,10 @@ from .heatmaps import HeatMap, as_png, heat_map
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
 
-# Where fewer entries than this share could be compared, a check has not shown enough.
+# Where fewer entries than this share could be compared, a check has not shown enough: of all
+# inputs together, and of each of them.
 ENOUGH = 0.9
+ENOUGH_OF_EACH = 0.5
 # An error of this share of a gradient's norm is what `miss_probability` speaks of.
 NOTICEABLE = 1e-3
 _LISTED = 6
@@ -219,15 +221,17 @@ class GradcheckReport:
             return cls(inputs, "wrong", problem, worst, hint, notes)
         tried = sum(row.tried for row in inputs)
         compared = sum(row.compared for row in inputs)
-        unseen = any(row.tried and not row.compared for row in inputs)
+        unseen = any(row.tried and row.compared < ENOUGH_OF_EACH * row.tried for row in inputs)
         if compared and compared >= ENOUGH * tried and not unseen:
             return cls(inputs, "right", notes=notes)
+        if not tried:
+            return cls(inputs, "undecided", "the inputs have no entries", notes=notes)
         what = "directions" if any(row.directions for row in inputs) else "entries"
         return cls(
             inputs,
             "undecided",
-            f"only {compared} of {tried} {what} could be compared ({ENOUGH:.0%} are needed, and"
-            " some of every input); at the others the function has a kink or an edge, or is too"
+            f"only {compared} of {tried} {what} could be compared ({ENOUGH:.0%} are needed, half of"
+            " every input); at the others the function has a kink or an edge, or is too"
             " steep for differences. Check it at other inputs: random ones, away from such points",
             notes=notes,
         )
@@ -353,7 +357,9 @@ class GradcheckReport:
         assert row.numeric is not None
         assert row.wrong_entries is not None
         target = Path(path)
-        as_png(target, row.analytic, row.numeric, row.wrong_entries, f"gradient of {row.title}")
+        assert row.worst is not None
+        title = f"gradient of {row.title}"
+        as_png(target, row.analytic, row.numeric, row.wrong_entries, title, row.worst.index)
         return target
 
     def to_dict(self) -> dict[str, Any]:

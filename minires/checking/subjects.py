@@ -42,6 +42,11 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (tuple, list)) else [value]
 
 
+def _views(arrays: list[Array]) -> list[Array]:
+    """Return views, whose flags and shapes others may change."""
+    return [array.view() for array in arrays]
+
+
 class NumpyPair:
     """Two functions of arrays, ``forward(*inputs)`` and ``vjp(g, *inputs)``."""
 
@@ -51,7 +56,7 @@ class NumpyPair:
 
     def forward(self, inputs: list[Array]) -> list[Array]:
         """Return the outputs."""
-        outputs = listed(self._forward(*inputs))
+        outputs = listed(self._forward(*_views(inputs)))
         for number, output in enumerate(outputs):
             if not isinstance(output, (np.ndarray, np.generic, float)):
                 raise Finding(
@@ -69,7 +74,7 @@ class NumpyPair:
     def vjp(self, inputs: list[Array], cotangents: list[Array]) -> list[Array | None]:
         """Return one gradient per input; `g` is a tuple if there are several outputs."""
         g = cotangents[0] if len(cotangents) == 1 else tuple(cotangents)
-        gradients = listed(self._vjp(g, *inputs))
+        gradients = listed(self._vjp(g, *_views(inputs)))
         if len(gradients) != len(inputs):
             raise Finding(
                 "wrong", f"the vjp returned {len(gradients)} gradients for {len(inputs)} inputs"
