@@ -111,14 +111,14 @@ def _draw(
         _panel(figure, ax, mosaic, name, values, marks, largest)
         for place in wrong_places if few else ():
             _outline(ax, *mosaic.corner(tuple(place)))
-    if index is not None:
+    if index:
         _frame(grid[-1], *mosaic.corner(index), small)
     notes = [
         mosaic.note,
         "grey: not compared" if not known.all() else "",
         "black: not finite" if not np.isfinite(analytic).all() else "",
         "outlined: wrong" if few and len(wrong_places) else "",
-        "framed: the worst entry" if index is not None else "",
+        "framed: the worst entry" if index else "",
     ]
     figure.supxlabel("   ".join(filter(None, notes)), color=INK, fontsize=9)
     return figure
