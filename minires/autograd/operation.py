@@ -423,8 +423,19 @@ class Op(Generic[P]):
                 raise ValueError(
                     f"the VJP of {node.where()} returned a gradient of shape"
                     f" {tuple(gradient.shape)} {what} of shape {parent.shape}"
+                    + self._repeated(node, gradient.shape, parent.shape)
                 )
         return tuple(fitted)
+
+    def _repeated(self, node: Node, found: Sequence[int], shape: Sequence[int]) -> str:
+        """Say what to do with a gradient that was not summed; "" if that is not the mistake."""
+        pairs = zip(reversed(shape), reversed(found), strict=False)
+        if len(shape) > len(found) or any(own not in (1, size) for own, size in pairs):
+            return ""
+        advice = "; sum it over the axes along which the input was repeated"
+        if self.broadcasts or tuple(found) != node.shape:
+            return advice
+        return f"{advice}, or declare the op with broadcasts=True"
 
 
 def _wrapped(array: Array) -> Tensor:

@@ -231,6 +231,27 @@ def test_a_vjp_that_returns_the_wrong_shape_is_told_so():
         product_with(lambda g, a, b: (g * b, (g * a).sum())).backward()
 
 
+def test_a_gradient_that_was_not_summed_over_repeated_axes_is_told_so():
+    @mr.op
+    def shifted(x, b):
+        return x + b
+
+    shifted.vjp(lambda g: (g, g))
+    x, b = leaves(np.ones((4, 3)), [1.0, 2.0, 3.0])
+    advice = (
+        r"of shape \(3,\); sum it over the axes along which .* or declare the op with broadcasts"
+    )
+    with pytest.raises(ValueError, match=advice):
+        shifted(x, b).sum().backward()
+
+
+def test_an_op_that_broadcasts_is_not_told_to():
+    scaled = scaled_with(lambda g, a, b: (g * b, np.ones((2, 2, 3))))
+    a, b = leaves(np.ones((2, 3)), [[2.0], [3.0]])
+    with pytest.raises(ValueError, match=r"along which the input was repeated$"):
+        scaled(a, b).sum().backward()
+
+
 def scaled_with(vjp):
     @mr.op(broadcasts=True)
     def scaled(a, b):

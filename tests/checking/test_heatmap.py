@@ -30,12 +30,11 @@ def test_a_matrix_is_drawn_as_it_is() -> None:
     text = drawn([[0, 0.5, 0, 2], [-1.5, 0, 0, np.nan], [0, -0.25, 1.5, 0]], compared=[[1] * 4] * 3)
 
     assert text == (
-        "analytic - numeric: +2 at the worst entry (0, 3); largest 2\n"
+        "analytic - numeric: +2 at the worst entry (0, 3)\n"
         "0 ·+·@\n"
         "1 =··!\n"
         "2 ·-#·\n"
-        "· right   - + too small, too large   = # by over half of 2   @ worst\n"
-        "! not finite"
+        "· right; - below, + above (= # by over half of 2); @ worst; ! not finite"
     )
 
 
@@ -99,6 +98,24 @@ def test_a_large_matrix_is_shrunk_to_the_worst_of_each_block() -> None:
     assert [line for line in lines if line[:2] in ("0 ", "2 ")] == ["0 -··", "2 ·+@"]
 
 
+def test_head_and_legend_are_lines_however_narrow_the_map() -> None:
+    lines = drawn([0, 1, -0.2, 0], compared=[True, True, True, False], width=20).splitlines()
+
+    assert len(lines) == 3
+    assert lines[2] == "· right; - below, + above (= # by over half of 1); @ worst; ? not compared"
+
+
+def test_the_largest_is_named_only_if_it_is_another_entry() -> None:
+    difference = np.array([1.0, 5.0])
+    everywhere = difference != 0
+
+    first = as_text(difference, everywhere, everywhere, (0,)).splitlines()[0]
+    second = as_text(difference, everywhere, everywhere, (1,)).splitlines()[0]
+
+    assert first == "analytic - numeric: +1 at the worst entry (0); largest 5"
+    assert second == "analytic - numeric: +5 at the worst entry (1)"
+
+
 def test_shrinking_says_so() -> None:
     difference = np.zeros((30, 100))
     difference[7, 7] = 1
@@ -157,10 +174,11 @@ def test_a_map_keeps_to_its_size_and_always_shows_the_worst_entry(
     text = drawn(difference, compared, width=width, height=height)
 
     lines = text.splitlines()
-    assert max(map(len, lines)) <= width
+    assert max(map(len, lines)) <= max(width, 88)
     maps = [line for line in lines if set(line) & set("·?@") and "right" not in line]
     assert sum("@" in line for line in maps) >= 1
     assert len(maps) <= height
+    assert max(map(len, maps)) <= width
 
 
 def gradients(*shape: int, share: float = 0.1) -> tuple[Array, Array, Array]:
@@ -173,8 +191,8 @@ def gradients(*shape: int, share: float = 0.1) -> tuple[Array, Array, Array]:
 @pytest.mark.parametrize(
     ("shape", "size"),
     [
-        ((), (1710, 780)),
-        ((7,), (1440, 1221)),
+        ((), (990, 352)),
+        ((7,), (1440, 877)),
         ((5, 4), (1710, 903)),
         ((200, 6), (1710, 1260)),
         ((4, 3, 3, 3), (1710, 953)),
@@ -197,6 +215,21 @@ def colours(path: Path) -> set[Any]:
     with Image.open(path) as image:
         found = image.convert("RGB").getcolors(1 << 24) or []
     return {colour for _, colour in found}
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 4), (90, 80)])
+def test_the_worst_entry_gets_a_frame_in_the_difference(
+    shape: tuple[int, ...],
+) -> None:
+    index = tuple(size // 2 for size in shape)
+
+    plain = picture._draw(*gradients(*shape), "weight", None).axes
+    framed = picture._draw(*gradients(*shape), "weight", index).axes
+
+    more = [
+        len(b.get_children()) - len(a.get_children()) for a, b in zip(plain, framed, strict=True)
+    ]
+    assert [bool(count) for count in more[:3]] == [False, False, True]
 
 
 def test_what_was_not_compared_is_grey(tmp_path: Path) -> None:

@@ -91,6 +91,10 @@ def conv_dw(g: Array, w: Array, x: Array = X) -> Array:
     )
 
 
+def padded(x: Array) -> Array:
+    return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+
+
 def norm(x: Array, axes: tuple[int, ...]) -> Array:
     std = np.sqrt(x.var(axes, keepdims=True) + 1e-5)
     return np.asarray((x - x.mean(axes, keepdims=True)) / std)
@@ -231,6 +235,12 @@ CASES: dict[str, Case] = {
         normal(4),
         "as if the incoming gradient were 1. Is it ignored",
     ),
+    "averaged loss ignores what comes in": (
+        lambda x: (x**3).sum(),
+        lambda g, x: 3 * x**2 / 4,
+        normal(4),
+        "as if the incoming gradient were 1. Is it ignored? Besides, analytic = 1/4 × numeric",
+    ),
     "averaged gain": (
         lambda s: s * normal(11),
         lambda g, s: np.array((g * normal(11)).mean()),
@@ -268,6 +278,31 @@ CASES: dict[str, Case] = {
         lambda g, x: np.roll(2 * x * g, 1, 1),
         normal(3, 5),
         "one place too far up along axis 1",
+    ),
+    "shifted by two": (
+        np.square,
+        lambda g, x: np.roll(2 * x * g, -2, 1),
+        normal(3, 7),
+        "2 places too far down along axis 1. Is padding taken off at one end only",
+    ),
+    "padding taken off at the wrong end": (
+        lambda x: conv(padded(x), WEIGHT),
+        lambda g, x: conv_dx(g, padded(x), WEIGHT)[:, :, :-2, :-2],
+        X[:2, :, :5, :4],
+        "one place too far up along axes 2 and 3. Is padding taken off at one end only",
+    ),
+    "turned and averaged": (
+        on_weight,
+        lambda g, w: conv_dw(g, w)[:, :, ::-1, ::-1] / 3,
+        WEIGHT,
+        "turned by 180° (axes 2 and 3 reversed). Is a kernel flipped, or not? Besides, analytic ="
+        " 1/3 × numeric everywhere, and 3 is the size of",
+    ),
+    "ignored, and a factor 2 missing": (
+        np.square,
+        lambda g, x: x,
+        normal(3, 4),
+        "all ones. Is it ignored? Besides, analytic = 1/2 × numeric everywhere.",
     ),
     "permuted": (
         np.square,
@@ -360,6 +395,12 @@ CASES: dict[str, Case] = {
         lambda g, x: g * 1.0 * normal(3) ** 2,
         normal(5, 3),
         "depends on the place along axis 1 alone",
+    ),
+    "eps at the wrong place": (
+        lambda x: x * [2, 3],
+        lambda g, x: g * [2, 3] * np.array([1 - 5e-6, 1 + 2e-5]),
+        normal(5, 2),
+        "along axis 1 alone (1 - 5e-06, 1 + 2e-05). Is an eps left out, or at the wrong place?",
     ),
     "power of the input": (
         lambda x: 1 / x,
@@ -637,32 +678,107 @@ def test_any_wrong_order_of_axes_is_found(order: list[int]) -> None:
 
 
 G = normal(4, 3)
+IMAGE = normal(3, 2, 8, 7)
 
 
 @pytest.mark.parametrize(
     ("gradient", "numeric", "expected"),
     [
-        (G, G.sum(0), "Summed over axis 0 it has the input's shape, and is right. Is a sum over"),
-        (G, G.sum(1, keepdims=True), "Summed over axis 1 it has the input's shape, and is right."),
-        (G, G[0], "Summed over axis 0 it has the input's shape, but is not right then either."),
-        (G, np.full(3, np.nan), "Summed over axis 0 it has the input's shape. Is a sum over the"),
-        (G, np.asarray(G.sum()), "Summed over axes 0 and 1 it has the input's shape, and is right"),
-        (normal(2, 3, 4, 4), normal(2, 3, 4, 4).sum((0, 2, 3)), "Summed over axes 0, 2 and 3"),
-        (normal(3, 3), normal(3, 3).sum(1), "Summed over axis 1 it has the input's shape, and is"),
-        (G[None], G, "Without its axes of size 1 it has the input's shape, and is right. Is keepd"),
-        (G.sum(0), G.sum(0, keepdims=True), "With axes of size 1 put in"),
-        (G.T, G, "Transposed it has the input's shape, and is right. Is a transpose missing"),
-        (normal(2, 3, 4).transpose(2, 0, 1), normal(2, 3, 4), "in the order (1, 2, 0)"),
-        (G.ravel(), G, "Reshaped it has the input's shape, and is right."),
-        (np.asarray(2.0), np.full((4, 3), 2.0), "It is a single number; broadcast it has"),
-        (normal(5), normal(4, 3), "A gradient has exactly the shape of its input."),
+        (
+            G,
+            G.sum(0),
+            "summed over axis 0 it would be right: is a sum over the axis that was broadcast"
+            " missing?",
+        ),
+        (G, G.sum(1, keepdims=True), "summed over axis 1 it would be right:"),
+        (G, G[0], "summed over axis 0 it has the right shape, but not the right values: is a sum"),
+        (G, np.full(3, np.nan), "summed over axis 0 it has the right shape: is a sum over the"),
+        (G, np.asarray(G.sum()), "summed over axes 0 and 1 it would be right:"),
+        (normal(2, 3, 4, 4), normal(2, 3, 4, 4).sum((0, 2, 3)), "summed over axes 0, 2 and 3"),
+        (normal(3, 3), normal(3, 3).sum(1), "summed over axis 1 it would be right:"),
+        (G[None], G, "without its axes of size 1 it would be right: is keepdims=True left over"),
+        (G.sum(0), G.sum(0, keepdims=True), "with axes of size 1 put in it would be right:"),
+        (G.T, G, "transposed it would be right: is a transpose missing"),
+        (normal(2, 3, 4).transpose(2, 0, 1), normal(2, 3, 4), "with its axes in the order (1, 2, "),
+        (G.ravel(), G, "reshaped it would be right:"),
+        (np.asarray(2.0), np.full((4, 3), 2.0), "broadcast from its one number it would be right"),
+        (
+            IMAGE,
+            IMAGE[:, :, 1:-1, 1:-1],
+            "without a border of 1 along axes 2 and 3 it would be right: is the padding not taken"
+            " off again?",
+        ),
+        (IMAGE, IMAGE[:, :, 2:-2, 1:-1], "without a border of 1 along axis 3 and 2 along axis 2"),
+        (
+            IMAGE,
+            IMAGE[:, :, 2:, 2:],
+            "larger by 2 along axes 2 and 3: is the padding not taken off?",
+        ),
+        (IMAGE, np.full((3, 2, 6, 5), np.nan), "larger by 2 along axes 2 and 3"),
     ],
 )
 def test_a_wrong_shape_is_explained(gradient: Array, numeric: Array, expected: str) -> None:
-    told = explain_shape(gradient, numeric)
+    assert explain_shape(gradient, numeric).startswith(expected)
 
-    assert told.startswith(f"The gradient has shape {gradient.shape}, the input {numeric.shape}.")
-    assert expected in told
+
+@pytest.mark.parametrize(
+    ("gradient", "numeric"),
+    [(normal(5), normal(4, 3)), (normal(8, 4), normal(4, 4)), (normal(4, 5), normal(4, 4))],
+)
+def test_a_wrong_shape_that_nothing_would_mend_is_left_at_that(
+    gradient: Array, numeric: Array
+) -> None:
+    assert explain_shape(gradient, numeric) == ""
+
+
+@pytest.mark.parametrize(
+    ("gradient", "numeric", "expected"),
+    [
+        (
+            normal(5),
+            normal(4),
+            "5 is the length of axis 3 of the output: is the sum taken over the wrong axes?",
+        ),
+        (normal(6, 5), normal(4, 6), "6 and 5 are the lengths of axes 2 and 3 of the output: is"),
+        (normal(1, 5), normal(4, 1), "5 is the length of axis 3 of the output"),
+        (normal(5), normal(7), ""),
+        (normal(9), normal(4), ""),
+        (
+            normal(3, 4, 6, 5),
+            normal(7, 2),
+            "that is the shape of the output: is the incoming gradient passed on as it is?",
+        ),
+    ],
+)
+def test_a_gradient_of_an_outputs_axes_is_told(
+    gradient: Array, numeric: Array, expected: str
+) -> None:
+    told = explain_shape(gradient, numeric, outputs=[(3, 4, 6, 5)])
+
+    assert told.startswith(expected)
+    assert bool(told) == bool(expected)
+
+
+def test_of_several_outputs_the_one_is_named() -> None:
+    told = explain_shape(normal(5), normal(4), outputs=[(2,), (4, 5)])
+
+    assert told.startswith("5 is the length of axis 1 of output 1:")
+
+
+def test_gradients_in_another_order_are_told() -> None:
+    x, weight, bias = (8, 3), (4, 3), (4,)
+
+    assert explain_shape(normal(*bias), normal(*weight), inputs=[x, weight, bias]) == (
+        "that is the shape of input 2: are the gradients returned in another order?"
+    )
+    assert explain_shape(normal(*x), normal(3), inputs=[x, (3,), x]) == (
+        "that is the shape of inputs 0 and 2: are the gradients returned in another order?"
+        " Or is a sum over the axis that was broadcast missing?"
+    )
+
+
+def test_what_the_numbers_bear_out_goes_before_what_shapes_suggest() -> None:
+    assert explain_shape(G, G.sum(0), [G.shape], [G.shape, (3,)]).startswith("summed over axis 0")
 
 
 def test_a_right_shape_needs_no_explanation() -> None:

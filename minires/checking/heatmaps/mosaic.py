@@ -70,6 +70,11 @@ class Mosaic:
         return self.width > 2.5 * self.height
 
     @property
+    def strip(self) -> bool:
+        """Whether it is a single row, as of a vector or a number: its cells need not be square."""
+        return self.height == 1
+
+    @property
     def note(self) -> str:
         """What is what, for shapes that need it said."""
         axes = len(self.shape)
@@ -108,7 +113,8 @@ class Mosaic:
         from matplotlib.patches import Rectangle
 
         ratio = self.width / self.height
-        ax.set_aspect("equal" if 1 / 6 <= ratio <= 30 else "auto")
+        square = 1 / 6 <= ratio <= 30 and not self.strip
+        ax.set_aspect("equal" if square else "auto")
         ax.set(xlim=(0, self.width), ylim=(self.height, 0), facecolor=GROUND)
         ax.spines[:].set_visible(False)
         ax.tick_params(colors=INK, labelsize=8.5, length=2.5)

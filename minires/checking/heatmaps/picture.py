@@ -26,7 +26,12 @@ _OUTLINED = 40
 
 
 def as_png(
-    path: str | os.PathLike[str], analytic: Array, numeric: Array, wrong: Array, title: str
+    path: str | os.PathLike[str],
+    analytic: Array,
+    numeric: Array,
+    wrong: Array,
+    title: str,
+    index: tuple[int, ...] | None = None,
 ) -> None:
     """Draw both gradients and their difference, and write the picture to a file.
 
@@ -44,6 +49,8 @@ def as_png(
     wrong : array of bool, shape S
         If they are few, these entries get an outline.
     title : str
+    index : tuple of int, optional
+        The worst entry: it gets a frame in the picture of the difference.
 
     Raises
     ------
@@ -55,22 +62,24 @@ def as_png(
             "as_png: analytic, numeric and wrong must have one shape with at least one entry, found"
             f" {analytic.shape}, {numeric.shape} and {wrong.shape}"
         )
-    figure = _draw(analytic, numeric, wrong, title)
+    figure = _draw(analytic, numeric, wrong, title, index)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, facecolor=GROUND, metadata={"Software": None})
     with atomic_write(path) as file:
         file.write(buffer.getvalue())
 
 
-def _draw(analytic: Array, numeric: Array, wrong: Array, title: str) -> Figure:
+def _draw(
+    analytic: Array, numeric: Array, wrong: Array, title: str, index: tuple[int, ...] | None
+) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     mosaic = Mosaic.of(analytic.shape)
     stacked = mosaic.stacked
-    long = 8.5 if stacked else 3.3
-    high = min(max(long * mosaic.height / mosaic.width, 0.45), 6.5)
+    long = 8.5 if stacked else 3.3 if mosaic.width > 1 else 1.7
+    high = 0.45 if mosaic.strip else min(max(long * mosaic.height / mosaic.width, 0.45), 6.5)
     rows, columns = (3, 1) if stacked else (1, 3)
     size = (9.6, 1.2 + 3 * (high + 1.1)) if stacked else (3 * (long + 0.5), high + 1.9)
 
@@ -100,13 +109,16 @@ def _draw(analytic: Array, numeric: Array, wrong: Array, title: str) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (name, values, marks, largest) in zip(grid, panels, strict=True):
         _panel(figure, ax, mosaic, name, values, marks, largest)
-        for index in wrong_places if few else ():
-            _outline(ax, *mosaic.corner(tuple(index)))
+        for place in wrong_places if few else ():
+            _outline(ax, *mosaic.corner(tuple(place)))
+    if index:
+        _frame(grid[-1], *mosaic.corner(index), small)
     notes = [
         mosaic.note,
         "grey: not compared" if not known.all() else "",
         "black: not finite" if not np.isfinite(analytic).all() else "",
         "outlined: wrong" if few and len(wrong_places) else "",
+        "framed: the worst entry" if index else "",
     ]
     figure.supxlabel("   ".join(filter(None, notes)), color=INK, fontsize=9)
     return figure
@@ -150,3 +162,18 @@ def _outline(ax: Axes, left: float, top: float) -> None:
     from matplotlib.patches import Rectangle
 
     ax.add_patch(Rectangle((left, top), 1, 1, fill=False, edgecolor=INK, linewidth=1.3))
+
+
+def _frame(ax: Axes, left: float, top: float, small: bool) -> None:
+    """Point at an entry: a frame as large as a cell that is `small` could not be seen."""
+    if small:
+        ax.plot(left + 0.5, top + 0.5, "s", ms=9, mfc="none", mec=INK, mew=1.2, clip_on=False)
+        return
+    from matplotlib.patches import Rectangle
+
+    for colour, width in ((GROUND, 4.5), (INK, 2.5)):
+        ax.add_patch(
+            Rectangle(
+                (left, top), 1, 1, fill=False, edgecolor=colour, linewidth=width, clip_on=False
+            )
+        )

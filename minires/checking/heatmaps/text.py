@@ -24,6 +24,8 @@ GLYPHS = {
 }
 _KINDS = list(GLYPHS)
 _GAP = "  "
+# Head and legend are text: beside a map that is narrower they need not be.
+_TEXT_WIDTH = 88
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def as_text(
     index : tuple of int
         The worst entry.
     width, height : int
-        How many characters and lines the map may take; its legend comes on top.
+        How many characters and lines the map may take. Its head and legend come on top, and may
+        take 88 characters even if the map is narrower.
     ascii : bool
         Use no other characters than those of ASCII.
 
@@ -82,11 +85,10 @@ def as_text(
     >>> difference = np.array([[0.0, 0.25, 0.0], [-1.0, 0.0, 0.0]])
     >>> compared = np.array([[True, True, True], [True, True, False]])
     >>> print(as_text(difference, compared, difference != 0, (1, 0), ascii=True))
-    analytic - numeric: -1 at the worst entry (1, 0); largest 1
+    analytic - numeric: -1 at the worst entry (1, 0)
     0 .+.
     1 @.?
-    . right   - + too small, too large   = # by over half of 1   @ worst
-    ? not compared
+    . right; - below, + above (= # by over half of 1); @ worst; ? not compared
     """
     return heat_map(difference, compared, wrong, index, width, height).text(ascii)
 
@@ -108,15 +110,18 @@ def heat_map(
     kinds, strength, largest = _judged(difference, compared, wrong, index)
     head = (
         f"analytic - numeric: {float(difference[index]):+.3g} at the worst entry"
-        f" ({', '.join(map(str, index))}); largest {largest:.3g}"
+        f" ({', '.join(map(str, index))})"
     )
+    if abs(float(difference[index])) != largest:
+        head += f"; largest {largest:.3g}"
     tiles = _Tiles.of(difference.shape, index, width, height)
     notes = tiles.notes()
     body = [line for band in tiles.bands() for line in _band(tiles, band, kinds, strength)]
     used = {kind for line in body for _, kind in line}
     labels = [head, *notes]
-    wrapped = [piece for label in labels for piece in textwrap.wrap(label, width)]
-    legend = _legend(used, largest, width)
+    wide = max(width, _TEXT_WIDTH)
+    wrapped = [piece for label in labels for piece in textwrap.wrap(label, wide)]
+    legend = _legend(used, largest, wide)
     return HeatMap(
         (
             *(((line, "label"),) for line in wrapped),
@@ -267,14 +272,14 @@ def _pooled(kinds: Array, strength: Array, step: tuple[int, int]) -> Array:
 
 
 def _legend(used: set[str], largest: float, width: int) -> list[str]:
-    parts = [f"{GLYPHS['right']} right", "- + too small, too large"]
-    parts += [f"= # by over half of {largest:.3g}", "@ worst"]
+    parts = [f"{GLYPHS['right']} right"]
+    parts += [f"- below, + above (= # by over half of {largest:.3g})", "@ worst"]
     parts += ["? not compared"] if "unknown" in used else []
     parts += ["! not finite"] if "not finite" in used else []
-    lines = [""]
-    for part in parts:
-        longer = f"{lines[-1]}   {part}" if lines[-1] else part
-        if len(longer) > width and lines[-1]:
+    lines = parts[:1]
+    for part in parts[1:]:
+        longer = f"{lines[-1]}; {part}"
+        if len(longer) > width:
             lines.append(part)
         else:
             lines[-1] = longer

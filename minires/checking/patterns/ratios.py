@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,42 @@ from .evidence import Evidence, Guess, axis_sets, distinct, named
 
 Array = np.ndarray[Any, Any]
 
+# Of a second mistake beside a first one: so many different numbers must bear it out.
+_BESIDES = 6
+# Factors nearer to 1 than that are no forgotten factors.
+_NEAR = 1e-3
+_IGNORED = "The analytic gradient is as if the incoming gradient were 1. Is it ignored?"
+
 
 def scaled(evidence: Evidence) -> Iterator[Guess]:
     """Guess that analytic = ratio × numeric."""
     ratio = _ratio(evidence.a, evidence.n)
     if not ratio:
         return
-    told = _recognised(ratio, evidence)
+    told = _recognised(ratio, evidence) or _ignored_too(ratio, evidence)
     enough = distinct(evidence.n, 100 * evidence.tolerance) >= 3
     if told or enough:
         yield Guess(told or _unnamed(ratio, evidence.rtol), ratio * evidence.n, least=1)
+
+
+def scaled_besides(evidence: Evidence, guesses: Iterable[Guess]) -> Iterator[Guess]:
+    """Guess that beside another mistake a constant factor is wrong."""
+    for guess in guesses:
+        known = np.isfinite(guess.values)
+        values = guess.values[known]
+        ratio = _ratio(evidence.a[known], values)
+        if ratio and distinct(values, 100 * evidence.tolerance) >= _BESIDES:
+            told = _recognised(ratio, evidence) or _unnamed(ratio, evidence.rtol)
+            yield Guess(
+                _besides(guess.sentence, told),
+                ratio * guess.values,
+                abs(ratio) * guess.size,
+                least=_BESIDES,
+            )
+
+
+def _besides(one: str, other: str) -> str:
+    return f"{one} Besides, {other[0].lower()}{other[1:]}"
 
 
 def scaled_by_the_input(evidence: Evidence) -> Iterator[Guess]:
@@ -50,12 +76,18 @@ def scaled_per_axis(evidence: Evidence) -> Iterator[Guess]:
         if told.sum() < 2 or (per_place[told] - 1).sum() < 4:
             continue
         seen = factors[per_place > 0]
-        some = ", ".join(f"{factor:.4g}" for factor in seen[:4])
+        some = ", ".join(_shown(factor, 4) for factor in seen[:4])
         some += ", ..." if len(seen) > 4 else ""
+        near = np.abs(seen - 1).max() < _NEAR
+        cause = (
+            "Is an eps left out, or at the wrong place?"
+            if near
+            else f"Is a factor per entry of axis {axis} missing, such as a channel's scale or"
+            " 1 / std?"
+        )
         yield Guess(
             f"analytic = numeric times a factor that depends on the place along axis {axis}"
-            f" alone ({some}). Is a factor per entry of axis {axis} missing, such as a channel's"
-            " scale or 1 / std?",
+            f" alone ({some}). {cause}",
             np.where(told[place], factors[place] * evidence.n, np.nan),
             least=4,
         )
@@ -70,7 +102,22 @@ def where_wrong(evidence: Evidence) -> str:
     ratio = _ratio(a, n)
     if not evidence.leaves(a - ratio * n, n - ratio * n, float(np.abs(a).max())):
         return ""
-    return "analytic is 0" if abs(ratio) < evidence.rtol else f"analytic = {ratio:.6g} × numeric"
+    return "analytic is 0" if abs(ratio) < evidence.rtol else f"analytic = {_times(ratio)}"
+
+
+def _shown(factor: float, digits: int) -> str:
+    """Write a factor with so many digits; one that would read 1, by how far it is from 1."""
+    text = f"{factor:.{digits}g}"
+    beside = abs(factor - 1)
+    # Differences know no factor better than that.
+    if text != "1" or beside < 1e-9:
+        return text
+    return f"1 {'+' if factor > 1 else '-'} {beside:.1g}"
+
+
+def _times(factor: float) -> str:
+    text = _shown(factor, 6)
+    return f"({text}) × numeric" if " " in text else f"{text} × numeric"
 
 
 def _ratio(a: Array, n: Array) -> float:
@@ -86,7 +133,7 @@ def _recognised(ratio: float, evidence: Evidence) -> str:
 
     incoming = [float(number) for array in evidence.cotangents for number in array.flat]
     if len(incoming) == 1 and is_(1 / abs(incoming[0])) and ratio * incoming[0] > 0:
-        return "The analytic gradient is as if the incoming gradient were 1. Is it ignored?"
+        return _IGNORED
     if is_(1) and ratio < 0:
         return (
             "The sign is wrong everywhere: analytic = -numeric. Is a minus sign lost or too many?"
@@ -107,6 +154,15 @@ def _recognised(ratio: float, evidence: Evidence) -> str:
     return ""
 
 
+def _ignored_too(ratio: float, evidence: Evidence) -> str:
+    """Say where a ratio may come from if the one incoming number is ignored besides."""
+    sizes = [array.size for array in evidence.cotangents]
+    if sizes != [1]:
+        return ""
+    told = _recognised(ratio * float(evidence.cotangents[0].item()), evidence)
+    return _besides(_IGNORED, told) if told else ""
+
+
 def _unnamed(ratio: float, rtol: float) -> str:
     """Write a ratio without a known origin; its inverse may be a whole number."""
     inverse = round(1 / abs(ratio)) if abs(ratio) > 1e-4 else 0
@@ -116,7 +172,7 @@ def _unnamed(ratio: float, rtol: float) -> str:
             f"analytic = {sign}1/{inverse} × numeric everywhere. Is it an average over {inverse}"
             " where a sum belongs?"
         )
-    return f"analytic = {ratio:.6g} × numeric everywhere. Is a constant factor wrong or missing?"
+    return f"analytic = {_times(ratio)} everywhere. Is a constant factor wrong or missing?"
 
 
 def _of_size(number: int, is_: Callable[[float], bool]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -14,6 +14,8 @@ Array = np.ndarray[Any, Any]
 
 # 23 orders of four axes; more axes have too many orders to try.
 _MOST_AXES = 4
+# How far entries may have been moved.
+_STEPS = (1, -1, 2, -2, 3, -3)
 
 
 def rearranged(evidence: Evidence) -> Iterator[Guess]:
@@ -23,6 +25,21 @@ def rearranged(evidence: Evidence) -> Iterator[Guess]:
             f"The analytic gradient is the right one, {how}. {cause}",
             evidence.everywhere(array),
         )
+    for axes in [*([axis] for axis in range(evidence.numeric.ndim)), _last_two(evidence)]:
+        for step in _STEPS[2:] if len(axes) == 1 else _STEPS:
+            if axes and all(evidence.numeric.shape[axis] > abs(step) for axis in axes):
+                shifted, how = _shifted(evidence.numeric, axes, step, np.nan)
+                yield Guess(
+                    f"The analytic gradient is the right one, {how}. Is padding taken off at one"
+                    " end only, or an offset wrong?",
+                    evidence.everywhere(shifted),
+                    least=4,
+                )
+
+
+def _last_two(evidence: Evidence) -> list[int]:
+    axes = evidence.numeric.ndim
+    return [axes - 2, axes - 1] if axes >= 2 else []
 
 
 def rearrangements(array: Array, edge: float) -> Iterator[tuple[Array, str, str]]:
@@ -42,14 +59,18 @@ def rearrangements(array: Array, edge: float) -> Iterator[tuple[Array, str, str]
     for axis, size in enumerate(shape):
         for step in (1, -1):
             if size > 1:
-                shifted = np.roll(array, step, axis)
-                shifted[_slice(axis, 0 if step > 0 else -1)] = edge
-                where = "up" if step > 0 else "down"
-                yield (
-                    shifted,
-                    f"but every entry is one place too far {where} along axis {axis}",
-                    "Is an index off by one?",
-                )
+                yield *_shifted(array, [axis], step, edge), "Is an index off by one?"
+
+
+def _shifted(array: Array, axes: Sequence[int], step: int, edge: float) -> tuple[Array, str]:
+    """Move the entries along some axes, and say so."""
+    shifted = np.roll(array, [step] * len(axes), axes)
+    for axis in axes:
+        end = slice(0, step) if step > 0 else slice(step, None)
+        shifted[(*[slice(None)] * axis, end)] = edge
+    far = "one place" if abs(step) == 1 else f"{abs(step)} places"
+    where = "up" if step > 0 else "down"
+    return shifted, f"but every entry is {far} too far {where} along {named(axes)}"
 
 
 def _transposed(array: Array) -> Iterator[tuple[Array, str, str]]:
@@ -90,7 +111,3 @@ def same_values(evidence: Evidence) -> str:
             " order of axes in a reshape, wrong?"
         )
     return ""
-
-
-def _slice(axis: int, place: int) -> tuple[slice | int, ...]:
-    return (*[slice(None)] * axis, place)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .evidence import Evidence
+from .evidence import Evidence, Guess
 from .incoming import incoming, ones_give_zero, transposed_derivative
 from .missing_terms import missing_terms
-from .ratios import scaled, scaled_by_the_input, scaled_per_axis
+from .ratios import scaled, scaled_besides, scaled_by_the_input, scaled_per_axis
 from .rearrangements import rearranged, same_values
 from .regions import regions
 
@@ -53,15 +53,20 @@ def patterns(evidence: Evidence) -> list[str]:
         return bad
     if zero := _zero(evidence):
         return [*bad, zero]
-    guesses = chain(
-        scaled(evidence),
+    told = list(evidence.supported(chain(scaled(evidence), _single(evidence))))
+    # A free factor makes any guess easier to fit: it is tried where nothing simpler does.
+    told = told or list(evidence.supported(scaled_besides(evidence, _single(evidence))))[:1]
+    return [*bad, *(told or _partial(evidence))][:_MOST]
+
+
+def _single(evidence: Evidence) -> Iterator[Guess]:
+    """Guess at one mistake other than a factor."""
+    return chain(
         rearranged(evidence),
         incoming(evidence),
         transposed_derivative(evidence),
         scaled_by_the_input(evidence),
     )
-    told = list(evidence.supported(guesses))
-    return [*bad, *(told or _partial(evidence))][:_MOST]
 
 
 def _partial(evidence: Evidence) -> Iterator[str]:
