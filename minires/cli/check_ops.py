@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from minires.checking import OpRow, check_ops
+from minires.checking.all_ops import own_ops
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +22,7 @@ _STYLES = {"right": "green", "no gradient": "dim", "undecided": "yellow"}
 _BAR = 8
 
 
-def check_all(names: Sequence[str] | None, order: int, json: bool) -> bool:
+def check_all(names: Sequence[str], order: int, json: bool) -> bool:
     """Check the ops, print what was found, and tell whether all is well.
 
     Raises
@@ -28,6 +30,11 @@ def check_all(names: Sequence[str] | None, order: int, json: bool) -> bool:
     typer.BadParameter
         If a name is no op's, or the order is not possible.
     """
+    known = own_ops()
+    for name in names:
+        near = difflib.get_close_matches(name, known, 1)
+        if near and name not in known:  # one name is read more easily than all of them
+            raise typer.BadParameter(f"there is no op {name!r}; did you mean {near[0]!r}?")
     try:
         rows = check_ops(names or None, order)
     except ValueError as error:

@@ -22,12 +22,13 @@ wrong = (lambda x: x**3, lambda g, x: 2 * x**2 * g)
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester):
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     """Run pytest on a file of tests, as strictly as can be."""
 
     def run(tests: str, *arguments: str) -> pytest.RunResult:
         pytester.makepyfile(PRELUDE + tests)
         strict = "--strict-markers", "-W", "error", "--import-mode=importlib"
+        monkeypatch.setenv("COLUMNS", "200")
         return pytester.runpytest_subprocess(*strict, "-p", "no:cacheprovider", *arguments)
 
     return run
@@ -45,6 +46,8 @@ def test_fixture(assert_gradients):
     report = assert_gradients(cube, x)
     assert report.status == "right"
     assert assert_gradients(mr.ops.mul, x, x + 1, order=2)
+    assert len(assert_gradients(mr.ops.mul, [x, x + 1]).inputs) == 2
+    assert len(assert_gradients(mr.ops.mul, (x, x + 1)).inputs) == 2
 
 @pytest.mark.gradcheck
 def test_returned():
@@ -95,8 +98,22 @@ def test_returned(pair):
     done.stdout.fnmatch_lines(
         ["*_ test_fixture _*", ">*assert_gradients(wrong, x)  # this line", "E*gradcheck: WRONG*"]
     )
-    done.stdout.fnmatch_lines(["*_ test_returned?wrong? _*", "gradcheck: WRONG", "input*worst at*"])
+    done.stdout.fnmatch_lines(
+        [
+            "*_ test_returned?wrong? _*",
+            "gradcheck: WRONG*",
+            "input*worst at*",
+            "test_*.py:12: in test_returned?wrong?",
+        ]
+    )
+    done.stdout.fnmatch_lines(
+        [
+            "FAILED *::test_fixture - Failed: gradcheck: WRONG*",
+            "FAILED *::test_returned?wrong? - Failed: gradcheck: WRONG*",
+        ]
+    )
     done.stdout.no_fnmatch_line("*pytest_plugin.py*")
+    done.stdout.no_fnmatch_line("*hidden*")
 
 
 def test_what_cannot_be_judged_fails(run) -> None:
@@ -170,7 +187,7 @@ def test_expected_to_fail():
     done.stdout.fnmatch_lines(["this test is marked gradcheck, but checked no gradient: return*"])
 
 
-def test_mistakes_in_options_and_returned_values_are_told(run) -> None:
+def test_mistakes_are_told_in_few_lines_and_without_the_inside_of_minires(run) -> None:
     done = run("""
 @pytest.mark.gradcheck(ordre=2)
 def test_unknown_option():
@@ -180,8 +197,25 @@ def test_unknown_option():
 def test_option_without_a_name():
     return cube, x
 
+@pytest.mark.gradcheck(order=3)
+def test_impossible_option():
+    return mr.exp, x
+
+@pytest.mark.gradcheck
+def test_integers():
+    return mr.exp, np.arange(3)
+
 def test_unknown_option_of_the_fixture(assert_gradients):
     assert_gradients(cube, x, ordre=2)
+
+def test_impossible_option_of_the_fixture(assert_gradients):
+    assert_gradients(mr.exp, x, order=3)
+
+def test_no_inputs(assert_gradients):
+    assert_gradients(mr.exp)
+
+def test_inputs_too_deep(assert_gradients):
+    assert_gradients(mr.ops.matmul, [[x, x.T[:2]]])
 
 @pytest.mark.gradcheck
 def test_returned_a_report():
@@ -190,14 +224,75 @@ def test_returned_a_report():
 @pytest.mark.gradcheck
 def test_returned_no_inputs():
     return cube
+
+@pytest.mark.gradcheck
+def test_raising():
+    raise RuntimeError("of the test")
 """)
 
-    done.assert_outcomes(failed=5)
+    done.assert_outcomes(failed=11)
     told = done.stdout.str()
     assert told.count("gradcheck has no option 'ordre'; there are: ") >= 2
     assert "the marker gradcheck takes options by name, as in gradcheck(order=2); found 2" in told
     assert "as (fn, inputs), where inputs is an array or several in a list; found Gradch" in told
     assert "found (function, function)" in told
+    done.stdout.fnmatch_lines(
+        [
+            "gradcheck: order must be 1 or 2, found 3",
+            "*: in test_impossible_option",
+            "gradcheck: input 0 is int64; there is no derivative*",
+            "*: in test_integers",
+            ">*assert_gradients(cube, x, ordre=2)",
+            ">*assert_gradients(mr.exp, x, order=3)",
+            "E *gradcheck: order must be 1 or 2, found 3",
+            "E *gradcheck: there are no inputs to differentiate by",
+            "E *gradcheck: ValueError: *",
+        ]
+    )
+    for inside in ("pytest_plugin.py", "check.py", "settings_of", "hide"):
+        assert inside not in told
+    assert len(told.splitlines()) < 150
+
+
+def test_the_fixture_may_be_called_for_each_example_of_hypothesis_and_by_other_fixtures(
+    run,
+) -> None:
+    done = run("""
+from hypothesis import given, settings, strategies as st
+
+nearly = (lambda x: x**3, lambda g, x: (1 + 1e-4) * 3 * x**2 * g)
+
+@given(st.integers(1, 4))
+@settings(max_examples=5, database=None)
+def test_right(assert_gradients, rows):
+    assert_gradients(cube, x[:rows])
+
+@pytest.mark.gradcheck(rtol=1e-3)
+@given(st.integers(1, 4))
+@settings(max_examples=5, database=None)
+def test_options_of_the_marker(assert_gradients, rows):
+    assert_gradients(nearly, x[:rows])
+
+@given(st.integers(1, 3))
+@settings(max_examples=5, database=None)
+def test_wrong(assert_gradients, rows):
+    assert_gradients(wrong if rows > 1 else cube, x[:rows])
+
+@pytest.fixture
+def checked(assert_gradients):
+    return assert_gradients(nearly, x)
+
+@pytest.mark.gradcheck(rtol=1e-3)
+def test_by_a_fixture_in_setup(checked):
+    assert checked
+
+def test_by_a_fixture_without_the_marker(checked):
+    pass
+""")
+
+    done.assert_outcomes(passed=3, failed=1, errors=1)
+    done.stdout.fnmatch_lines(["*_ test_wrong _*", "E*gradcheck: WRONG*", "E*rows=2*"])
+    done.stdout.fnmatch_lines(["ERROR *::test_by_a_fixture_without_the_marker - Failed: gradch*"])
 
 
 def test_without_the_plugin_there_is_no_fixture(run) -> None:
@@ -230,7 +325,9 @@ def test_start(pytestconfig):
         ["@pytest.mark.gradcheck(?[*]options): check gradients with minires.gradcheck*"]
     )
     fixtures = pytester.runpytest_subprocess("--fixtures").stdout
-    fixtures.fnmatch_lines(["assert_gradients -- *", "*Fail the test unless gradients are right*"])
+    fixtures.fnmatch_lines(
+        ["assert_gradients ?session scope? -- *", "*Fail the test unless gradients are right*"]
+    )
 
 
 def test_importing_the_plugin_or_its_package_loads_no_numpy() -> None:
