@@ -44,7 +44,8 @@ class Comparison:
         self.gradient = np.zeros(self.shape) if gradient is None else gradient
         self.group = group
         self.note = _CUT if gradient is None else ""
-        self.judge = Judge(point.base, point.cotangent, point.settings, point.epsilon)
+        size = float(np.abs(self.gradient[np.isfinite(self.gradient)]).max(initial=0.0))
+        self.judge = Judge(point.base, point.cotangent, point.settings, point.epsilon, size)
         self.numeric = np.full(self.shape, np.nan)
         self.wrong = np.zeros(self.shape, bool)
         self._wrong_direction: tuple[Array, Line] | None = None
@@ -171,8 +172,8 @@ class Comparison:
         return tuple(int(i) for i in np.unravel_index(low, self.shape))
 
     def _error(self, line: Line) -> float:
-        slopes = self.judge.slopes(line)
-        return 0.0 if slopes is None else line.analytic - slopes.derivative
+        probes = self.judge.probes(line)
+        return 0.0 if probes is None else line.analytic - self.judge.slopes(probes).derivative
 
     def _some(self, count: int) -> list[Index]:
         """Return at most `count` entries, drawn at random."""

@@ -83,12 +83,11 @@ def examine(
     point = Point(subject, work, names, base, cotangent, settings, epsilon)
     count = sum(array.size for array in work)
     full = settings.mode == "full" or (settings.mode == "auto" and count <= FULL)
-    require_linear(point, cotangents, gradients)
     rows: list[InputReport] = []
     comparisons: list[Comparison | None] = []
-    problems: list[str] = []
+    problems = not_linear(point, cotangents, gradients)
     for number, gradient in enumerate(gradients):
-        problem = "" if gradient is None else unlike(point, number, gradient)
+        problem = "" if gradient is None else unlike(point, number, gradient, first)
         if problem:
             problems.append(problem)
             note = "wrong shape or dtype"
@@ -198,15 +197,16 @@ def require_same_gradients(
             )
 
 
-def require_linear(
+def not_linear(
     point: Point, cotangents: list[Array], gradients: Sequence[Array | None]
-) -> None:
-    """Refuse a backward pass that is no linear function of the incoming gradient.
+) -> list[str]:
+    """Say which gradients are no linear functions of the incoming gradient.
 
     The incoming gradient is split in two, at random, with zeros in the place of the rest; one half
     is a thousand times as large, and reversed, and lies in memory in another order.
     """
     subject, inputs = point.subject, point.inputs
+    found: list[str] = []
     rng = np.random.default_rng([_COTANGENTS, len(inputs)])
     masks = [rng.random(c.shape) < 0.5 for c in cotangents]
     one = vjp(subject, inputs, [c * mask for c, mask in zip(cotangents, masks, strict=True)])
@@ -221,15 +221,18 @@ def require_linear(
         if whole is None or not all(like):
             continue  # nothing to add up, or named elsewhere
         a, b = (np.zeros(whole.shape) if x is None else x for x in (a, b))
-        name, slack = point.names[number], 4 * point.floor(number)
-        slack += 1e-9 * max(float(np.abs(x).max(initial=0.0)) for x in (whole, a, b / 1000))
-        if not np.allclose(a - b / 1000, whole, rtol=1e-9, atol=slack, equal_nan=True):
-            raise Finding(
-                "wrong",
+        name, rtol = point.names[number], max(point.settings.rtol, 1e-9)
+        slack = 4 * point.floor(number) + rtol * max(
+            float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in (whole, a, b / 1000)
+        )
+        finite = np.isfinite(whole)
+        if not np.allclose((a - b / 1000)[finite], whole[finite], rtol=rtol, atol=slack):
+            found.append(
                 f"the gradient of {name} is no linear function of the incoming gradient: that of a"
-                " part and that of the rest, 1000 times as large and negative, do not add up to"
-                " that of the whole",
+                " part of it, and that of the rest, a thousand times as large and negative, do not"
+                " add up to that of the whole"
             )
+    return found
 
 
 def _same(a: Array, b: Array) -> bool:
@@ -276,13 +279,14 @@ def computed_in_float32(values: Sequence[Array], inputs: Sequence[Array]) -> boo
     return coarse(values) and not coarse(inputs)
 
 
-def unlike(point: Point, number: int, gradient: Array) -> str:
+def unlike(point: Point, number: int, gradient: Array, outputs: Sequence[Array]) -> str:
     """Say what is wrong with a gradient of another shape or dtype than its input's."""
     name, array = point.names[number], point.inputs[number]
     if gradient.shape != array.shape:
         advice = ""
         if gradient.dtype.kind == "f":
-            advice = explain_shape(gradient, _numeric(point, number))
+            shapes = [y.shape for y in outputs], [x.shape for x in point.inputs]
+            advice = explain_shape(gradient, _numeric(point, number), *shapes)
         return f"the gradient of {name} has shape {gradient.shape}, not {array.shape}" + (
             f"; {advice}" if advice else ""
         )

@@ -103,6 +103,14 @@ class Slopes(NamedTuple):
     bend: Array
 
 
+class _Probes(NamedTuple):
+    """The outputs, (M,), at the distances h and -h along a line."""
+
+    h: float
+    up: Array
+    down: Array
+
+
 class Judgement(NamedTuple):
     """A derivative by differences, and what it says of the analytic one.
 
@@ -153,11 +161,19 @@ class Judge:
     settings : Settings
     epsilon : float
         Relative rounding error of the outputs.
+    size : float
+        Of the largest gradient of the input.
     """
 
     def __init__(
-        self, base: Array, cotangent: Array, settings: Settings, epsilon: float = EPSILON
+        self,
+        base: Array,
+        cotangent: Array,
+        settings: Settings,
+        epsilon: float = EPSILON,
+        size: float = 0.0,
     ) -> None:
+        self.size = size
         self.base = base
         self.cotangent = cotangent
         self.settings = settings
@@ -168,17 +184,27 @@ class Judge:
         # How large gradients are here, by the size of the outputs, for an input of size 1.
         self._natural = float(np.linalg.norm(deviation * cotangent))
 
-    def slopes(self, line: Line, rung: int = 0) -> Slopes | None:
-        """Take differences at a step of the ladder; None where the function is not finite."""
+    def probes(self, line: Line, rung: int = 0) -> _Probes | None:
+        """Look to both sides at a step of the ladder; None where the function is not finite."""
         h = line.step / 4.0**rung
         up, down = line.at(h), line.at(-h)
-        if not (np.isfinite(up).all() and np.isfinite(down).all()):
-            return None
+        return _Probes(h, up, down) if np.isfinite([up, down]).all() else None
+
+    def slopes(self, probes: _Probes, touched: Array | bool = False) -> Slopes:
+        """Take differences.
+
+        Parameters
+        ----------
+        probes : _Probes
+        touched : array of bool, (M,)
+            Outputs that do depend on what is moved, even where they look unchanged.
+        """
+        h, up, down = probes
         left, right = (self.base - down) / h, (up - self.base) / h
         weight = np.abs(self.cotangent)
         # Four units in the last place of each output; half of one where that may hide a change.
-        share = np.where(up == down, np.where(self._offset, 0.125, 0.0), 1.0)
-        size = share * np.maximum(np.abs(up), np.abs(down))
+        hidden = np.where(self._offset | touched, 0.125, 0.0)
+        size = np.where(up == down, hidden, 1.0) * np.maximum(np.abs(up), np.abs(down))
         return Slopes(
             float((up - down) / (2 * h) @ self.cotangent),
             float(weight @ np.maximum(np.abs(left), np.abs(right))),
@@ -209,7 +235,8 @@ class Judge:
 
         Without patience, what is smooth and far off is called wrong at the first look.
         """
-        first = self.slopes(line)
+        probes = self.probes(line)
+        first = None if probes is None else self.slopes(probes)
         if not np.isfinite(line.analytic):
             if first is None and not np.isnan(line.analytic):
                 return Judgement("kink", np.nan, 0.0, Kink.EDGE)
@@ -222,13 +249,13 @@ class Judge:
                 if error <= allowed or (not patient and error > 1000 * allowed):
                     verdict = "right" if error <= allowed else "wrong"
                     return Judgement(verdict, first.derivative, _ratio(error, allowed))
-        return self._look_closer(line, first)
+        return self._look_closer(line, probes)
 
-    def _look_closer(self, line: Line, first: Slopes | None) -> Judgement:
-        ladder = _Ladder(self, line, first)
-        if not ladder.triples and line.near < line.step:
+    def _look_closer(self, line: Line, first: _Probes | None) -> Judgement:
+        if first is None and line.near < line.step:
             line = replace(line, step=line.near)
-            ladder = _Ladder(self, line, None)
+            first = self.probes(line)
+        ladder = _Ladder(self, line, first)
         if not ladder.triples:
             return Judgement("kink", np.nan, 0.0, Kink.EDGE)
         best, last = ladder.best(), ladder.last
@@ -251,12 +278,18 @@ class Judge:
                 allowed = self.allowed(line, numeric, 0.0, last.steepness)
         if error <= allowed or self._is_zero(line, ladder, best):
             return Judgement("right", numeric, min(_ratio(error, allowed), 1.0))
-        if finest_error <= finest:
+        precise = last.rounding <= COARSEST * max(abs(last.derivative), last.steepness)
+        if precise and finest_error <= finest:
             # The smallest step is the only one that a kink near by has left.
             return Judgement("right", last.derivative, _ratio(finest_error, finest))
-        if finest_error <= finest + 8 * last.rounding or error <= 2 * doubt + allowed:
+        near = precise and finest_error <= finest + 8 * last.rounding
+        if near or error <= 2 * doubt + allowed:
+            if error <= self.settings.atol * self.size:
+                # Too small to be told beside the other gradients, as where a sigmoid is flat.
+                return Judgement("right", numeric, 1.0)
             return Judgement("kink", numeric, 0.0, Kink.ROUGH)
-        bounded = abs(line.analytic) <= last.steepness + allowed
+        # Where several branches meet, a convention may count some of them twice.
+        bounded = abs(line.analytic) <= 4 * last.steepness + allowed
         if bounded and self._another_wins(line, line.step / 4.0 ** (best.middle - 1)):
             return Judgement("kink", numeric, 0.0, Kink.WINNER)
         return Judgement("wrong", numeric, _ratio(error, allowed))
@@ -264,12 +297,12 @@ class Judge:
     def _is_zero(self, line: Line, ladder: _Ladder, best: _Triple) -> bool:
         """Tell whether the derivative is zero, as far as differences can tell: all is rounding.
 
-        They never are exactly zero. But where it is not, several steps agree on something.
+        They never are exactly zero, but where it is, larger steps come closer to it.
         """
         floor, rounding = self.floor(line), 8 * best.rounding
         resolved = rounding <= COARSEST * self._natural / line.width
         small = abs(line.analytic) <= floor and abs(best.numeric) <= floor + rounding
-        return small and resolved and not ladder.agrees_on_something()
+        return small and resolved and ladder.fades()
 
     def _kink(self, first: Slopes | None, narrow: Slopes, h: float) -> float:
         """Return by how much the slopes of both sides differ where no smaller step mends it."""
@@ -310,22 +343,36 @@ class _Ladder:
         The number of that one.
     """
 
-    def __init__(self, judge: Judge, line: Line, first: Slopes | None) -> None:
-        self.judge, self.line, self.first = judge, line, first
-        self._known: dict[int, Slopes | None] = {} if first is None else {0: first}
+    def __init__(self, judge: Judge, line: Line, first: _Probes | None) -> None:
+        self.judge, self.line = judge, line
+        self._probed: dict[int, _Probes | None] = {} if first is None else {0: first}
+        self._touched: Array | bool = False
+        self._known: dict[int, Slopes | None] = {}
         found = self._three(1)
         self.triples = [] if found is None else [found]
         if found is None or not self._settles(found):
+            widest = self._probes(-3)
+            if widest is not None:
+                self._touched = widest.up != widest.down
+                self._known.clear()
             self.triples = [t for t in map(self._three, (3, 2, 1, 0, -1, -2)) if t is not None]
+        self.first = self._slopes(0)
         if self.triples:
             self.deepest = self.triples[0].middle + 1
             last = self._known[self.deepest]
             assert last is not None
             self.last = last
 
+    def _probes(self, rung: int) -> _Probes | None:
+        if rung not in self._probed:
+            self._probed[rung] = self.judge.probes(self.line, rung)
+        return self._probed[rung]
+
     def _slopes(self, rung: int) -> Slopes | None:
         if rung not in self._known:
-            self._known[rung] = self.judge.slopes(self.line, rung)
+            probes = self._probes(rung)
+            slopes = None if probes is None else self.judge.slopes(probes, self._touched)
+            self._known[rung] = slopes
         return self._known[rung]
 
     def _three(self, middle: int) -> _Triple | None:
@@ -364,13 +411,11 @@ class _Ladder:
             best = best._replace(doubt=np.inf)  # nothing converges
         return best
 
-    def agrees_on_something(self) -> bool:
-        """Tell whether four steps in a row have nearly the same derivative, and not 0."""
-        values = [s.derivative for _, s in sorted(self._known.items()) if s is not None]
-        for four in zip(values, values[1:], values[2:], values[3:], strict=False):
-            if max(four) - min(four) < 0.25 * abs(sum(four)) / 4:
-                return True
-        return False
+    def fades(self) -> bool:
+        """Tell whether the derivative is far smaller over the largest step, as rounding is."""
+        found = sorted((n, abs(s.derivative)) for n, s in self._known.items() if s is not None)
+        widest, others = found[0][1], [size for _, size in found[1:]]
+        return widest <= 0.3 * max(others, default=0.0)
 
 
 def _ratio(error: float, allowed: float) -> float:

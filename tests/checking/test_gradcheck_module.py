@@ -264,7 +264,7 @@ def test_a_model_without_parameters_is_refused() -> None:
         mr.gradcheck_module(nn.ReLU(), mr.randn(2, 2), mr.randn(2, 2))
 
 
-@pytest.mark.parametrize("modes", [(), ("training",), "train"])
+@pytest.mark.parametrize("modes", [(), ("training",), "both"])
 def test_modes_that_do_not_exist_are_refused(modes: Any) -> None:
     with pytest.raises(ValueError, match="modes must be 'train', 'eval' or both"):
         mr.gradcheck_module(nn.Linear(2, 2), mr.randn(2, 2), mr.randn(2, 2), modes=modes)

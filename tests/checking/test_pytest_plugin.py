@@ -263,18 +263,18 @@ from hypothesis import given, settings, strategies as st
 nearly = (lambda x: x**3, lambda g, x: (1 + 1e-4) * 3 * x**2 * g)
 
 @given(st.integers(1, 4))
-@settings(max_examples=5, database=None)
+@settings(max_examples=5, database=None, deadline=None)
 def test_right(assert_gradients, rows):
     assert_gradients(cube, x[:rows])
 
 @pytest.mark.gradcheck(rtol=1e-3)
 @given(st.integers(1, 4))
-@settings(max_examples=5, database=None)
+@settings(max_examples=5, database=None, deadline=None)
 def test_options_of_the_marker(assert_gradients, rows):
     assert_gradients(nearly, x[:rows])
 
 @given(st.integers(1, 3))
-@settings(max_examples=5, database=None)
+@settings(max_examples=5, database=None, deadline=None)
 def test_wrong(assert_gradients, rows):
     assert_gradients(wrong if rows > 1 else cube, x[:rows])
 

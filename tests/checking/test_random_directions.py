@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
+from minires.checking import examination
 
 Array = np.ndarray[Any, Any]
 
@@ -69,8 +70,11 @@ def test_a_single_wrong_entry_among_thousands_is_seen_and_found(
     assert worst.analytic - worst.numeric == pytest.approx(slip, rel=1e-4)
 
 
-def test_the_probability_of_missing_an_error_is_the_one_that_is_stated() -> None:
+def test_the_probability_of_missing_an_error_is_the_one_that_is_stated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Errors just above what is stated pass one direction as often as the formula says."""
+    monkeypatch.setattr(examination, "not_linear", lambda *_: [])  # the errors planted here are not
     trials, passed, share = 150, 0, 10.0
     for seed in range(trials):
         x = normal(6, 5, seed=seed)

@@ -7,6 +7,7 @@ then fail. A stage whose absence nobody would notice has no place in it.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -107,7 +108,7 @@ def a_cut_graph_is_named() -> None:
 
 
 def whatever_is_raised_makes_a_report() -> None:
-    assert "raised ZeroDivisionError" in explained(lambda x: 1 // 0, X)
+    assert "the forward pass raised ZeroDivisionError" in explained(lambda x: 1 // 0, X)
 
 
 def a_wrong_entry_is_found() -> None:
@@ -180,6 +181,31 @@ def a_nan_in_a_gradient_is_wrong() -> None:
 def a_tiny_gradient_is_measured_by_its_own_size() -> None:
     tiny = (lambda x: 1e-9 * square(x), lambda g, x: 1e-9 * x * g)
     assert mr.gradcheck(tiny, X).status == "wrong"
+
+
+def a_forgotten_gradient_beside_large_numbers_is_found() -> None:
+    rng = np.random.default_rng(0)
+    data, w, penalty = rng.standard_normal((50, 4)) * 1e3, rng.standard_normal(4), np.full(3, 1e-3)
+
+    def loss(w: Array, penalty: Array) -> Array:
+        return np.asarray(((data @ w) ** 2).sum() + (penalty * w[:3]).sum())
+
+    def vjp(g: Array, w: Array, penalty: Array) -> tuple[Array, Array]:
+        return g * (2 * data.T @ (data @ w) + np.append(penalty, 0)), np.zeros(3)
+
+    assert not mr.gradcheck((loss, vjp), [w, penalty])
+
+
+def a_backward_pass_is_linear() -> None:
+    def clipped(g: Array, x: Array) -> Array:
+        return np.asarray(np.clip(g, -10, 10) * np.cos(x))
+
+    assert "no linear function of the incoming" in explained((np.sin, clipped), X)
+
+
+def an_edge_near_by_is_stepped_around() -> None:
+    x = np.array([1e-9, 0.3, 1.5, 2.0])
+    assert mr.gradcheck((np.sqrt, lambda g, x: g / (2 * np.sqrt(x))), x)
 
 
 def coarse_differences_prove_nothing() -> None:
@@ -275,13 +301,13 @@ def all_right(self: comparison.Comparison) -> report.InputReport:
     return report.InputReport("input", self.shape, 1, directions=True)
 
 
-def settled(self: numerical.Judge, line: Any, size: float) -> numerical.Judgement:
+def settled(self: numerical.Judge, line: Any, first: Any) -> numerical.Judgement:
     return numerical.Judgement("wrong", 0.0, np.inf)
 
 
 def only_first_order(*arguments: Any, group: str = "") -> Any:
     if group:
-        return examination.Examination((), (), [], ())
+        return examination.Examination((), (), [])
     return examination.examine(*arguments)
 
 
@@ -299,14 +325,20 @@ def blind(evidence: Any) -> list[str]:
 
 
 def trusting(
-    self: numerical.Judge, line: Any, numeric: float, rounding: float, size: float
+    self: numerical.Judge, line: Any, numeric: float, rounding: float, steepness: float
 ) -> float:
-    return ORIGINAL_ALLOWED(self, line, numeric, rounding, size) + rounding
+    return ORIGINAL_ALLOWED(self, line, numeric, rounding, steepness) + rounding
 
 
-def unrounded(self: numerical.Judge, *arguments: Any) -> None:
-    ORIGINAL_JUDGE(self, *arguments)
-    self._rounding = 0.0
+def generous(
+    self: numerical.Judge, line: Any, numeric: float, rounding: float, steepness: float
+) -> float:
+    return ORIGINAL_ALLOWED(self, line, numeric, rounding, steepness) + self.settings.atol
+
+
+def far_from_edges(self: point.Point, *arguments: Any) -> numerical.Line:
+    line = ORIGINAL_ENTRY(self, *arguments)
+    return dataclasses.replace(line, near=line.step)
 
 
 def no_kinks(self: numerical.Judge, *_: Any) -> float:
@@ -327,18 +359,18 @@ def first_of_all(self: comparison.Comparison, judgements: dict[Any, Any]) -> rep
     return report.Entry(index, 0.0, 0.0)
 
 
-def finite(self: numerical.Judge, line: Any, first: Any, size: float) -> numerical.Judgement:
+def finite(self: numerical.Judge, line: Any, patient: bool = True) -> numerical.Judgement:
     bad = not np.isfinite(line.analytic)
-    return numerical.Judgement("right", 0.0, 0.0) if bad else ORIGINAL(self, line, first, size)
+    return numerical.Judgement("right", 0.0, 0.0) if bad else ORIGINAL(self, line, patient)
 
 
-def always_finite(line: Any, base: Array, *_: Any) -> numerical.Slopes:
-    return numerical.Slopes(0.0, 0.0, 0.0, np.zeros(base.shape))
+def always_finite(self: numerical.Judge, line: Any, rung: int = 0) -> Any:
+    return numerical._Probes(line.step, self.base, self.base)
 
 
 ORIGINAL = numerical.Judge.judge
 ORIGINAL_ALLOWED = numerical.Judge.allowed
-ORIGINAL_JUDGE = numerical.Judge.__init__
+ORIGINAL_ENTRY = point.Point.entry
 ORIGINAL_POINT = point.Point.__init__
 ORIGINAL_VJP = examination.vjp
 
@@ -388,11 +420,24 @@ STAGES = [
         "_by_complex_step",
         nothing,
     ),
-    Stage(edges_are_left_out, numerical.Slopes, "along", staticmethod(always_finite)),
+    Stage(edges_are_left_out, numerical.Judge, "probes", always_finite),
     Stage(a_nan_in_a_gradient_is_wrong, numerical.Judge, "judge", finite),
-    Stage(a_tiny_gradient_is_measured_by_its_own_size, comparison, "_size", lambda *_: 1.0),
+    Stage(a_tiny_gradient_is_measured_by_its_own_size, numerical.Judge, "allowed", generous),
     Stage(coarse_differences_prove_nothing, numerical.Judge, "allowed", trusting),
-    Stage(rounding_is_no_mistake_where_a_gradient_vanishes, numerical.Judge, "__init__", unrounded),
+    Stage(
+        rounding_is_no_mistake_where_a_gradient_vanishes,
+        numerical.Judge,
+        "_is_zero",
+        lambda *_: False,
+    ),
+    Stage(
+        a_forgotten_gradient_beside_large_numbers_is_found,
+        numerical._Ladder,
+        "fades",
+        lambda *_: True,
+    ),
+    Stage(a_backward_pass_is_linear, examination, "not_linear", lambda *_: []),
+    Stage(an_edge_near_by_is_stepped_around, point.Point, "entry", far_from_edges),
     Stage(the_step_follows_the_size_of_the_input, point.Point, "__init__", unscaled),
     Stage(nine_in_ten_must_be_compared, report, "ENOUGH", 0.0),
     Stage(the_pattern_is_named, comparison, "patterns", blind),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
+from minires.checking.examination import draw_cotangents
 
 Array = np.ndarray[Any, Any]
 scales = st.floats(-12, 12).map(lambda power: 10.0**power)
@@ -103,7 +104,7 @@ def test_a_complex_step_decides_what_differences_cannot() -> None:
     def slope(g: Array, x: Array) -> Array:
         return np.asarray(g * 40e-3 * np.exp(40 * x))
 
-    x = np.linspace(-0.2, 0.1, 5)
+    x = np.linspace(-0.05, 0.1, 5)
     strict = {"rtol": 1e-10, "atol": 0.0}
     real = mr.gradcheck((lambda x: bumpy(np.real(x)), slope), x, **strict)
     whole = mr.gradcheck((bumpy, slope), x, **strict)
@@ -160,3 +161,115 @@ def test_a_function_of_tensors_far_from_zero_is_decided_by_larger_steps() -> Non
 
     assert mr.gradcheck(lambda x: mr.ops.sin(x) + 1e7, x)
     assert mr.gradcheck(lambda x: mr.ops.sin(x) + 1e13, x).status == "undecided"
+
+
+def test_a_small_output_beside_a_large_one_is_checked_too() -> None:
+    def forward(x: Array) -> tuple[Array, Array]:
+        return 1e10 * np.sin(x), np.cos(x)
+
+    def vjp(g: tuple[Array, Array], x: Array) -> Array:
+        return 1e10 * np.cos(x) * g[0] - 1.5 * np.sin(x) * g[1]
+
+    assert mr.gradcheck((forward, vjp), normal(4, 5)).status == "wrong"
+
+
+@pytest.mark.parametrize("sign", [0.0, -1.0])
+def test_small_gradients_beside_large_ones_are_checked_by_their_own_size(sign: float) -> None:
+    x = np.random.default_rng(0).uniform(-15, 15, (6, 7))
+
+    assert mr.gradcheck((np.exp, lambda g, x: g * np.exp(x)), x)
+    masked = (np.exp, lambda g, x: g * np.exp(x) * np.where(x < -4, sign, 1.0))
+    assert mr.gradcheck(masked, x).status == "wrong"
+
+
+@given(power=st.floats(3, 6), width=st.floats(0.5, 2))
+def test_a_forgotten_gradient_beside_a_large_loss_is_not_right(power: float, width: float) -> None:
+    large = 10.0**power
+
+    def loss(w: Array, small: Array) -> Array:
+        return np.asarray(large * (w * w).sum() + (small * w[:3]).sum())
+
+    def vjp(g: Array, w: Array, small: Array) -> tuple[Array, Array]:
+        return g * (2 * large * w + np.append(small, 0)), np.zeros(3)
+
+    inputs = [width * normal(4, seed=3), np.full(3, 1e-3)]
+    assert mr.gradcheck((loss, vjp), inputs).status in {"wrong", "undecided"}
+
+
+@given(distance=st.floats(-10, -4).map(lambda power: 10.0**power), side=st.sampled_from([-1, 1]))
+def test_a_kink_near_by_never_makes_a_right_gradient_wrong(distance: float, side: int) -> None:
+    x = np.array([side * distance, 0.5, -0.8, 1.2, 2.0, -1.7, 0.3, 0.9, 1.1, -0.4])
+
+    right = mr.gradcheck(mr.ops.relu, x)
+    wrong = mr.gradcheck((lambda x: np.maximum(x, 0), lambda g, x: g * (x > 0) * 1.01), x)
+
+    assert right.status in {"right", "undecided"}
+    assert wrong.status == "wrong"
+
+
+@given(shift=st.sampled_from([0.0, 1e3, 1e6]), seed=st.integers(0, 99))
+def test_near_ties_far_from_zero_never_make_a_right_gradient_wrong(shift: float, seed: int) -> None:
+    x = normal(3, 4, seed=seed) + shift
+
+    assert mr.gradcheck(lambda x: x.amax(1), x).status in {"right", "undecided"}
+
+
+def test_a_network_with_many_kinks_is_never_wrong() -> None:
+    for seed in (28, 64, 82, 189):
+        mr.manual_seed(seed)
+        rng = np.random.default_rng(seed)
+        net = mr.nn.Sequential(
+            *(mr.nn.Linear(16, 128), mr.nn.ReLU(), mr.nn.Linear(128, 128), mr.nn.ReLU()),
+            mr.nn.Linear(128, 4),
+        )
+        x, y = rng.standard_normal((64, 16)), rng.integers(0, 4, 64)
+        report = mr.gradcheck_module(net, x, y, modes=["train"])
+        assert report.status in {"right", "undecided"}
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-9, 1e-12])
+def test_edges_near_by_are_stepped_around(size: float) -> None:
+    x = np.array([1.0, 2.0, 0.5, size])
+
+    assert mr.gradcheck((np.log, lambda g, x: g / x), x)
+    assert mr.gradcheck((np.log, lambda g, x: 1.01 * g / x), x).status == "wrong"
+
+
+def test_a_cotangent_keeps_away_from_0() -> None:
+    (drawn,) = draw_cotangents([np.ones(10_000)], seed=0)
+
+    assert np.abs(drawn).min() >= 0.5
+
+
+def test_directions_of_different_inputs_are_different() -> None:
+    """The same direction for both would not see an error in one that the other undoes."""
+    moved: list[tuple[Array, Array]] = []
+    a, b = np.full(50, 0.5), np.full(50, 0.5)
+
+    def forward(a: Array, b: Array) -> Array:
+        moved.append((a - 0.5, b - 0.5))
+        return a + b
+
+    assert mr.gradcheck((forward, lambda g, a, b: (g.copy(), g.copy())), [a, b], mode="random")
+    first = next(m for m, _ in moved if m.any())
+    second = next(m for _, m in moved if m.any())
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.6
+
+
+def test_noise_far_below_the_tolerance_is_named_all_the_same() -> None:
+    rng = np.random.default_rng(0)
+    noisy = (lambda x: x + 1e-9 * rng.standard_normal(x.shape), lambda g, x: g.copy())
+
+    assert "the function is random" in str(mr.gradcheck(noisy, normal(3)))
+
+
+def test_large_values_are_moved_in_proportion() -> None:
+    moves: list[float] = []
+    x = np.array([1.0, 1e4])
+
+    def forward(x: Array) -> Array:
+        moves.append(abs(float(x[1]) - 1e4))
+        return x * 2
+
+    assert mr.gradcheck((forward, lambda g, x: 2 * g), x)
+    assert max(moves) == pytest.approx(6.06e-6 * 1e4, rel=0.01)
