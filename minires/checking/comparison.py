@@ -35,9 +35,18 @@ class Comparison:
         The gradient to be judged, of the input's shape; None, where none came, counts as zeros.
     group : str
         For the report.
+    noise : float
+        By how much the gradient of a sum differs from the sum of its parts' gradients.
     """
 
-    def __init__(self, point: Point, number: int, gradient: Array | None, group: str = "") -> None:
+    def __init__(
+        self,
+        point: Point,
+        number: int,
+        gradient: Array | None,
+        group: str = "",
+        noise: float = 0.0,
+    ) -> None:
         self.point = point
         self.number = number
         self.shape = point.inputs[number].shape
@@ -45,7 +54,8 @@ class Comparison:
         self.group = group
         self.note = _CUT if gradient is None else ""
         size = float(np.abs(self.gradient[np.isfinite(self.gradient)]).max(initial=0.0))
-        self.judge = Judge(point.base, point.cotangent, point.settings, point.epsilon, size)
+        noise = min(8 * noise, 1e-5 * size)
+        self.judge = Judge(point.base, point.cotangent, point.settings, point.epsilon, size, noise)
         self.numeric = np.full(self.shape, np.nan)
         self.wrong = np.zeros(self.shape, bool)
         self._wrong_direction: tuple[Array, Line] | None = None

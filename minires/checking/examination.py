@@ -85,7 +85,8 @@ def examine(
     full = settings.mode == "full" or (settings.mode == "auto" and count <= FULL)
     rows: list[InputReport] = []
     comparisons: list[Comparison | None] = []
-    problems = not_linear(point, cotangents, gradients)
+    noises = [0.0 for _ in work]
+    problems = not_linear(point, cotangents, gradients, noises)
     for number, gradient in enumerate(gradients):
         problem = "" if gradient is None else unlike(point, number, gradient, first)
         if problem:
@@ -94,7 +95,7 @@ def examine(
             rows.append(InputReport(names[number], work[number].shape, group=group, note=note))
             comparisons.append(None)
             continue
-        comparison = Comparison(point, number, gradient, group)
+        comparison = Comparison(point, number, gradient, group, noises[number])
         whole = full or not work[number].size
         rows.append(comparison.every_entry() if whole else comparison.random_directions())
         comparisons.append(comparison)
@@ -198,9 +199,12 @@ def require_same_gradients(
 
 
 def not_linear(
-    point: Point, cotangents: list[Array], gradients: Sequence[Array | None]
+    point: Point,
+    cotangents: list[Array],
+    gradients: Sequence[Array | None],
+    noises: list[float],
 ) -> list[str]:
-    """Say which gradients are no linear functions of the incoming gradient.
+    """Say which gradients are no linear functions of the incoming gradient; note their rounding.
 
     The incoming gradient is split in two, at random, with zeros in the place of the rest; one half
     is a thousand times as large, and reversed, and lies in memory in another order.
@@ -226,7 +230,9 @@ def not_linear(
             float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in (whole, a, b / 1000)
         )
         finite = np.isfinite(whole)
-        if not np.allclose((a - b / 1000)[finite], whole[finite], rtol=rtol, atol=slack):
+        sum_of_parts = (a - b / 1000)[finite]
+        noises[number] = float(np.abs(sum_of_parts - whole[finite]).max(initial=0.0))
+        if not np.allclose(sum_of_parts, whole[finite], rtol=rtol, atol=slack):
             found.append(
                 f"the gradient of {name} is no linear function of the incoming gradient: that of a"
                 " part of it, and that of the rest, a thousand times as large and negative, do not"

@@ -161,8 +161,8 @@ class Judge:
     settings : Settings
     epsilon : float
         Relative rounding error of the outputs.
-    size : float
-        Of the largest gradient of the input.
+    size, noise : float
+        The largest gradient of the input, and how far it is rounded, as far as that is known.
     """
 
     def __init__(
@@ -172,8 +172,10 @@ class Judge:
         settings: Settings,
         epsilon: float = EPSILON,
         size: float = 0.0,
+        noise: float = 0.0,
     ) -> None:
         self.size = size
+        self.noise = noise
         self.base = base
         self.cotangent = cotangent
         self.settings = settings
@@ -214,7 +216,7 @@ class Judge:
 
     def floor(self, line: Line) -> float:
         """Return the rounding error of a backward pass, in which large terms may cancel."""
-        return 16 * EPSILON * self._natural / line.width
+        return max(16 * EPSILON * self._natural / line.width, self.noise)
 
     def allowed(self, line: Line, numeric: float, rounding: float, steepness: float) -> float:
         """Return the error allowed between the line's derivative and the one by differences.
@@ -283,7 +285,7 @@ class Judge:
             # The smallest step is the only one that a kink near by has left.
             return Judgement("right", last.derivative, _ratio(finest_error, finest))
         near = precise and finest_error <= finest + 8 * last.rounding
-        if near or error <= 2 * doubt + allowed:
+        if near or error <= 2 * doubt + allowed or ladder.larger_steps_allow(line.analytic):
             if error <= self.settings.atol * self.size:
                 # Too small to be told beside the other gradients, as where a sigmoid is flat.
                 return Judgement("right", numeric, 1.0)
@@ -387,8 +389,9 @@ class _Ladder:
         assert narrow is not None
         error = abs(self.line.analytic - triple.numeric)
         allowed = self.judge.allowed(self.line, triple.numeric, triple.rounding, narrow.steepness)
-        gross = error > 1000 * allowed and triple.doubt <= min(error, abs(triple.numeric)) / 100
-        return gross or triple.doubt <= allowed / 100
+        if error > 1000 * allowed:
+            return triple.doubt <= min(error, abs(triple.numeric)) / 100
+        return triple.doubt <= allowed / 100
 
     def best(self) -> _Triple:
         """Return the three steps that agree best, with all doubts that the others raise."""
@@ -407,9 +410,24 @@ class _Ladder:
         triples = [t._replace(doubt=max(t.doubt, noise * 4.0**t.middle)) for t in triples]
         best = min(triples, key=lambda t: t.doubt)
         allowed = self.judge.allowed(self.line, best.numeric, best.rounding, self.last.steepness)
-        if best.doubt > max(allowed / 4, 0.01 * abs(best.numeric)) and smallest.rough:
-            best = best._replace(doubt=np.inf)  # nothing converges
+        # Rounding inside of the function may be large, but what is far larger is no rounding.
+        chaotic = smallest.apart > 1e7 * self.last.rounding
+        converged = best.doubt <= max(allowed / 4, 0.01 * abs(best.numeric))
+        if smallest.rough and (chaotic or not converged):
+            best = best._replace(doubt=np.inf)
         return best
+
+    def larger_steps_allow(self, analytic: float) -> bool:
+        """Tell whether it agrees with steps that show changes which smaller ones do not."""
+
+        def shows_all(triple: _Triple) -> bool:
+            narrow = self._probes(triple.middle + 1)
+            return narrow is not None and not np.any(self._touched & (narrow.up == narrow.down))
+
+        shown = [triple for triple in self.triples if shows_all(triple)]
+        if not shown or shown[0] is self.triples[0]:
+            return False
+        return any(abs(analytic - t.numeric) <= 2 * t.doubt for t in shown)
 
     def fades(self) -> bool:
         """Tell whether the derivative is far smaller over the largest step, as rounding is."""
