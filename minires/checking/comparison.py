@@ -54,7 +54,7 @@ class Comparison:
         self.group = group
         self.note = _CUT if gradient is None else ""
         size = float(np.abs(self.gradient[np.isfinite(self.gradient)]).max(initial=0.0))
-        noise = min(8 * noise, 1e-5 * size)
+        noise = min(100 * noise, 1e-5 * size)
         self.judge = Judge(point.base, point.cotangent, point.settings, point.epsilon, size, noise)
         self.numeric = np.full(self.shape, np.nan)
         self.wrong = np.zeros(self.shape, bool)
