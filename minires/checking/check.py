@@ -67,8 +67,9 @@ def gradcheck(
         settle it, others are tried.
     rtol, atol : float
         An entry is right if |analytic - numeric| <= rtol * max(|analytic|, |numeric|) + atol *
-        (the largest gradient of this input) + (the rounding error of the differences). Where that
-        rounding error is more than a thousandth of the gradient, the entry is not compared.
+        (what its slopes sum to without cancelling, and a thousandth of the input's largest
+        gradient) + (the rounding error of differences and gradient). Where that rounding error is
+        more than a thousandth of the gradient, the entry is not compared.
     seed : int
         Of the cotangent and the directions.
     samples : int

@@ -41,8 +41,9 @@ class Settings(NamedTuple):
     rtol : float
         An error may be rtol times the larger of the two values compared,
     atol : float
-        plus atol times the gradient that the same slopes would sum to if nothing cancelled, plus
-        the rounding error of the differences, as long as that is below a thousandth of it.
+        plus atol times the gradient that the same slopes would sum to if nothing cancelled (and a
+        thousandth of that for the largest gradient of the same input), plus the rounding error of
+        the differences, as long as that is below a thousandth of the gradient.
     seed : int
         Of the cotangents, the directions, and the choice of entries.
     mode : {"auto", "full", "random"}
@@ -228,7 +229,9 @@ class Judge:
             The derivative by differences, its rounding error, and how steep the outputs are.
         """
         larger = max(abs(line.analytic), abs(numeric))
-        allowed = self.settings.rtol * larger + self.settings.atol * steepness + self.floor(line)
+        # A thousandth of atol for the largest gradient: where terms cancel, it rounds the others.
+        terms = self.settings.atol * (steepness + 1e-3 * self.size)
+        allowed = self.settings.rtol * larger + terms + self.floor(line)
         # Differences that are rounded more coarsely prove nothing.
         return allowed + (rounding if rounding <= COARSEST * max(larger, steepness) else 0.0)
 
@@ -290,6 +293,8 @@ class Judge:
                 # Too small to be told beside the other gradients, as where a sigmoid is flat.
                 return Judgement("right", numeric, 1.0)
             return Judgement("kink", numeric, 0.0, Kink.ROUGH)
+        if max(self.size, abs(numeric)) <= 1e4 * self.floor(line):
+            return Judgement("kink", numeric, 0.0, Kink.ROUGH)  # all of it is nearly rounding
         # Where several branches meet, a convention may count some of them twice.
         bounded = abs(line.analytic) <= 4 * last.steepness + allowed
         if bounded and self._another_wins(line, line.step / 4.0 ** (best.middle - 1)):

@@ -273,3 +273,23 @@ def test_large_values_are_moved_in_proportion() -> None:
 
     assert mr.gradcheck((forward, lambda g, x: 2 * g), x)
     assert max(moves) == pytest.approx(6.06e-6 * 1e4, rel=0.01)
+
+
+@given(factor=st.sampled_from([1.0, 10.0]), seed=st.integers(0, 99))
+def test_saturation_never_makes_a_right_gradient_wrong(factor: float, seed: int) -> None:
+    x = normal(3, 4, seed=seed)
+
+    assert mr.gradcheck(lambda x: mr.ops.softmax(factor * x), x).status != "wrong"
+    assert mr.gradcheck(lambda x: mr.ops.sigmoid(factor * x), x).status != "wrong"
+
+
+@given(offset=st.sampled_from([0.0, 1e3, 1e6, 1e9]), seed=st.integers(0, 99))
+def test_inputs_far_from_zero_never_make_a_right_gradient_wrong(offset: float, seed: int) -> None:
+    x = normal(5, 3, seed=seed) + offset
+
+    for function in (
+        mr.ops.sin,
+        mr.ops.log_softmax,
+        lambda x: mr.ops.batch_norm(x, None, None, training=True),
+    ):
+        assert mr.gradcheck(function, x).status != "wrong"
