@@ -394,9 +394,18 @@ class _Ladder:
         assert narrow is not None
         error = abs(self.line.analytic - triple.numeric)
         allowed = self.judge.allowed(self.line, triple.numeric, triple.rounding, narrow.steepness)
+        if error <= 8 * self._hidden(triple.middle):
+            return False
         if error > 1000 * allowed:
             return triple.doubt <= min(error, abs(triple.numeric)) / 100
         return triple.doubt <= allowed / 100
+
+    def _hidden(self, rung: int) -> float:
+        """Return what outputs that look unchanged at a step may hide."""
+        probes = self._probes(rung)
+        assert probes is not None
+        same = np.where(probes.up == probes.down, self.judge.base * self.judge.cotangent, 0.0)
+        return self.judge.epsilon * float(np.linalg.norm(same)) / probes.h
 
     def best(self) -> _Triple:
         """Return the three steps that agree best, with all doubts that the others raise."""
