@@ -7,9 +7,7 @@ D+ = (y(h) - y(0)) / h and D- = (y(0) - y(-h)) / h, and the central one is C(h) 
 summed with c, which loses fewer digits than a difference of sums.
 
 Where y is smooth, the bend |D+ - D-| is h |y''|, so it shrinks with h, and C(h) - C(h/4) is of
-order h^2. At a kink neither holds: that is how one is told from a curve. Where the first step
-does not settle it, further ones are tried, each a quarter of the one before: smaller ones leave
-kinks and curves behind, larger ones drown rounding errors.
+order h^2. At a kink neither holds: that is how one is told from a curve.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .ladder import Ladder, Probes, Slopes, Triple
 from .report import Kink
 
 Array = np.ndarray[Any, Any]
@@ -92,26 +91,6 @@ class Line:
     complex_slope: Callable[[], Array | None]
 
 
-class Slopes(NamedTuple):
-    """Slopes at 0 along a line, summed with the cotangent, and the bend of every output (M,).
-
-    `steepness` is the sum of their magnitudes, which cannot cancel; `rounding` their error.
-    """
-
-    derivative: float
-    steepness: float
-    rounding: float
-    bend: Array
-
-
-class _Probes(NamedTuple):
-    """The outputs, (M,), at the distances h and -h along a line."""
-
-    h: float
-    up: Array
-    down: Array
-
-
 class Judgement(NamedTuple):
     """A derivative by differences, and what it says of the analytic one.
 
@@ -123,33 +102,6 @@ class Judgement(NamedTuple):
     numeric: float
     excess: float
     why: Kink | None = None
-
-
-class _Triple(NamedTuple):
-    """Derivatives at three steps, each a quarter of the one before.
-
-    `apart` is how far they disagree, `doubt` how far the estimate made of them may be off.
-    """
-
-    middle: int
-    numeric: float
-    apart: float
-    doubt: float
-    rounding: float
-    rough: bool
-
-    @classmethod
-    def of(cls, middle: int, wide: Slopes, medium: Slopes, narrow: Slopes) -> _Triple:
-        first, second, third = wide.derivative, medium.derivative, narrow.derivative
-        apart = max(abs(first - second), abs(second - third))
-        return cls(
-            middle,
-            (16 * second - first) / 15,  # Richardson: the h^2 terms cancel
-            apart,
-            max(apart, medium.rounding),  # rounded values may agree by chance
-            medium.rounding,
-            apart > 64 * narrow.rounding,
-        )
 
 
 class Judge:
@@ -187,18 +139,18 @@ class Judge:
         # How large gradients are here, by the size of the outputs, for an input of size 1.
         self._natural = float(np.linalg.norm(deviation * cotangent))
 
-    def probes(self, line: Line, rung: int = 0) -> _Probes | None:
+    def probes(self, line: Line, rung: int = 0) -> Probes | None:
         """Look to both sides at a step of the ladder; None where the function is not finite."""
         h = line.step / 4.0**rung
         up, down = line.at(h), line.at(-h)
-        return _Probes(h, up, down) if np.isfinite([up, down]).all() else None
+        return Probes(h, up, down) if np.isfinite([up, down]).all() else None
 
-    def slopes(self, probes: _Probes, touched: Array | bool = False) -> Slopes:
+    def slopes(self, probes: Probes, touched: Array | bool = False) -> Slopes:
         """Take differences.
 
         Parameters
         ----------
-        probes : _Probes
+        probes : Probes
         touched : array of bool, (M,)
             Outputs that do depend on what is moved, even where they look unchanged.
         """
@@ -256,11 +208,11 @@ class Judge:
                     return Judgement(verdict, first.derivative, _ratio(error, allowed))
         return self._look_closer(line, probes)
 
-    def _look_closer(self, line: Line, first: _Probes | None) -> Judgement:
+    def _look_closer(self, line: Line, first: Probes | None) -> Judgement:
         if first is None and line.near < line.step:
             line = replace(line, step=line.near)
             first = self.probes(line)
-        ladder = _Ladder(self, line, first)
+        ladder = Ladder(self, line, first)
         if not ladder.triples:
             return Judgement("kink", np.nan, 0.0, Kink.EDGE)
         best, last = ladder.best(), ladder.last
@@ -301,7 +253,7 @@ class Judge:
             return Judgement("kink", numeric, 0.0, Kink.WINNER)
         return Judgement("wrong", numeric, _ratio(error, allowed))
 
-    def _is_zero(self, line: Line, ladder: _Ladder, best: _Triple) -> bool:
+    def _is_zero(self, line: Line, ladder: Ladder, best: Triple) -> bool:
         """Tell whether the derivative is zero, as far as differences can tell: all is rounding.
 
         They never are exactly zero, but where it is, larger steps come closer to it.
@@ -335,119 +287,6 @@ class Judge:
         """Tell whether different branches were taken, or maxima found elsewhere, on the sides."""
         below, above = line.winners(-h), line.winners(h)
         return below is not None and above is not None and below != above
-
-
-class _Ladder:
-    """Differences at several steps: at three of them, and if these do not settle it, at all.
-
-    Attributes
-    ----------
-    triples : list of _Triple
-        Empty where the function is not finite around the point.
-    first, last : Slopes
-        At the line's own step (None at an edge), and at the smallest one.
-    deepest : int
-        The number of that one.
-    """
-
-    def __init__(self, judge: Judge, line: Line, first: _Probes | None) -> None:
-        self.judge, self.line = judge, line
-        self._probed: dict[int, _Probes | None] = {} if first is None else {0: first}
-        self._touched: Array | bool = False
-        self._known: dict[int, Slopes | None] = {}
-        found = self._three(1)
-        self.triples = [] if found is None else [found]
-        if found is None or not self._settles(found):
-            widest = self._probes(-3)
-            if widest is not None:
-                self._touched = widest.up != widest.down
-                self._known.clear()
-            self.triples = [t for t in map(self._three, (3, 2, 1, 0, -1, -2)) if t is not None]
-        self.first = self._slopes(0)
-        if self.triples:
-            self.deepest = self.triples[0].middle + 1
-            last = self._known[self.deepest]
-            assert last is not None
-            self.last = last
-
-    def _probes(self, rung: int) -> _Probes | None:
-        if rung not in self._probed:
-            self._probed[rung] = self.judge.probes(self.line, rung)
-        return self._probed[rung]
-
-    def _slopes(self, rung: int) -> Slopes | None:
-        if rung not in self._known:
-            probes = self._probes(rung)
-            slopes = None if probes is None else self.judge.slopes(probes, self._touched)
-            self._known[rung] = slopes
-        return self._known[rung]
-
-    def _three(self, middle: int) -> _Triple | None:
-        wide, medium, narrow = (self._slopes(rung) for rung in (middle - 1, middle, middle + 1))
-        if wide is None or medium is None or narrow is None:
-            return None
-        return _Triple.of(middle, wide, medium, narrow)
-
-    def _settles(self, triple: _Triple) -> bool:
-        """Tell whether three steps agree so well that no others are needed."""
-        narrow = self._slopes(triple.middle + 1)
-        assert narrow is not None
-        error = abs(self.line.analytic - triple.numeric)
-        allowed = self.judge.allowed(self.line, triple.numeric, triple.rounding, narrow.steepness)
-        if error <= 8 * self._hidden(triple.middle):
-            return False
-        if error > 1000 * allowed:
-            return triple.doubt <= min(error, abs(triple.numeric)) / 100
-        return triple.doubt <= allowed / 100
-
-    def _hidden(self, rung: int) -> float:
-        """Return what outputs that look unchanged at a step may hide."""
-        probes = self._probes(rung)
-        assert probes is not None
-        same = np.where(probes.up == probes.down, self.judge.base * self.judge.cotangent, 0.0)
-        return self.judge.epsilon * float(np.linalg.norm(same)) / probes.h
-
-    def best(self) -> _Triple:
-        """Return the three steps that agree best, with all doubts that the others raise."""
-        smallest = self.triples[0]
-        if len(self.triples) == 1:
-            return smallest
-        triples = self.triples
-        if not smallest.rough:
-            # What the smallest steps agree on is the truth; larger ones must not contradict it.
-            reach = 8 * self.last.rounding
-            triples = [t for t in triples if abs(t.numeric - smallest.numeric) <= reach] or [
-                smallest
-            ]
-        # Rounding is four times as much at each smaller step, curvature a sixteenth.
-        noise = smallest.apart / 4.0 ** (smallest.middle + 1)
-        triples = [t._replace(doubt=max(t.doubt, noise * 4.0**t.middle)) for t in triples]
-        best = min(triples, key=lambda t: t.doubt)
-        allowed = self.judge.allowed(self.line, best.numeric, best.rounding, self.last.steepness)
-        # Rounding inside of the function may be large, but what is far larger is no rounding.
-        chaotic = smallest.apart > 1e7 * self.last.rounding
-        converged = best.doubt <= max(allowed / 4, 0.01 * abs(best.numeric))
-        if smallest.rough and (chaotic or not converged):
-            best = best._replace(doubt=np.inf)
-        return best
-
-    def larger_steps_allow(self, analytic: float) -> bool:
-        """Tell whether it agrees with steps that show changes which smaller ones do not."""
-
-        def shows_all(triple: _Triple) -> bool:
-            narrow = self._probes(triple.middle + 1)
-            return narrow is not None and not np.any(self._touched & (narrow.up == narrow.down))
-
-        shown = [triple for triple in self.triples if shows_all(triple)]
-        if not shown or shown[0] is self.triples[0]:
-            return False
-        return any(abs(analytic - t.numeric) <= 2 * t.doubt for t in shown)
-
-    def fades(self) -> bool:
-        """Tell whether the derivative is far smaller over the largest step, as rounding is."""
-        found = sorted((n, abs(s.derivative)) for n, s in self._known.items() if s is not None)
-        widest, others = found[0][1], [size for _, size in found[1:]]
-        return widest <= 0.3 * max(others, default=0.0)
 
 
 def _ratio(error: float, allowed: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .explanation import HEADLINES, explained
 from .heatmaps import HeatMap, as_png, heat_map
 
 Array = np.ndarray[Any, Any]
@@ -21,16 +22,6 @@ ENOUGH = 0.9
 ENOUGH_OF_EACH = 0.5
 # An error of this share of a gradient's norm is what `miss_probability` speaks of.
 NOTICEABLE = 1e-3
-_LISTED = 6
-# A longer table is cut down to what is wrong, if something is.
-_ROWS = 24
-
-_HEADLINES = {
-    "right": "gradcheck: right",
-    "wrong": "gradcheck: WRONG",
-    "undecided": "gradcheck: undecided",
-    "unfit": "gradcheck: this function cannot be checked",
-}
 
 
 class Finding(Exception):  # noqa: N818
@@ -131,25 +122,6 @@ class InputReport:
         """The name, with the group where there is one."""
         return f"{self.group}: {self.name}" if self.group else self.name
 
-    def _cells(self) -> tuple[str, ...]:
-        size = math.prod(self.shape)
-        what = f"{self.compared} directions" if self.directions else f"{self.compared} of {size}"
-        if not self.tried:
-            return (self.title, str(self.shape), self.note or "-", *"-------")
-        cells = (
-            self.title,
-            str(self.shape),
-            what,
-            str(self.wrong),
-            str(len(self.excluded)),
-            short(self.margin),
-        )
-        if self.worst is None:
-            return (*cells, "-", "-", "-", "-")
-        worst = self.worst
-        values = (str(worst.index), f"{worst.analytic:.8g}", f"{worst.numeric:.8g}")
-        return (*cells, *values, f"{worst.relative_error:.1e}")
-
     def _to_dict(self) -> dict[str, Any]:
         worst = self.worst
         return {
@@ -248,7 +220,7 @@ class GradcheckReport:
     @property
     def summary(self) -> str:
         """The result in one line."""
-        line = _HEADLINES[self.status]
+        line = HEADLINES[self.status]
         if self.problem:
             return f"{line}: {self.problem.splitlines()[0]}"
         if self.worst is None:
@@ -282,46 +254,7 @@ class GradcheckReport:
         heat_map : bool
             False leaves the map out, for those who draw it themselves (`heat_map`).
         """
-        lines = [_HEADLINES[self.status]]
-        if self.problem:
-            lines.append(self.problem)
-        shown = self.inputs
-        if not self and len(shown) > _ROWS:
-            shown = tuple(row for row in shown if row.wrong or row.excluded)
-        if shown:
-            lines += ["", *_table(shown)]
-        if len(shown) < len(self.inputs):
-            lines.append(f"and {len(self.inputs) - len(shown)} in which nothing is wrong")
-        for row in shown:
-            if row.note and row.wrong:
-                lines.append(f"{row.title}: {row.note}")
-            lines += _excluded(row)
-        if self and self.miss_probability:
-            lines.append(
-                "random directions: an error of a thousandth of a gradient, in norm, would have"
-                f" been missed with a probability below {self.miss_probability:.0e}"
-            )
-        lines += [f"note: {note}" for note in self.notes]
-        lines += self._about_what_is_wrong()
-        drawn = self.heat_map() if heat_map else None
-        return "\n".join(lines if drawn is None else [*lines, "", drawn.text()])
-
-    def _about_what_is_wrong(self) -> list[str]:
-        if self.worst is None or self.worst.worst is None:
-            return []
-        worst = self.worst.worst
-        lines = [""]
-        for row in self.inputs:
-            if row.patterns and row is not self.worst:
-                lines += [f"{row.title}: {row.patterns[0]}"]
-        lines += [f"{self.worst.title}: {pattern}" for pattern in self.worst.patterns] or [
-            f"{self.worst.title}: no pattern that is known"
-        ]
-        lines.append(
-            f"worst at {worst.index}: the gradient says {worst.analytic:.10g}, differences say"
-            f" {worst.numeric:.10g}; relative error {worst.relative_error:.1e}"
-        )
-        return [*lines, self.hint] if self.hint else lines
+        return explained(self, heat_map)
 
     def heat_map(self, width: int = 72) -> HeatMap | None:
         """Return where the worst input's gradient is wrong, if it is, as lines of characters."""
@@ -378,37 +311,6 @@ class GradcheckReport:
         }
 
 
-def short(ratio: float) -> str:
-    """Return a margin in few characters."""
-    return f"{ratio:.2g}" if ratio < 1000 else f"{ratio:.0e}"
-
-
 def _json_number(value: float) -> float | None:
     """Return a number as JSON can hold it: it has no infinity and no NaN."""
     return value if math.isfinite(value) else None
-
-
-def _excluded(row: InputReport) -> list[str]:
-    """Name what was not compared, a line for every reason."""
-    lines = []
-    for why in Kink:
-        indices = [index for index, reason in row.excluded if reason is why]
-        if indices:
-            what = [f"direction {index[0]}" if row.directions else str(index) for index in indices]
-            more = len(indices) - _LISTED
-            listed = ", ".join(what[:_LISTED]) + (f" and {more} more" if more > 0 else "")
-            lines.append(f"{row.title}: not compared, kink or edge at {listed}: {why}")
-    return lines
-
-
-def _table(rows: tuple[InputReport, ...]) -> list[str]:
-    head = (
-        *("input", "shape", "compared", "wrong", "kinks", "margin"),
-        *("worst at", "analytic", "numeric", "rel. error"),
-    )
-    cells = [head, *(row._cells() for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]

@@ -21,6 +21,7 @@ from minires.checking import (
     comparison,
     engines,
     examination,
+    ladder,
     module,
     numerical,
     point,
@@ -365,7 +366,7 @@ def finite(self: numerical.Judge, line: Any, patient: bool = True) -> numerical.
 
 
 def always_finite(self: numerical.Judge, line: Any, rung: int = 0) -> Any:
-    return numerical._Probes(line.step, self.base, self.base)
+    return ladder.Probes(line.step, self.base, self.base)
 
 
 ORIGINAL = numerical.Judge.judge
@@ -432,7 +433,7 @@ STAGES = [
     ),
     Stage(
         a_forgotten_gradient_beside_large_numbers_is_found,
-        numerical._Ladder,
+        ladder.Ladder,
         "fades",
         lambda *_: True,
     ),
