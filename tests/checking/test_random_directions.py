@@ -126,3 +126,17 @@ def test_kinks_near_by_are_left_behind_by_smaller_steps() -> None:
     x[0, :20] = np.logspace(-3, -6, 20)
 
     assert mr.gradcheck(mr.ops.relu, x)
+
+
+def test_the_probability_is_that_of_normal_numbers_below_the_tolerance() -> None:
+    x, seed = normal(8, 5), 3
+    (c,) = examination.draw_cotangents([cube(x)], seed)
+    gradient = cube_vjp(c, x)
+    rng = np.random.default_rng([seed, 1])
+    slopes = [abs(float(np.vdot(rng.standard_normal(x.shape), gradient))) for _ in range(4)]
+
+    report = mr.gradcheck((cube, cube_vjp), x, mode="random", seed=seed, atol=0.0)
+
+    noticeable = 1e-3 * np.linalg.norm(gradient)
+    expected = np.prod([math.sqrt(2 / math.pi) * 1e-6 * slope / noticeable for slope in slopes])
+    assert report.miss_probability == pytest.approx(float(expected), rel=1e-3)
