@@ -233,17 +233,20 @@ class Judge:
                 numeric, doubt = exact, 0.0
                 error = abs(line.analytic - numeric)
                 allowed = self.allowed(line, numeric, 0.0, last.steepness)
-        if error <= allowed or self._is_zero(line, ladder, best):
-            return Judgement("right", numeric, min(_ratio(error, allowed), 1.0))
+        if error <= allowed:
+            return Judgement("right", numeric, _ratio(error, allowed))
+        if self._is_zero(line, ladder, best):
+            return Judgement("right", numeric, _ratio(error, self.floor(line) + 8 * best.rounding))
         precise = last.rounding <= COARSEST * max(abs(last.derivative), last.steepness)
         if precise and finest_error <= finest:
             # The smallest step is the only one that a kink near by has left.
             return Judgement("right", last.derivative, _ratio(finest_error, finest))
         near = precise and finest_error <= finest + 8 * last.rounding
         if near or error <= 2 * doubt + allowed or ladder.larger_steps_allow(line.analytic):
-            if error <= self.settings.atol * self.size:
+            small = self.settings.atol * self.size
+            if error <= small:
                 # Too small to be told beside the other gradients, as where a sigmoid is flat.
-                return Judgement("right", numeric, 1.0)
+                return Judgement("right", numeric, _ratio(error, small))
             return Judgement("kink", numeric, 0.0, Kink.ROUGH)
         if max(self.size, abs(numeric)) <= 1e4 * self.floor(line):
             return Judgement("kink", numeric, 0.0, Kink.ROUGH)  # all of it is nearly rounding
