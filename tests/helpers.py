@@ -115,3 +115,18 @@ class Onlooker(mr.autograd.EngineHook):
 
 def _host(value: Any) -> np.ndarray:
     return value.numpy() if isinstance(value, mr.Tensor) else np.asarray(value)
+
+
+def cube_of_constant_slope():
+    """An op whose gradient is right, but whose gradient's own gradient is cut off."""
+
+    @mr.op(name="planted_cube")
+    def cube(x):
+        return x * x * x
+
+    @cube.vjp
+    def _(g, x):
+        constant = x.detach() if isinstance(x, mr.Tensor) else x
+        return 3 * constant * constant * g
+
+    return cube

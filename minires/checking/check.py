@@ -16,7 +16,7 @@ from .engines import MINIRES, Engine, Torch
 from .examination import Examination, examine
 from .numerical import Settings
 from .point import failure
-from .report import Finding, GradcheckReport
+from .report import GradcheckReport
 from .subjects import GradientOf, NumpyPair, Subject, TensorFunction
 
 Array = np.ndarray[Any, Any]
@@ -145,18 +145,18 @@ def check(
         # Near an edge, such as that of a logarithm, a step leads outside: that is dealt with.
         with np.errstate(all="ignore"):
             done.append(examine(subject, inputs, names, settings))
-            if order == 2 and reported(done):
-                assert isinstance(subject, TensorFunction)
-                cotangents = done[0].cotangents
-                every = [*names, *(f"incoming gradient {k}" for k in range(len(cotangents)))]
-                gradient = GradientOf(subject, len(names))
-                done.append(
-                    examine(gradient, inputs + cotangents, every, settings, group="2nd order")
-                )
+            report = reported(done)
+            if order == 1 or not report:
+                return report
+            assert isinstance(subject, TensorFunction)
+            cotangents = done[0].cotangents
+            every = [*names, *(f"incoming gradient {k}" for k in range(len(cotangents)))]
+            gradient = GradientOf(subject, len(names))
+            done.append(examine(gradient, inputs + cotangents, every, settings, group="2nd order"))
             return reported(done)
     except Exception as error:
         # What the code under check returns may be anything, and fail anywhere.
-        finding = error if isinstance(error, Finding) else failure("the check of it", error)
+        finding = failure("the check of it", error)
         rows = tuple(row for one in done for row in one.rows)
         message = f"2nd order: {finding}" if done else str(finding)
         return GradcheckReport(rows, finding.status, message)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .comparison import Comparison
-from .numerical import Settings
+from .numerical import Settings, backward_rounding, natural_size
 from .patterns import explain_shape
 from .point import Point, as_vector, running
 from .report import Finding, InputReport
@@ -210,6 +210,7 @@ def not_linear(
     is a thousand times as large, and reversed, and lies in memory in another order.
     """
     subject, inputs = point.subject, point.inputs
+    natural = natural_size(point.base, point.cotangent)
     found: list[str] = []
     rng = np.random.default_rng([_COTANGENTS, len(inputs)])
     masks = [rng.random(c.shape) < 0.5 for c in cotangents]
@@ -226,7 +227,7 @@ def not_linear(
             continue  # nothing to add up, or named elsewhere
         a, b = (np.zeros(whole.shape) if x is None else x for x in (a, b))
         name, rtol = point.names[number], max(point.settings.rtol, 1e-9)
-        slack = 4 * point.floor(number) + rtol * max(
+        slack = 4 * backward_rounding(natural, point.scales[number]) + rtol * max(
             float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in (whole, a, b / 1000)
         )
         finite = np.isfinite(whole)

@@ -93,7 +93,7 @@ def gradcheck_module(
                 others += _other_rows(network, name)
                 _check_buffers(model, network, name)
         except Exception as error:
-            finding = error if isinstance(error, Finding) else failure("the check of it", error)
+            finding = failure("the check of it", error)
             rows = tuple(row for one in done for row in one.rows)
             return GradcheckReport((*rows, *others), finding.status, f"{name}: {finding}")
     report = reported(done, *_last_wrong([row for one in done for row in one.rows]))

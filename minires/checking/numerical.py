@@ -133,11 +133,10 @@ class Judge:
         self.cotangent = cotangent
         self.settings = settings
         self.epsilon = epsilon
-        deviation = base - base.mean() if base.size > 1 else base
+        deviation = _deviation(base)
         # What is far from 0 and all alike may change by less than its rounding shows.
         self._offset = np.abs(base) > 1e5 * np.abs(deviation) if base.size > 1 else base != 0
-        # How large gradients are here, by the size of the outputs, for an input of size 1.
-        self._natural = float(np.linalg.norm(deviation * cotangent))
+        self._natural = natural_size(base, cotangent)
 
     def probes(self, line: Line, rung: int = 0) -> Probes | None:
         """Look to both sides at a step of the ladder; None where the function is not finite."""
@@ -168,8 +167,8 @@ class Judge:
         )
 
     def floor(self, line: Line) -> float:
-        """Return the rounding error of a backward pass, in which large terms may cancel."""
-        return max(16 * EPSILON * self._natural / line.width, self.noise)
+        """Return the rounding error of the gradient under test."""
+        return max(backward_rounding(self._natural, line.width), self.noise)
 
     def allowed(self, line: Line, numeric: float, rounding: float, steepness: float) -> float:
         """Return the error allowed between the line's derivative and the one by differences.
@@ -290,6 +289,24 @@ class Judge:
         """Tell whether different branches were taken, or maxima found elsewhere, on the sides."""
         below, above = line.winners(-h), line.winners(h)
         return below is not None and above is not None and below != above
+
+
+def _deviation(base: Array) -> Array:
+    deviation: Array = base - base.mean() if base.size > 1 else base
+    return deviation
+
+
+def natural_size(base: Array, cotangent: Array) -> float:
+    """Return how large gradients are by the size of the outputs (M,), for an input of size 1.
+
+    What is the same in all outputs does not count: a backward pass knows nothing of it.
+    """
+    return float(np.linalg.norm(_deviation(base) * cotangent))
+
+
+def backward_rounding(natural: float, width: float) -> float:
+    """Return the rounding error of a backward pass, in which large terms may cancel."""
+    return 16 * EPSILON * natural / width
 
 
 def _ratio(error: float, allowed: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from minires.autograd import OverwriteError
 
-from .numerical import EPSILON, Line, Settings
+from .numerical import Line, Settings
 from .report import Finding, Index
 from .subjects import Subject
 from .winners import Winners
@@ -42,7 +42,9 @@ def running(what: str, status: str = "unfit") -> Iterator[None]:
 
 
 def failure(what: str, error: BaseException, status: str = "unfit") -> Finding:
-    """Return a finding about an exception of the code under check."""
+    """Return a finding about an exception of the code under check; one that is, as it is."""
+    if isinstance(error, Finding):
+        return error
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)]
     where = ""
@@ -97,31 +99,24 @@ class Point:
         self.epsilon = epsilon
         # A step is relative to the size of what is moved: 1 where nothing is known of it.
         sizes = [float(np.sqrt(np.mean(np.square(x)))) if x.size else 0.0 for x in inputs]
-        self._scales = [float(np.clip(size, 1e-3, 1.0)) if size else 1.0 for size in sizes]
-
-    def floor(self, number: int) -> float:
-        """Return the rounding error of a backward pass, in which large terms may cancel.
-
-        It is relative to how large gradients are by the size of the outputs. What is the same in
-        all outputs does not count: a backward pass knows nothing of it.
-        """
-        deviation = self.base - self.base.mean() if self.base.size > 1 else self.base
-        natural = float(np.linalg.norm(deviation * self.cotangent))
-        return 16 * EPSILON * natural / self._scales[number]
+        self.scales = [float(np.clip(size, 1e-3, 1.0)) if size else 1.0 for size in sizes]
 
     def entry(self, number: int, index: Index, analytic: float) -> Line:
         """Return the line along one entry of input `number`."""
         array = self.inputs[number]
         x = float(array[index])
-        width = max(abs(x), self._scales[number])
+        width = max(abs(x), self.scales[number])
         step = self.settings.step * width
         near = self.settings.step * abs(x) if x else step
 
         def move(t: float) -> None:
             array[index] = x + t
 
-        direction = np.zeros(array.shape)
-        direction[index] = 1.0
+        def direction() -> Array:
+            unit = np.zeros(array.shape)
+            unit[index] = 1.0
+            return unit
+
         return self._line(number, direction, move, analytic, (x + step) - x, near, width)
 
     def direction(self, number: int, direction: Array, analytic: float) -> Line:
@@ -132,14 +127,14 @@ class Point:
         def move(t: float) -> None:
             np.add(start, t * direction, out=array)
 
-        width = self._scales[number]
+        width = self.scales[number]
         step = self.settings.step * width
-        return self._line(number, direction, move, analytic, step, step, width)
+        return self._line(number, lambda: direction, move, analytic, step, step, width)
 
     def _line(
         self,
         number: int,
-        direction: Array,
+        direction: Callable[[], Array],
         move: Callable[[float], None],
         analytic: float,
         step: float,
@@ -162,7 +157,7 @@ class Point:
 
         def complex_slope() -> Array | None:
             inputs: list[Array] = [*self.inputs]
-            inputs[number] = array + 1j * _COMPLEX_STEP * direction
+            inputs[number] = array + 1j * _COMPLEX_STEP * direction()
             outputs = self.subject.complex_forward(inputs)
             if outputs is None:
                 return None

@@ -80,6 +80,15 @@ def ones(*shape: Any, **options: Any) -> Tensor:
     return full(lengths_of(shape), 1, **options)
 
 
+def _like(
+    name: str, input: Tensor, dtype: Any, requires_grad: bool, device: str | Device | None
+) -> Tensor:
+    place = input.device if device is None else devices.get(device)
+    kind = input.dtype if dtype is None else devices.as_dtype(dtype)
+    made = getattr(place.xp, name)(input._data, dtype=kind)
+    return Tensor._wrap(made).requires_grad_(requires_grad)
+
+
 def zeros_like(
     input: Tensor,
     dtype: Any = None,
@@ -87,10 +96,7 @@ def zeros_like(
     device: str | Device | None = None,
 ) -> Tensor:
     """Zeros with the shape and memory order of `input`; also its dtype and device by default."""
-    place = input.device if device is None else devices.get(device)
-    kind = input.dtype if dtype is None else devices.as_dtype(dtype)
-    made = place.xp.zeros_like(input._data, dtype=kind)
-    return Tensor._wrap(made).requires_grad_(requires_grad)
+    return _like("zeros_like", input, dtype, requires_grad, device)
 
 
 def ones_like(
@@ -100,10 +106,7 @@ def ones_like(
     device: str | Device | None = None,
 ) -> Tensor:
     """Ones with the shape and memory order of `input`; also its dtype and device by default."""
-    place = input.device if device is None else devices.get(device)
-    kind = input.dtype if dtype is None else devices.as_dtype(dtype)
-    made = place.xp.ones_like(input._data, dtype=kind)
-    return Tensor._wrap(made).requires_grad_(requires_grad)
+    return _like("ones_like", input, dtype, requires_grad, device)
 
 
 def arange(

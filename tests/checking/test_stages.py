@@ -27,6 +27,7 @@ from minires.checking import (
     point,
     report,
 )
+from tests.helpers import cube_of_constant_slope
 
 Array = np.ndarray[Any, Any]
 ops = mr.ops
@@ -245,16 +246,7 @@ def the_pattern_is_named() -> None:
 
 
 def the_second_order_is_checked() -> None:
-    @mr.op(name="planted_constant_slope")
-    def cube(x: Array) -> Array:
-        return x * x * x
-
-    @cube.vjp
-    def _(g: Any, x: Any) -> Any:
-        constant = x.detach() if isinstance(x, mr.Tensor) else x
-        return 3 * constant * constant * g
-
-    assert mr.gradcheck(cube, X, order=2).status == "wrong"
+    assert mr.gradcheck(cube_of_constant_slope(), X, order=2).status == "wrong"
 
 
 def an_op_that_answers_in_float32_is_named() -> None:
@@ -318,7 +310,7 @@ def all_ones(outputs: list[Array], seed: int) -> list[Array]:
 
 def unscaled(self: point.Point, *arguments: Any) -> None:
     ORIGINAL_POINT(self, *arguments)
-    self._scales = [1.0 for _ in self._scales]
+    self.scales = [1.0 for _ in self.scales]
 
 
 def blind(evidence: Any) -> list[str]:
