@@ -44,6 +44,7 @@ _PUBLIC = {
     ),
     "optim": (),
     "serialize": ("load", "save"),
+    "trace": (),
     "training": ("Trainer",),
 }
 

@@ -8,6 +8,7 @@ from . import nn as nn
 from . import ops as ops
 from . import optim as optim
 from . import serialize as serialize
+from . import trace as trace
 from . import training as training
 from .autograd import AutogradError as AutogradError
 from .autograd import Tensor as Tensor

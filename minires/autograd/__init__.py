@@ -11,6 +11,7 @@ from .context import (
     looked_on,
     module_path,
     no_grad,
+    twin_of,
 )
 from .errors import AutogradError, OverwriteError
 from .node import Node
@@ -38,4 +39,5 @@ __all__ = [
     "op",
     "registry",
     "set_arithmetic",
+    "twin_of",
 ]

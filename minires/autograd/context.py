@@ -28,10 +28,12 @@ class Context:
     module_path: str = ""
     module_names: Mapping[int, str] | None = None
     expanded: frozenset[str] = frozenset()
+    # Which calls of ops are being spelled out, from the outermost: "conv2d:31/im2col:32".
+    twin_of: str = ""
 
     def inside(self, names: Mapping[int, str], path: str) -> Context:
         """Return the same surroundings within the module at `path`; quicker than `replace`."""
-        return Context(self.recording, self.hooks, path, names, self.expanded)
+        return Context(self.recording, self.hooks, path, names, self.expanded, self.twin_of)
 
 
 current: ContextVar[Context] = ContextVar("minires_context", default=Context())  # noqa: B039
@@ -114,6 +116,11 @@ def is_grad_enabled() -> bool:
 def module_path() -> str:
     """Return the dotted path of the module that is running, '' outside of modules."""
     return current.get().module_path
+
+
+def twin_of() -> str:
+    """Return the calls of ops that `expand` is spelling out, '' outside of them."""
+    return current.get().twin_of
 
 
 def looked_on() -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 from minires import devices
 from minires.devices import Array
 
-from .context import Context, current
+from .context import Context, changed, current
 from .errors import AutogradError
 from .guard import no_writing, read_only
 from .node import TENSOR_TYPES, VOID, Node
@@ -219,7 +219,9 @@ class Op(Generic[P]):
             return result[0] if self.has_aux else result  # type: ignore[no-any-return]
         context = current.get()
         if self.name in context.expanded and self.twin_function is not None:
-            return self.twin_function(*inputs, **constants)  # type: ignore[no-any-return]
+            call = f"{self.name}:{next(clock)}"
+            with changed(twin_of=f"{context.twin_of}/{call}".lstrip("/")):
+                return self.twin_function(*inputs, **constants)  # type: ignore[no-any-return]
         arrays: list[Any] = []
         parents: list[Node | None] = []
         for value in inputs:

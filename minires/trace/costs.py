@@ -1,0 +1,64 @@
+"""Estimates of what an op costs: operations on numbers, and bytes read and written.
+
+One multiplication or one addition counts as one. Elementwise ops count one per element of their
+output; a few that do more have a figure of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+Shape = tuple[int, ...]
+
+# Per element of the output (of the input, for reductions): what the formula takes.
+_PER_ELEMENT = {
+    "batch_norm": 8,
+    "batch_norm_relu": 10,
+    "layer_norm": 8,
+    "group_norm": 8,
+    "softmax": 5,
+    "log_softmax": 5,
+    "cross_entropy": 6,
+    "gelu": 8,
+    "sigmoid": 4,
+    "tanh": 4,
+}
+
+# These only move or rename numbers.
+_FREE = frozenset(
+    "reshape transpose permute flatten expand squeeze unsqueeze getitem gather cat concatenate"
+    " stack pad im2col cast clone unfold split take".split()
+)
+
+
+def flops_of(op: str, operands: Sequence[Shape | None], output: Shape) -> int:
+    """Estimate how many multiplications and additions a forward takes.
+
+    Parameters
+    ----------
+    op : str
+    operands : sequence of shape or None
+        The inputs' shapes; None for numbers.
+    output : shape
+    """
+    size = math.prod(output)
+    weights = [shape for shape in operands[1:] if shape is not None and len(shape) >= 2]
+    if op in ("conv2d", "conv2d_relu", "batch_norm_relu_conv2d") and weights:
+        norm = 10 * math.prod(operands[0] or ()) if op == "batch_norm_relu_conv2d" else 0
+        return 2 * size * math.prod(weights[0][1:]) + norm
+    if op == "conv_transpose2d" and weights:
+        return 2 * math.prod(operands[0] or ()) * math.prod(weights[0][1:])
+    if op in ("matmul", "linear") and operands[0]:
+        return 2 * size * operands[0][-1]
+    if op in _FREE:
+        return 0
+    largest = max([size, *(math.prod(shape) for shape in operands if shape is not None)])
+    return _PER_ELEMENT.get(op, 1) * largest
+
+
+def vjp_flops(forward: int, op: str, needed: int) -> int:
+    """Estimate what a VJP takes: a product of matrices is done once per gradient needed."""
+    if op in ("conv2d", "conv2d_relu", "batch_norm_relu_conv2d", "matmul", "linear"):
+        return forward * max(1, min(needed, 2))
+    return forward

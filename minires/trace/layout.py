@@ -1,0 +1,181 @@
+"""The picture that every view draws: one row per forward step, forks as arcs beside the rows.
+
+Rows stand in the order of execution. What one step hands to the next needs no line; every other
+use of a value is an arc from the row that made it to the row that used it, so that a shortcut looks
+like one. Two traces share their rows: a step that only one of them has leaves an empty slot in the
+other.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from typing import NamedTuple
+
+from .records import Forward, Records
+from .structure import Side, Structure
+
+
+class Arc(NamedTuple):
+    """A use of a value by a row other than the next.
+
+    Attributes
+    ----------
+    start, end : int
+        The rows that made and used the value.
+    value : int
+    side : {"shortcut", "branch"} or None
+        Its role at the innermost residual addition that it belongs to.
+    lane : int
+        Arcs that overlap lie in different lanes; 0 is the nearest to the rows.
+    """
+
+    start: int
+    end: int
+    value: int
+    side: Side | None
+    lane: int
+
+
+class Row(NamedTuple):
+    """A line of the picture: the same step of each trace, None where one does not have it.
+
+    Attributes
+    ----------
+    steps : tuple of int or None
+        A forward step for each trace.
+    group : int
+        Number of the group (block) that the row belongs to.
+    """
+
+    steps: tuple[int | None, ...]
+    group: int
+
+
+class Group(NamedTuple):
+    """Rows that collapse to one line.
+
+    Attributes
+    ----------
+    path : str
+        The block's module; the op's name where there is no module.
+    rows : range
+    """
+
+    path: str
+    rows: range
+
+
+class Layout(NamedTuple):
+    """Rows, groups of rows, and for each trace its arcs."""
+
+    rows: list[Row]
+    groups: list[Group]
+    arcs: tuple[list[Arc], ...]
+
+
+def layout_of(*structures: Structure) -> Layout:
+    """Lay out one trace, or two traces side by side.
+
+    Parameters
+    ----------
+    *structures : Structure
+        One, or two that are aligned by module path and op.
+
+    Returns
+    -------
+    Layout
+    """
+    if len(structures) == 1:
+        steps: list[tuple[int | None, ...]] = [
+            (step.index,) for step in _shown(structures[0].records)
+        ]
+    else:
+        steps = _aligned(structures[0].records, structures[1].records)
+    rows: list[Row] = []
+    groups: list[Group] = []
+    for number, pair in enumerate(steps):
+        path, alone = _path(structures, pair)
+        if alone or not groups or groups[-1].path != path:
+            groups.append(Group(path, range(number, number + 1)))
+        else:
+            groups[-1] = Group(path, range(groups[-1].rows.start, number + 1))
+        rows.append(Row(pair, len(groups) - 1))
+    arcs = tuple([_arcs(s, [row.steps[side] for row in rows]) for side, s in enumerate(structures)])
+    return Layout(rows, groups, arcs)
+
+
+def _shown(records: Records) -> list[Forward]:
+    """The forward steps proper; those that a recorded VJP ran belong to the backward pass."""
+    return [step for step in records.forward if step.vjp_of is None]
+
+
+def _path(
+    structures: tuple[Structure, ...], pair: tuple[int | None, ...]
+) -> tuple[str, bool]:
+    """Return the block of a row, and whether it stands alone, outside of all modules."""
+    # The twin with the step decides; with both, the one whose block is the larger (it adds).
+    found = [
+        (s.block_of(step), s.records.forward[step])
+        for s, step in zip(structures, pair, strict=True)
+        if step is not None
+    ]
+    block, step = max(found, key=lambda each: len(each[0].steps))
+    return block.path or step.op, not block.path
+
+
+def _aligned(left: Records, right: Records) -> list[tuple[int | None, ...]]:
+    """Pair the steps of two traces that are the same op in the same module."""
+    ours, theirs = _shown(left), _shown(right)
+    matcher = difflib.SequenceMatcher(None, _keys(ours), _keys(theirs), autojunk=False)
+    pairs: list[tuple[int | None, ...]] = []
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            both = zip(ours[a:b], theirs[c:d], strict=True)
+            pairs += [(mine.index, yours.index) for mine, yours in both]
+        else:
+            pairs += [(step.index, None) for step in ours[a:b]]
+            pairs += [(None, step.index) for step in theirs[c:d]]
+    return pairs
+
+
+def _keys(steps: list[Forward]) -> list[tuple[str, str, int]]:
+    """Module, op and how often the two have come before: what makes steps the same."""
+    seen: Counter[tuple[str, str]] = Counter()
+    keys = []
+    for step in steps:
+        kind = step.module, step.op
+        keys.append((*kind, seen[kind]))
+        seen[kind] += 1
+    return keys
+
+
+def _arcs(structure: Structure, steps: list[int | None]) -> list[Arc]:
+    """Find the uses that skip rows, and give each the lowest free lane."""
+    row_of = {step: row for row, step in enumerate(steps) if step is not None}
+    order = sorted(row_of.values())
+    following = dict(zip(order, order[1:], strict=False))
+    spans = []
+    for value, uses in structure.uses.items():
+        made = structure.records.values[value].op
+        if made is None or made not in row_of:
+            continue
+        for step, slot in uses:
+            start, end = row_of[made], row_of.get(step)
+            if end is None or following.get(start) == end:
+                continue
+            roles = structure.roles.get((step, slot), [])
+            side = min(roles, key=lambda role: role.join).side if roles else None
+            spans.append((start, end, value, side))
+    spans.sort(key=lambda span: (span[1] - span[0], span[0]))
+    taken: list[list[tuple[int, int]]] = []
+    arcs = []
+    for start, end, value, side in spans:
+        lane = 0
+        while lane < len(taken) and any(a < end and start < b for a, b in taken[lane]):
+            lane += 1
+        if lane == len(taken):
+            taken.append([])
+        taken[lane].append((start, end))
+        arcs.append(Arc(start, end, value, side, lane))
+    return sorted(arcs)

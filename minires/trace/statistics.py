@@ -1,0 +1,221 @@
+"""Summaries of arrays: exact norms, quick statistics, small pictures.
+
+A norm is one pass of BLAS, the quickest there is. Squares of small or large numbers leave the range
+of their dtype, so a sum of squares near its ends is computed again, scaled, in float64.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Any
+
+from minires import devices
+from minires.devices import Array
+
+from .records import Stats, Thumbnail
+
+# Up to so many elements every statistic is exact; of larger arrays the costlier ones are those of
+# every k-th element in memory order, k odd, so that no fewer than SAMPLE are taken.
+EXACT = 1 << 13
+SAMPLE = 1024
+
+# Elements that are looked at together: what a fork's sum is verified on stays in the cache.
+CHUNK = 1 << 15
+
+SIDE = 32
+
+
+def flat(array: Array) -> Array:
+    """Return all elements as one axis, in the order in which they lie in memory.
+
+    A view wherever the array fills its memory, whatever the order of its axes.
+    """
+    if array.flags.c_contiguous:
+        return array.reshape(-1)
+    axes = sorted(range(array.ndim), key=lambda axis: array.strides[axis], reverse=True)
+    return array.transpose(axes).reshape(-1)
+
+
+def norm_of(array: Array) -> float:
+    """Return the Euclidean norm over all elements; NaN or infinite if any of them is."""
+    return _norm(flat(array))
+
+
+def _norm(x: Array) -> float:
+    xp = devices.of(x).xp
+    if x.size == 0:
+        return 0.0
+    if x.dtype.kind != "f":
+        x = x.astype(xp.float64)
+    if x.dtype.itemsize >= 4:
+        with xp.errstate(over="ignore", under="ignore", invalid="ignore"):
+            squares = float(xp.dot(x, x))
+        # Squares that were lost below the smallest normal number must not matter.
+        least = x.size * float(xp.finfo(x.dtype).tiny) / float(xp.finfo(x.dtype).eps)
+        if math.isfinite(squares) and squares > least:
+            return math.sqrt(squares)
+    largest = float(abs(x).max())
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    scaled = x.astype(xp.float64) / largest
+    return largest * math.sqrt(float(xp.dot(scaled, scaled)))
+
+
+def sample_of(x: Array) -> Array:
+    """Return every k-th of the elements; all of a small array."""
+    if x.size <= EXACT:
+        return x
+    # An odd step does not fall in with the powers of two that images and channels come in.
+    return x[:: (x.size // SAMPLE - 1) | 1]
+
+
+def stats_of(array: Array, exact: bool = False) -> Stats:
+    """Summarise an array.
+
+    Parameters
+    ----------
+    array : array
+        Of any dtype; other than floats are taken as float64.
+    exact : bool
+        Look at every element for every statistic, not only for norm, NaN and infinity.
+
+    Returns
+    -------
+    Stats
+    """
+    xp = devices.of(array).xp
+    x = flat(array)
+    if x.size == 0:
+        return Stats(0.0, 0.0, *([math.nan] * 4), 0.0, 0.0)
+    norm = _norm(x)
+    nans = infs = 0
+    if not math.isfinite(norm):
+        nans = int(xp.isnan(x).sum())
+        infs = int(xp.isinf(x).sum())
+    taken = x if exact else sample_of(x)
+    smallest = float(xp.finfo(x.dtype).tiny) if x.dtype.kind == "f" else 0.0
+    with xp.errstate(all="ignore"):
+        wide = taken.astype(xp.float64)
+        mean = float(wide.sum()) / wide.size
+        centred = wide - mean
+        std = math.sqrt(float(xp.dot(centred, centred)) / wide.size)
+        low, high = float(wide.min()), float(wide.max())
+        zero_count = wide.size - int(xp.count_nonzero(wide))
+        tiny_count = 0
+        if smallest:
+            tiny_count = int(xp.count_nonzero(abs(wide) < smallest)) - zero_count
+    return Stats(
+        norm,
+        norm / math.sqrt(x.size),
+        mean,
+        std,
+        low,
+        high,
+        zero_count / wide.size,
+        tiny_count / wide.size,
+        nans,
+        infs,
+        0 if taken.size == x.size else int(taken.size),
+    )
+
+
+def checksum_of(array: Array) -> int:
+    """Return the CRC-32 of an array's bytes, in the order in which they lie in memory."""
+    return devices.of(array).fingerprint(flat(array))
+
+
+def thumbnail_of(array: Array) -> Thumbnail:
+    """Make a small picture of an array.
+
+    The last two axes are the picture; of the axis before (channels) the first four stand in a
+    square, of all others the first (image) is taken. What is larger than its place is sampled.
+    """
+    device = devices.of(array)
+    picture = array
+    while picture.ndim > 3:
+        picture = picture[0]
+    if picture.ndim < 2:
+        picture = picture.reshape(-1)
+        if picture.size > SIDE:  # a vector is broken into rows
+            side = min(SIDE, math.isqrt(picture.size))
+            picture = picture[: side * side : 1].reshape(side, side)
+        else:
+            picture = picture.reshape(1, -1)
+    if picture.ndim == 3:
+        tiles = picture[:4]
+        across = 1 if len(tiles) < 2 else 2
+        rows = [
+            device.xp.concatenate([_fitted(tile, SIDE // across) for tile in pair], axis=1)
+            for pair in (tiles[:across], tiles[across : 2 * across])
+            if len(pair) == across
+        ]
+        picture = device.xp.concatenate(rows, axis=0) if rows else tiles.reshape(1, 0)
+    else:
+        picture = _fitted(picture, SIDE)
+    host = device.to_numpy(picture).astype("float64")
+    magnitudes = abs(host[_finite(host)])
+    scale = float(magnitudes.max()) if magnitudes.size else 0.0
+    # -128 stands for what is not finite.
+    with device.xp.errstate(all="ignore"):
+        levels = (host / scale * 127).round() if scale else host * 0
+    levels[~_finite(host)] = -128
+    encoded = base64.b64encode(levels.astype("int8").tobytes()).decode("ascii")
+    return Thumbnail(*map(int, levels.shape), scale, encoded)
+
+
+def _finite(x: Array) -> Array:
+    return devices.of(x).xp.isfinite(x)
+
+
+def _fitted(picture: Array, side: int) -> Array:
+    """Take rows and columns at equal distances, so that at most `side` of each are left."""
+    rows, columns = (max(1, -(-length // side)) for length in picture.shape)
+    return picture[::rows, ::columns]
+
+
+def verify_sum(parts: list[Array], total: Array) -> tuple[bool, list[float], float]:
+    """Add contributions again, in their order, and compare with the engine's sum.
+
+    Parameters
+    ----------
+    parts : list of array
+        Two or more, of one shape and dtype.
+    total : array
+
+    Returns
+    -------
+    equal : bool
+        Whether the sum is the same to the bit (NaN counts as equal to NaN).
+    products : list of float
+        <part, total> for each part, in float64 between chunks.
+    square : float
+        <total, total>.
+    """
+    xp = devices.of(total).xp
+    if total.size and len({part.strides for part in (*parts, total)}) > 1:
+        axes = sorted(range(total.ndim), key=lambda axis: total.strides[axis], reverse=True)
+        rows = [part.transpose(axes).reshape(-1) for part in parts]
+        whole = total.transpose(axes).reshape(-1)
+    else:
+        rows, whole = [flat(part) for part in parts], flat(total)
+    equal, square = True, 0.0
+    products = [0.0] * len(parts)
+    wide = whole.dtype if whole.dtype.itemsize >= 4 else xp.dtype(xp.float32)
+    with xp.errstate(all="ignore"):
+        for start in range(0, whole.size, CHUNK):
+            chunks = [row[start : start + CHUNK] for row in rows]
+            found = whole[start : start + CHUNK]
+            again = chunks[0] + chunks[1]
+            for chunk in chunks[2:]:
+                again = again + chunk
+            # A NaN may carry any bits.
+            if equal and again.tobytes() != found.tobytes():
+                bits = f"u{found.itemsize}"
+                same = again.view(bits) == found.view(bits)
+                equal = bool((same | (xp.isnan(again) & xp.isnan(found))).all())
+            found = found.astype(wide, copy=False)
+            square += float(xp.dot(found, found))
+            for place, chunk in enumerate(chunks):
+                products[place] += float(xp.dot(chunk.astype(wide, copy=False), found))
+    return equal, products, square

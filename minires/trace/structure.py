@@ -1,0 +1,203 @@
+"""What the recorded graph looks like: forks and what they fork into, blocks, and the main road.
+
+All of it is found on the records alone, from who used which value, never from class names.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from .records import Forward, Records
+
+Side = Literal["shortcut", "branch"]
+
+
+class Role(NamedTuple):
+    """What a use of a forking value is to a residual addition.
+
+    Attributes
+    ----------
+    side : {"shortcut", "branch"}
+    join : int
+        The forward step of the addition.
+    """
+
+    side: Side
+    join: int
+
+
+class Block(NamedTuple):
+    """Consecutive forward steps that belong together.
+
+    Attributes
+    ----------
+    path : str
+        The module they ran in: a residual block, or what stands between blocks.
+    steps : range
+        Of forward steps.
+    """
+
+    path: str
+    steps: range
+
+
+def is_join(step: Forward) -> bool:
+    """Tell whether a step is a residual addition: an op with a shortcut that was given one."""
+    return any(o.edge == "shortcut" and o.value is not None for o in step.operands)
+
+
+def crosses_branch(step: Forward, slot: int) -> bool:
+    """Tell whether this input of a step is the branch side of a residual addition.
+
+    It is the edge called ``branch``; an op that fuses the addition with what comes before it has a
+    ``shortcut`` instead, and then all its other inputs belong to the branch.
+    """
+    return is_join(step) and step.operands[slot].edge != "shortcut"
+
+
+class Structure:
+    """The graph of a trace.
+
+    Parameters
+    ----------
+    records : Records
+
+    Attributes
+    ----------
+    uses : dict of int to list of (int, int)
+        For each value the (forward step, slot) that used it, in order.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.uses: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for step in records.forward:
+            for slot, operand in enumerate(step.operands):
+                if operand.value is not None:
+                    self.uses[operand.value].append((step.index, slot))
+
+    @cached_property
+    def joins(self) -> list[int]:
+        """The residual additions, as forward steps in order."""
+        return [step.index for step in self.records.forward if is_join(step)]
+
+    @cached_property
+    def roles(self) -> dict[tuple[int, int], list[Role]]:
+        """For each use (forward step, slot) of a value at which an addition's two sides part.
+
+        The sides of an addition are followed back to their nearest common ancestors: values that
+        both reach, and none of whose users does. A use may have several roles: nested blocks.
+        """
+        found: dict[tuple[int, int], list[Role]] = defaultdict(list)
+        for join in self.joins:
+            for value, uses in self._partings(join).items():
+                for side, use in uses:
+                    if use[0] <= join and Role(side, join) not in found[use]:
+                        found[use].append(Role(side, join))
+                del value
+        return dict(found)
+
+    def _partings(self, join: int) -> dict[int, list[tuple[Side, tuple[int, int]]]]:
+        """Follow an addition's sides back to where they meet; return who used those values."""
+        forward = self.records.forward
+        # Which sides reach a value, and the uses through which they do.
+        reached: dict[int, dict[Side, list[tuple[int, int]]]] = {}
+        ahead: list[int] = []
+
+        def reach(side: Side, use: tuple[int, int]) -> None:
+            value = forward[use[0]].operands[use[1]].value
+            if value is None or not self.records.values[value].requires_grad:
+                return
+            if value not in reached:
+                reached[value] = {}
+                # Values are numbered as they appear; whoever uses one comes later.
+                made = self.records.values[value].op
+                heapq.heappush(ahead, -made if made is not None else 1 + value)
+                by_priority[-made if made is not None else 1 + value] = value
+            reached[value].setdefault(side, []).append(use)
+
+        by_priority: dict[int, int] = {}
+        step = forward[join]
+        for slot, _ in enumerate(step.operands):
+            reach("branch" if crosses_branch(step, slot) else "shortcut", (join, slot))
+        met: dict[int, list[tuple[Side, tuple[int, int]]]] = {}
+        while ahead:
+            value = by_priority[heapq.heappop(ahead)]
+            sides = reached[value]
+            if len(sides) == 2:
+                met[value] = [(side, use) for side, uses in sides.items() for use in uses]
+                continue
+            made = self.records.values[value].op
+            if made is None:
+                continue
+            (side,) = sides
+            for slot, _ in enumerate(forward[made].operands):
+                reach(side, (made, slot))
+        return met
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """The forward steps in groups: residual blocks, and the layers between them."""
+        forward = self.records.forward
+        joins = {forward[join].module for join in self.joins} - {""}
+        paths = {step.module for step in forward}
+        inner = {path.rsplit(".", 1)[0] for path in paths if "." in path}
+        found: list[Block] = []
+        for step in forward:
+            path = _block_of(step.module, joins, inner)
+            if found and found[-1].path == path and path:
+                found[-1] = Block(path, range(found[-1].steps.start, step.index + 1))
+            else:
+                found.append(Block(path, range(step.index, step.index + 1)))
+        return found
+
+    def block_of(self, step: int) -> Block:
+        """Return the block that a forward step belongs to."""
+        return self._block_by_step[step]
+
+    @cached_property
+    def _block_by_step(self) -> dict[int, Block]:
+        return {step: block for block in self.blocks for step in block.steps}
+
+    @cached_property
+    def main_road(self) -> list[int]:
+        """The values through which the whole gradient passes, from the loss back.
+
+        While the values are walked in the order of a backward pass, those are the ones at which no
+        other value is still waiting for its turn; parameters do not count.
+        """
+        waiting: set[int] = set()
+        road: list[int] = []
+        visits = [step for step in self.records.backward if step.run == 0]
+        for step in visits:
+            waiting.discard(step.value)
+            value = self.records.values[step.value]
+            if value.kind == "parameter" or (value.op is None and not self._leads_on(step.value)):
+                continue
+            if not waiting:
+                road.append(step.value)
+            waiting.update(
+                sent.value
+                for sent in step.sent
+                if self.records.values[sent.value].op is not None or self._leads_on(sent.value)
+            )
+        return road
+
+    def _leads_on(self, value: int) -> bool:
+        """Tell whether a leaf is an input of the model: parameters lie beside the road."""
+        return self.records.values[value].kind == "input"
+
+
+def _block_of(path: str, joins: set[str], inner: set[str]) -> str:
+    """Find the block of a module: the outermost prefix that adds, else the parent of a layer."""
+    parts = path.split(".")
+    for end in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:end])
+        if prefix in joins:
+            return prefix
+    if path in inner or "." not in path:
+        return path
+    return path.rsplit(".", 1)[0]
