@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -208,6 +209,28 @@ class Trace:
             If no batch norm ran in `module`.
         """
         return batch_norm_terms(self, module)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the viewer as one HTML file that needs no network.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from .views.page import write_page
+
+        write_page([self], path)
+
+    def _repr_html_(self) -> str:
+        """Show the viewer in a notebook."""
+        from .views.page import frame_of
+
+        return frame_of([self])
 
 
 class record:  # noqa: N801
