@@ -36,8 +36,6 @@
     }
   }
 
-  // ---- head and time line ----------------------------------------------------------------------
-
   function head() {
     const [{ forward, backward, minires }] = L.panes;
     byId("lede").textContent = L.panes.length > 1 ? "Two networks, one step of training, side by side"
@@ -93,8 +91,6 @@
     }
   }
 
-  // ---- predict, then reveal --------------------------------------------------------------------
-
   function quiz() {
     const section = byId("quiz");
     section.hidden = !state.predict;
@@ -117,8 +113,6 @@
     change(next);
   }
 
-  // ---- dialogs ---------------------------------------------------------------------------------
-
   const on = (id, event, action) => byId(id).addEventListener(event, action);
   const onEnter = (id, action) => on(id, "keydown", (event) => {
     if (event.key !== "Enter") return;
@@ -126,7 +120,7 @@
     action();
   });
   const close = () => document.querySelector("dialog[open]").close();
-  for (const each of document.querySelectorAll(".close")) each.addEventListener("click", close);
+  for (const each of document.querySelectorAll("dialog")) each.append(h("div", "row", button("Close", close)));
 
   function goTo() {
     const { value } = byId("goto-step");
@@ -169,8 +163,6 @@
     byId("stop-text").hidden = kind === "nan" || kind === "fork";
     byId("stop-text").placeholder = { norm: "1e-4", share: "0.9", module: "layer2.0" }[kind] || "";
   });
-
-  // ---- state, keys -----------------------------------------------------------------------------
 
   // Browsers refuse an address that changes too often.
   function remember() {

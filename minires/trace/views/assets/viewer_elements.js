@@ -16,7 +16,7 @@ const svg = (tag, attributes, ...children) =>
 // An element: what follows its name is its class, or its attributes.
 const h = (tag, about, ...children) =>
   filled(document.createElement(tag), typeof about === "string" ? { class: about } : about || {}, children);
-const button = (text, onclick, about = {}) => h("button", { type: "button", onclick, ...about }, text);
+const button = (text, onclick, about = {}) => h("button", { onclick, ...about }, text);
 
 const path = (name, d) => svg("path", { class: name, d });
 const circle = (name, cx, cy, r) => svg("circle", { class: name, cx, cy, r });

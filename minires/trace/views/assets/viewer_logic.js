@@ -6,15 +6,12 @@ const TraceLogic = (data) => {
   const { format, share } = words;
   const FORWARD = 0, BACKWARD = 1, INNER = 2;
 
-  // ---- the model: the data, with what is looked up often --------------------------------------
-
   const { panes, groups } = data;
   const counts = [0, 0, 0];
   const rows = data.rows.map((entry) => ({
     steps: entry.slice(0, -1), group: entry[entry.length - 1], ticks: [[], [], []],
   }));
-  // Each pane's rows by their steps, and the ticks at which values get their gradients.
-  const rowOf = panes.map((_, pane) => new Map(rows.map((row, at) => [row.steps[pane], at])));
+  // For each pane, the ticks at which values get their gradients.
   const turns = panes.map(() => new Map());
   let before = rows.length ? 0 : null;
   const ticks = data.ticks.map(([kind, at, ...steps], index) => {
@@ -26,7 +23,7 @@ const TraceLogic = (data) => {
     });
     return { kind, row, steps, number: ++counts[kind] };
   });
-  const model = { panes, groups, rows, ticks, counts, rowOf, turns, differences: data.differences || [] };
+  const model = { panes, groups, rows, ticks, turns, differences: data.differences || [] };
 
   // At first the last fork is looked at, where most of the gradient can be seen.
   function start() {
@@ -40,8 +37,7 @@ const TraceLogic = (data) => {
   // Which panes are shown.
   const shown = (state) => (state.cmp ? panes.map((_, pane) => pane) : [0]);
 
-  const visible = (state, index) =>
-    shown(state).some((pane) => ticks[index].steps[pane] !== null);
+  const visible = (state, index) => shown(state).some((pane) => ticks[index].steps[pane] !== null);
 
   // What a tick is in one pane: the forward step or the backward step, and its value; or null.
   function stepOf(index, pane) {
@@ -70,10 +66,7 @@ const TraceLogic = (data) => {
     return (step && step.visit && step.visit.parts) || [];
   };
 
-  const isFork = (state, index) =>
-    shown(state).some((pane) => partsOf(index, pane).length > 1);
-
-  // ---- lines: what the road shows, blocks closed or open ---------------------------------------
+  const isFork = (state, index) => shown(state).some((pane) => partsOf(index, pane).length > 1);
 
   // A line stands for rows first..last; the row it tells of is its last, the block's output.
   function lines(state) {
@@ -178,8 +171,6 @@ const TraceLogic = (data) => {
     return spans;
   }
 
-  // ---- sizes -----------------------------------------------------------------------------------
-
   const MEASURES = {
     gradient: ["gradient norm", "gradient", 0], "gradient-rms": ["gradient RMS", "gradient", 1],
     value: ["activation norm", "stats", 0], "value-rms": ["activation RMS", "stats", 1],
@@ -206,8 +197,6 @@ const TraceLogic = (data) => {
   // One scale for all panes.
   const domain = (state) => words.domain(
     panes.flatMap((_, pane) => rows.map((_, row) => sizeOf(state, pane, row))), state.scale);
-
-  // ---- words -----------------------------------------------------------------------------------
 
   const phase = (index) => {
     const tick = ticks[index];
@@ -241,8 +230,6 @@ const TraceLogic = (data) => {
     const pane = tick.steps.findIndex((step) => step !== null);
     return panes[pane].values[stepOf(index, pane).value].name;
   }
-
-  // ---- moving ----------------------------------------------------------------------------------
 
   const clamp = (index) => Math.max(0, Math.min(ticks.length - 1, Math.round(index)));
 
@@ -326,8 +313,6 @@ const TraceLogic = (data) => {
     return at < 0 ? state : toggle(state, all[at].id);
   }
 
-  // ---- breakpoints -----------------------------------------------------------------------------
-
   const toggleBreak = (state) => ({
     ...state,
     breaks: state.breaks.includes(state.step) ? state.breaks.filter((i) => i !== state.step)
@@ -363,8 +348,6 @@ const TraceLogic = (data) => {
   }
 
   const nextStop = (state, by) => to(state, seek(state.step, by, (i) => stops(state, i) !== null));
-
-  // ---- predict, then reveal --------------------------------------------------------------------
 
   // What is asked at a step: the larger share at a fork; elsewhere, on entering a block, whether
   // the gradient grew through the one that it left.
@@ -434,8 +417,6 @@ const TraceLogic = (data) => {
     return step === null ? null : turns[pane].get(panes[pane].forward[step].output) ?? null;
   }
 
-  // ---- keys ------------------------------------------------------------------------------------
-
   const MOVES = {
     ArrowRight: (state, shift) => (shift ? boundary : step)(state, 1),
     ArrowLeft: (state, shift) => (shift ? boundary : step)(state, -1),
@@ -485,8 +466,6 @@ const TraceLogic = (data) => {
     return found;
   }
 
-  // ---- the state as text -----------------------------------------------------------------------
-
   function toHash(state) {
     const parts = ["v=1", `step=${state.step}`];
     if (state.sel) parts.push(`sel=${state.sel}`);
@@ -502,11 +481,7 @@ const TraceLogic = (data) => {
 
   // What is missing, unknown or out of range is left as it is in `state`.
   function fromHash(state, text) {
-    const given = new Map();
-    for (const pair of text.replace(/^#/, "").split("&")) {
-      const cut = pair.indexOf("=");
-      if (cut > 0) given.set(pair.slice(0, cut), pair.slice(cut + 1));
-    }
+    const given = new URLSearchParams(text.replace(/^#/, ""));
     if (given.get("v") !== "1") return state;
     const next = { ...state };
     const whole = (text_) => (/^\d+$/.test(text_ || "") ? Number(text_) : null);
@@ -525,7 +500,7 @@ const TraceLogic = (data) => {
 
   function readConditions(text) {
     try {
-      const read = JSON.parse(decodeURIComponent(text || "[]"));
+      const read = JSON.parse(text || "[]");
       return Array.isArray(read) ? read.map(condition).filter(Boolean) : [];
     } catch {
       return [];
@@ -545,7 +520,7 @@ const TraceLogic = (data) => {
   }
 
   return {
-    ...model, FORWARD, BACKWARD, INNER, MEASURES, start, shown, visible, stepOf, statsOf, partsOf, isFork, lines,
+    ...model, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
     lineOf, arcs, rowIn, sizeOf, domain, phase, describe, nameOf, to, row, toggle, stops, told, question, consumer,
     sideName, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
   };

@@ -114,7 +114,7 @@ const Road = (L, view) => {
 
   function number(line, pane) {
     const size = sizeAt(line, pane);
-    return size === null || veiled(line, pane) ? "" : Words.format(size);
+    return size === null || line.open || veiled(line, pane) ? "" : Words.format(size);
   }
 
   function said(line, columns) {
