@@ -36,9 +36,7 @@ class GatedBlock(nn.Module):
 
     def forward(self, x: Any) -> Any:
         branch = self.outer(mr.relu(self.inner(x)))
-        return ops.residual_add(
-            gate(x, factor=self.around), gate(branch, factor=self.through)
-        )
+        return ops.residual_add(gate(x, factor=self.around), gate(branch, factor=self.through))
 
 
 def gated(blocks: int, width: int = 6) -> nn.Sequential:
@@ -152,7 +150,9 @@ def test_a_fused_addition_counts_like_the_spelled_out_one():
             if fused:
                 y = ops.batch_norm_relu(2 * x, None, None, w, shortcut=x, training=True)
             else:
-                y = mr.relu(ops.residual_add(x, ops.batch_norm(2 * x, None, None, w, training=True)))
+                y = mr.relu(
+                    ops.residual_add(x, ops.batch_norm(2 * x, None, None, w, training=True))
+                )
             y.backward(cotangent(y))
         assert len(trace.structure.joins) == 1
         inside = trace.path_spectrum(w)
@@ -197,23 +197,29 @@ def programs(draw: Any) -> list[tuple[str, int, int]]:
     steps = []
     for made_so_far in range(1, draw(st.integers(2, 8))):
         value = st.integers(0, made_so_far - 1)
-        steps.append((draw(st.sampled_from("add tanh mul scale join join".split())), draw(value), draw(value)))
+        steps.append(
+            (
+                draw(st.sampled_from(["add", "tanh", "mul", "scale", "join", "join"])),
+                draw(value),
+                draw(value),
+            )
+        )
     return steps
+
+
+OPS = {
+    "add": lambda a, b: a + b,
+    "tanh": lambda a, b: mr.tanh(a),
+    "mul": lambda a, b: a * b,
+    "scale": lambda a, b: a * 0.7,
+    "join": ops.residual_add,
+}
 
 
 def run(program: list[tuple[str, int, int]], x: Any) -> Any:
     values = [x]
     for op, a, b in program:
-        first, second = values[a], values[b]
-        values.append(
-            {
-                "add": lambda: first + second,
-                "tanh": lambda: mr.tanh(first),
-                "mul": lambda: first * second,
-                "scale": lambda: first * 0.7,
-                "join": lambda: ops.residual_add(first, second),
-            }[op]()  # noqa: B023
-        )
+        values.append(OPS[op](values[a], values[b]))
     return values[-1]
 
 
