@@ -222,11 +222,14 @@ def _check_array(key: str, array: npt.NDArray[Any], records: Records) -> None:
     if kind not in ("value", "gradient", "part"):
         return
     try:
-        index = int(numbers[0])
         if kind == "part":
-            records.backward[index].parts[int(numbers[1])]
-            index = records.backward[index].value
-        value = records.values[index]
+            turn, place = map(int, numbers)
+            visit = records.backward[turn]
+            visit.parts[place]
+            value = records.values[visit.value]
+        else:
+            (index,) = map(int, numbers)
+            value = records.values[index]
     except (IndexError, ValueError):
         raise TraceFileError(f"its array '{key}' belongs to nothing in its '{_TEXT}'") from None
     if array.shape != value.shape or (kind == "value" and str(array.dtype) != value.dtype):

@@ -52,9 +52,7 @@ def _require(holds: bool, place: str, what: str) -> None:
 
 
 def _refers(place: str, index: int, kind: str, those: list[Any]) -> None:
-    _require(
-        0 <= index < len(those), place, f"there is no {kind} {index} (there are {len(those)})"
-    )
+    _require(0 <= index < len(those), place, f"there is no {kind} {index} (there are {len(those)})")
 
 
 def _numbered(kind: str, those: Iterable[Any]) -> None:
@@ -179,8 +177,9 @@ def _check_steps(records: Records, kind: Literal["forward", "backward"], count: 
 
 def _check_spectrum(records: Records, place: str, spectrum: Spectrum) -> None:
     _refers(f"{place}.value", spectrum.value, "value", records.values)
+    counts = [len(each) for each in (spectrum.norms, spectrum.shares, spectrum.paths)]
     _require(
-        len(spectrum.norms) == len(spectrum.shares) > 0,
+        counts[0] == counts[1] == counts[2] > 0,
         place,
-        f"{len(spectrum.norms)} norms and {len(spectrum.shares)} shares",
+        "{} norms, {} shares and {} paths, where each has one of each".format(*counts),
     )

@@ -179,7 +179,9 @@ def _describe(part: dict[str, Any], docstring: str) -> None:
     part["description"] = " ".join(first.split())
     for key in part["properties"].values():
         key.pop("title", None)
-    entries = re.findall(r"^    (\w[\w, ]*) : .*\n((?:     +.*\n)*)", attributes, flags=re.MULTILINE)
+    entries = re.findall(
+        r"^    (\w[\w, ]*) : .*\n((?:     +.*\n)*)", attributes, flags=re.MULTILINE
+    )
     for names, text in entries:
         for name in names.split(", "):
             if text:
