@@ -8,7 +8,7 @@ Records refer to each other by these numbers, so that a trace reads the same fro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(slots=True)
@@ -343,6 +343,13 @@ class Records:
     error : str or None
         The exception that ended the with-block.
     """
+
+    # How Pydantic reads them and what they are made of: nothing is guessed, nothing left over.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "strict": True,
+        "extra": "forbid",
+        "ser_json_inf_nan": "strings",
+    }
 
     schema: str
     minires: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -208,6 +209,38 @@ class Trace:
             If no batch norm ran in `module`.
         """
         return batch_norm_terms(self, module)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace to one file, whole or not at all.
+
+        It is a zip of ``trace.json`` and, in ``save="full"``, an ``.npy`` for each array: NumPy
+        opens it as an npz. The same trace gives the same bytes. The tape stays behind.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            By custom it ends in ``.trace``; `minires.trace.load` reads it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder of `path` does not exist.
+        """
+        from . import file
+
+        file.save(self, path)
+
+    def to_json(self) -> str:
+        """Return the records as JSON, of the schema that docs/trace.schema.json publishes.
+
+        Returns
+        -------
+        str
+            On one line; NaN and infinity are the strings "NaN", "Infinity" and "-Infinity".
+        """
+        from . import schema
+
+        return schema.to_json(self.records)
 
 
 class record:  # noqa: N801
