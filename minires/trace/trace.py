@@ -242,6 +242,29 @@ class Trace:
 
         return schema.to_json(self.records)
 
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the viewer as one HTML file that needs no network.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from .views.page import write_page
+
+        write_page([self], path)
+
+    def _repr_html_(self) -> str:
+        """Show the viewer in a notebook."""
+        from .views.page import frame_of
+
+        return frame_of([self])
+
+
 
 class record:  # noqa: N801
     """Record what happens in a ``with`` block: every op, every VJP, every sum of gradients.
