@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minires.devices import Array
 
@@ -16,6 +16,10 @@ from .records import Records, Value
 from .spectrum import Omission, PathSpectrum, leave_one_out, path_spectrum
 from .structure import Structure
 from .tape import Tape
+
+if TYPE_CHECKING:
+    from .views.lines import Expand
+    from .views.table import Table
 
 
 class Trace:
@@ -208,6 +212,27 @@ class Trace:
             If no batch norm ran in `module`.
         """
         return batch_norm_terms(self, module)
+
+    def table(self, expand: Expand = False) -> Table:
+        """Return the readable table of the trace; ``print`` shows it.
+
+        Parameters
+        ----------
+        expand : bool, str or iterable of str
+            Which blocks are opened, step by step: none, all, or those whose path matches a pattern
+            such as ``"layer1.*"``.
+
+        Raises
+        ------
+        KeyError
+            If a pattern matches no block; near ones are suggested.
+        """
+        from .views.table import table_of
+
+        return table_of(self, expand=expand)
+
+    def __repr__(self) -> str:
+        return str(self.table())
 
 
 class record:  # noqa: N801
