@@ -26,10 +26,8 @@ _PER_ELEMENT = {
 }
 
 # These only move or rename numbers.
-_FREE = frozenset(
-    "reshape transpose permute flatten expand squeeze unsqueeze getitem gather cat concatenate"
-    " stack pad im2col cast clone unfold split take".split()
-)
+_FREE = {"broadcast_to", "cast", "clone", "concatenate", "flip", "gather", "getitem", "im2col"}
+_FREE |= {"pad", "permute", "putitem", "reshape"}
 
 
 def flops_of(op: str, operands: Sequence[Shape | None], output: Shape) -> int:

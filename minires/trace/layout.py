@@ -9,6 +9,7 @@ other.
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections import Counter
 from typing import NamedTuple
 
@@ -110,9 +111,7 @@ def _shown(records: Records) -> list[Forward]:
     return [step for step in records.forward if step.vjp_of is None]
 
 
-def _path(
-    structures: tuple[Structure, ...], pair: tuple[int | None, ...]
-) -> tuple[str, bool]:
+def _path(structures: tuple[Structure, ...], pair: tuple[int | None, ...]) -> tuple[str, bool]:
     """Return the block of a row, and whether it stands alone, outside of all modules."""
     # The twin with the step decides; with both, the one whose block is the larger (it adds).
     found = [
@@ -154,7 +153,7 @@ def _arcs(structure: Structure, steps: list[int | None]) -> list[Arc]:
     """Find the uses that skip rows, and give each the lowest free lane."""
     row_of = {step: row for row, step in enumerate(steps) if step is not None}
     order = sorted(row_of.values())
-    following = dict(zip(order, order[1:], strict=False))
+    following = dict(itertools.pairwise(order))
     spans = []
     for value, uses in structure.uses.items():
         made = structure.records.values[value].op

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copy
 import fnmatch
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from minires import __version__, devices
+from minires import devices
 from minires.autograd import Contribution, EngineHook, Node, Op, Tensor, module_path, twin_of
 from minires.devices import Array, random
 from minires.nn import Module
@@ -39,6 +40,7 @@ from .statistics import checksum_of, stats_of, thumbnail_of, verify_sum
 from .tape import Tape
 
 Save = Literal["summary", "thumbs", "full"]
+Kind = Literal["result", "parameter", "buffer", "input"]
 Select = str | Iterable[str] | Callable[[Value], bool] | None
 
 # The largest first output of a model that is taken for a step somebody looks into: for such sizes
@@ -73,17 +75,17 @@ class Recorder(EngineHook):
     def __init__(
         self, model: Any, save: Save, select: Select, budget_mb: float, replay: bool | None
     ) -> None:
-        title = type(model).__name__ if isinstance(model, Module) else getattr(
-            model, "__name__", ""
+        title = (
+            type(model).__name__ if isinstance(model, Module) else getattr(model, "__name__", "")
         )
-        self.records = Records(SCHEMA, __version__, title, save, Budget(int(budget_mb * 2**20)))
+        self.records = Records(SCHEMA, _version(), title, save, Budget(int(budget_mb * 2**20)))
         self.arrays: dict[str, Array] = {}
         self.tape: Tape | None = Tape() if replay is not False else None
         if replay is False:
             self.records.budget.replay_state = "not asked for (replay=False)"
         self._undecided = replay is None
         self._selected = _selection(select)
-        self._names: dict[int, tuple[str, Literal["parameter", "buffer"]]] = {}
+        self._names: dict[int, tuple[str, Kind]] = {}
         if isinstance(model, Module):
             self.records.modules = [path for path, _ in model.named_modules() if path]
             for name, parameter in model.named_parameters():
@@ -98,6 +100,7 @@ class Recorder(EngineHook):
         self._kept: set[int] = set()
         self._inputs = 0
         self._last_order: int | None = None
+        self._run = -1
         self._visiting: Backward | None = None
         self._last = time.perf_counter()
 
@@ -172,7 +175,8 @@ class Recorder(EngineHook):
         known = self._known_array(array)
         if known is not None and node is None and not self.records.values[known].requires_grad:
             return known
-        name, kind = self._names.get(id(tensor), ("", "input"))
+        kind: Kind = "input"
+        name, kind = self._names.get(id(tensor), ("", kind))
         if not name:
             name = f"input {self._inputs}"
             self._inputs += 1
@@ -188,7 +192,7 @@ class Recorder(EngineHook):
     def _new_value(
         self,
         name: str,
-        kind: Literal["result", "parameter", "buffer", "input"],
+        kind: Kind,
         tensor: Tensor,
         made_by: int | None = None,
     ) -> Value:
@@ -216,7 +220,7 @@ class Recorder(EngineHook):
             index = self._made_before(node)
         value, records = self.records.values[index], self.records
         if self._last_order is None or node.order >= self._last_order:
-            self._run = getattr(self, "_run", -1) + 1  # nodes are visited by falling order
+            self._run += 1  # a pass visits nodes by falling order
         self._last_order = node.order
         step = Backward(
             len(records.backward),
@@ -232,14 +236,25 @@ class Recorder(EngineHook):
         records.steps.append(("backward", step.index))
         if self._selected(value):
             self._look_at_sum(step, contributions, _array(total))
-        if self.tape is not None and not step.changed_by_hook:
-            step.checksum = checksum_of(_array(total))
-        if self.tape is not None and node.op is not None and node.op.guarded:
-            # A VJP of the user's may draw random numbers.
-            self.tape.random_states[index] = copy.deepcopy(random.generator().bit_generator.state)
+        if self.tape is not None:
+            self._note_for_replay(self.tape, step, node, contributions, total)
         if node.op is not None:
             self._visiting = step
         self._last = time.perf_counter()
+
+    def _note_for_replay(
+        self, tape: Tape, step: Backward, node: Node, parts: list[Contribution], total: Any
+    ) -> None:
+        place = step.run, step.value
+        step.checksum = checksum_of(_array(total))
+        starts = [_array(part.value).copy(order="K") for part in parts if part.consumer is None]
+        if starts:
+            tape.starts[place] = starts
+        if isinstance(total, Tensor):
+            tape.recorded_runs.add(step.run)
+        if node.op is not None and node.op.guarded:
+            # A VJP of the user's may draw random numbers.
+            tape.random_states[place] = copy.deepcopy(random.generator().bit_generator.state)
 
     def _made_before(self, node: Node) -> int:
         """Note a value whose op ran before recording began."""
@@ -386,6 +401,11 @@ class Recorder(EngineHook):
         self._kept.clear()
         self.records.budget.replay = 0
         self.records.budget.replay_state = why
+
+
+def _version() -> str:
+    """The version of minires: its front door, which no room imports, is open by now."""
+    return str(sys.modules[__name__.partition(".")[0]].__version__)
 
 
 def _array(value: Any) -> Array:

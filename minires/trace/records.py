@@ -306,6 +306,8 @@ class Spectrum:
         <part, total> / <total, total>; None where the total is zero.
     total : float
         Norm of the total.
+    paths : tuple of int
+        How many paths cross so many branches.
     """
 
     at: str
@@ -313,6 +315,7 @@ class Spectrum:
     norms: tuple[float, ...]
     shares: tuple[float | None, ...]
     total: float
+    paths: tuple[int, ...]
 
 
 @dataclass(slots=True)

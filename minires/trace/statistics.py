@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Any
 
 from minires import devices
 from minires.devices import Array
@@ -87,7 +86,7 @@ def stats_of(array: Array, exact: bool = False) -> Stats:
     xp = devices.of(array).xp
     x = flat(array)
     if x.size == 0:
-        return Stats(0.0, 0.0, *([math.nan] * 4), 0.0, 0.0)
+        return Stats(0.0, 0.0, math.nan, math.nan, math.nan, math.nan, 0.0, 0.0)
     norm = _norm(x)
     nans = infs = 0
     if not math.isfinite(norm):
@@ -145,12 +144,12 @@ def thumbnail_of(array: Array) -> Thumbnail:
     if picture.ndim == 3:
         tiles = picture[:4]
         across = 1 if len(tiles) < 2 else 2
-        rows = [
+        pairs = [
             device.xp.concatenate([_fitted(tile, SIDE // across) for tile in pair], axis=1)
             for pair in (tiles[:across], tiles[across : 2 * across])
             if len(pair) == across
         ]
-        picture = device.xp.concatenate(rows, axis=0) if rows else tiles.reshape(1, 0)
+        picture = device.xp.concatenate(pairs, axis=0) if pairs else tiles.reshape(1, 0)
     else:
         picture = _fitted(picture, SIDE)
     host = device.to_numpy(picture).astype("float64")
@@ -161,7 +160,8 @@ def thumbnail_of(array: Array) -> Thumbnail:
         levels = (host / scale * 127).round() if scale else host * 0
     levels[~_finite(host)] = -128
     encoded = base64.b64encode(levels.astype("int8").tobytes()).decode("ascii")
-    return Thumbnail(*map(int, levels.shape), scale, encoded)
+    rows, columns = levels.shape
+    return Thumbnail(int(rows), int(columns), scale, encoded)
 
 
 def _finite(x: Array) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minires.autograd import Node
+from minires.devices import Array
 
 
 @dataclass
@@ -17,9 +18,15 @@ class Tape:
     nodes : dict of int to Node
         By the value that each made. They are copies, so that a backward pass, which lets the
         originals' values go, leaves them whole; Tensors and arrays in them are shared.
-    random_states : dict of int to dict
-        The random generator's state before the VJP of a user's own op, by the op's value.
+    starts : dict of (int, int) to list of array
+        By backward pass and value: the gradients that the pass began with.
+    recorded_runs : set of int
+        The backward passes that ran on Tensors, under ``create_graph=True``.
+    random_states : dict of (int, int) to dict
+        By backward pass and value: the random generator's state before the VJP of a user's op.
     """
 
     nodes: dict[int, Node] = field(default_factory=dict)
-    random_states: dict[int, Any] = field(default_factory=dict)
+    starts: dict[tuple[int, int], list[Array]] = field(default_factory=dict)
+    recorded_runs: set[int] = field(default_factory=set)
+    random_states: dict[tuple[int, int], Any] = field(default_factory=dict)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
-from minires.autograd import Tensor
 from minires.devices import Array
 
+from .comparison import TraceComparison, compare
+from .forks import Fork, Gain, forks, gains
+from .norm_terms import BatchNormTerms, batch_norm_terms
+from .places import value_at
 from .recorder import Recorder, Save, Select
 from .records import Records, Value
+from .spectrum import Omission, PathSpectrum, leave_one_out, path_spectrum
 from .structure import Structure
 from .tape import Tape
 
@@ -54,6 +57,157 @@ class Trace:
         return self._structured[1]
 
     _structured: tuple[int, Structure] | None = None
+
+    def value(self, at: Any = None) -> Value:
+        """Return the record of the value that `at` names.
+
+        Parameters
+        ----------
+        at : Tensor, str or int, optional
+            A recorded Tensor; the name of a parameter; the path of a module, which stands for its
+            input; the name of a value such as ``"layer1.0/residual_add"``; a value's index. By
+            default the input of the first residual block.
+
+        Returns
+        -------
+        Value
+
+        Raises
+        ------
+        KeyError
+            If nothing is called so; near names are suggested.
+        ValueError
+            If the trace is empty.
+        """
+        return value_at(self, at)
+
+    def forks(self) -> list[Fork]:
+        """Return every value that was used several times, with the contributions that met there.
+
+        Returns
+        -------
+        list of Fork
+            In the order of the backward pass.
+
+        Examples
+        --------
+        >>> import minires as mr
+        >>> x = mr.tensor([1.0, 2.0], requires_grad=True)
+        >>> with mr.trace.record() as trace:
+        ...     mr.ops.residual_add(x, 3 * x).sum().backward()
+        >>> [(part.side, part.share) for part in trace.forks()[0].parts]
+        [('shortcut', 0.25), ('branch', 0.75)]
+        """
+        return forks(self)
+
+    def gains(self) -> list[Gain]:
+        """Return what each block does to the gradient's size, from the loss to the stem.
+
+        Returns
+        -------
+        list of Gain
+            Their `log_gain` add up to that of the whole way.
+        """
+        return gains(self)
+
+    def path_spectrum(self, at: Any = None) -> PathSpectrum:
+        """Split a gradient by the number of residual branches that it crossed.
+
+        Exact, without sampling: a replay of the backward pass carries all paths that crossed k
+        branches as one. Blocks within the branch of another count as well.
+
+        Parameters
+        ----------
+        at : Tensor, str or int, optional
+            See `value`.
+
+        Returns
+        -------
+        PathSpectrum
+
+        Raises
+        ------
+        ReplayError
+            If the trace has no tape (``record(..., replay=True)`` keeps it), backward has not
+            run, or a value that a VJP needs was overwritten since.
+
+        Examples
+        --------
+        >>> import minires as mr
+        >>> x = mr.tensor([1.0], requires_grad=True)
+        >>> with mr.trace.record() as trace:
+        ...     y = mr.ops.residual_add(x, 3 * x)
+        ...     mr.ops.residual_add(y, 2 * y).sum().backward()
+        >>> [part.item() for part in trace.path_spectrum(x).parts]
+        [1.0, 5.0, 6.0]
+        """
+        return path_spectrum(self, at)
+
+    def leave_one_out(self, at: Any = None, block: str | None = None) -> list[Omission]:
+        """Return what a gradient would be without one branch's share in the backward pass.
+
+        The forward pass stays as it was.
+
+        Parameters
+        ----------
+        at : Tensor, str or int, optional
+            See `value`.
+        block : str, optional
+            Only the branch of this block; by default each in turn.
+
+        Returns
+        -------
+        list of Omission
+            One for each residual addition that the gradient comes by.
+
+        Raises
+        ------
+        ReplayError
+            As `path_spectrum`.
+        KeyError
+            If no residual addition ran in `block`.
+        """
+        return leave_one_out(self, at, block)
+
+    def compare(self, other: Trace) -> TraceComparison:
+        """Put this trace beside another, such as that of the plain twin.
+
+        Parameters
+        ----------
+        other : Trace
+
+        Returns
+        -------
+        TraceComparison
+            Aligned by module path and op; its `differences` name what has changed.
+
+        Raises
+        ------
+        ValueError
+            If a trace is empty, or they have no step in common.
+        """
+        return compare(self, other)
+
+    def batch_norm_terms(self, module: str) -> BatchNormTerms:
+        """Split what a batch norm sends back: directly, through the mean, through the variance.
+
+        Parameters
+        ----------
+        module : str
+            Path of the BatchNorm.
+
+        Returns
+        -------
+        BatchNormTerms
+
+        Raises
+        ------
+        ReplayError
+            As `path_spectrum`.
+        KeyError
+            If no batch norm ran in `module`.
+        """
+        return batch_norm_terms(self, module)
 
 
 class record:  # noqa: N801

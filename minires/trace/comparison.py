@@ -1,0 +1,92 @@
+"""Two traces side by side: the same modules in the same lines, and what differs between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .layout import Layout, layout_of
+from .records import Records
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+@dataclass(frozen=True)
+class TraceComparison:
+    """Two traces, aligned by module path and op.
+
+    Attributes
+    ----------
+    left, right : Trace
+    """
+
+    left: Trace
+    right: Trace
+
+    @property
+    def traces(self) -> tuple[Trace, Trace]:
+        """Both."""
+        return self.left, self.right
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Common rows; a step that only one trace has leaves an empty slot in the other."""
+        return layout_of(self.left.structure, self.right.structure)
+
+    @cached_property
+    def differences(self) -> list[str]:
+        """What the two do not have in common although it has the same name.
+
+        Twins by construction have no such difference before their first step of training.
+        """
+        found = []
+        ours, theirs = (_parameters(trace.records) for trace in self.traces)
+        for name in ours.keys() & theirs.keys():
+            mine, yours = ours[name], theirs[name]
+            if mine[0] != yours[0]:
+                found.append(f"{name} has shape {mine[0]} on the left, {yours[0]} on the right")
+            elif mine[1] != yours[1]:
+                found.append(f"{name} has other numbers on the left than on the right")
+        for row in self.layout.rows:
+            left, right = row.steps
+            if left is not None and right is not None:
+                a, b = (t.records for t in self.traces)
+                x, y = (r.values[r.forward[s].output] for r, s in ((a, left), (b, right)))
+                if x.shape != y.shape:
+                    found.append(f"{x.name} has shape {x.shape} on the left, {y.shape} right")
+        return sorted(found)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The smallest and the largest norm of a gradient in either, zero and NaN aside."""
+        norms = [
+            value.gradient.norm
+            for trace in self.traces
+            for value in trace.records.values
+            if value.gradient is not None and value.gradient.finite and value.gradient.norm > 0
+        ]
+        return (min(norms), max(norms)) if norms else (1.0, 1.0)
+
+
+def _parameters(records: Records) -> dict[str, tuple[tuple[int, ...], object]]:
+    return {
+        value.name: (value.shape, None if value.stats is None else value.stats.norm)
+        for value in records.values
+        if value.kind == "parameter"
+    }
+
+
+def compare(left: Trace, right: Trace) -> TraceComparison:
+    """Align two traces; see `Trace.compare`."""
+    for trace in (left, right):
+        if not trace.records.forward:
+            raise ValueError("compare: one of the traces is empty: no op ran inside its with-block")
+    comparison = TraceComparison(left, right)
+    if not any(None not in row.steps for row in comparison.layout.rows):
+        raise ValueError(
+            "compare: the traces have no step in common; they are aligned by module path and op,"
+            f" and the models are {left.records.title!r} and {right.records.title!r}"
+        )
+    return comparison

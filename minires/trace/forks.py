@@ -1,0 +1,178 @@
+"""Where gradients meet, and how much of them each block lets through."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .records import Backward, Part
+from .structure import Role, Side
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+@dataclass(frozen=True)
+class ForkPart:
+    """A contribution to the gradient of a value that was used several times.
+
+    Attributes
+    ----------
+    edge : str
+        The consumer's input that the value was.
+    consumer : str
+        The consumer, as "module/op".
+    side : {"shortcut", "branch"} or None
+        Its role in the nearest residual addition whose two sides part here.
+    roles : tuple of Role
+        All its roles, in nested blocks.
+    norm : float
+    cosine : float or None
+        With the sum.
+    share : float or None
+        <part, sum> / <sum, sum>; the shares of a fork add up to 1. None where the sum is zero.
+    """
+
+    edge: str
+    consumer: str
+    side: Side | None
+    roles: tuple[Role, ...]
+    norm: float
+    cosine: float | None
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A value that was used several times, and what met there in the backward pass.
+
+    Attributes
+    ----------
+    value : int
+    name : str
+    block : str
+        Module of the nearest residual addition whose sides part here; '' where there is none.
+    parts : tuple of ForkPart
+    norm : float
+        Of the sum.
+    verdict : {"exact", "wrong", "unseen"}
+        Whether the parts, added again in their order, are bit for bit the engine's gradient.
+    """
+
+    value: int
+    name: str
+    block: str
+    parts: tuple[ForkPart, ...]
+    norm: float
+    verdict: str
+
+    @property
+    def reinforcement(self) -> float:
+        """log(|sum| / sqrt(sum of |part|^2)): above 0 the parts reinforce each other.
+
+        0 where they are orthogonal, below 0 where they cancel.
+        """
+        apart = math.sqrt(math.fsum(part.norm**2 for part in self.parts))
+        if not (self.norm > 0 and apart > 0):
+            return -math.inf if apart > 0 else 0.0
+        return math.log(self.norm / apart)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the way through one block does to the size of the gradient.
+
+    Attributes
+    ----------
+    block : str
+        Module; the op where there is no module.
+    output, input : int
+        The values behind and before the block, as the forward pass sees it.
+    before, after : float
+        Norm of the gradient at the output and at the input: the gradient travels backwards.
+    log_gain : float
+        log(after / before). The gains add up to that of the whole way.
+    fork : Fork or None
+        What met at the block's input.
+    """
+
+    block: str
+    output: int
+    input: int
+    before: float
+    after: float
+    log_gain: float
+    fork: Fork | None
+
+
+def forks(trace: Trace) -> list[Fork]:
+    """List the forks; see `Trace.forks`."""
+    return [_fork(trace, visit) for visit in last_visits(trace) if len(visit.parts) > 1]
+
+
+def last_visits(trace: Trace) -> list[Backward]:
+    """Return each value's visit in the last backward pass that reached it, in order."""
+    latest = {visit.value: visit for visit in trace.records.backward}
+    return [v for v in trace.records.backward if latest[v.value] is v]
+
+
+def _fork(trace: Trace, visit: Backward) -> Fork:
+    parts = tuple([_fork_part(trace, part) for part in visit.parts])
+    joins = [role.join for part in parts for role in part.roles]
+    block = trace.records.forward[min(joins)].module if joins else ""
+    norm = math.nan if visit.stats is None else visit.stats.norm
+    name = trace.records.values[visit.value].name
+    return Fork(visit.value, name, block, parts, norm, visit.verdict)
+
+
+def _fork_part(trace: Trace, part: Part) -> ForkPart:
+    roles: list[Role] = []
+    consumer = "backward"
+    if part.consumer is not None:
+        step = trace.records.forward[part.consumer]
+        consumer = trace.records.values[step.output].name
+        roles = trace.structure.roles.get((part.consumer, part.slot), [])
+    nearest = min(roles, key=lambda role: role.join) if roles else None
+    return ForkPart(
+        part.edge,
+        consumer,
+        None if nearest is None else nearest.side,
+        tuple(roles),
+        math.nan if part.stats is None else part.stats.norm,
+        part.cosine,
+        part.share,
+    )
+
+
+def gains(trace: Trace) -> list[Gain]:
+    """Follow the main road from the loss to the stem, block by block; see `Trace.gains`."""
+    records, structure = trace.records, trace.structure
+    road = structure.main_road
+    by_value = {fork.value: fork for fork in forks(trace)}
+
+    def block_of(value: int) -> str:
+        made = records.values[value].op
+        if made is None:
+            return "input"
+        step = records.forward[made]
+        return structure.block_of(made).path or step.op
+
+    # The values at which the road enters another block.
+    ends = [v for i, v in enumerate(road) if i == 0 or block_of(v) != block_of(road[i - 1])]
+    if road and ends[-1] != road[-1]:
+        ends.append(road[-1])
+    found = []
+    for output, start in itertools.pairwise(ends):
+        before, after = (_gradient_norm(trace, value) for value in (output, start))
+        ratio = after / before if before else math.nan
+        change = math.log(ratio) if ratio > 0 else -math.inf if ratio == 0 else math.nan
+        block = block_of(output)
+        found.append(Gain(block, output, start, before, after, change, by_value.get(start)))
+    return found
+
+
+def _gradient_norm(trace: Trace, value: int) -> float:
+    stats = trace.records.values[value].gradient
+    return math.nan if stats is None else stats.norm

@@ -1,0 +1,91 @@
+"""The gradient through a batch norm, in its three terms.
+
+With x_hat = (x - mean) / std and <.> the mean over a channel's values, the input's gradient is
+weight / std * (g - <g> - x_hat * <g * x_hat>): what passes directly, what comes back because the
+mean depends on x, and what comes back because the variance does (Ioffe and Szegedy 2015).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from minires import devices
+from minires.autograd import Tensor
+from minires.devices import Array
+
+from .replay import ReplayError, replay
+from .statistics import norm_of
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+@dataclass(frozen=True)
+class BatchNormTerms:
+    """The terms of a batch norm's input gradient; they add up to it, to rounding.
+
+    Attributes
+    ----------
+    at : str
+        Path of the module.
+    direct, mean, variance : array
+        Of the input's shape. Mean and variance are zero where running statistics were used.
+    total : array
+        What the engine's VJP sent.
+    norms : dict of str to float
+    shares : dict of str to float or None
+        <term, total> / <total, total>.
+    """
+
+    at: str
+    direct: Array
+    mean: Array
+    variance: Array
+    total: Array
+    norms: dict[str, float]
+    shares: dict[str, float | None]
+
+
+def batch_norm_terms(trace: Trace, module: str) -> BatchNormTerms:
+    """Split what a batch norm sends back; see `Trace.batch_norm_terms`."""
+    records = trace.records
+    steps = [s for s in records.forward if s.op == "batch_norm" and s.module == module]
+    if not steps:
+        known = sorted({step.module for step in records.forward if step.op == "batch_norm"})
+        raise KeyError(f"no batch_norm ran in {module!r}; there are: {known}")
+    step = steps[-1]
+    g = replay(trace, step.output).total
+    tape = trace.tape
+    node = None if tape is None else tape.nodes.get(step.output)
+    if node is None or node.kept is None or node.op is None:
+        raise ReplayError(f"the batch norm in {module!r} was not put on the tape")
+    kept = dict(zip(("input", "weight"), node.values(), strict=False))
+    x, weight = kept["input"], kept["weight"]
+    xp = devices.of(x).xp
+    axes, shape = (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
+    average, variance = node.aux
+    std = xp.sqrt(variance + variance.dtype.type(node.constants["eps"])).reshape(shape)
+    x_hat = (x - average.reshape(shape)) / std
+    scale = (1 if weight is None else weight.reshape(shape)) / std
+    direct = (scale * g).astype(x.dtype)
+    through_mean = through_variance = xp.zeros_like(direct)
+    if node.constants["statistics"] is None:
+        through_mean = (-scale * g.mean(axes, keepdims=True)).astype(x.dtype) + 0 * direct
+        product = (g * x_hat).mean(axes, keepdims=True)
+        through_variance = (-scale * x_hat * product).astype(x.dtype)
+    (total, *_) = node.op.pull_back(node, g, (True, False, False)[: len(node.parents)], False)
+    assert total is not None
+    assert not isinstance(total, Tensor)
+    terms = {"direct": direct, "mean": through_mean, "variance": through_variance}
+    norms = {name: norm_of(term) for name, term in terms.items()}
+    return BatchNormTerms(module, **terms, total=total, norms=norms, shares=_shares(terms, total))
+
+
+def _shares(terms: dict[str, Array], total: Array) -> dict[str, Any]:
+    xp = devices.of(total).xp
+    size = norm_of(total)
+    if not size > 0:
+        return dict.fromkeys(terms)
+    unit = total.astype(xp.float64) / size
+    return {n: float((t.astype(xp.float64) / size * unit).sum()) for n, t in terms.items()}

@@ -1,0 +1,80 @@
+"""Finding the value that a person means."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from minires.autograd import Tensor
+
+from .records import Value
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+def value_at(trace: Trace, at: Any = None) -> Value:
+    """Return the value that `at` names; see `Trace.value`."""
+    records = trace.records
+    if not records.forward:
+        raise ValueError("this trace is empty: no op ran inside the with-block")
+    if at is None:
+        return _first_block_input(trace)
+    if isinstance(at, Tensor):
+        index = None if trace._recorder is None else trace._recorder.find(at)
+        if index is None:
+            raise KeyError(
+                f"a Tensor of shape {at.shape} took no part in the recorded step"
+                if trace._recorder is not None
+                else "a trace from a file knows no Tensors; name a parameter, a module or a value"
+            )
+        return records.values[index]
+    if isinstance(at, int) and not isinstance(at, bool):
+        if not 0 <= at < len(records.values):
+            raise KeyError(f"there is no value {at}; the trace has {len(records.values)}")
+        return records.values[at]
+    named = [value for value in records.values if value.name == at]
+    if named:
+        return named[0]
+    found = _input_of_module(trace, at)
+    if found is not None:
+        return found
+    names = {value.name for value in records.values} | {step.module for step in records.forward}
+    near = difflib.get_close_matches(str(at), sorted(names), 3)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise KeyError(f"nothing in this trace is called {at!r}{hint}")
+
+
+def _first_block_input(trace: Trace) -> Value:
+    joins = trace.structure.joins
+    for step in trace.records.forward:
+        block = trace.structure.block_of(step.index).path
+        if block and any(trace.records.forward[j].module == block for j in joins):
+            found = _input_of_module(trace, block)
+            if found is not None:
+                return found
+    # A plain network has no blocks that add; the picture's second group starts where a twin would.
+    leaves = [v for v in trace.records.values if v.kind == "input" and v.requires_grad]
+    if leaves:
+        return leaves[0]
+    road = trace.structure.main_road
+    if road:
+        return trace.records.values[road[-1]]
+    raise ValueError("no value of this trace has a gradient; name one, at=...")
+
+
+def _input_of_module(trace: Trace, path: str) -> Value | None:
+    """Return the first value from outside that a module's ops were given."""
+    records = trace.records
+    inside: set[int] = set()
+    for step in records.forward:
+        if step.module != path and not step.module.startswith(f"{path}."):
+            continue
+        for operand in step.operands:
+            if operand.value is None or operand.value in inside:
+                continue
+            value = records.values[operand.value]
+            if value.kind not in ("parameter", "buffer"):
+                return value
+        inside.add(step.output)
+    return None

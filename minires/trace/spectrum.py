@@ -1,0 +1,206 @@
+"""The gradient, split by how many residual branches it crossed; and without one of them.
+
+A network of L residual blocks is a sum over 2^L paths, for each block around it or through it
+(Veit et al. 2016, arXiv 1605.06431). A backward pass is linear in the incoming gradient, so the
+2^L terms need not be computed one by one: all that crossed k branches travel on together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from minires import devices
+from minires.devices import Array
+
+from .places import value_at
+from .records import Forward, Spectrum, Value
+from .replay import Replayed, replay
+from .statistics import norm_of
+from .structure import crosses_branch
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+@dataclass(frozen=True)
+class PathSpectrum:
+    """The gradient of one value by the number of residual branches that it crossed.
+
+    Attributes
+    ----------
+    at : str
+        Name of the value.
+    parts : tuple of array
+        ``parts[k]`` crossed k branches; each has the value's shape.
+    total : array
+        The engine's gradient, bit for bit. The parts add up to it, to rounding.
+    norms : tuple of float
+        Of the parts. They do not add up: parts point in different directions.
+    shares : tuple of float or None
+        <part, total> / <total, total>, which add up to 1; None where the total is zero.
+    paths : tuple of int
+        How many paths cross k branches.
+    """
+
+    at: str
+    parts: tuple[Array, ...]
+    total: Array
+    norms: tuple[float, ...]
+    shares: tuple[float | None, ...]
+    paths: tuple[int, ...]
+
+    @property
+    def distribution(self) -> tuple[float, ...]:
+        """Each part's norm over the sum of all norms: where most gradient comes from."""
+        whole = math.fsum(self.norms)
+        return tuple([norm / whole if whole else math.nan for norm in self.norms])
+
+    @property
+    def per_path(self) -> tuple[float, ...]:
+        """Each part's norm over its number of paths: how much a single path carries."""
+        both = zip(self.norms, self.paths, strict=True)
+        return tuple([norm / paths if paths else 0.0 for norm, paths in both])
+
+    def __repr__(self) -> str:
+        lines = [f"path spectrum at {self.at}: gradient of norm {norm_of(self.total):.4g}"]
+        lines.append("branches      paths       norm    share")
+        for k, (norm, share, paths) in enumerate(
+            zip(self.norms, self.shares, self.paths, strict=True)
+        ):
+            told = "      -" if share is None else f"{share:7.1%}"
+            lines.append(f"{k:8d} {paths:10.4g} {norm:10.4g} {told:>8}")
+        return "\n".join(lines)
+
+
+def path_spectrum(trace: Trace, at: Any = None) -> PathSpectrum:
+    """Split a gradient by branches crossed; see `Trace.path_spectrum`."""
+    value = value_at(trace, at)
+    found = replay(trace, value.index, _count_branches)
+    paths = _paths(trace, value)
+    length = max([*found.parts, *paths], default=0) + 1
+    zero = devices.of(found.total).xp.zeros_like(found.total)
+    parts = tuple([found.parts.get(k, zero) for k in range(length)])
+    spectrum = PathSpectrum(
+        value.name,
+        parts,
+        found.total,
+        tuple([norm_of(part) for part in parts]),
+        tuple(_shares(parts, found.total)),
+        tuple([paths.get(k, 0) for k in range(length)]),
+    )
+    _keep(trace, value, spectrum)
+    return spectrum
+
+
+def _count_branches(step: Forward, slot: int, crossed: Hashable) -> Hashable:
+    assert isinstance(crossed, int)
+    return crossed + crosses_branch(step, slot)
+
+
+def _paths(trace: Trace, value: Value) -> dict[int, int]:
+    """Count the paths from where the backward pass began to a value, by branches crossed."""
+    records = trace.records
+    run = [visit.run for visit in records.backward if visit.value == value.index][-1]
+    counts: dict[int, dict[int, int]] = {}
+    for visit in records.backward:
+        if visit.run != run:
+            continue
+        here = counts.setdefault(visit.value, {})
+        for part in visit.parts:
+            if part.consumer is None:
+                here[0] = here.get(0, 0) + 1
+                continue
+            step = records.forward[part.consumer]
+            further = crosses_branch(step, part.slot)
+            for crossed, paths in counts.get(step.output, {}).items():
+                here[crossed + further] = here.get(crossed + further, 0) + paths
+    return counts.get(value.index, {})
+
+
+def _shares(parts: tuple[Array, ...], total: Array) -> list[float | None]:
+    """<part, total> / <total, total>, on numbers scaled to the total's size."""
+    xp = devices.of(total).xp
+    size = norm_of(total)
+    if not (size > 0 and math.isfinite(size)):
+        return [None] * len(parts)
+    whole = total.astype(xp.float64) / size
+    square = float((whole * whole).sum())
+    return [float((part.astype(xp.float64) / size * whole).sum()) / square for part in parts]
+
+
+def _keep(trace: Trace, value: Value, found: PathSpectrum) -> None:
+    """Note a spectrum in the records, so that a saved trace contains it."""
+    spectra = trace.records.spectra
+    spectra[:] = [spectrum for spectrum in spectra if spectrum.value != value.index]
+    total = norm_of(found.total)
+    spectra.append(Spectrum(value.name, value.index, found.norms, found.shares, total, found.paths))
+
+
+@dataclass(frozen=True)
+class Omission:
+    """What a gradient would be if one branch sent none back, the forward pass unchanged.
+
+    Attributes
+    ----------
+    block : str
+        Module of the residual addition.
+    gradient : array
+        Without what crossed this branch.
+    norm : float
+        Of that gradient.
+    cosine : float or None
+        With the whole gradient.
+    change : float or None
+        Norm of what is missing, over the norm of the whole gradient.
+    """
+
+    block: str
+    gradient: Array
+    norm: float
+    cosine: float | None
+    change: float | None
+
+
+def leave_one_out(trace: Trace, at: Any = None, block: str | None = None) -> list[Omission]:
+    """Leave out each branch in turn; see `Trace.leave_one_out`."""
+    value = value_at(trace, at)
+    forward = trace.records.forward
+    joins = trace.structure.joins
+    if block is not None:
+        joins = [join for join in joins if forward[join].module == block]
+        if not joins:
+            known = sorted({forward[join].module for join in trace.structure.joins})
+            raise KeyError(f"no residual addition ran in {block!r}; there are: {known}")
+    omissions = []
+    for join in joins:
+        found = replay(trace, value.index, _through(join))
+        if "through" in found.parts:  # else the gradient never comes by this block
+            omissions.append(_omission(forward[join].module, found))
+    return omissions
+
+
+def _through(join: int) -> Any:
+    """Route that tells apart what crossed one branch."""
+
+    def route(step: Forward, slot: int, name: Hashable) -> Hashable:
+        return "through" if step.index == join and crosses_branch(step, slot) else name
+
+    return route
+
+
+def _omission(block: str, found: Replayed) -> Omission:
+    total, through = found.total, found.parts["through"]
+    xp = devices.of(total).xp
+    rest = found.parts.get(0)
+    rest = xp.zeros_like(total) if rest is None else rest
+    norm, whole = norm_of(rest), norm_of(total)
+    cosine = change = None
+    if whole > 0 and math.isfinite(whole):
+        change = norm_of(through) / whole
+        if norm > 0:
+            unit = rest.astype(xp.float64) / norm
+            cosine = float((unit * (total.astype(xp.float64) / whole)).sum())
+    return Omission(block, rest, norm, cosine, change)
