@@ -1,3 +1,3 @@
-"""What shows a trace: in the terminal, as a page, as a figure, as a file."""
+"""Views of a trace: the same rows and arcs as a table, a page, a figure or a graph."""
 
 from __future__ import annotations
