@@ -286,5 +286,25 @@ class Trace:
 
         return table_of(self, expand=expand)
 
+    def step(self, beside: Trace | None = None) -> None:
+        """Step through the trace in the terminal, forward and backward, op by op.
+
+        Single keys move (``?`` tells which); where the input is no terminal, commands are read
+        line by line (``help`` lists them).
+
+        Parameters
+        ----------
+        beside : Trace, optional
+            Another trace, such as that of the plain twin, whose same step is shown as well.
+
+        Raises
+        ------
+        ValueError
+            If the trace is empty.
+        """
+        from .views.stepper import step_through
+
+        step_through(self, beside)
+
     def __repr__(self) -> str:
         return str(self.table())
