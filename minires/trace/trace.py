@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minires.devices import Array
 
@@ -12,11 +13,15 @@ from .explanation import Explanation, explain
 from .forks import Fork, Gain, forks, gains
 from .norm_terms import BatchNormTerms, batch_norm_terms
 from .places import value_at
-from .recorder import Recorder, Save, Select
+from .recorder import Recorder
 from .records import Records, Value
 from .spectrum import Omission, PathSpectrum, leave_one_out, path_spectrum
 from .structure import Structure
 from .tape import Tape
+
+if TYPE_CHECKING:
+    from .views.lines import Expand
+    from .views.table import Table
 
 
 class Trace:
@@ -247,68 +252,77 @@ class Trace:
         """
         return explain(self, at)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace to one file, whole or not at all.
 
-class record:  # noqa: N801
-    """Record what happens in a ``with`` block: every op, every VJP, every sum of gradients.
+        It is a zip of ``trace.json`` and, in ``save="full"``, an ``.npy`` for each array: NumPy
+        opens it as an npz. The same trace gives the same bytes. The tape stays behind.
 
-    Parameters
-    ----------
-    model : Module or callable, optional
-        Gives modules and parameters their names.
-    save : {"summary", "thumbs", "full"}
-        What is kept of each array: a summary; also a small picture; or everything.
-    select : str, iterable of str or callable, optional
-        Which values are looked at; by default all. Patterns such as ``"layer1.*"`` for their
-        names, or a function that gets the `Value`. The others are recorded without statistics.
-    budget_mb : float
-        Bound of the memory for arrays, and for what a replay needs.
-    replay : bool, optional
-        Keep the values that the VJPs need, so that gradients can be taken apart afterwards; the
-        residual blocks then run op by op. By default it is done for small steps.
+        Parameters
+        ----------
+        path : str or os.PathLike
+            By custom it ends in ``.trace``; `minires.trace.load` reads it.
 
-    Returns
-    -------
-    context manager of Trace
+        Raises
+        ------
+        FileNotFoundError
+            If the folder of `path` does not exist.
+        """
+        from . import file
 
-    Raises
-    ------
-    ValueError
-        If `save` is unknown or the budget negative.
+        file.save(self, path)
 
-    Examples
-    --------
-    >>> import minires as mr
-    >>> x = mr.tensor([1.0, 2.0], requires_grad=True)
-    >>> with mr.trace.record() as trace:
-    ...     mr.ops.residual_add(x, 3 * x).sum().backward()
-    >>> [step.op for step in trace.records.forward]
-    ['mul', 'residual_add', 'sum']
-    """
+    def to_json(self) -> str:
+        """Return the records as JSON, of the schema that docs/trace.schema.json publishes.
 
-    def __init__(
-        self,
-        model: Any = None,
-        save: Save = "summary",
-        select: Select = None,
-        budget_mb: float = 1024,
-        replay: bool | None = None,
-    ) -> None:
-        if save not in ("summary", "thumbs", "full"):
-            raise ValueError(f"record: save must be 'summary', 'thumbs' or 'full', found {save!r}")
-        if not budget_mb >= 0:
-            raise ValueError(f"record: budget_mb must not be negative, found {budget_mb}")
-        self._recorder = Recorder(model, save, select, budget_mb, replay)
+        Returns
+        -------
+        str
+            On one line; NaN and infinity are the strings "NaN", "Infinity" and "-Infinity".
+        """
+        from . import schema
 
-    def __enter__(self) -> Trace:
-        """Begin to record."""
-        recorder = self._recorder
-        if recorder.records.steps:
-            raise RuntimeError("a recording is made once; call mr.trace.record(...) again")
-        recorder.__enter__()
-        return Trace(recorder.records, recorder.arrays, recorder)
+        return schema.to_json(self.records)
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        """Stop recording; an exception is noted, and passes on."""
-        self._recorder.__exit__(kind, error, traceback)
-        if error is not None:
-            self._recorder.records.error = f"{type(error).__name__}: {error}"
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the viewer as one HTML file that needs no network.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from .views.page import write_page
+
+        write_page([self], path)
+
+    def _repr_html_(self) -> str:
+        """Show the viewer in a notebook."""
+        from .views.page import frame_of
+
+        return frame_of([self])
+
+    def table(self, expand: Expand = False) -> Table:
+        """Return the readable table of the trace; ``print`` shows it.
+
+        Parameters
+        ----------
+        expand : bool, str or iterable of str
+            Which blocks are opened, step by step: none, all, or those whose path matches a pattern
+            such as ``"layer1.*"``.
+
+        Raises
+        ------
+        KeyError
+            If a pattern matches no block; near ones are suggested.
+        """
+        from .views.table import table_of
+
+        return table_of(self, expand=expand)
+
+    def __repr__(self) -> str:
+        return str(self.table())

@@ -80,11 +80,11 @@ def test_a_nearly_dead_relu(place, options):
     block.downsample = _Then(block.downsample, lambda y: y * 0.0)
     block.bn2.bias.data[...] = -2.5
     trace = recorded(model, place["seed"], **options)
-    # What comes next may be dead altogether, if all that it samples is 0.
+    # Others may follow from it: what samples hardly any but zeros dies as well.
     alarms = trace.explain(f"{path}.bn2.bias").alarms
-    cause = next(cause for cause in alarms if cause.kind == "dead_relu")
+    where = f"{path}.{'bn2' if 'replay' in options else 'relu'}"
+    cause = next(c for c in alarms if c.kind == "dead_relu" and c.place == where)
     assert 0.95 <= cause.number <= 1
-    assert cause.place == f"{path}.{'bn2' if 'replay' in options else 'relu'}"
 
 
 @given(PLACES, OPTIONS, st.sampled_from(["bn1", "bn2"]))
