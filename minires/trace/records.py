@@ -79,7 +79,7 @@ class Value:
     index : int
     name : str
         A parameter's or buffer's full name; "module/op" for what an op made (such as
-        "layer1.0/residual_add"); else "input 0", "input 1" and so on.
+        "layer1.0/residual_add", a second one "layer1.0/residual_add:2"); else "input 0" and so on.
     kind : {"result", "parameter", "buffer", "input"}
         Made by an op; a parameter or buffer of the model; or anything else that ops were given.
     shape : tuple of int

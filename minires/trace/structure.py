@@ -58,6 +58,16 @@ def crosses_branch(step: Forward, slot: int) -> bool:
     return is_join(step) and step.operands[slot].edge != "shortcut"
 
 
+def block_added_in(step: Forward) -> str:
+    """Return the module whose addition this is.
+
+    An op that fuses the addition with the layer before it ran in that layer, within the block.
+    """
+    if any(operand.edge == "branch" for operand in step.operands):
+        return step.module
+    return step.module.rpartition(".")[0]
+
+
 class Structure:
     """The graph of a trace.
 
@@ -142,7 +152,7 @@ class Structure:
     def blocks(self) -> list[Block]:
         """The forward steps in groups: residual blocks, and the layers between them."""
         forward = self.records.forward
-        joins = {forward[join].module for join in self.joins} - {""}
+        joins = {block_added_in(forward[join]) for join in self.joins} - {""}
         paths = {step.module for step in forward}
         inner = {path.rsplit(".", 1)[0] for path in paths if "." in path}
         found: list[Block] = []
