@@ -6,10 +6,11 @@ from .comparison import TraceComparison
 from .file import TraceFileError, load
 from .forks import Fork, ForkPart, Gain
 from .norm_terms import BatchNormTerms
+from .recording import record
 from .replay import ReplayError
 from .schema import json_schema
 from .spectrum import Omission, PathSpectrum
-from .trace import Trace, record
+from .trace import Trace
 
 __all__ = [
     "BatchNormTerms",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -68,6 +69,28 @@ class TraceComparison:
             if value.gradient is not None and value.gradient.finite and value.gradient.norm > 0
         ]
         return (min(norms), max(norms)) if norms else (1.0, 1.0)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the viewer of both, in lockstep, as one HTML file that needs no network.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from .views.page import write_page
+
+        write_page(self.traces, path)
+
+    def _repr_html_(self) -> str:
+        """Show the viewer in a notebook."""
+        from .views.page import frame_of
+
+        return frame_of(self.traces)
 
 
 def _parameters(records: Records) -> dict[str, tuple[tuple[int, ...], object]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minires.devices import Array
 
@@ -12,11 +12,15 @@ from .comparison import TraceComparison, compare
 from .forks import Fork, Gain, forks, gains
 from .norm_terms import BatchNormTerms, batch_norm_terms
 from .places import value_at
-from .recorder import Recorder, Save, Select
+from .recorder import Recorder
 from .records import Records, Value
 from .spectrum import Omission, PathSpectrum, leave_one_out, path_spectrum
 from .structure import Structure
 from .tape import Tape
+
+if TYPE_CHECKING:
+    from .views.lines import Expand
+    from .views.table import Table
 
 
 class Trace:
@@ -242,68 +246,45 @@ class Trace:
 
         return schema.to_json(self.records)
 
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the viewer as one HTML file that needs no network.
 
-class record:  # noqa: N801
-    """Record what happens in a ``with`` block: every op, every VJP, every sum of gradients.
+        Parameters
+        ----------
+        path : str or os.PathLike
 
-    Parameters
-    ----------
-    model : Module or callable, optional
-        Gives modules and parameters their names.
-    save : {"summary", "thumbs", "full"}
-        What is kept of each array: a summary; also a small picture; or everything.
-    select : str, iterable of str or callable, optional
-        Which values are looked at; by default all. Patterns such as ``"layer1.*"`` for their
-        names, or a function that gets the `Value`. The others are recorded without statistics.
-    budget_mb : float
-        Bound of the memory for arrays, and for what a replay needs.
-    replay : bool, optional
-        Keep the values that the VJPs need, so that gradients can be taken apart afterwards; the
-        residual blocks then run op by op. By default it is done for small steps.
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from .views.page import write_page
 
-    Returns
-    -------
-    context manager of Trace
+        write_page([self], path)
 
-    Raises
-    ------
-    ValueError
-        If `save` is unknown or the budget negative.
+    def _repr_html_(self) -> str:
+        """Show the viewer in a notebook."""
+        from .views.page import frame_of
 
-    Examples
-    --------
-    >>> import minires as mr
-    >>> x = mr.tensor([1.0, 2.0], requires_grad=True)
-    >>> with mr.trace.record() as trace:
-    ...     mr.ops.residual_add(x, 3 * x).sum().backward()
-    >>> [step.op for step in trace.records.forward]
-    ['mul', 'residual_add', 'sum']
-    """
+        return frame_of([self])
 
-    def __init__(
-        self,
-        model: Any = None,
-        save: Save = "summary",
-        select: Select = None,
-        budget_mb: float = 1024,
-        replay: bool | None = None,
-    ) -> None:
-        if save not in ("summary", "thumbs", "full"):
-            raise ValueError(f"record: save must be 'summary', 'thumbs' or 'full', found {save!r}")
-        if not budget_mb >= 0:
-            raise ValueError(f"record: budget_mb must not be negative, found {budget_mb}")
-        self._recorder = Recorder(model, save, select, budget_mb, replay)
+    def table(self, expand: Expand = False) -> Table:
+        """Return the readable table of the trace; ``print`` shows it.
 
-    def __enter__(self) -> Trace:
-        """Begin to record."""
-        recorder = self._recorder
-        if recorder.records.steps:
-            raise RuntimeError("a recording is made once; call mr.trace.record(...) again")
-        recorder.__enter__()
-        return Trace(recorder.records, recorder.arrays, recorder)
+        Parameters
+        ----------
+        expand : bool, str or iterable of str
+            Which blocks are opened, step by step: none, all, or those whose path matches a pattern
+            such as ``"layer1.*"``.
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        """Stop recording; an exception is noted, and passes on."""
-        self._recorder.__exit__(kind, error, traceback)
-        if error is not None:
-            self._recorder.records.error = f"{type(error).__name__}: {error}"
+        Raises
+        ------
+        KeyError
+            If a pattern matches no block; near ones are suggested.
+        """
+        from .views.table import table_of
+
+        return table_of(self, expand=expand)
+
+    def __repr__(self) -> str:
+        return str(self.table())
