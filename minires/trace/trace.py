@@ -21,6 +21,7 @@ from .tape import Tape
 
 if TYPE_CHECKING:
     from .views.lines import Expand
+    from .views.svg import StaticPicture
     from .views.table import Table
 
 
@@ -305,6 +306,41 @@ class Trace:
         from .views.page import frame_of
 
         return frame_of([self])
+
+    def to_svg(
+        self, path: str | os.PathLike[str] | None = None, expand: Expand = False
+    ) -> StaticPicture:
+        """Draw the trace as a static picture: lines, arcs, and norms of gradients as bars.
+
+        It follows the reader's light or dark theme, and a notebook shows it.
+
+        Parameters
+        ----------
+        path : str or os.PathLike, optional
+            Write it there as well.
+        expand : bool, str or iterable of str
+            Which blocks are opened; see `table`.
+
+        Returns
+        -------
+        str
+            The text of an SVG file.
+        """
+        from .views.svg import write_svg
+
+        return write_svg(self, path=path, expand=expand)
+
+    def to_dot(self) -> str:
+        """Return the recorded graph in Graphviz's language; nothing needs to be installed.
+
+        Returns
+        -------
+        str
+            Steps in clusters of blocks; the edges of shortcuts are dashed.
+        """
+        from .views.dot import dot_of
+
+        return dot_of(self)
 
     def table(self, expand: Expand = False) -> Table:
         """Return the readable table of the trace; ``print`` shows it.
