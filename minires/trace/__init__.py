@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from .comparison import TraceComparison
+from .file import TraceFileError, load
 from .forks import Fork, ForkPart, Gain
 from .norm_terms import BatchNormTerms
+from .recording import record
 from .replay import ReplayError
+from .schema import json_schema
 from .spectrum import Omission, PathSpectrum
-from .trace import Trace, record
+from .trace import Trace
 
 __all__ = [
     "BatchNormTerms",
@@ -19,5 +22,8 @@ __all__ = [
     "ReplayError",
     "Trace",
     "TraceComparison",
+    "TraceFileError",
+    "json_schema",
+    "load",
     "record",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .records import Backward, Part
-from .structure import Role, Side
+from .structure import Role, Side, block_added_in
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -121,7 +121,7 @@ def last_visits(trace: Trace) -> list[Backward]:
 def _fork(trace: Trace, visit: Backward) -> Fork:
     parts = tuple([_fork_part(trace, part) for part in visit.parts])
     joins = [role.join for part in parts for role in part.roles]
-    block = trace.records.forward[min(joins)].module if joins else ""
+    block = block_added_in(trace.records.forward[min(joins)]) if joins else ""
     norm = math.nan if visit.stats is None else visit.stats.norm
     name = trace.records.values[visit.value].name
     return Fork(visit.value, name, block, parts, norm, visit.verdict)

@@ -8,6 +8,7 @@ other.
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import itertools
 from collections import Counter
@@ -167,14 +168,20 @@ def _arcs(structure: Structure, steps: list[int | None]) -> list[Arc]:
             side = min(roles, key=lambda role: role.join).side if roles else None
             spans.append((start, end, value, side))
     spans.sort(key=lambda span: (span[1] - span[0], span[0]))
-    taken: list[list[tuple[int, int]]] = []
+    lanes: list[list[tuple[int, int]]] = []  # each in order, none overlapping another
     arcs = []
     for start, end, value, side in spans:
-        lane = 0
-        while lane < len(taken) and any(a < end and start < b for a, b in taken[lane]):
-            lane += 1
-        if lane == len(taken):
-            taken.append([])
-        taken[lane].append((start, end))
-        arcs.append(Arc(start, end, value, side, lane))
+        arcs.append(Arc(start, end, value, side, _free_lane(lanes, start, end)))
     return sorted(arcs)
+
+
+def _free_lane(lanes: list[list[tuple[int, int]]], start: int, end: int) -> int:
+    """Take the lowest lane in which nothing overlaps, a new one if need be."""
+    for lane, taken in enumerate(lanes):
+        place = bisect.bisect(taken, (start, end))
+        free_before = place == 0 or taken[place - 1][1] <= start
+        if free_before and (place == len(taken) or end <= taken[place][0]):
+            taken.insert(place, (start, end))
+            return lane
+    lanes.append([(start, end)])
+    return len(lanes) - 1

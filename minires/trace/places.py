@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minires.autograd import Tensor
 
 from .records import Value
+from .structure import block_added_in
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -49,7 +50,7 @@ def _first_block_input(trace: Trace) -> Value:
     joins = trace.structure.joins
     for step in trace.records.forward:
         block = trace.structure.block_of(step.index).path
-        if block and any(trace.records.forward[j].module == block for j in joins):
+        if block and any(block_added_in(trace.records.forward[j]) == block for j in joins):
             found = _input_of_module(trace, block)
             if found is not None:
                 return found

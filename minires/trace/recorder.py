@@ -12,6 +12,7 @@ import fnmatch
 import sys
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
@@ -81,7 +82,8 @@ class Recorder(EngineHook):
         self.records = Records(SCHEMA, _version(), title, save, Budget(int(budget_mb * 2**20)))
         self.arrays: dict[str, Array] = {}
         self.tape: Tape | None = Tape() if replay is not False else None
-        if replay is False:
+        self._fused = replay is False
+        if self._fused:
             self.records.budget.replay_state = "not asked for (replay=False)"
         self._undecided = replay is None
         self._selected = _selection(select)
@@ -99,6 +101,7 @@ class Recorder(EngineHook):
         self._sent: dict[tuple[int, int], Stats] = {}
         self._kept: set[int] = set()
         self._inputs = 0
+        self._times: Counter[str] = Counter()
         self._last_order: int | None = None
         self._run = -1
         self._visiting: Backward | None = None
@@ -107,7 +110,7 @@ class Recorder(EngineHook):
     @property
     def keeps_fused(self) -> bool:  # type: ignore[override]
         """Without a replay the network runs as it always does, fused ops included."""
-        return self.tape is None
+        return self._fused
 
     def __enter__(self) -> Recorder:
         """Begin to look on."""
@@ -131,9 +134,11 @@ class Recorder(EngineHook):
         operands = tuple([self._operand(op, slot, value) for slot, value in enumerate(inputs)])
         index, module = len(records.forward), module_path()
         shapes = [None if o.value is None else records.values[o.value].shape for o in operands]
-        made = self._new_value(
-            f"{module}/{op.name}" if module else op.name, "result", output, made_by=index
-        )
+        name = f"{module}/{op.name}" if module else op.name
+        self._times[name] += 1
+        if self._times[name] > 1:
+            name += f":{self._times[name]}"
+        made = self._new_value(name, "result", output, made_by=index)
         step = Forward(
             index,
             op.name,
@@ -366,6 +371,7 @@ class Recorder(EngineHook):
     def _decide(self, size: int) -> None:
         self._undecided = False
         if size > INTERACTIVE:
+            self._fused = True
             self._drop_tape(
                 f"not kept: the first op's output has {size / 2**20:.1f} MiB, more than"
                 f" {INTERACTIVE >> 20} MiB; record(..., replay=True) keeps it"

@@ -8,7 +8,7 @@ Records refer to each other by these numbers, so that a trace reads the same fro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Value:
     index : int
     name : str
         A parameter's or buffer's full name; "module/op" for what an op made (such as
-        "layer1.0/residual_add"); else "input 0", "input 1" and so on.
+        "layer1.0/residual_add", a second one "layer1.0/residual_add:2"); else "input 0" and so on.
     kind : {"result", "parameter", "buffer", "input"}
         Made by an op; a parameter or buffer of the model; or anything else that ops were given.
     shape : tuple of int
@@ -343,6 +343,13 @@ class Records:
     error : str or None
         The exception that ended the with-block.
     """
+
+    # How Pydantic reads them and what they are made of: nothing is guessed, nothing left over.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "strict": True,
+        "extra": "forbid",
+        "ser_json_inf_nan": "strings",
+    }
 
     schema: str
     minires: str

@@ -19,7 +19,7 @@ from .places import value_at
 from .records import Forward, Spectrum, Value
 from .replay import Replayed, replay
 from .statistics import norm_of
-from .structure import crosses_branch
+from .structure import block_added_in, crosses_branch
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -170,15 +170,15 @@ def leave_one_out(trace: Trace, at: Any = None, block: str | None = None) -> lis
     forward = trace.records.forward
     joins = trace.structure.joins
     if block is not None:
-        joins = [join for join in joins if forward[join].module == block]
+        joins = [join for join in joins if block_added_in(forward[join]) == block]
         if not joins:
-            known = sorted({forward[join].module for join in trace.structure.joins})
+            known = sorted({block_added_in(forward[join]) for join in trace.structure.joins})
             raise KeyError(f"no residual addition ran in {block!r}; there are: {known}")
     omissions = []
     for join in joins:
         found = replay(trace, value.index, _through(join))
         if "through" in found.parts:  # else the gradient never comes by this block
-            omissions.append(_omission(forward[join].module, found))
+            omissions.append(_omission(block_added_in(forward[join]), found))
     return omissions
 
 

@@ -58,6 +58,16 @@ def crosses_branch(step: Forward, slot: int) -> bool:
     return is_join(step) and step.operands[slot].edge != "shortcut"
 
 
+def block_added_in(step: Forward) -> str:
+    """Return the module whose addition this is.
+
+    An op that fuses the addition with the layer before it ran in that layer, within the block.
+    """
+    if any(operand.edge == "branch" for operand in step.operands):
+        return step.module
+    return step.module.rpartition(".")[0]
+
+
 class Structure:
     """The graph of a trace.
 
@@ -142,7 +152,7 @@ class Structure:
     def blocks(self) -> list[Block]:
         """The forward steps in groups: residual blocks, and the layers between them."""
         forward = self.records.forward
-        joins = {forward[join].module for join in self.joins} - {""}
+        joins = {block_added_in(forward[join]) for join in self.joins} - {""}
         paths = {step.module for step in forward}
         inner = {path.rsplit(".", 1)[0] for path in paths if "." in path}
         found: list[Block] = []
@@ -164,15 +174,17 @@ class Structure:
 
     @cached_property
     def main_road(self) -> list[int]:
-        """The values through which the whole gradient passes, from the loss back.
+        """The values through which the whole gradient of the last backward pass went, in order.
 
         While the values are walked in the order of a backward pass, those are the ones at which no
         other value is still waiting for its turn; parameters do not count.
         """
         waiting: set[int] = set()
         road: list[int] = []
-        visits = [step for step in self.records.backward if step.run == 0]
-        for step in visits:
+        last = max((step.run for step in self.records.backward), default=0)
+        for step in self.records.backward:
+            if step.run != last:
+                continue
             waiting.discard(step.value)
             value = self.records.values[step.value]
             if value.kind == "parameter" or (value.op is None and not self._leads_on(step.value)):

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minires.devices import Array
 
 from .comparison import TraceComparison, compare
+from .explanation import Explanation, explain
 from .forks import Fork, Gain, forks, gains
 from .norm_terms import BatchNormTerms, batch_norm_terms
 from .places import value_at
-from .recorder import Recorder, Save, Select
+from .recorder import Recorder
 from .records import Records, Value
 from .spectrum import Omission, PathSpectrum, leave_one_out, path_spectrum
 from .structure import Structure
 from .tape import Tape
+
+if TYPE_CHECKING:
+    from .views.lines import Expand
+    from .views.svg import StaticPicture
+    from .views.table import Table
 
 
 class Trace:
@@ -210,6 +216,75 @@ class Trace:
         """
         return batch_norm_terms(self, module)
 
+    def explain(self, at: Any) -> Explanation:
+        """Say why a gradient is small, large, NaN or missing, by what was measured.
+
+        Parameters
+        ----------
+        at : Tensor, str or int
+            See `value`.
+
+        Returns
+        -------
+        Explanation
+            Its `causes` are named: "backward_not_run", "no_gradient_required", "detached",
+            "no_grad", "not_differentiable", "not_reached" and "not_used" where there is no
+            gradient, or only a part of it; "not_finite"; "wrong_sum" and "wrong_side" (of a
+            residual addition); "dead_relu", "kink", "zero_gamma", "gamma_over_sigma",
+            "batch_norm_projection", "constant_input", "weight_gain", "zero_value", "saturation",
+            "underflow", "cancellation" and "blocked". A healthy gradient has none of these, only
+            what its size is made of: "loss_mean" (the 1/N of the loss), "factor" and "fork".
+
+        Raises
+        ------
+        KeyError
+            If nothing is called so; near names are suggested.
+        ValueError
+            If the trace is empty.
+
+        Examples
+        --------
+        >>> import minires as mr
+        >>> x = mr.tensor([-1.0, -2.0], requires_grad=True)
+        >>> with mr.trace.record() as trace:
+        ...     mr.ops.relu(x).sum().backward()
+        >>> trace.explain(x).causes[0].sentence
+        '100.0% of the outputs of the ReLU relu behind input 0 are 0: it lets no gradient through.'
+        """
+        return explain(self, at)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace to one file, whole or not at all.
+
+        It is a zip of ``trace.json`` and, in ``save="full"``, an ``.npy`` for each array: NumPy
+        opens it as an npz. The same trace gives the same bytes. The tape stays behind.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            By custom it ends in ``.trace``; `minires.trace.load` reads it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder of `path` does not exist.
+        """
+        from . import file
+
+        file.save(self, path)
+
+    def to_json(self) -> str:
+        """Return the records as JSON, of the schema that docs/trace.schema.json publishes.
+
+        Returns
+        -------
+        str
+            On one line; NaN and infinity are the strings "NaN", "Infinity" and "-Infinity".
+        """
+        from . import schema
+
+        return schema.to_json(self.records)
+
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the viewer as one HTML file that needs no network.
 
@@ -232,68 +307,78 @@ class Trace:
 
         return frame_of([self])
 
+    def to_svg(
+        self, path: str | os.PathLike[str] | None = None, expand: Expand = False
+    ) -> StaticPicture:
+        """Draw the trace as a static picture: lines, arcs, and norms of gradients as bars.
 
-class record:  # noqa: N801
-    """Record what happens in a ``with`` block: every op, every VJP, every sum of gradients.
+        It follows the reader's light or dark theme, and a notebook shows it.
 
-    Parameters
-    ----------
-    model : Module or callable, optional
-        Gives modules and parameters their names.
-    save : {"summary", "thumbs", "full"}
-        What is kept of each array: a summary; also a small picture; or everything.
-    select : str, iterable of str or callable, optional
-        Which values are looked at; by default all. Patterns such as ``"layer1.*"`` for their
-        names, or a function that gets the `Value`. The others are recorded without statistics.
-    budget_mb : float
-        Bound of the memory for arrays, and for what a replay needs.
-    replay : bool, optional
-        Keep the values that the VJPs need, so that gradients can be taken apart afterwards; the
-        residual blocks then run op by op. By default it is done for small steps.
+        Parameters
+        ----------
+        path : str or os.PathLike, optional
+            Write it there as well.
+        expand : bool, str or iterable of str
+            Which blocks are opened; see `table`.
 
-    Returns
-    -------
-    context manager of Trace
+        Returns
+        -------
+        str
+            The text of an SVG file.
+        """
+        from .views.svg import write_svg
 
-    Raises
-    ------
-    ValueError
-        If `save` is unknown or the budget negative.
+        return write_svg(self, path=path, expand=expand)
 
-    Examples
-    --------
-    >>> import minires as mr
-    >>> x = mr.tensor([1.0, 2.0], requires_grad=True)
-    >>> with mr.trace.record() as trace:
-    ...     mr.ops.residual_add(x, 3 * x).sum().backward()
-    >>> [step.op for step in trace.records.forward]
-    ['mul', 'residual_add', 'sum']
-    """
+    def to_dot(self) -> str:
+        """Return the recorded graph in Graphviz's language; nothing needs to be installed.
 
-    def __init__(
-        self,
-        model: Any = None,
-        save: Save = "summary",
-        select: Select = None,
-        budget_mb: float = 1024,
-        replay: bool | None = None,
-    ) -> None:
-        if save not in ("summary", "thumbs", "full"):
-            raise ValueError(f"record: save must be 'summary', 'thumbs' or 'full', found {save!r}")
-        if not budget_mb >= 0:
-            raise ValueError(f"record: budget_mb must not be negative, found {budget_mb}")
-        self._recorder = Recorder(model, save, select, budget_mb, replay)
+        Returns
+        -------
+        str
+            Steps in clusters of blocks; the edges of shortcuts are dashed.
+        """
+        from .views.dot import dot_of
 
-    def __enter__(self) -> Trace:
-        """Begin to record."""
-        recorder = self._recorder
-        if recorder.records.steps:
-            raise RuntimeError("a recording is made once; call mr.trace.record(...) again")
-        recorder.__enter__()
-        return Trace(recorder.records, recorder.arrays, recorder)
+        return dot_of(self)
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        """Stop recording; an exception is noted, and passes on."""
-        self._recorder.__exit__(kind, error, traceback)
-        if error is not None:
-            self._recorder.records.error = f"{type(error).__name__}: {error}"
+    def table(self, expand: Expand = False) -> Table:
+        """Return the readable table of the trace; ``print`` shows it.
+
+        Parameters
+        ----------
+        expand : bool, str or iterable of str
+            Which blocks are opened, step by step: none, all, or those whose path matches a pattern
+            such as ``"layer1.*"``.
+
+        Raises
+        ------
+        KeyError
+            If a pattern matches no block; near ones are suggested.
+        """
+        from .views.table import table_of
+
+        return table_of(self, expand=expand)
+
+    def step(self, beside: Trace | None = None) -> None:
+        """Step through the trace in the terminal, forward and backward, op by op.
+
+        Single keys move (``?`` tells which); where the input is no terminal, commands are read
+        line by line (``help`` lists them).
+
+        Parameters
+        ----------
+        beside : Trace, optional
+            Another trace, such as that of the plain twin, whose same step is shown as well.
+
+        Raises
+        ------
+        ValueError
+            If the trace is empty.
+        """
+        from .views.stepper import step_through
+
+        step_through(self, beside)
+
+    def __repr__(self) -> str:
+        return str(self.table())

@@ -1,3 +1,3 @@
-"""Views of a trace: the same rows and arcs as a table, a page, a figure or a graph."""
+"""Views of a trace, from one layout: in the terminal, as a page, as figures, as a graph."""
 
 from __future__ import annotations

@@ -1,0 +1,135 @@
+"""What is said above and below the table of a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..forks import forks
+from .words import Glyphs, Scale, amount, number, only, percent, spoken
+
+if TYPE_CHECKING:
+    from ..records import Spectrum
+    from ..trace import Trace
+
+
+def title_of(trace: Trace) -> str:
+    """Return what the trace calls itself."""
+    return only(trace.records.title) or "trace"
+
+
+def names_of(*traces: Trace) -> list[str]:
+    """Return what to call traces that stand side by side; equal titles are told apart."""
+    names = [title_of(trace) for trace in traces]
+    if len(set(names)) == len(names):
+        return names
+    joins = [len(trace.structure.joins) for trace in traces]
+    marks = [f"{spoken(count, 'shortcut')}" if count else "no shortcuts" for count in joins]
+    if len(set(marks)) < len(marks):
+        marks = ["left", "right"]
+    return [f"{name}, {mark}" for name, mark in zip(names, marks, strict=False)]
+
+
+def opening(trace: Trace) -> str:
+    """Say in one line whose trace it is, how large, and what it keeps."""
+    records, budget = trace.records, trace.records.budget
+    done = sum(step.vjp_of is None for step in records.forward)
+    told = [
+        f"{title_of(trace)}: {done} forward and {spoken(len(records.backward), 'backward step')}",
+        f"save={records.save}",
+    ]
+    if budget.replay_state != "kept":
+        told.append(f"replay {budget.replay_state.removesuffix('.')}")
+    elif records.forward:
+        told.append(f"replay kept: {amount(budget.replay, 'B')}")
+    if budget.arrays:
+        told.append(f"arrays: {amount(budget.arrays, 'B')}")
+    if budget.left_out:
+        limit = amount(budget.limit, "B")
+        told.append(f"{spoken(budget.left_out, 'array')} left out, the budget is {limit}")
+    return ", ".join(told)
+
+
+def news(trace: Trace) -> list[str]:
+    """Say what is missing from a trace, and what is wrong with what it recorded."""
+    records = trace.records
+    found = []
+    if records.error is not None:
+        found.append(f"ended by {only(records.error)}; what ran before is kept")
+    if not records.forward:
+        found.append("nothing was recorded: no op of minires ran inside the with-block")
+    elif not records.backward:
+        found.append("backward has not run inside the with-block: there is no gradient to see")
+    wrong = [fork for fork in forks(trace) if fork.verdict == "wrong"]
+    if wrong:
+        found.append(
+            f"the contributions at {only(wrong[0].name)} do not add up to the gradient that the"
+            " engine used"
+        )
+    for kind, at in records.steps:
+        stats = (
+            records.values[records.forward[at].output].stats
+            if kind == "forward"
+            else records.backward[at].stats
+        )
+        if stats is not None and not stats.finite:
+            step = records.forward[at].output if kind == "forward" else records.backward[at].value
+            what = "value" if kind == "forward" else "gradient"
+            name = only(records.values[step].name)
+            found.append(
+                f"the first NaN or infinity is in the {what} of {name} ({kind} step {at}):"
+                f" {stats.nans} NaN, {stats.infs} infinite"
+            )
+            break
+    return found
+
+
+def sums(trace: Trace) -> str:
+    """Say how many forks' sums were verified; '' where there are none."""
+    found = forks(trace)
+    exact = sum(fork.verdict == "exact" for fork in found)
+    if not found:
+        return ""
+    which = "all" if exact == len(found) else f"{exact} of"
+    return f"{which} {spoken(len(found), 'sum')} at forks bit for bit the engine's gradient"
+
+
+def legend(shortcuts: bool, scale: Scale | None, marks: Glyphs) -> list[str]:
+    """Explain the marks and the columns."""
+    found = []
+    if shortcuts:
+        found.append(
+            f"{marks.join} adds its shortcut, the arc that ends there. shortcut, branch: in which"
+            " shares the gradient at the block's input came through them (they sum to 100%)"
+        )
+    if scale is not None:
+        found.append(f"bars: |gradient| of the output, {scale}, logarithmic")
+    return found
+
+
+def spectrum_lines(spectrum: Spectrum, width: int, marks: Glyphs) -> list[str]:
+    """Draw a path spectrum: what share of the gradient crossed how many branches."""
+    found = [
+        f"path spectrum at {only(spectrum.at)}, |gradient| {number(spectrum.total)}:"
+        " branches crossed, |part|, share"
+    ]
+    most = max((abs(share) for share in spectrum.shares if share is not None), default=0.0) or 1.0
+    room = max(8, min(40, width - 30))
+    for crossed, (norm, share) in enumerate(zip(spectrum.norms, spectrum.shares, strict=True)):
+        part = Scale(0, 1)
+        # A linear bar: 10 to the power of its length lies on the scale from 1 to 10.
+        size = 0.0 if share is None else abs(share) / most
+        bar = part.bar(10**size, room, marks) if size > 1 / room / 16 else ""
+        found.append(
+            f"{crossed:>6}  {number(norm, marks):>8}  {percent(share, marks):>5}  {bar}".rstrip()
+        )
+    return found
+
+
+def lines_of_news(traces: Sequence[Trace]) -> list[str]:
+    """Collect what is to be said of each trace, by name where there are two."""
+    return [
+        text if len(traces) == 1 else f"{title_of(trace)}: {text}"
+        for trace in traces
+        for text in news(trace)
+    ]

@@ -1,0 +1,104 @@
+"""Two traces side by side."""
+
+from __future__ import annotations
+
+import pytest
+
+import minires as mr
+from tests.trace.networks import Stack, images, made, recorded
+
+
+def twins(depth: int = 8) -> list:
+    return [
+        recorded(mr.models.cifar_resnet(depth, shortcut, width=2, seed=0), images(3, 8, "float32"))
+        for shortcut in ("A", None)
+    ]
+
+
+def test_twins_are_aligned_by_module_with_a_ghost_where_there_is_no_shortcut():
+    residual, plain = twins()
+    comparison = residual.compare(plain)
+    for row in comparison.layout.rows:
+        left, right = row.steps
+        if left is not None and right is not None:
+            a, b = residual.records.forward[left], plain.records.forward[right]
+            assert (a.module, a.op) == (b.module, b.op)
+        else:
+            assert right is None
+            assert residual.records.forward[left].op in ("residual_add", "getitem", "pad")
+    ghosts = [row for row in comparison.layout.rows if None in row.steps]
+    assert len(ghosts) == 7  # three additions, and two paddings of two steps
+    groups = [group.path for group in comparison.layout.groups]
+    assert groups == ["conv1", "bn1", "relu", "layer1.0", "layer2.0", "layer3.0", "mean", "fc"]
+
+
+def test_every_step_of_both_stands_in_exactly_one_row():
+    residual, plain = twins()
+    rows = residual.compare(plain).layout.rows
+    for side, trace in enumerate((residual, plain)):
+        steps = [row.steps[side] for row in rows if row.steps[side] is not None]
+        assert steps == list(range(len(trace.records.forward)))
+
+
+def test_twins_have_no_differences_and_one_scale():
+    residual, plain = twins()
+    comparison = residual.compare(plain)
+    assert comparison.differences == []
+    low, high = comparison.scale
+    for trace in (residual, plain):
+        for value in trace.records.values:
+            if value.gradient and value.gradient.norm:
+                assert low <= value.gradient.norm <= high
+
+
+def test_a_model_that_changed_between_the_traces_is_told_by_name():
+    model, x = made(Stack("basic", "B")), images()
+    before = recorded(model, x)
+    model.blocks[1].conv1.weight.data = model.blocks[1].conv1.weight.data * 2
+    after = recorded(model, x)
+    assert before.compare(after).differences == [
+        "blocks.1.conv1.weight has other numbers on the left than on the right"
+    ]
+    wider = recorded(made(mr.models.cifar_resnet(8, width=4)), images(3, 8))
+    narrow = recorded(made(mr.models.cifar_resnet(8, width=2)), images(3, 8))
+    assert any("conv1.weight has shape" in text for text in wider.compare(narrow).differences)
+
+
+def test_traces_without_a_common_step_are_refused():
+    trace = recorded(made(Stack("basic", "B")), images())
+    with mr.trace.record() as empty:
+        pass
+    with mr.trace.record() as other:
+        mr.exp(mr.ones(2))
+    with pytest.raises(ValueError, match="empty"):
+        trace.compare(empty)
+    with pytest.raises(ValueError, match="no step in common"):
+        trace.compare(other)
+
+
+def test_a_shortcut_is_an_arc_over_its_block():
+    residual, plain = twins()
+    layout = residual.compare(plain).layout
+    residual_arcs, plain_arcs = layout.arcs
+    shortcuts = [arc for arc in residual_arcs if arc.side == "shortcut"]
+    assert len(shortcuts) == 3
+    forward = residual.records.forward
+    for arc in shortcuts:
+        ends = {forward[layout.rows[row].steps[0]].op for row in (arc.end,)}
+        assert ends <= {"residual_add", "getitem"}
+    assert plain_arcs == []
+
+
+def test_arcs_that_overlap_lie_in_different_lanes():
+    from tests.trace.networks import DenseLayer, Head, Inception
+
+    for model in (Head(DenseLayer(4, 2), DenseLayer(6, 2), DenseLayer(8, 2)), Head(Inception(4))):
+        trace = recorded(made(model), images())
+        from minires.trace.layout import layout_of
+
+        (arcs,) = layout_of(trace.structure).arcs
+        assert arcs
+        for one in arcs:
+            for other in arcs:
+                if one is not other and one.start < other.end and other.start < one.end:
+                    assert one.lane != other.lane
