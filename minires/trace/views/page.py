@@ -103,7 +103,12 @@ def _gains(traces: Sequence[Trace]) -> list[str]:
     for side, (trace, gains) in enumerate(zip(traces, found, strict=True)):
         rows = {row.steps[side]: number for number, row in enumerate(layout.rows)}
         ways = [
-            (gain.block, rows.get(trace.records.values[gain.output].op, ""), gain.before, gain.after)
+            (
+                gain.block,
+                rows.get(trace.records.values[gain.output].op, ""),
+                gain.before,
+                gain.after,
+            )
             for gain in gains
         ]
         nothing = "There is no block that the whole gradient passes through."

@@ -171,7 +171,9 @@ def spectrum_figure(
     ]
     return (
         "<figure>"
-        + _chart(above, 144, f"Signed shares of the gradient at {name}, by branches crossed: {told}")
+        + _chart(
+            above, 144, f"Signed shares of the gradient at {name}, by branches crossed: {told}"
+        )
         + _chart(below, 122, "Norms of the same parts; the table below has them")
         + f"<figcaption>At {name}. Above: the signed share of each part; they add up to 1."
         " Below: its norm.</figcaption>"

@@ -42,7 +42,7 @@
       : `${forward.length} forward and ${backward.length} backward steps, recorded by minires ${minires}`;
     const notes = L.panes.flatMap((pane) => [
       !pane.forward.length ? "Nothing was recorded: no op ran inside the with-block."
-        : !pane.backward.length && "Backward has not run inside the with-block, so that there are no gradients. Call loss.backward() before the block ends.",
+        : !pane.backward.length && "Backward has not run inside the with-block: there are no gradients. Call loss.backward() before it ends.",
       pane.error && `The with-block ended with an exception; the trace goes up to there. ${pane.error}`,
       pane.left_out && `${pane.left_out} arrays were not kept: the memory budget was reached.`,
     ].filter(Boolean).map((note) => (L.panes.length > 1 ? `${pane.name}: ${note}` : note)));
@@ -55,7 +55,11 @@
     byId("scrub").max = Math.max(0, L.ticks.length - 1);
   }
 
-  function time() {
+  let stripped = "";
+  function strip() {
+    const key = JSON.stringify([state.cmp, state.when, state.breaks]);
+    if (key === stripped) return;
+    stripped = key;
     const marks = [];
     const way = (i) => (L.ticks[i].kind === L.FORWARD ? "forward" : "backward");
     let from = 0, group = null;
@@ -64,16 +68,20 @@
       if (i && here !== group) marks.push(path("tick", `M${i - 0.5} 4V20`));
       group = here;
       if (L.isFork(state, i)) marks.push(path("fork", `M${i} 20V24`));
-      if ((state.when.length || state.breaks.length) && L.stops(state, i)) marks.push(path("stops", `M${i} 0V4`));
+      if (L.stops(state, i)) marks.push(path("stops", `M${i} 0V4`));
       if (i + 1 === L.ticks.length || way(i + 1) !== way(from)) {
-        marks.unshift(rect(way(from), from - 0.5, 4, i + 1 - from, 16));
+        const a = Math.max(0, from - 0.5), b = Math.min(L.ticks.length - 1, i + 0.5);
+        marks.unshift(rect(way(from), a, 4, b - a, 16));
         from = i + 1;
       }
     });
-    const strip = byId("strip"), scrub = byId("scrub"), play = byId("play");
-    strip.setAttribute("viewBox", `0 0 ${Math.max(1, L.ticks.length - 1)} 24`);
-    strip.replaceChildren(...marks);
-    const said = L.describe(state);
+    byId("strip").setAttribute("viewBox", `0 0 ${Math.max(1, L.ticks.length - 1)} 24`);
+    byId("strip").replaceChildren(...marks);
+  }
+
+  function time() {
+    strip();
+    const said = L.describe(state), scrub = byId("scrub"), play = byId("play");
     scrub.value = state.step;
     scrub.setAttribute("aria-valuetext", said);
     byId("now").textContent = said;
@@ -119,7 +127,10 @@
     event.preventDefault();
     action();
   });
-  const close = () => document.querySelector("dialog[open]").close();
+  function close() {
+    document.activeElement.blur();
+    document.querySelector("dialog[open]").close();
+  }
   for (const each of document.querySelectorAll("dialog")) each.append(h("div", "row", button("Close", close)));
 
   function goTo() {
@@ -143,26 +154,21 @@
   });
 
   function listStops() {
-    const line = (text, less) => h("li", "row", h("span", "", text), button("Remove", () => { change(less()); listStops(); }, { "aria-label": `Remove: ${text}` }));
+    const line = (text, less) => h("li", "row", text, button("Remove", () => { change({ ...state, ...less }); listStops(); }, { "aria-label": `Remove: ${text}` }));
     byId("stop-list").replaceChildren(
-      ...state.when.map((each) => line(L.told(each), () => ({ ...state, when: state.when.filter((other) => other !== each) }))),
-      ...state.breaks.map((at) => line(`step ${at + 1}: ${L.nameOf(at)}`, () => ({ ...state, breaks: state.breaks.filter((other) => other !== at) }))));
+      ...state.when.map((text) => line(text, { when: state.when.filter((other) => other !== text) })),
+      ...state.breaks.map((at) => line(`step ${at + 1}: ${L.nameOf(at)}`, { breaks: state.breaks.filter((other) => other !== at) })));
   }
+  const bare = () => ["nan", "fork"].includes(byId("stop-kind").value);
   function addStop() {
-    const kind = byId("stop-kind").value, text = byId("stop-text").value.trim();
-    const made = L.condition({ kind, text, limit: text, side: byId("stop-side").value });
-    byId("stop-wrong").textContent = made ? "" : kind === "module" ? "Say which module, such as layer2.0." : "Type a number, such as 1e-4 or 0.9.";
-    if (made) change({ ...state, when: [...state.when, made] });
+    const made = L.condition(byId("stop-kind").value + (bare() ? "" : byId("stop-text").value));
+    byId("stop-wrong").textContent = made ? "" : "Type a number, such as 1e-4, or a name, such as layer2.0.";
+    if (made) change({ ...state, when: [...new Set([...state.when, made.text])] });
     listStops();
   }
   on("stop-add", "click", addStop);
   onEnter("stop-text", addStop);
-  on("stop-kind", "change", () => {
-    const kind = byId("stop-kind").value;
-    byId("stop-side").hidden = kind !== "share";
-    byId("stop-text").hidden = kind === "nan" || kind === "fork";
-    byId("stop-text").placeholder = { norm: "1e-4", share: "0.9", module: "layer2.0" }[kind] || "";
-  });
+  on("stop-kind", "change", () => { byId("stop-text").hidden = bare(); });
 
   // Browsers refuse an address that changes too often.
   function remember() {

@@ -37,7 +37,7 @@ const TraceLogic = (data) => {
   // Which panes are shown.
   const shown = (state) => (state.cmp ? panes.map((_, pane) => pane) : [0]);
 
-  const visible = (state, index) => shown(state).some((pane) => ticks[index].steps[pane] !== null);
+  const visible = (state, index) => index in ticks && shown(state).some((pane) => ticks[index].steps[pane] !== null);
 
   // What a tick is in one pane: the forward step or the backward step, and its value; or null.
   function stepOf(index, pane) {
@@ -71,46 +71,32 @@ const TraceLogic = (data) => {
   // A line stands for rows first..last; the row it tells of is its last, the block's output.
   function lines(state) {
     const found = [];
-    const panes = shown(state);
-    const here = (row) => panes.some((pane) => rows[row].steps[pane] !== null);
-    groups.forEach(([path, first, end], number) => {
-      const inside = [];
-      for (let row = first; row < end; row++) if (here(row)) inside.push(row);
-      if (!inside.length) return;
-      if (inside.length === 1) return void found.push(rowLine(inside[0], 0, path));
-      const id = `g${number}`;
-      const isOpen = state.open.includes(id);
-      found.push({
-        id, level: 0, first: inside[0], last: inside.at(-1), row: inside.at(-1),
-        where: path, op: "", detail: `${inside.length} ops`, holds: true, open: isOpen,
-      });
-      if (isOpen) addRows(state, inside, 0, 1, path, found);
+    const here = (row) => shown(state).some((pane) => rows[row].steps[pane] !== null);
+    // A line that holds others; open, they follow it.
+    function hold(line, inside, depth, block) {
+      const open = state.open.includes(line.id);
+      found.push({ ...line, first: inside[0], last: inside.at(-1), row: inside.at(-1), holds: true, open });
+      if (open) add(inside, depth, line.level + 1, block);
+    }
+    // Consecutive rows that spell out the same op lie under one line.
+    function add(inside, depth, level, block) {
+      for (let i = 0, j; i < inside.length; i = j) {
+        const twin = twinOf(inside[i], depth);
+        for (j = i + 1; twin && j < inside.length && twinOf(inside[j], depth) === twin;) j++;
+        const line = rowLine(inside[i], level, block);
+        if (j === i + 1) found.push(line);
+        else {
+          const op = twin.split("/").pop().split(":")[0];
+          hold({ ...line, id: `f${inside[i]}.${depth}`, op, detail: `spelled out in ${j - i} ops` }, inside.slice(i, j), depth + 1, block);
+        }
+      }
+    }
+    groups.forEach(([block, first, end], number) => {
+      const inside = rows.map((_, row) => row).slice(first, end).filter(here);
+      if (inside.length === 1) found.push(rowLine(inside[0], 0, block));
+      else if (inside.length) hold({ id: `g${number}`, level: 0, where: block, op: "", detail: `${inside.length} ops` }, inside, 0, block);
     });
     return found;
-  }
-
-  // Consecutive rows that spell out the same op lie under one line.
-  function addRows(state, inside, depth, level, path, found) {
-    for (let i = 0; i < inside.length; ) {
-      const twin = twinOf(inside[i], depth);
-      let j = i + 1;
-      while (twin && j < inside.length && twinOf(inside[j], depth) === twin) j++;
-      const part = inside.slice(i, j);
-      if (!twin || part.length === 1) {
-        found.push(rowLine(inside[i], level, path));
-        i += 1;
-        continue;
-      }
-      const id = `f${part[0]}.${depth}`;
-      const isOpen = state.open.includes(id);
-      const line = rowLine(part[0], level, path);
-      found.push({
-        ...line, id, last: part.at(-1), row: part.at(-1), op: twin.split("/").pop().split(":")[0],
-        detail: `spelled out in ${part.length} ops`, holds: true, open: isOpen,
-      });
-      if (isOpen) addRows(state, part, depth + 1, level + 1, path, found);
-      i = j;
-    }
   }
 
   function twinOf(row, depth) {
@@ -133,27 +119,22 @@ const TraceLogic = (data) => {
     return { id: `r${row}`, level, first: row, last: row, row, where, op, detail: "", holds: false, open: false };
   }
 
-  // The line that shows a row: the innermost that is not hidden in a closed one.
+  // The line that shows a row: the innermost, which comes after those that hold it.
+  const placed = new WeakMap();
   function lineOf(all, row) {
-    let best = -1;
-    all.forEach((line, index) => {
-      if (line.first <= row && row <= line.last && (best < 0 || line.level >= all[best].level)) {
-        best = index;
-      }
-    });
-    return best;
+    if (!placed.has(all)) {
+      const at = rows.map(() => -1);
+      all.forEach((line, index) => at.fill(index, line.first, line.last + 1));
+      placed.set(all, at);
+    }
+    return placed.get(all)[row];
   }
 
   // Arcs between lines, each with the lowest lane that is free.
   function arcs(all, pane) {
     const seen = new Map();
-    const lineAt = new Map();
-    const at = (row) => {
-      if (!lineAt.has(row)) lineAt.set(row, lineOf(all, row));
-      return lineAt.get(row);
-    };
     for (const [from, to, value, side] of data.arcs[pane]) {
-      const start = at(from), end = at(to);
+      const [start, end] = [lineOf(all, from), lineOf(all, to)];
       if (start < 0 || end < 0 || start === end) continue;
       // Between neighbours the road itself is the line, except for what goes around a block.
       if (end === start + 1 && side !== "shortcut") continue;
@@ -298,53 +279,60 @@ const TraceLogic = (data) => {
     return state;
   }
 
-  function toggle(state, id) {
-    const isOpen = state.open.includes(id);
-    return { ...state, open: isOpen ? state.open.filter((each) => each !== id) : [...state.open, id] };
-  }
+  const toggle = (state, id) =>
+    ({ ...state, open: state.open.includes(id) ? state.open.filter((each) => each !== id) : [...state.open, id] });
 
   // Enter: open the line of this step, or close the one that it lies in.
   function expand(state) {
-    const all = lines(state);
-    const tick = ticks[state.step];
-    if (!tick || tick.row === null) return state;
-    let at = lineOf(all, tick.row);
-    while (at >= 0 && !(all[at].holds && all[at].first <= tick.row && tick.row <= all[at].last)) at--;
-    return at < 0 ? state : toggle(state, all[at].id);
+    const { row = null } = ticks[state.step] || {};
+    const around = lines(state).filter((line) => line.holds && line.first <= row && row <= line.last);
+    return row === null || !around.length ? state : toggle(state, around.at(-1).id);
   }
 
-  const toggleBreak = (state) => ({
-    ...state,
-    breaks: state.breaks.includes(state.step) ? state.breaks.filter((i) => i !== state.step)
-      : [...state.breaks, state.step].sort((a, b) => a - b),
-  });
+  function toggleBreak(state) {
+    const others = state.breaks.filter((i) => i !== state.step);
+    if (others.length === state.breaks.length && ticks.length) others.push(state.step);
+    return { ...state, breaks: others.sort((a, b) => a - b) };
+  }
 
-  // The condition that a step meets, as words; null if none.
+  // What stops at a step: "breakpoint", or a condition that it meets; null if nothing does.
   function stops(state, index) {
     if (!visible(state, index)) return null;
     if (state.breaks.includes(index)) return "breakpoint";
-    const met = state.when.find((each) => shown(state).some((pane) => meets(index, pane, each)));
-    return met ? told(met) : null;
+    return state.when.find((text) => shown(state).some((pane) => meets(index, pane, condition(text)))) ?? null;
   }
 
-  function meets(index, pane, { kind, limit, side, text }) {
+  // A condition in the terminal's words: norm<1e-4, share(shortcut)>0.9, nan, fork, at:layer2.0.
+  function condition(text) {
+    const plain = String(text).trim();
+    if (plain === "nan" || plain === "fork") return { text: plain, kind: plain };
+    if (/^at:\s*\S/.test(plain)) return { text: plain, kind: "at", at: plain.slice(3).trim() };
+    const [, kind, side, sign, limit] = /^(norm|share\((shortcut|branch)\))\s*([<>])\s*(\S+)$/.exec(plain) || [];
+    return kind && !Number.isNaN(Number(limit)) ? { text: plain, kind: kind.slice(0, 5), side, sign, limit: Number(limit) } : null;
+  }
+
+  function meets(index, pane, { kind, side, sign, limit, at }) {
     const step = stepOf(index, pane);
     if (!step) return false;
     const stats = statsOf(index, pane);
-    const parts = partsOf(index, pane);
-    if (kind === "norm") return step.kind === BACKWARD && stats !== null && Number(stats[0]) < limit;
+    const over = (x) => (sign === "<" ? x < limit : x > limit);
     if (kind === "nan") return stats !== null && stats[8] + stats[9] > 0;
-    if (kind === "fork") return parts.length > 1;
-    if (kind === "share") {
-      return parts.length > 1 && parts.some((part) => (!side || part.side === side) && part.share > limit);
+    if (kind === "at") {
+      const earlier = seek(index, -1, (i) => ticks[i].steps[pane] !== null);
+      return within(index, pane, at) && !(earlier !== null && ticks[earlier].kind === step.kind && within(earlier, pane, at));
     }
-    const module = step.op ? step.op.module || "" : panes[pane].values[step.value].name;
-    return module === text || module.startsWith(text + ".");
+    if (kind === "norm") return step.visit !== null && stats !== null && over(Number(stats[0]));
+    const parts = partsOf(index, pane);
+    if (kind === "fork") return parts.length > 1;
+    const own = parts.filter((part) => part.side === side && part.share !== undefined);
+    return own.length > 0 && over(own.reduce((sum, part) => sum + part.share, 0));
   }
 
-  function told({ kind, limit, side, text }) {
-    return { norm: `gradient norm below ${limit}`, share: `share of ${side || "any part"} above ${limit}`,
-      nan: "NaN or infinity", fork: "at a fork", module: `in ${text}` }[kind];
+  function within(index, pane, at) {
+    const step = stepOf(index, pane);
+    if (!step) return false;
+    const module = step.op ? step.op.module || "" : "";
+    return module === at || module.startsWith(`${at}.`) || panes[pane].values[step.value].name === at;
   }
 
   const nextStop = (state, by) => to(state, seek(state.step, by, (i) => stops(state, i) !== null));
@@ -425,7 +413,7 @@ const TraceLogic = (data) => {
     Home: (state) => to(state, 0), End: (state) => to(state, ticks.length - 1),
     n: (state) => fork(state, 1), p: (state) => fork(state, -1),
     "]": (state) => nextStop(state, 1), "[": (state) => nextStop(state, -1), b: toggleBreak,
-    " ": play, Enter: expand, q: (state) => ({ ...state, predict: !state.predict, answers: {} }),
+    " ": play, Enter: expand, q: predict,
   };
   const EFFECTS = { B: "breakpoints", d: "theme", f: "fit", g: "goto", "/": "search", "?": "help" };
 
@@ -435,6 +423,12 @@ const TraceLogic = (data) => {
     if (Object.hasOwn(EFFECTS, key)) return [state, EFFECTS[key]];
     if (key !== "c") return [null, null];
     return panes.length > 1 ? [onVisible({ ...state, cmp: !state.cmp }), null] : [state, "alone"];
+  }
+
+  // Predicting begins where backward does: all that comes is hidden.
+  function predict(state) {
+    const first = ticks.findIndex((tick) => tick.kind === BACKWARD);
+    return { ...to(state, state.predict || first < 0 ? null : first), predict: !state.predict, answers: {} };
   }
 
   function play(state) {
@@ -475,7 +469,7 @@ const TraceLogic = (data) => {
     if (state.show !== "gradient") parts.push(`show=${state.show}`);
     if (state.theme !== "auto") parts.push(`theme=${state.theme}`);
     if (state.breaks.length) parts.push(`bp=${state.breaks.join(",")}`);
-    if (state.when.length) parts.push(`when=${encodeURIComponent(JSON.stringify(state.when))}`);
+    if (state.when.length) parts.push(`when=${encodeURIComponent(state.when.join(";"))}`);
     return `#${parts.join("&")}`;
   }
 
@@ -494,34 +488,13 @@ const TraceLogic = (data) => {
     if (Object.hasOwn(MEASURES, given.get("show") || "gradient")) next.show = given.get("show") || "gradient";
     next.theme = ["light", "dark"].includes(given.get("theme")) ? given.get("theme") : "auto";
     next.breaks = (given.get("bp") || "").split(",").map(whole).filter((i) => i !== null && i < ticks.length);
-    next.when = readConditions(given.get("when"));
+    next.when = (given.get("when") || "").split(";").filter(condition);
     return onVisible(next);
-  }
-
-  function readConditions(text) {
-    try {
-      const read = JSON.parse(text || "[]");
-      return Array.isArray(read) ? read.map(condition).filter(Boolean) : [];
-    } catch {
-      return [];
-    }
-  }
-
-  // A condition from what was typed, or null if it makes no sense.
-  function condition({ kind, limit, side, text } = {}) {
-    const bound = Number(limit);
-    if (kind === "nan" || kind === "fork") return { kind };
-    if (kind === "norm") return bound > 0 && Number.isFinite(bound) ? { kind, limit: bound } : null;
-    if (kind === "share") {
-      if (limit === "" || !Number.isFinite(bound)) return null;
-      return ["shortcut", "branch"].includes(side) ? { kind, limit: bound, side } : { kind, limit: bound };
-    }
-    return kind === "module" && text ? { kind, text: String(text) } : null;
   }
 
   return {
     ...model, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
-    lineOf, arcs, rowIn, sizeOf, domain, phase, describe, nameOf, to, row, toggle, stops, told, question, consumer,
+    lineOf, arcs, rowIn, sizeOf, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
     sideName, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
   };
 };

@@ -25,7 +25,7 @@ const Road = (L, view) => {
     all.forEach((line, index) => {
       const element = tree.children[index];
       element.setAttribute("aria-selected", index === current);
-      element.setAttribute("aria-label", said(line, columns));
+      element.lastChild.textContent = said(line, columns);
       element.classList.toggle("ahead", ahead(line));
       columns.forEach(({ pane, digits }, at) => {
         if (digits) element.querySelector(`.number-${at}`).textContent = number(line, pane);
@@ -73,18 +73,21 @@ const Road = (L, view) => {
     tree.replaceChildren(lines, svg("svg", { id: "drawing", "aria-hidden": "true" }));
   }
 
+  // What a line shows; what it says stands in its last child.
+  const cell = (name_, ...content) => h("div", { class: `cell ${name_}`, "aria-hidden": "true" }, content);
+
   function element(line, columns) {
     const cells = columns.map((column, at) => [
-      column.labelWidth > 0 && h("div", `cell label-${at} level-${line.level}`,
+      column.labelWidth > 0 && cell(`label-${at} level-${line.level}`,
         line.holds && h("span", "caret", line.open ? "▾" : "▸"), name(line, column)),
-      column.digits > 0 && h("div", `cell number number-${at}`),
+      column.digits > 0 && cell(`number number-${at}`),
     ]);
     return h("div", {
       class: "line", id: `line-${line.id}`, role: "treeitem", "aria-level": line.level + 1,
       "aria-expanded": line.holds ? line.open : null, "aria-selected": "false",
       onclick: ({ target }) => view.change(target.className === "caret" ? L.toggle(state, line.id) : L.row(state, line.row)),
       ondblclick: () => line.holds && view.change(L.toggle(state, line.id)),
-    }, cells);
+    }, cells, h("span", "visually-hidden"));
   }
 
   function name(line, { pane, roomy }) {
@@ -174,8 +177,7 @@ const Road = (L, view) => {
     else if (!line.holds && L.panes[pane].forward[L.rows[row].steps[pane]].join) {
       marks.append(circle("node", x, at, r + 2), path("plus", `M${x - 3} ${at}h6M${x} ${at - 3}v6`));
     } else marks.append(circle(kind, x, at, line.open ? 2.4 : r));
-    const stops = state.breaks.some((i) => L.ticks[i].row >= line.first && L.ticks[i].row <= line.last);
-    if (stops && !line.open) marks.append(circle("stop", x + 8, at - 5, 3));
+    if (state.breaks.some((i) => all[L.lineOf(all, L.ticks[i].row)] === line)) marks.append(circle("stop", x + 8, at - 5, 3));
   }
 
   function profile(marks, { pane, track, length }, columns, domain) {
@@ -200,16 +202,17 @@ const Road = (L, view) => {
       const zero = mark === "0";
       if (mark) marks.append(label(zero ? "ink" : "alarm", zero ? track - 5 : track + length + 10, y(index) + 4, "end", mark));
       if (at === undefined) return;
+      const done = reached(line, pane);
       if (state.show === "gradient") for (const part of sides(line, pane)) {
         const { at: there } = place(part.norm, domain);
-        if (there >= 0 && there <= 1) marks.append(contribution(part.side, Number(x(there)), y(index)));
+        if (there >= 0 && there <= 1) marks.append(contribution(words("dot", part.side, !done && "faint"), part.side, Number(x(there)), y(index)));
       }
-      marks.append(circle(words("dot", !reached(line, pane) && "hollow"), x(at), y(index), density === "tiny" ? 2 : 3));
+      marks.append(circle(words("dot", !done && "hollow"), x(at), y(index), density === "tiny" ? 2 : 3));
     });
   }
 
-  const contribution = (side, x, at) => (side === "shortcut"
-    ? path("dot shortcut", `M${x} ${at - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5Z`) : rect("dot branch", x - 3, at - 3, 6, 6));
+  const contribution = (kind, side, x, at) => (side === "shortcut"
+    ? path(kind, `M${x} ${at - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5Z`) : rect(kind, x - 3, at - 3, 6, 6));
 
   function sides(line, pane) {
     const turn = L.turn(pane, L.rowIn(line, pane));
@@ -241,8 +244,9 @@ const Road = (L, view) => {
   function fit() {
     const closed = L.lines({ ...state, open: [] }).length;
     const next = Object.keys(HEIGHTS).find((name_) => closed * HEIGHTS[name_] <= box.clientHeight) ?? "tiny";
+    const open = density ? state.open : [];
     density = density ? "" : next;
-    view.change({ ...state, open: density ? [] : state.open });
+    view.change({ ...state, open });
   }
 
   function asTable() {
