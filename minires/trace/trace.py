@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from minires.devices import Array
 
 from .comparison import TraceComparison, compare
+from .explanation import Explanation, explain
 from .forks import Fork, Gain, forks, gains
 from .norm_terms import BatchNormTerms, batch_norm_terms
 from .places import value_at
@@ -215,6 +216,43 @@ class Trace:
         """
         return batch_norm_terms(self, module)
 
+    def explain(self, at: Any) -> Explanation:
+        """Say why a gradient is small, large, NaN or missing, by what was measured.
+
+        Parameters
+        ----------
+        at : Tensor, str or int
+            See `value`.
+
+        Returns
+        -------
+        Explanation
+            Its `causes` are named: "backward_not_run", "no_gradient_required", "detached",
+            "no_grad", "not_differentiable", "not_reached" and "not_used" where there is no
+            gradient, or only a part of it; "not_finite"; "wrong_sum" and "wrong_side" (of a
+            residual addition); "dead_relu", "kink", "zero_gamma", "gamma_over_sigma",
+            "batch_norm_projection", "constant_input", "weight_gain", "zero_value", "saturation",
+            "underflow", "cancellation" and "blocked". A healthy gradient has none of these, only
+            what its size is made of: "loss_mean" (the 1/N of the loss), "factor" and "fork".
+
+        Raises
+        ------
+        KeyError
+            If nothing is called so; near names are suggested.
+        ValueError
+            If the trace is empty.
+
+        Examples
+        --------
+        >>> import minires as mr
+        >>> x = mr.tensor([-1.0, -2.0], requires_grad=True)
+        >>> with mr.trace.record() as trace:
+        ...     mr.ops.relu(x).sum().backward()
+        >>> trace.explain(x).causes[0].sentence
+        '100.0% of the outputs of the ReLU relu behind input 0 are 0: it lets no gradient through.'
+        """
+        return explain(self, at)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace to one file, whole or not at all.
 
@@ -321,6 +359,26 @@ class Trace:
         from .views.table import table_of
 
         return table_of(self, expand=expand)
+
+    def step(self, beside: Trace | None = None) -> None:
+        """Step through the trace in the terminal, forward and backward, op by op.
+
+        Single keys move (``?`` tells which); where the input is no terminal, commands are read
+        line by line (``help`` lists them).
+
+        Parameters
+        ----------
+        beside : Trace, optional
+            Another trace, such as that of the plain twin, whose same step is shown as well.
+
+        Raises
+        ------
+        ValueError
+            If the trace is empty.
+        """
+        from .views.stepper import step_through
+
+        step_through(self, beside)
 
     def __repr__(self) -> str:
         return str(self.table())
