@@ -53,7 +53,8 @@ def colours_of(ax: Axes) -> tuple[str, str]:
 
 def caption(ax: Axes, text: str) -> Axes:
     """Give axes a title at the left."""
-    ax.set_title(only(text), loc="left")
+    # Marks for what is not finite stand between the axes and the title.
+    ax.set_title(only(text).replace("$", r"\$"), loc="left", pad=14)
     return ax
 
 
