@@ -7,6 +7,7 @@ from .folder import holds_comparison, write_comparison
 from .metrics import metrics_of, table_of, to_json
 from .run import GradientSize, Run
 from .settings import Settings
+from .tracing import first_batch, traced_step
 from .verdict import Verdict
 from .watching import Watcher
 from .wording import percent, short
@@ -19,11 +20,13 @@ __all__ = [
     "Verdict",
     "Watcher",
     "compare_twins",
+    "first_batch",
     "holds_comparison",
     "metrics_of",
     "percent",
     "short",
     "table_of",
     "to_json",
+    "traced_step",
     "write_comparison",
 ]

@@ -21,6 +21,7 @@ from .tape import Tape
 
 if TYPE_CHECKING:
     from .views.lines import Expand
+    from .views.svg import StaticPicture
     from .views.table import Table
 
 
@@ -306,6 +307,41 @@ class Trace:
 
         return frame_of([self])
 
+    def to_svg(
+        self, path: str | os.PathLike[str] | None = None, expand: Expand = False
+    ) -> StaticPicture:
+        """Draw the trace as a static picture: lines, arcs, and norms of gradients as bars.
+
+        It follows the reader's light or dark theme, and a notebook shows it.
+
+        Parameters
+        ----------
+        path : str or os.PathLike, optional
+            Write it there as well.
+        expand : bool, str or iterable of str
+            Which blocks are opened; see `table`.
+
+        Returns
+        -------
+        str
+            The text of an SVG file.
+        """
+        from .views.svg import write_svg
+
+        return write_svg(self, path=path, expand=expand)
+
+    def to_dot(self) -> str:
+        """Return the recorded graph in Graphviz's language; nothing needs to be installed.
+
+        Returns
+        -------
+        str
+            Steps in clusters of blocks; the edges of shortcuts are dashed.
+        """
+        from .views.dot import dot_of
+
+        return dot_of(self)
+
     def table(self, expand: Expand = False) -> Table:
         """Return the readable table of the trace; ``print`` shows it.
 
@@ -323,6 +359,26 @@ class Trace:
         from .views.table import table_of
 
         return table_of(self, expand=expand)
+
+    def step(self, beside: Trace | None = None) -> None:
+        """Step through the trace in the terminal, forward and backward, op by op.
+
+        Single keys move (``?`` tells which); where the input is no terminal, commands are read
+        line by line (``help`` lists them).
+
+        Parameters
+        ----------
+        beside : Trace, optional
+            Another trace, such as that of the plain twin, whose same step is shown as well.
+
+        Raises
+        ------
+        ValueError
+            If the trace is empty.
+        """
+        from .views.stepper import step_through
+
+        step_through(self, beside)
 
     def __repr__(self) -> str:
         return str(self.table())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,16 @@ def same(one: Trace, other: Trace) -> bool:
         and one.arrays[name].dtype == other.arrays[name].dtype
         for name in {*one.arrays, *other.arrays}
     )
+
+
+def loaded_or_refused(path: Path) -> Trace | None:
+    """Load a file that may be broken; None where that was said as it should be."""
+    try:
+        return mr.trace.load(path)
+    except TraceFileError as error:
+        if path.name not in str(error):
+            raise
+        return None
 
 
 def edited(path: Path, change: Callable[[dict[str, bytes]], Any]) -> Path:
@@ -203,12 +214,8 @@ def test_a_changed_byte_is_refused_or_changes_nothing(flippable, flips):
         content[at] ^= flip
         path.write_bytes(content)
         content[at] ^= flip
-        try:
-            found = mr.trace.load(path)
-        except TraceFileError as error:
-            assert "step.trace" in str(error)
-        else:
-            assert same(found, trace)
+        found = loaded_or_refused(path)
+        assert found is None or same(found, trace)
 
 
 @given(data=st.data())
@@ -232,11 +239,8 @@ def test_edited_json_is_refused_or_still_holds_together(tmp_path_factory, data):
         )
 
     with_records(path, somewhere)
-    try:
-        found = mr.trace.load(path)
-    except TraceFileError as error:
-        assert "in its 'trace.json', " in str(error)
-    else:  # nothing that reads it fails, or goes round in circles
+    found = loaded_or_refused(path)
+    if found is not None:  # then nothing that reads it fails, or goes round in circles
         assert found.structure.roles is not None
         assert found.structure.blocks
         found.forks()
@@ -341,7 +345,7 @@ def huge_header() -> bytes:
         (lambda m: m.update({"value/0.npy": huge_header()}), "does not fit its"),
         (
             lambda m: m.update({"value/0.npy": npy(np.array([Trap()]), allow_pickle=True)}),
-            "dtype object, not of numbers",
+            "does not open like an .npy of numbers",
         ),
         (lambda m: m.update({"value/0.npy": npy(np.zeros(2))}), "its 'trace.json' says float64"),
         (lambda m: m.update({"value/0.npy": m["value/0.npy"] + b"more"}), "does not fit its"),
@@ -364,14 +368,26 @@ def test_edited_archives_are_refused_and_nothing_runs(saved, change, told, monke
 def test_text_that_unpacks_to_a_thousandfold_is_refused_unread(saved):
     with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("trace.json", b" " * 10**8)
-    with pytest.raises(TraceFileError, match="would unpack 9.... bytes to 100000000"):
+    with pytest.raises(TraceFileError, match=r"would unpack 9.... bytes to 100000000"):
         mr.trace.load(saved)
 
 
 def test_compressed_arrays_are_refused_unread(saved):
     with zipfile.ZipFile(saved, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("extra/0.npy", b" " * 10**8)
-    with pytest.raises(TraceFileError, match="'extra/0.npy' is not stored as it is"):
+    with pytest.raises(TraceFileError, match=r"'extra/0\.npy' is not stored as it is"):
+        mr.trace.load(saved)
+
+
+def test_an_array_hidden_in_the_remark_of_another_is_refused(saved):
+    content = saved.read_bytes()
+    # The directory stands at the end; its last entry but one swallows the last as its comment.
+    entries = [found.start() for found in re.finditer(b"PK\x01\x02", content)]
+    end = content.index(b"PK\x05\x06")
+    longer = bytearray(content)
+    longer[entries[-2] + 32 : entries[-2] + 34] = (end - entries[-1]).to_bytes(2, "little")
+    saved.write_bytes(longer)
+    with pytest.raises(TraceFileError, match="has remarks, which hide what follows it"):
         mr.trace.load(saved)
 
 

@@ -73,16 +73,15 @@ def columns_of(lines: Lines, marks: Glyphs) -> list[Column]:
         return Column(heading, rank, cells)
 
     def gradient(side: int) -> list[Column]:
-        norms = [
-            None if line.kind == "head" or cell is None or cell.gradient is None
-            else cell.gradient.norm
-            for line in lines.lines
-            for cell in [line.cells[side]]
-        ]  # fmt: skip
-        return [
-            column("|gradient|", 0, lambda cell: _norm(cell.gradient, marks), side),
-            Column("", 5 - side, [Text(_ghost(line, side)) for line in lines.lines], True, norms),
-        ]
+        cells = [None if line.kind == "head" else line.cells[side] for line in lines.lines]
+        seen = [None if cell is None else cell.gradient for cell in cells]
+        norms = [None if stats is None else stats.norm for stats in seen]
+        told = column("|gradient|", 0, lambda cell: _norm(cell.gradient, marks), side)
+        for place, line in enumerate(lines.lines):
+            if ghost := _ghost(line, side):
+                told.cells[place] = Text(ghost, "dim")
+        bars = [Column("", 5 - side, [Text()] * len(norms), True, norms)] if any(norms) else []
+        return [told, *bars]
 
     def shares(side: int) -> list[Column]:
         if not any(cell.fork for line in lines.lines if (cell := line.cells[side])):
@@ -143,10 +142,7 @@ def fitted(columns: Sequence[Column], width: int, scale: Scale | None, marks: Gl
             above.append(f"{column.pane} ", "bold")
         if column.norms is not None:
             wide = longest
-            cells = [
-                cell if norm is None or scale is None else Text(scale.bar(norm, wide, marks))
-                for cell, norm in zip(cells, column.norms, strict=True)
-            ]
+            cells = [Text(scale.bar(norm, wide, marks) if scale else "") for norm in column.norms]
         for line, cell in zip(lines, [Text(column.heading, "bold"), *cells], strict=True):
             cell.truncate(wide)
             gap = " " * (wide - cell.cell_len)
@@ -199,11 +195,8 @@ def _norm(stats: Stats | None, marks: Glyphs) -> str:
 def _share(cell: Cell, side: str, marks: Glyphs) -> str:
     if cell.fork is None:
         return ""
-    if not cell.fork.block:  # uses of equal rank: their number, and the largest share
-        known = [part.share for part in cell.fork.parts if part.share is not None]
-        if side == "shortcut":
-            return f"{len(cell.fork.parts)} uses"
-        return f"{marks.top}{percent(max(known), marks)}" if known else marks.none
+    if not cell.fork.block:  # uses of equal rank
+        return f"{len(cell.fork.parts)} uses" if side == "shortcut" else ""
     return percent(cell.share(side), marks)
 
 
@@ -212,7 +205,7 @@ def _ghost(line: Line, side: int) -> str:
     if line.kind == "head" or line.cells[side] is not None:
         return ""
     other = line.cells[1 - side]
-    return "no shortcut here" if other is not None and other.joins else "no such step"
+    return "no shortcut" if other is not None and other.joins else "no step"
 
 
 def _ratio(line: Line, marks: Glyphs) -> str:

@@ -19,7 +19,7 @@ from .lanes import Bow
 if TYPE_CHECKING:
     from ..trace import Trace
 
-Expand = bool | str | Iterable[str]
+Expand = bool | str | Iterable[str] | Iterable[int]
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class Lines:
     Parameters
     ----------
     traces : sequence of Trace
-    expand : bool, str or iterable of str
+    expand : bool, str or iterable of str or int
         Which blocks are open: all, none, or those whose path matches a pattern such as
-        ``"layer1.*"``.
+        ``"layer1.*"``; or the numbers of groups of the layout.
     layout : Layout, optional
         Of the traces, where it is known already.
 
@@ -128,6 +128,9 @@ class Lines:
             return set(range(len(groups))) if expand else set()
         found = set()
         for pattern in [expand] if isinstance(expand, str) else expand:
+            if isinstance(pattern, int):
+                found.add(pattern)
+                continue
             matching = {i for i, group in enumerate(groups) if fnmatchcase(group.path, pattern)}
             if not matching:
                 near = difflib.get_close_matches(pattern, [g.path for g in groups], 3, 0.4)

@@ -19,9 +19,9 @@ class Glyphs(NamedTuple):
         An upright piece of a shortcut.
     arrow, step, join, here : str
         The end of an arc; a step; a step that adds; where the stepper stands.
-    times, top, none, dots, minus : str
-        Between lengths of a shape; before the largest share; for what is not there; for what was
-        cut; before a negative number.
+    times, none, dots, minus : str
+        Between lengths of a shape; for what is not there; for what was cut; before a negative
+        number.
     eighths : str
         Pieces of a bar, from one eighth of a letter to a whole one.
     """
@@ -33,7 +33,6 @@ class Glyphs(NamedTuple):
     join: str
     here: str
     times: str
-    top: str
     none: str
     dots: str
     minus: str
@@ -45,10 +44,8 @@ def _lines(pieces: str) -> dict[frozenset[str], str]:
     return {frozenset(way): piece for way, piece in zip(ways, pieces, strict=True)}
 
 
-UNICODE = Glyphs(
-    _lines("│─╭╰╮╯├┤┬┴┼"), "┆", "→", "●", "⊕", "▶", "×", "≤", "–", "…", "−", "▏▎▍▌▋▊▉█"
-)
-ASCII = Glyphs(_lines("|-.'.'++..+"), ":", ">", "o", "+", ">", "x", "<=", "-", "~", "-", "#")
+UNICODE = Glyphs(_lines("│─╭╰╮╯├┤┬┴┼"), "┆", "→", "●", "⊕", "▶", "×", "–", "…", "−", "▏▎▍▌▋▊▉█")
+ASCII = Glyphs(_lines("|-.'.'++..+"), ":", ">", "o", "+", ">", "x", "-", "~", "-", "#")
 
 
 def glyphs_for(encoding: str | None = None) -> Glyphs:

@@ -1,0 +1,121 @@
+"""The traces that a command is about: recorded for it, or read from files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from minires.trace import Trace
+
+File = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FILE]...",
+        help="Traces that were saved, one or two, instead of recording.",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    str, typer.Option(help="The network: cifar_resnetD, _a, _b or _c at its end, or cifar_plainD.")
+]
+Versus = Annotated[
+    str | None, typer.Option("--vs", help="Another network to put beside it.", show_default=False)
+]
+Dataset = Annotated[str, typer.Option(help="Where the batch is from.")]
+Batch = Annotated[int, typer.Option(help="How many images.", min=1)]
+Width = Annotated[int, typer.Option(help="Channels of the first stage.", min=1)]
+Seed = Annotated[int, typer.Option(help="Of the weights and of the batch.", min=0)]
+Save = Annotated[str, typer.Option(help="What is kept of each array: summary, thumbs or full.")]
+Expand = Annotated[
+    str | None,
+    typer.Option(
+        help="Ops to spell out, so that one can step inside: conv2d,batch_norm.",
+        show_default=False,
+    ),
+]
+CreateGraph = Annotated[
+    bool, typer.Option("--create-graph", help="Record what happens inside of each VJP, too.")
+]
+Spectrum = Annotated[
+    bool, typer.Option("--spectrum", help="Split the gradient by the number of branches crossed.")
+]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to record: the options that `trace` and `step` have in common."""
+
+    model: str
+    versus: str | None
+    dataset: str
+    batch: int
+    width: int
+    seed: int
+    save: str
+    expand: str | None
+    create_graph: bool
+    spectrum: bool
+
+
+def traces_for(files: Sequence[Path], wanted: Wanted) -> list[Trace]:
+    """Read traces, or record a training step of each network.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such file, network or data set, or the options are out of range.
+    """
+    if len(files) > 2:
+        raise typer.BadParameter(f"{len(files)} files were given; at most two stand side by side")
+    return [_read(file) for file in files] if files else _recorded(wanted)
+
+
+def _read(file: Path) -> Trace:
+    from minires.trace import load
+
+    if not file.is_file():
+        raise typer.BadParameter(f"there is no file {str(file)!r}")
+    try:
+        return load(file)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _recorded(wanted: Wanted) -> list[Trace]:
+    from minires.data import get_dataset
+    from minires.lab import first_batch, traced_step
+
+    from .networks import network
+
+    if wanted.save not in ("summary", "thumbs", "full"):
+        raise typer.BadParameter(f"--save: expected summary, thumbs or full, found {wanted.save!r}")
+    save: Literal["summary", "thumbs", "full"] = wanted.save  # type: ignore[assignment]
+    try:
+        split = get_dataset(wanted.dataset)
+    except ValueError as error:
+        raise typer.BadParameter(f"--dataset: {error}") from None
+    names = {"--model": wanted.model} | ({"--vs": wanted.versus} if wanted.versus else {})
+    models = []
+    for option, name in names.items():
+        try:
+            models.append(network(name, wanted.width, split.channels, split.classes, wanted.seed))
+        except ValueError as error:
+            raise typer.BadParameter(f"{option}: {error}") from None
+    batch = first_batch(split, wanted.batch, wanted.seed)
+    # With its spectrum in view, what a replay needs is kept whatever it takes.
+    options = {"replay": True} if wanted.spectrum else {}
+    expanded = (wanted.expand or "").replace(",", " ").split()
+    try:
+        return [
+            traced_step(
+                model, batch, name, save, wanted.spectrum, expanded, wanted.create_graph, **options
+            )
+            for model, name in zip(models, names.values(), strict=True)
+        ]
+    except ValueError as error:
+        raise typer.BadParameter(f"--expand: {error}") from None

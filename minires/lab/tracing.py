@@ -1,0 +1,74 @@
+"""Recording a training step of twins, for those who want to see where the gradient went."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from minires import ops
+from minires.autograd import Tensor, expand
+from minires.data import DataLoader, Split
+from minires.nn import Module
+from minires.trace import Trace, record
+
+
+def first_batch(split: Split, batch_size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the images (N, C, H, W) and labels (N,) that training with this seed begins with."""
+    batches = iter(DataLoader(split.train, batch_size, shuffle=True, seed=seed))
+    images, labels = next(batches)
+    return images, labels
+
+
+def traced_step(
+    model: Module,
+    batch: tuple[Tensor, Tensor],
+    title: str,
+    save: Literal["summary", "thumbs", "full"] = "summary",
+    spectrum: bool = False,
+    expanded: Sequence[str] = (),
+    create_graph: bool = False,
+    **options: Any,
+) -> Trace:
+    """Record the forward and the backward pass of a training step; no weight is changed.
+
+    BatchNorm's running statistics and the parameters' gradients are the model's, and change as they
+    do in training: trace a network that is made for it.
+
+    Parameters
+    ----------
+    model : Module
+        Gets images and returns logits.
+    batch : tuple of Tensor
+        Images (N, C, H, W) and labels (N,).
+    title : str
+        What the trace shall be called.
+    save : {"summary", "thumbs", "full"}
+    spectrum : bool
+        Compute the path spectrum at the first residual block, so that it is saved as well.
+    expanded : sequence of str
+        Ops to spell out, such as "conv2d".
+    create_graph : bool
+        Record what the VJPs do, too.
+    **options
+        Others of `minires.trace.record`.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    ValueError
+        If an op cannot be spelled out.
+    """
+    device = next(iter(model.parameters())).device
+    images, labels = (tensor.to(device) for tensor in batch)
+    model.train()
+    spelled = expand(*expanded) if expanded else contextlib.nullcontext()
+    with spelled, record(model, save=save, **options) as trace:
+        ops.cross_entropy(model(images), labels).backward(create_graph=create_graph)
+    trace.records.title = title
+    if spectrum and trace.structure.joins:
+        trace.path_spectrum()
+    return trace
