@@ -7,6 +7,7 @@ logarithmic scale; the picture follows the reader's light or dark theme by itsel
 from __future__ import annotations
 
 import os
+import textwrap
 import zlib
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
@@ -17,7 +18,7 @@ from .captions import lines_of_news, names_of, opening, sums
 from .lanes import Bow, placed
 from .lines import Cell, Line, Lines
 from .svg_style import STYLE
-from .words import Scale, number, only, percent, scale_of, spoken
+from .words import number, only, percent, scale_of, spoken
 
 if TYPE_CHECKING:
     from ..forks import Fork
@@ -151,11 +152,9 @@ class _Picture:
     def _head(self) -> int:
         y = _MARGIN + 14
         for trace in self.traces:
-            self._say(_MARGIN, y, opening(trace), "mrt-title")
-            y += 20
+            y = self._tell(y, opening(trace), "mrt-title")
         for told in lines_of_news(self.traces):
-            self._say(_MARGIN, y, told, "mrt-alarm")
-            y += 18
+            y = self._tell(y, told, "mrt-alarm")
         return y
 
     def _foot(self, y: int) -> int:
@@ -171,11 +170,13 @@ class _Picture:
         both = zip(self.names, self.traces, strict=True)
         notes += [f"{name}: {told}" for name, trace in both if (told := sums(trace))]
         if left:
-            notes.append(f"{spoken(left, 'arc')} not drawn: there are more than {_LANES} side by side")
+            notes.append(
+                f"{spoken(left, 'arc')} not drawn: there are more than {_LANES} side by side"
+            )
+        y += 17
         for note in notes:
-            y += 17
-            self._say(_MARGIN, y, note, "mrt-dim")
-        return y + _MARGIN
+            y = self._tell(y, note, "mrt-dim")
+        return y
 
     def _scale(self, side: int) -> None:
         """Draw the powers of ten behind the bars, and what stands in the columns."""
@@ -315,6 +316,14 @@ class _Picture:
 
     def _add(self, piece: str) -> None:
         self.pieces.append(piece)
+
+    def _tell(self, y: int, text: str, style: str) -> int:
+        """Write a sentence in as many lines as it needs; return where the next one goes."""
+        # No letter of these fonts is wider than 7 pixels in the mean.
+        for line in textwrap.wrap(text, (self.width - 2 * _MARGIN) // 7):
+            self._say(_MARGIN, y, line, style)
+            y += 18
+        return y
 
     def _say(self, x: float, y: float, text: str, style: str = "", anchor: str = "") -> None:
         attributes = f' class="{style}"' if style else ""
