@@ -25,11 +25,14 @@ const TraceLogic = (data) => {
   });
   const model = { panes, groups, rows, ticks, turns, differences: data.differences || [] };
 
-  // At first the last fork is looked at, where most of the gradient can be seen.
+  // At first the last fork is looked at, where most of the gradient can be seen: one of a shortcut
+  // and its branch, if there is any.
   function start() {
-    const forks = ticks.map((_, index) => index).filter((index) => panes.some((_, pane) => partsOf(index, pane).length));
+    const met = ticks.map((_, index) => panes.flatMap((_, pane) => partsOf(index, pane)));
+    const sided = met.findLastIndex((parts) => parts.some((part) => part.side));
+    const fork = sided < 0 ? met.findLastIndex((parts) => parts.length) : sided;
     return {
-      step: forks.at(-1) ?? Math.max(0, ticks.length - 1), sel: null, cmp: panes.length > 1, open: [], scale: "log",
+      step: fork < 0 ? Math.max(0, ticks.length - 1) : fork, sel: null, cmp: panes.length > 1, open: [], scale: "log",
       show: "gradient", theme: "auto", breaks: [], when: [], predict: false, answers: {}, playing: false,
     };
   }
@@ -85,6 +88,7 @@ const TraceLogic = (data) => {
         for (j = i + 1; twin && j < inside.length && twinOf(inside[j], depth) === twin;) j++;
         const line = rowLine(inside[i], level, block);
         if (j === i + 1) found.push(line);
+        else if (j - i === inside.length) add(inside, depth + 1, level, block);
         else {
           const op = twin.split("/").pop().split(":")[0];
           hold({ ...line, id: `f${inside[i]}.${depth}`, op, detail: `spelled out in ${j - i} ops` }, inside.slice(i, j), depth + 1, block);
@@ -352,14 +356,9 @@ const TraceLogic = (data) => {
         told: parts.map((part) => `${sideName(part)} ${share(part.share)}`).join(", "),
       };
     }
-    const { values } = panes[0];
-    const visit = stepOf(index, 0).visit;
-    if (values[visit.value].op === undefined || tick.row === null) return null;
-    const from = seek(index, -1, (i) => {
-      const step_ = ticks[i].kind === BACKWARD && stepOf(i, 0);
-      return step_ && values[step_.value].op !== undefined;
-    });
-    if (from === null || rows[ticks[from].row].group === rows[tick.row].group) return null;
+    const ofOp = (i) => ticks[i].kind === BACKWARD && stepOf(i, 0)?.op;
+    const from = seek(index, -1, ofOp);
+    if (!ofOp(index) || from === null || rows[ticks[from].row].group === rows[tick.row].group) return null;
     const [a, b] = [from, index].map((i) => Number((statsOf(i, 0) || [NaN])[0]));
     if (!(a >= 0 && b >= 0)) return null;
     return {

@@ -22,7 +22,7 @@ const Words = (() => {
   }
 
   const percent = (x) => minus(`${(100 * x).toFixed(1)} %`);
-  const share = (x) => (missing(x) ? "no gradient" : minus(Number(x).toFixed(3)));
+  const share = (x) => (missing(x) ? "no gradient" : minus(Number(x).toFixed(3).replace(/^-(0\.0+)$/, "$1")));
 
   function amount(x, unit, base, prefixes) {
     let i = 0;
