@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
+from .commands import HELP, KEY_HELP
 from .keys import single_keys
 from .scene import Scene
-from .walk import HELP, KEY_HELP, State, Walk
+from .walk import State, Walk
 from .words import Glyphs, glyphs_for, only
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def _with_lines(scene: Scene, stdin: TextIO, stdout: TextIO) -> None:
 
     while not state.done:
         if state.message:
-            tell([only(state.message)])
+            tell(textwrap.wrap(only(state.message), width))
         if state.helping:
             tell([*HELP.splitlines(), ""])
         elif told is None or (state.at, state.pixel) != (told.at, told.pixel):

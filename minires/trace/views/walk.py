@@ -10,48 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..breakpoints import Breakpoint, next_hit
+from .commands import KEYS, QUESTIONS
 from .stops import Key, Stop, flat, stops_of
 
 if TYPE_CHECKING:
     from ..trace import Trace
-
-HELP = (
-    "n, next [COUNT]   the next step (also an empty line)\n"
-    "p, previous       the step before\n"
-    "block, -block     to the next block, to the one before\n"
-    "fork, -fork       to the next place where contributions meet, to the one before\n"
-    "turn              where forward ends and backward begins\n"
-    "into, out         open what is folded here; close it again\n"
-    "goto 12           to step 12; goto end\n"
-    "find TEXT         to the next step whose op, module or value has TEXT in its name\n"
-    "break CONDITION   norm<1e-3, share(shortcut)>0.9, nan, fork, at:layer2.0\n"
-    "break             list the breakpoints; `break here` sets or clears one at this module\n"
-    "clear [CONDITION] forget it, or all of them\n"
-    "c, -c             to the next breakpoint, to the one before\n"
-    "pixel 3,4         which output entry of a convolution is shown: row, column (filter, image)\n"
-    "help, quit"
-)
-
-KEYS = {
-    "right": "next", ".": "next", " ": "next", "left": "previous", ",": "previous",
-    "down": "block", "up": "-block", "n": "fork", "p": "-fork",
-    "]": "c", "[": "-c", "b": "break here", "shift-right": "turn", "shift-left": "turn",
-    "home": "goto 0", "end": "goto end", "enter": "into", "backspace": "out", "escape": "out",
-    "?": "help", "h": "help", "q": "quit", "ctrl-d": "quit",
-}  # fmt: skip
-
-# Keys that ask for a line of text, and the command that it completes.
-QUESTIONS = {"g": "goto ", "/": "find ", ":": "", "B": "break ", "x": "pixel "}
-
-KEY_HELP = (
-    "Left Right or , .   step by step          g   go to a step\n"
-    "Up Down             block by block        /   search\n"
-    "n p                 next, previous fork   b   breakpoint at this module\n"
-    "[ ]                 between breakpoints   B   breakpoint on a condition: norm<1e-3, nan\n"
-    "Enter, Backspace    open, close           x   which output entry of a convolution\n"
-    "Home End            first, last step      :   any command by name\n"
-    "Shift+Left, +Right  where forward ends    ?   help     q   quit"
-)
 
 
 @dataclass(frozen=True)
@@ -153,7 +116,7 @@ class Walk:
         ----------
         state : State
         command : str
-            See `HELP`; one that is unknown or cannot be carried out leaves the walk where it is,
+    X
             with a message.
 
         Returns
