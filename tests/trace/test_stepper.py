@@ -18,7 +18,7 @@ import pytest
 
 import minires as mr
 from minires import ops
-from minires.trace.views.commands import HELP, KEYS
+from minires.trace.views.commands import HELP, KEYS, obey, press
 from minires.trace.views.patch import patch_of
 from minires.trace.views.stepper import step_through
 from minires.trace.views.walk import State, Walk
@@ -55,7 +55,7 @@ def walk(trace: Any) -> Walk:
 def after(walk: Walk, *commands: str) -> State:
     state = walk.start
     for command in commands:
-        state = walk.obey(state, command)
+        state = obey(walk, state, command)
     return state
 
 
@@ -83,7 +83,7 @@ def test_a_walk_goes_through_every_step_in_the_order_in_which_they_happened(
     while not state.message:
         stop = walk.stop(state)
         seen.append((stop.kind, stop.steps[0]))
-        state = walk.obey(state, "n")
+        state = obey(walk, state, "n")
 
     assert seen == trace.records.steps
     assert state.message == "that is the last step"
@@ -95,13 +95,13 @@ def test_back_undoes_forward(walk: Walk) -> None:
 
 
 def test_fork_stops_at_each_place_where_contributions_meet(walk: Walk, trace: Any) -> None:
-    state, found = walk.obey(walk.start, "fork"), []
+    state, found = obey(walk, walk.start, "fork"), []
     while not state.message:
         found.append(here(walk, state).value)
-        state = walk.obey(state, "fork")
+        state = obey(walk, state, "fork")
 
     assert found == [fork.value for fork in trace.forks()]
-    assert here(walk, walk.obey(state, "-fork")).value == found[-2]
+    assert here(walk, obey(walk, state, "-fork")).value == found[-2]
 
 
 def test_block_stops_where_a_block_begins_in_both_directions(walk: Walk, trace: Any) -> None:
@@ -125,23 +125,23 @@ def test_breakpoints_stop_where_they_are_hit_and_nowhere_else(walk: Walk, trace:
     state = after(walk, f"break {limit}", "c", "c")
 
     assert here(walk, state).stats.norm == largest
-    assert walk.obey(state, "c").message == "no breakpoint is hit after this step"
+    assert obey(walk, state, "c").message == "no breakpoint is hit after this step"
     assert after(walk, "break fork", "c").at == after(walk, "fork").at
 
 
 def test_a_breakpoint_at_a_module_is_set_and_cleared_by_one_key(walk: Walk) -> None:
-    state = walk.press(after(walk, "n 4"), "b")
+    state = press(walk, after(walk, "n 4"), "b")
 
     assert [str(b) for b in state.breakpoints] == ["at:layer1.0.bn1"]
-    assert walk.press(state, "b").breakpoints == ()
+    assert press(walk, state, "b").breakpoints == ()
 
 
 def test_find_goes_to_the_next_value_of_that_name_and_around(walk: Walk, trace: Any) -> None:
     state = after(walk, "find layer2.0/residual_add")
 
     assert here(walk, state).op == "residual_add"
-    assert here(walk, walk.obey(state, "find fc.weight")).value == trace.value("fc.weight").index
-    assert here(walk, walk.obey(after(walk, "goto end"), "find conv1.weight")).value is not None
+    assert here(walk, obey(walk, state, "find fc.weight")).value == trace.value("fc.weight").index
+    assert here(walk, obey(walk, after(walk, "goto end"), "find conv1.weight")).value is not None
 
 
 @pytest.mark.parametrize(
@@ -190,20 +190,20 @@ def test_without_backward_there_are_no_forks() -> None:
 
 def test_every_command_of_a_key_is_known_and_told_in_the_help(walk: Walk) -> None:
     for command in KEYS.values():
-        assert "there is no command" not in walk.obey(walk.start, command).message
+        assert "there is no command" not in obey(walk, walk.start, command).message
         assert command.split()[0].removeprefix("-") in HELP
 
 
 def test_keys_type_a_command_until_enter_or_escape(walk: Walk) -> None:
     state = walk.start
     for key in ("g", "1", "7", "backspace", "2", "enter"):
-        state = walk.press(state, key)
+        state = press(walk, state, key)
 
     assert state.at.number == 12
     assert state.typed is None
-    typing = walk.press(walk.press(state, "/"), "x")
-    assert walk.press(typing, "escape").typed is None
-    assert walk.press(state, "~").message == "'~' does nothing; ? tells the keys"
+    typing = press(walk, press(walk, state, "/"), "x")
+    assert press(walk, typing, "escape").typed is None
+    assert press(walk, state, "~").message == "'~' does nothing; ? tells the keys"
 
 
 # -- steps within steps --------------------------------------------------------------------------
@@ -219,11 +219,11 @@ def test_a_spelled_out_convolution_is_one_stop_that_opens(spelled_out: Any) -> N
     assert [records.forward[step].op for step in folded.steps] == [
         "im2col", "reshape", "reshape", "matmul", "reshape",
     ]  # fmt: skip
-    assert walk.stop(walk.obey(walk.start, "n")).twin == "batch_norm"
+    assert walk.stop(obey(walk, walk.start, "n")).twin == "batch_norm"
     assert here(walk, state).op == "im2col"
-    assert here(walk, walk.obey(state, "n 3")).op == "matmul"
-    assert walk.obey(walk.obey(state, "n 3"), "out") == walk.start
-    assert walk.stop(walk.obey(state, "n 5")).twin == "batch_norm"
+    assert here(walk, obey(walk, state, "n 3")).op == "matmul"
+    assert obey(walk, obey(walk, state, "n 3"), "out") == walk.start
+    assert walk.stop(obey(walk, state, "n 5")).twin == "batch_norm"
 
 
 def test_goto_opens_what_a_step_lies_in(spelled_out: Any) -> None:
@@ -234,10 +234,10 @@ def test_goto_opens_what_a_step_lies_in(spelled_out: Any) -> None:
 
 def test_forks_inside_of_what_is_folded_are_passed_by(spelled_out: Any) -> None:
     walk = Walk(spelled_out)
-    state, shortcuts = walk.obey(walk.start, "fork"), []
+    state, shortcuts = obey(walk, walk.start, "fork"), []
     while not state.message:
         shortcuts.append(here(walk, state).value)
-        state = walk.obey(state, "fork")
+        state = obey(walk, state, "fork")
 
     assert shortcuts == [fork.value for fork in spelled_out.forks() if fork.block]
 
@@ -246,14 +246,14 @@ def test_the_ops_of_a_vjp_lie_beneath_its_backward_step() -> None:
     trace = traced(create_graph=True)
     walk = Walk(trace)
     turn = after(walk, "turn")
-    inside = walk.obey(turn, "into")
+    inside = obey(walk, turn, "into")
     seen, state = [], inside
     while here(walk, state).__class__.__name__ == "Forward":
         seen.append(here(walk, state).index)
-        state = walk.obey(state, "n")
+        state = obey(walk, state, "n")
 
     assert seen == [step.index for step in trace.records.forward if step.vjp_of == 0]
-    assert walk.stop(walk.obey(turn, "n")).steps == (1,)
+    assert walk.stop(obey(walk, turn, "n")).steps == (1,)
     assert "inside, the VJP ran 3 ops: div, reshape, broadcast_to" in shown(trace, "turn")
     assert "run by the VJP at mean" in shown(trace, "turn", "into")
 

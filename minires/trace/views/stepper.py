@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
-from .commands import HELP, KEY_HELP
+from .commands import HELP, KEY_HELP, obey, press
 from .keys import single_keys
 from .scene import Scene
 from .walk import State, Walk
@@ -67,7 +67,7 @@ def _with_keys(scene: Scene, console: Console) -> None:
     with console.screen() as screen, single_keys() as key:
         while not state.done:
             screen.update(Group(*_screen(scene, state, console.width, console.height, marks)))
-            state = scene.walk.press(state, key())
+            state = press(scene.walk, state, key())
 
 
 def _screen(scene: Scene, state: State, width: int, height: int, marks: Glyphs) -> list[Text]:
@@ -114,4 +114,4 @@ def _with_lines(scene: Scene, stdin: TextIO, stdout: TextIO) -> None:
         command = stdin.readline()
         if not command:
             return
-        told, state = state, scene.walk.obey(state, command)
+        told, state = state, obey(scene.walk, state, command)
