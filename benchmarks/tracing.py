@@ -87,9 +87,7 @@ def memory(depth: int = 20, batch: int = 128) -> dict[str, Any]:
         "depth": depth,
         "batch": batch,
         "jobs": {mode: {"minimum": value} for mode, value in peaks.items()},
-        "ratios": {
-            mode: {UNTRACED: {"median": peaks[mode] / peaks[UNTRACED]}} for mode in MODES
-        },
+        "ratios": {mode: {UNTRACED: {"median": peaks[mode] / peaks[UNTRACED]}} for mode in MODES},
     }
 
 

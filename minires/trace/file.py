@@ -7,6 +7,7 @@ whatever does not fit is refused by name.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import struct
@@ -33,7 +34,17 @@ _DENSEST = 100
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
-# What Python's reader of zips and NumPy's of headers raise on bytes that somebody changed.
+# The header of an array of numbers; NumPy's own reader would evaluate any expression.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '([<|][biufc]\d{1,2})', 'fortran_order': False,"
+    rb" 'shape': \(([\d, ]*)\), \} *\n",
+    flags=re.DOTALL,
+)
+
+# An entry of a zip's directory has no fewer bytes; what hides one in a neighbour is no trace.
+_ENTRY = 46
+
+# What Python's reader of zips raises on bytes that somebody changed.
 _READER_ERRORS = (
     EOFError,
     IndexError,
@@ -42,7 +53,7 @@ _READER_ERRORS = (
     OSError,
     OverflowError,
     RuntimeError,
-    SyntaxError,
+    TypeError,
     ValueError,
     struct.error,
     zipfile.BadZipFile,
@@ -156,8 +167,8 @@ def _read(file: IO[bytes], size: int) -> Trace:
         arrays = {}
         for name, member in members.items():
             key = name.removesuffix(".npy")
-            with _refused(f"its array '{name}' is damaged"), archive.open(member) as stream:
-                arrays[key] = _read_array(stream, member.file_size)
+            with _refused(f"its array '{name}' is damaged"):
+                arrays[key] = _read_array(archive.read(member))
             _check_array(key, arrays[key], records)
     return Trace(records, arrays)
 
@@ -169,7 +180,7 @@ def _refused(what: str) -> Iterator[None]:
     except _READER_ERRORS as error:
         if isinstance(error, TraceFileError):
             raise
-        raise TraceFileError(f"{what} ({error or type(error).__name__})") from None
+        raise TraceFileError(f"{what} ({str(error) or type(error).__name__})") from None
 
 
 def _check_members(
@@ -185,6 +196,8 @@ def _check_members(
     if sum(member.compress_size for member in listed) > size:
         raise TraceFileError(f"its members claim more bytes than the file has ({size})")
     for name, member in members.items():
+        if len(member.extra) + len(member.comment) >= _ENTRY:
+            raise TraceFileError(f"'{name}' has remarks, which hide what follows it")
         if member.flag_bits & 0x1:
             raise TraceFileError(f"'{name}' is encrypted")
         if name == _TEXT:
@@ -199,21 +212,20 @@ def _check_members(
             raise TraceFileError(f"its array '{name}' is not stored as it is, without compression")
 
 
-def _read_array(stream: IO[bytes], size: int) -> npt.NDArray[Any]:
-    """Read an array whose header and data fill `size` bytes."""
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("its version is not 1.0")
-    shape, in_columns, dtype = np.lib.format.read_array_header_1_0(stream)
-    if dtype.kind not in "biufc":  # objects, above all: to read them is to run code
-        raise ValueError(f"it is of dtype {dtype}, not of numbers")
-    # In Python's integers, which do not overflow as a product of NumPy's would.
-    count = 1
-    for length in shape:
-        count *= length
-    if min(shape, default=0) < 0 or count * dtype.itemsize != size - stream.tell():
-        raise ValueError(f"its shape {shape} does not fit its {size} bytes")
-    flat = np.frombuffer(stream.read(), dtype).astype(dtype.newbyteorder("="))  # a copy: writable
-    return flat.reshape(shape, order="F" if in_columns else "C")
+def _read_array(content: bytes) -> npt.NDArray[Any]:
+    """Read an array as NumPy's ``write_array`` lays it out: a dict of three entries, then data."""
+    start = 10 + int.from_bytes(content[8:10], "little")
+    header = _HEADER.fullmatch(content[:start])
+    if header is None:
+        raise ValueError("it does not open like an .npy of numbers")
+    dtype = np.dtype(header[1].decode())
+    shape = tuple([int(length) for length in header[2].replace(b",", b" ").split()])
+    # In Python's integers, which do not overflow as NumPy's would.
+    if math.prod(shape) * dtype.itemsize != len(content) - start:
+        raise ValueError(f"its shape {shape} does not fit its {len(content)} bytes")
+    # The conversion copies, so that the array can be written to.
+    numbers = np.frombuffer(memoryview(content)[start:], dtype)
+    return numbers.astype(dtype.newbyteorder("=")).reshape(shape)
 
 
 def _check_array(key: str, array: npt.NDArray[Any], records: Records) -> None:

@@ -358,15 +358,23 @@ class Recorder(EngineHook):
         save = self.records.save
         if save == "full":
             self._keep(name, array)
-        return stats, None if save == "summary" else thumbnail_of(array)
+        if save == "summary":
+            return stats, None
+        picture = thumbnail_of(array)
+        return stats, picture if self._has_room(len(picture.pixels)) else None
 
     def _keep(self, name: str, array: Array) -> None:
+        if self._has_room(array.nbytes):
+            self.arrays[name] = devices.of(array).to_numpy(array).copy(order="K")
+
+    def _has_room(self, size: int) -> bool:
+        """Count what is about to be kept, unless the budget has no room for it."""
         budget = self.records.budget
-        if budget.arrays + budget.replay + array.nbytes > budget.limit:
+        if budget.arrays + budget.replay + size > budget.limit:
             budget.left_out += 1
-            return
-        budget.arrays += array.nbytes
-        self.arrays[name] = devices.of(array).to_numpy(array).copy(order="K")
+            return False
+        budget.arrays += size
+        return True
 
     def _decide(self, size: int) -> None:
         self._undecided = False

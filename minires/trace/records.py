@@ -275,11 +275,11 @@ class Budget:
     Attributes
     ----------
     limit : int
-        Bytes allowed, for arrays and what a replay keeps together.
+        Bytes allowed, for arrays, thumbnails and what a replay keeps together.
     arrays, replay : int
-        Bytes used by each.
+        Bytes used by arrays and thumbnails, and by what a replay keeps.
     left_out : int
-        How many arrays were not kept because of the limit.
+        How many arrays and thumbnails were not kept because of the limit.
     replay_state : str
         "kept", or why the tape was not kept.
     """

@@ -16,8 +16,8 @@ from .records import Stats, Thumbnail
 
 # Up to so many elements every statistic is exact; of larger arrays the costlier ones are those of
 # every k-th element in memory order, k odd, so that no fewer than SAMPLE are taken.
-EXACT = 1 << 13
-SAMPLE = 1024
+EXACT = 1 << 15
+SAMPLE = 1 << 12
 
 # Elements that are looked at together: what a fork's sum is verified on stays in the cache.
 CHUNK = 1 << 15

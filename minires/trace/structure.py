@@ -174,15 +174,17 @@ class Structure:
 
     @cached_property
     def main_road(self) -> list[int]:
-        """The values through which the whole gradient passes, from the loss back.
+        """The values through which the whole gradient of the last backward pass went, in order.
 
         While the values are walked in the order of a backward pass, those are the ones at which no
         other value is still waiting for its turn; parameters do not count.
         """
         waiting: set[int] = set()
         road: list[int] = []
-        visits = [step for step in self.records.backward if step.run == 0]
-        for step in visits:
+        last = max((step.run for step in self.records.backward), default=0)
+        for step in self.records.backward:
+            if step.run != last:
+                continue
             waiting.discard(step.value)
             value = self.records.values[step.value]
             if value.kind == "parameter" or (value.op is None and not self._leads_on(step.value)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from minires.devices import Array
 
 from .comparison import TraceComparison, compare
+from .explanation import Explanation, explain
 from .forks import Fork, Gain, forks, gains
 from .norm_terms import BatchNormTerms, batch_norm_terms
 from .places import value_at
@@ -20,6 +21,7 @@ from .tape import Tape
 
 if TYPE_CHECKING:
     from .views.lines import Expand
+    from .views.svg import StaticPicture
     from .views.table import Table
 
 
@@ -214,6 +216,43 @@ class Trace:
         """
         return batch_norm_terms(self, module)
 
+    def explain(self, at: Any) -> Explanation:
+        """Say why a gradient is small, large, NaN or missing, by what was measured.
+
+        Parameters
+        ----------
+        at : Tensor, str or int
+            See `value`.
+
+        Returns
+        -------
+        Explanation
+            Its `causes` are named: "backward_not_run", "no_gradient_required", "detached",
+            "no_grad", "not_differentiable", "not_reached" and "not_used" where there is no
+            gradient, or only a part of it; "not_finite"; "wrong_sum" and "wrong_side" (of a
+            residual addition); "dead_relu", "kink", "zero_gamma", "gamma_over_sigma",
+            "batch_norm_projection", "constant_input", "weight_gain", "zero_value", "saturation",
+            "underflow", "cancellation" and "blocked". A healthy gradient has none of these, only
+            what its size is made of: "loss_mean" (the 1/N of the loss), "factor" and "fork".
+
+        Raises
+        ------
+        KeyError
+            If nothing is called so; near names are suggested.
+        ValueError
+            If the trace is empty.
+
+        Examples
+        --------
+        >>> import minires as mr
+        >>> x = mr.tensor([-1.0, -2.0], requires_grad=True)
+        >>> with mr.trace.record() as trace:
+        ...     mr.ops.relu(x).sum().backward()
+        >>> trace.explain(x).causes[0].sentence
+        '100.0% of the outputs of the ReLU relu behind input 0 are 0: it lets no gradient through.'
+        """
+        return explain(self, at)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace to one file, whole or not at all.
 
@@ -267,6 +306,55 @@ class Trace:
         from .views.page import frame_of
 
         return frame_of([self])
+
+    def to_svg(
+        self, path: str | os.PathLike[str] | None = None, expand: Expand = False
+    ) -> StaticPicture:
+        """Draw the trace as a static picture: lines, arcs, and norms of gradients as bars.
+
+        It follows the reader's light or dark theme, and a notebook shows it.
+
+        Parameters
+        ----------
+        path : str or os.PathLike, optional
+            Write it there as well.
+        expand : bool, str or iterable of str
+            Which blocks are opened; see `table`.
+
+        Returns
+        -------
+        str
+            The text of an SVG file.
+        """
+        from .views.svg import write_svg
+
+        return write_svg(self, path=path, expand=expand)
+
+    def show(self, static: bool = False) -> Trace | StaticPicture:
+        """Return what a notebook shows: the viewer, or a picture that needs no script.
+
+        Parameters
+        ----------
+        static : bool
+            The picture of `to_svg`, which also stands where scripts are taken out.
+
+        Returns
+        -------
+        Trace or str
+        """
+        return self.to_svg() if static else self
+
+    def to_dot(self) -> str:
+        """Return the recorded graph in Graphviz's language; nothing needs to be installed.
+
+        Returns
+        -------
+        str
+            Steps in clusters of blocks; the edges of shortcuts are dashed.
+        """
+        from .views.dot import dot_of
+
+        return dot_of(self)
 
     def table(self, expand: Expand = False) -> Table:
         """Return the readable table of the trace; ``print`` shows it.

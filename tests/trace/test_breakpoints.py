@@ -78,7 +78,7 @@ def test_at_stops_where_a_module_is_entered_by_either_pass(trace):
     assert records.forward[records.steps[forward][1]].op == "conv2d"
     assert records.forward[records.steps[forward][1]].module == "layer2.0.conv1"
     value = records.values[_backward(trace, backward).value]
-    assert value.name == "layer2.0.relu/relu"
+    assert value.name == "layer2.0.relu/relu:2"
     assert records.forward[value.op].index == max(
         step.index for step in records.forward if step.module.startswith("layer2.0")
     )

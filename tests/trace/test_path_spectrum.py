@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 import minires as mr
 from minires import nn, ops
-from tests.trace.networks import BLOCKS, Stack, cotangent, images, made, recorded
+from tests.trace.networks import (
+    BLOCKS,
+    DenseLayer,
+    Head,
+    Inception,
+    Stack,
+    cotangent,
+    images,
+    made,
+    recorded,
+)
 
 
 @mr.op(name="test_gate")
@@ -101,6 +111,23 @@ def test_the_parts_add_up_to_the_engines_gradient(kind, shortcut, norm, dtype, c
     assert len(spectrum.parts) == 4
     assert sum(spectrum.shares) == pytest.approx(1, abs=1e-5 if dtype == "float32" else 1e-12)
     np.testing.assert_allclose(spectrum.norms, [np.linalg.norm(p) for p in spectrum.parts])
+
+
+@pytest.mark.parametrize(("dtype", "close"), [("float64", 1e-13), ("float32", 2e-5)])
+def test_residual_blocks_between_concatenations_count_and_those_do_not(dtype, close):
+    mixed = Head(
+        DenseLayer(4, 2),
+        nn.BasicBlock(6, 8, 2, "B"),
+        Inception(8),
+        nn.PreActBlock(8, 8, 1, "A"),
+        DenseLayer(8, 2),
+    )
+    model, x = made(mixed, dtype), images(dtype=dtype)
+    spectrum = recorded(model, x).path_spectrum(x)
+    np.testing.assert_array_equal(spectrum.total, x.grad.numpy())
+    assert len(spectrum.parts) == 3
+    difference = np.abs(sum(spectrum.parts) - spectrum.total).max()
+    assert difference <= close * np.abs(spectrum.total).max()
 
 
 @pytest.mark.parametrize("kind", BLOCKS)

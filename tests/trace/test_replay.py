@@ -186,6 +186,9 @@ def test_the_budget_holds_for_arrays_and_counts_what_was_left_out():
     model, x = made(Stack("basic", "B")), images()
     trace = recorded(model, x, save="full", replay=False, budget_mb=0.05)
     held = sum(array.nbytes for array in trace.arrays.values())
+    pictures = [v.thumbnail for v in trace.records.values if v.thumbnail]
+    pictures += [v.gradient_thumbnail for v in trace.records.values if v.gradient_thumbnail]
+    held += sum(len(picture.pixels) for picture in pictures)
     assert held == trace.records.budget.arrays <= trace.records.budget.limit
     assert trace.records.budget.left_out > 0
 

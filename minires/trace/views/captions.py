@@ -18,6 +18,18 @@ def title_of(trace: Trace) -> str:
     return only(trace.records.title) or "trace"
 
 
+def names_of(*traces: Trace) -> list[str]:
+    """Return what to call traces that stand side by side; equal titles are told apart."""
+    names = [title_of(trace) for trace in traces]
+    if len(set(names)) == len(names):
+        return names
+    joins = [len(trace.structure.joins) for trace in traces]
+    marks = [f"{spoken(count, 'shortcut')}" if count else "no shortcuts" for count in joins]
+    if len(set(marks)) < len(marks):
+        marks = ["left", "right"]
+    return [f"{name}, {mark}" for name, mark in zip(names, marks, strict=False)]
+
+
 def opening(trace: Trace) -> str:
     """Say in one line whose trace it is, how large, and what it keeps."""
     records, budget = trace.records, trace.records.budget

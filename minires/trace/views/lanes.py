@@ -64,7 +64,7 @@ def draw_lanes(count: int, bows: Iterable[Bow], most: int = 6, marks: Glyphs = U
     '┆ '
     '╰→'
     """
-    placed, lanes, left_out = _placed(sorted(set(bows), key=lambda b: (b.end - b.start, b)), most)
+    arcs, lanes, left_out = placed(sorted(set(bows), key=lambda b: (b.end - b.start, b)), most)
     pitch = 2 if lanes <= 3 else 1
     width = max(0, (lanes - 1) * pitch + 2) if lanes else 0
     # The directions in which each letter's line leads, and whether shortcuts alone make it.
@@ -76,7 +76,7 @@ def draw_lanes(count: int, bows: Iterable[Bow], most: int = 6, marks: Glyphs = U
         ways[line][column] |= set(way)
         shortcut[line][column] &= bow.shortcut
 
-    for bow, lane in placed:
+    for bow, lane in arcs:
         column = (lanes - 1 - lane) * pitch
         add(bow.start, column, "dr", bow)
         add(bow.end, column, "ur", bow)
@@ -100,10 +100,27 @@ def draw_lanes(count: int, bows: Iterable[Bow], most: int = 6, marks: Glyphs = U
     return Lanes(drawn, left_out)
 
 
-def _placed(bows: Sequence[Bow], most: int) -> tuple[list[tuple[Bow, int]], int, int]:
-    """Give each arc the lowest free lane; return them, how many lanes, and how many found none."""
+def placed(bows: Sequence[Bow], most: int) -> tuple[list[tuple[Bow, int]], int, int]:
+    """Give each arc the lowest free lane.
+
+    Parameters
+    ----------
+    bows : sequence of Bow
+        The first take the inner lanes: the shortest should come first.
+    most : int
+        How many lanes there may be.
+
+    Returns
+    -------
+    list of (Bow, int)
+        Each arc with its lane.
+    lanes : int
+        How many are used.
+    left_out : int
+        How many arcs found none.
+    """
     taken: list[list[Bow]] = []
-    placed = []
+    found = []
     left_out = 0
     for bow in bows:
         for lane in range(len(taken) + 1):
@@ -120,5 +137,5 @@ def _placed(bows: Sequence[Bow], most: int) -> tuple[list[tuple[Bow, int]], int,
             left_out += 1
             continue
         taken[lane].append(bow)
-        placed.append((bow, lane))
-    return placed, sum(bool(lane) for lane in taken), left_out
+        found.append((bow, lane))
+    return found, sum(bool(lane) for lane in taken), left_out

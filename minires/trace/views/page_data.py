@@ -125,7 +125,8 @@ def _forward(step: Forward) -> dict[str, Any]:
         module=step.module or None,
         source=step.source,
         inputs=[
-            [operand.edge, operand.value] if operand.value is not None
+            [operand.edge, operand.value]
+            if operand.value is not None
             else [operand.edge, None, operand.text]
             for operand in step.operands
         ],

@@ -1,0 +1,183 @@
+"""All causes of one value's gradient, the most telling first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from ..records import Backward, Records, Value
+from .cause import CANCELLED, Cause
+from .layers import of_link
+from .missing import partly_missing, why_missing
+from .nonfinite import why_not_finite
+from .underflow import underflow
+from .ways import Link, Ways, log_size, ratio
+from .wrong import why_wrong
+
+# How many of the factors that make up a norm are told.
+_TOLD = 5
+
+
+def causes_of(records: Records, value: Value) -> tuple[Ways, list[Cause]]:
+    """Find the causes of a value's gradient.
+
+    Returns
+    -------
+    ways : Ways
+    causes : list of Cause
+        Alarms first: those on the loudest way before others, the larger effect before the smaller,
+        of equal ones what came first in the forward pass, which others may follow from. Then the
+        largest of the factors that make up the norm.
+    """
+    ways = Ways(records, value)
+    if ways.visit is None:
+        return ways, list(why_missing(records, value))
+    if ways.visit.stats is None:
+        return ways, [
+            Cause(
+                "not_looked_at",
+                value.name,
+                math.nan,
+                f"a gradient came to {value.name}, but the recording was told not to look at it"
+                " (select=...).",
+                alarm=False,
+            )
+        ]
+    on_loudest = [visit for visit, _ in ways.loudest]
+    first = list(why_wrong(ways))
+    if not ways.visit.stats.finite:
+        first = [*why_not_finite(ways), *first]
+    found = [(_is_aside(ways, link), cause) for link in ways.links for cause in of_link(ways, link)]
+    found += [(False, cause) for cause in underflow(ways)]
+    found += [(visit not in on_loudest, c) for visit, c in _cancellations(ways)]
+    found.sort(key=lambda one: (one[0], -one[1].effect, -1 if one[1].step is None else one[1].step))
+    alarms = _distinct([*first, *(cause for _, cause in found), *partly_missing(records, value)])
+    if ways.visit.stats.norm == 0 or not ways.visit.stats.finite:
+        return ways, alarms  # which is a product of no factors
+    return ways, alarms + _factors(ways, {cause.step for cause in alarms})
+
+
+def _is_aside(ways: Ways, link: Link) -> bool:
+    """Tell whether a link is beside the loudest way, of a gradient that is not 0.
+
+    Where nothing came, what took it all is the cause, whichever way is called the loudest.
+    """
+    assert ways.visit is not None
+    assert ways.visit.stats is not None
+    if ways.visit.stats.norm == 0:
+        return False
+    return (link.step.index, link.sent.slot) not in ways.on_loudest
+
+
+def _distinct(causes: Iterable[Cause]) -> list[Cause]:
+    """Leave out what was found again on another way."""
+    first: dict[tuple[str, str, int | None], Cause] = {}
+    for cause in causes:
+        first.setdefault((cause.kind, cause.place, cause.step), cause)
+    return list(first.values())
+
+
+def _cancellations(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
+    """Name forks at which the contributions hardly leave anything of each other."""
+    for visit in ways.visits:
+        norms = [part.stats.norm for part in visit.parts if part.stats is not None]
+        if len(norms) < 2 or visit.stats is None or not math.isfinite(math.fsum(norms)):
+            continue
+        left = ratio(visit.stats.norm, math.fsum(norms))
+        if left < CANCELLED:
+            name = ways.records.values[visit.value].name
+            step = ways.records.values[visit.value].op
+            parts = " and ".join(f"{norm:.3g}" for norm in norms)
+            cause = Cause(
+                "cancellation",
+                _place(ways.records, visit),
+                left,
+                f"contributions of norm {parts} meet at {name}{_cosine(norms, visit)} and leave"
+                f" {visit.stats.norm:.3g}, {left:.2g} of their sum.",
+                step=step,
+                effect=log_size(left),
+            )
+            yield visit, cause
+
+
+def _cosine(norms: list[float], visit: Backward) -> str:
+    if len(norms) != 2 or not all(norms) or visit.stats is None:
+        return ""
+    a, b = norms
+    cosine = (visit.stats.norm**2 - a * a - b * b) / (2 * a * b)
+    return f" at a cosine of {max(-1.0, min(1.0, cosine)):.4f}"
+
+
+def _place(records: Records, visit: Backward) -> str:
+    value = records.values[visit.value]
+    module = "" if value.op is None else records.forward[value.op].module
+    return module or value.name
+
+
+def _factors(ways: Ways, told: set[int | None]) -> list[Cause]:
+    """Return the largest factors of |gradient| / |gradient at the start|, which multiply to it."""
+    found = [*_loss_mean(ways)]
+    skip = {cause.step for cause in found} | told
+    records = ways.records
+    for (before, _), (visit, part) in zip(ways.loudest, ways.loudest[1:], strict=False):
+        g = ways.gradient(before)
+        if part is None or part.stats is None or g is None or part.consumer is None:
+            continue
+        step = records.forward[part.consumer]
+        passed = ratio(part.stats.norm, g.norm)
+        if part.consumer not in skip and passed > 0:
+            name = ways.name(step)
+            found.append(
+                Cause(
+                    "factor",
+                    step.module or name,
+                    passed,
+                    f"{name} sends {passed:.3g} times its gradient to its input {part.edge!r}.",
+                    False,
+                    step.index,
+                    log_size(passed),
+                )
+            )
+        if len(visit.parts) > 1 and visit.stats is not None:
+            summed = ratio(visit.stats.norm, part.stats.norm)
+            name = records.values[visit.value].name
+            found.append(
+                Cause(
+                    "fork",
+                    _place(records, visit),
+                    summed,
+                    f"at {name} {len(visit.parts)} contributions meet; their sum is {summed:.3g}"
+                    f" times the largest of them.",
+                    False,
+                    records.values[visit.value].op,
+                    log_size(summed) if summed > 0 else 0.0,
+                )
+            )
+    found.sort(key=lambda cause: -cause.effect)
+    return found[:_TOLD]
+
+
+def _loss_mean(ways: Ways) -> Iterator[Cause]:
+    """Say over how many terms the loss is averaged."""
+    records = ways.records
+    for _, part in ways.loudest:
+        if part is None or part.consumer is None:
+            continue
+        step = records.forward[part.consumer]
+        inputs = [records.values[o.value] for o in step.operands if o.value is not None]
+        if math.prod(records.values[step.output].shape) != 1 or not inputs:
+            return
+        count = math.prod(inputs[0].shape)
+        if step.op == "mean" and count > 1:
+            name = ways.name(step)
+            yield Cause(
+                "loss_mean",
+                step.module or name,
+                float(count),
+                f"the loss is the mean of {count} terms: each gets 1/{count} of the gradient, which"
+                f" makes its norm {count**-0.5:.3g} of what it was.",
+                False,
+                step.index,
+                0.5 * math.log(count),
+            )
+            return

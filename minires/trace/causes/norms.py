@@ -1,0 +1,100 @@
+"""What a batch norm does to a gradient, alone or as part of a fused op."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ..records import Forward, Records, Sent, Stats
+from .cause import NORM_GAIN, PROJECTED, Cause
+from .operands import NORMS, is_zero, operand, stats_at
+from .ways import Link, Ways, log_size, ratio
+from .zeros import dead_inside, norm_place, why_zero, zero_gamma, zero_weight
+
+
+def of_batch_norm(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cause]:
+    """Name what a batch norm did to the gradient that passed through it."""
+    step, records = link.step, ways.records
+    if step.op not in NORMS or not step.notes:
+        return
+    place = norm_place(records, step)
+    passed = ratio(sent.norm, g.norm)
+    zeros, by_sigma = step.notes["gamma_zeros"], step.notes["gamma_over_sigma"]
+    if link.sent.edge in ("weight", "norm_weight"):
+        if sent.norm == 0 and step.op == "batch_norm_relu_conv2d":
+            yield from _fused_relu(records, link, place, zeros)
+        elif sent.norm == 0:
+            yield from _constant_input(records, step, place)
+        return
+    if link.sent.edge == "norm_bias" and sent.norm == 0:
+        yield from _fused_relu(records, link, place, zeros)
+    if link.sent.edge != "input":
+        return
+    smallest = step.notes["smallest_std"]
+    if zeros >= 0.5:
+        yield zero_gamma(place, step, zeros, log_size(passed))
+    elif not NORM_GAIN[0] <= by_sigma <= NORM_GAIN[1]:
+        effect = abs(math.log(by_sigma))
+        before = operand(step, "input")
+        if by_sigma > 1 and before is not None and is_zero(records, before):
+            assert before.value is not None
+            yield from why_zero(records, before.value, effect)
+        why = "gamma is small beside it" if by_sigma < 1 else "its input hardly varies"
+        yield Cause(
+            "gamma_over_sigma",
+            place,
+            by_sigma,
+            f"the batch norm {place} multiplies the gradient by gamma / sigma, which is"
+            f" {by_sigma:.3g} (median over channels): {why}, the smallest sigma is"
+            f" {smallest:.3g}.",
+            step=step.index,
+            effect=effect,
+        )
+    elif step.op == "batch_norm" and passed < PROJECTED * by_sigma:
+        yield Cause(
+            "batch_norm_projection",
+            place,
+            passed / by_sigma,
+            f"of what gamma / sigma would let through the batch norm {place}, its mean and"
+            f" variance terms leave {passed / by_sigma:.2g}: they take out of each channel what is"
+            " constant and what is in line with its values.",
+            step=step.index,
+            effect=log_size(passed),
+        )
+    elif step.op == "batch_norm_relu_conv2d" and sent.norm == 0:
+        yield from _fused_relu(records, link, place, zeros)
+
+
+def _constant_input(records: Records, step: Forward, place: str) -> Iterator[Cause]:
+    found = operand(step, "input")
+    stats = stats_at(records, found)
+    if found is None or found.value is None or stats is None:
+        return
+    if stats.norm == 0:
+        yield from why_zero(records, found.value, math.inf)
+    elif step.notes.get("smallest_std", 1.0) < 0.01:
+        yield Cause(
+            "constant_input",
+            place,
+            step.notes["smallest_std"],
+            f"the input of the batch norm {place} does not vary: its smallest sigma is"
+            f" {step.notes['smallest_std']:.3g}.",
+            step=step.index,
+            effect=math.inf,
+        )
+
+
+def _fused_relu(records: Records, link: Link, place: str, zeros: float) -> Iterator[Cause]:
+    """Say why a fused norm, ReLU and convolution sent nothing: its ReLU's output is not kept."""
+    step = link.step
+    weight = stats_at(records, operand(step, "weight"))
+    if link.sent.edge != "weight" and weight is not None and weight.norm == 0:
+        yield zero_weight(records, step, math.inf)
+    elif zeros >= 0.5:
+        yield zero_gamma(place, step, zeros, math.inf)
+    elif all(_nothing(one) for one in link.visit.sent if one.edge != "bias"):
+        yield dead_inside(records, step, math.inf)
+
+
+def _nothing(sent: Sent) -> bool:
+    return sent.stats is not None and sent.stats.norm == 0

@@ -1,0 +1,111 @@
+"""Gradients that are too small for their dtype."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..records import Operand, Stats
+from .cause import SUBNORMAL, Cause
+from .operands import PRODUCTS, is_zero, stats_at
+from .ways import Link, Ways, log_size, ratio
+from .zeros import why_zero
+
+# Operands that are added, and so no factors of what is sent to the others.
+_ADDED = ("bias", "norm_bias", "shortcut")
+
+
+def underflow(ways: Ways) -> Iterator[Cause]:
+    """Name the first op on the ways whose VJP sent hardly anything but subnormal numbers."""
+    lost = False
+    first: Cause | None = None
+    for link in ways.links:
+        g, sent = ways.gradient(link.visit), ways.arrived(link)
+        if g is None or sent is None or g.norm == 0:
+            continue
+        lost |= first is not None and sent.norm == 0
+        if first is not None or not subnormal(sent):
+            continue
+        name, dtype = ways.name(link.step), ways.records.values[link.sent.value].dtype
+        share = sent.tiny / (1 - sent.zeros)
+        first = Cause(
+            "underflow",
+            link.step.module or name,
+            share,
+            f"of the numbers that {name} sent to its input {link.sent.edge!r}, {share:.1%} of"
+            f" those not 0 lie below {smallest_normal(dtype):.2g}, the smallest normal number of"
+            f" {dtype} (norm {sent.norm:.2g}): they lose their digits, and then become 0. Multiply"
+            " the loss by a power of 2, and divide the gradients by it.",
+            step=link.step.index,
+            effect=log_size(ratio(sent.norm, g.norm)),
+        )
+    if first is not None:
+        yield Cause(**{**vars(first), "effect": math.inf}) if lost else first
+
+
+def nothing_sent(ways: Ways, link: Link, g: Stats) -> Iterator[Cause]:
+    """Say why a VJP sent 0 only: a factor is 0, or the products are too small."""
+    step, records = link.step, ways.records
+    # What the gradient of this input is multiplied by.
+    factors = [
+        stats
+        for slot, other in enumerate(step.operands)
+        if slot != link.sent.slot
+        and other.edge not in _ADDED
+        and (stats := stats_at(records, other)) is not None
+    ]
+    if step.op in PRODUCTS:
+        for slot, other in enumerate(step.operands):
+            multiplied = slot != link.sent.slot and other.edge not in _ADDED
+            if multiplied and other.value is not None and is_zero(records, other):
+                yield from why_zero(records, other.value, math.inf)
+                return
+    name = ways.name(step)
+    dtype = records.values[link.sent.value].dtype
+    # No entry of a product can be larger than the product of the norms.
+    bound = g.norm
+    for stats in factors:
+        bound *= stats.norm
+    for other in step.operands:
+        bound *= _number(other, step.op)
+    if bound < smallest_normal(dtype) or subnormal(g):
+        yield Cause(
+            "underflow",
+            step.module or name,
+            1.0,
+            f"all that {name} sent to its input {link.sent.edge!r} is 0: the products are below"
+            f" {smallest_normal(dtype):.2g}, the smallest normal number of {dtype}.",
+            step=step.index,
+            effect=math.inf,
+        )
+        return
+    yield Cause(
+        "blocked",
+        step.module or name,
+        0.0,
+        f"{name} got a gradient of norm {g.norm:.3g} and sent 0 to its input {link.sent.edge!r}.",
+        step=step.index,
+        effect=math.inf,
+    )
+
+
+def _number(other: Operand, op: str) -> float:
+    if other.value is not None or op not in ("mul", "div"):
+        return 1.0
+    try:
+        number = abs(float(other.text))
+    except ValueError:
+        return 1.0
+    return number if op == "mul" or number == 0 else 1 / number
+
+
+def subnormal(stats: Stats) -> bool:
+    """Tell whether nearly all numbers that are left are below the smallest normal one."""
+    return 0 < stats.tiny >= SUBNORMAL * (1 - stats.zeros)
+
+
+def smallest_normal(dtype: str) -> float:
+    """Return the smallest number of a dtype that has all its digits; 0 for other dtypes."""
+    return float(np.finfo(dtype).tiny) if dtype.startswith("float") else 0.0
