@@ -55,7 +55,7 @@ const Words = (() => {
     return size === 0 ? { mark: "0" } : { at: Math.log10(size / lo) / Math.log10(hi / lo) };
   }
 
-  // The axis' ticks and their labels.
+  // The axis’ ticks and their labels.
   function ticks({ scale, lo, hi }) {
     if (scale !== "log") return [0, 0.25, 0.5, 0.75, 1].map((part) => [part * hi, format(part * hi, 2)]);
     const [from, to] = [lo, hi].map((size) => Math.round(Math.log10(size)));
