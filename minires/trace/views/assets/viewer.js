@@ -44,7 +44,7 @@
       !pane.forward.length ? "Nothing was recorded: no op ran inside the with-block."
         : !pane.backward.length && "Backward has not run inside the with-block: there are no gradients. Call loss.backward() before it ends.",
       pane.error && `The with-block ended with an exception; the trace goes up to there. ${pane.error}`,
-      pane.left_out && `${pane.left_out} arrays were not kept: the memory budget was reached.`,
+      pane.left_out && `${pane.left_out} arrays were not kept: they exceed the memory budget.`,
     ].filter(Boolean).map((note) => (L.panes.length > 1 ? `${pane.name}: ${note}` : note)));
     const { differences } = L;
     if (differences.length) notes.push(`Not twins: ${differences.slice(0, 3).join("; ")}${differences.length > 3 ? `; and ${differences.length - 3} more` : ""}.`);
@@ -186,7 +186,7 @@
         has = false;
       }
       byId("state-hint").textContent = has ? "The page’s address holds the step and all that is opened."
-        : "This frame has no address. Copy its state as text; pasted in here, it is taken up again.";
+        : "This frame has no address. Copy its state as text; pasted here, it is taken up again.";
     }, 150);
   }
 

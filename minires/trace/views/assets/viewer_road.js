@@ -37,25 +37,23 @@ const Road = (L, view) => {
     asTable();
   }
 
-  // Where everything stands, for the width that there is.
+  // Where everything stands, for the width that there is. Both panes have axes of one length; where
+  // it is narrow, only the first has names.
   function across(width) {
     const panes = L.shown(state);
     const narrow = width / panes.length < 330;
-    const parts = panes.length < 2 ? [1] : narrow ? [0.6, 0.4] : [0.5, 0.5];
+    const lane = narrow ? 6 : 10;
+    const gutters = panes.map((pane) => (narrow ? 18 : 28) + lane * Math.min(6, Math.max(1, ...L.arcs(all, pane).map((arc) => arc.lane + 1))));
+    const last = panes.length < 2 ? 0 : narrow ? gutters[1] + 92 : width / 2 - 7;
     return panes.map((pane, at) => {
-      const left = at * (parts[0] * width + 8);
-      const each = parts[at] * width - (panes.length - 1) * 8;
-      const lanes = Math.min(6, Math.max(1, ...L.arcs(all, pane).map((arc) => arc.lane + 1)));
-      const lane = narrow ? 6 : 10;
-      const gutter = (narrow ? 18 : 28) + lanes * lane;
-      const named = !at || !narrow;
+      const left = at ? width - last : 0;
+      const each = at ? last : width - last - (last && 14);
       const digits = each >= 400 ? 84 : 0;
-      const rest = each - gutter - digits;
-      const track = named ? Math.max(60, Math.min(320, rest * (narrow ? 0.36 : 0.46))) : rest - 8;
+      const room = each - Math.max(...gutters) - digits;
+      const track = narrow && last ? 84 : Math.max(60, Math.min(320, room * (narrow ? 0.36 : 0.46)));
       return {
-        pane, left, lane, digits, road: left + gutter - 10, label: left + gutter + 6,
-        labelWidth: named ? rest - track - 16 : 0, track: left + each - digits - track, length: track - 14,
-        number: left + each - digits, roomy: each > 420,
+        pane, left, lane, digits, road: left + gutters[at] - 10, label: left + gutters[at] + 6,
+        labelWidth: at && narrow ? 0 : each - gutters[at] - digits - track - 16, track: left + each - digits - track, length: track - 14, number: left + each - digits,
       };
     });
   }
@@ -90,13 +88,13 @@ const Road = (L, view) => {
     }, cells, h("span", "visually-hidden"));
   }
 
-  function name(line, { pane, roomy }) {
+  function name(line, { pane, digits }) {
     if (ghost(line, pane)) {
       const other = L.panes[1 - pane].forward[L.rows[line.row].steps[1 - pane]];
       return h("span", "void", other.join ? "no shortcut here" : "not here");
     }
     return [line.where && h("span", words(line.holds && "fold"), line.where), line.op && h("span", line.where ? "soft" : "", line.op),
-      line.detail && roomy && h("span", "soft", line.detail)];
+      line.detail && digits > 0 && h("span", "soft", line.detail)];
   }
 
   const ahead = (line) => {
