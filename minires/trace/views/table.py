@@ -143,11 +143,12 @@ def table_of(*traces: Trace, expand: Expand = False, layout: Layout | None = Non
     trace: 3 forward and 4 backward steps, save=summary, replay
       kept: 8 B
     <BLANKLINE>
-      block        op output |value| |gradient| shortcut branch
-    ● mul                  2    6.71       1.41
-    ⊕ residual_add         2    8.94       1.41      25%    75%
-    ● sum             scalar    12.0       1.00
+      block        op output |gradient|          shortcut branch
+    ● mul                  2       1.41 █▎
+    ⊕ residual_add         2       1.41 █▎            25%    75%
+    ● sum             scalar       1.00 ▏
     <BLANKLINE>
+    bars: |gradient| of the output, 1 to 10, logarithmic
     the one sum at a fork is bit for bit the engine's gradient
     """
     return Table(Lines(traces, expand, layout))
