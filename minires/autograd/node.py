@@ -48,6 +48,8 @@ class Node:
         The inputs that the VJP asked for, in the op's order; None once they were let go.
     output, output_version, aux, shapes, constants
         What else the VJP asked for.
+    called_with : mapping
+        All constants of the call; only while hooks are shown the node as it is made.
     grad : Tensor or None
         The accumulated gradient of a leaf, or of a value after ``retain_grad()``.
     """
@@ -68,6 +70,7 @@ class Node:
     aux: Any = None
     shapes: tuple[tuple[int, ...], ...] = ()
     constants: Mapping[str, Any] = MappingProxyType({})
+    called_with: Mapping[str, Any] = MappingProxyType({})
     grad: Tensor | None = None
     retains_grad = False
     hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None

@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 from minires import devices
 from minires.devices import Array
 
-from .context import Context, changed, current
+from .context import Context, EngineHook, changed, current
 from .errors import AutogradError
 from .guard import no_writing, read_only
 from .node import TENSOR_TYPES, VOID, Node
@@ -297,9 +297,25 @@ class Op(Generic[P]):
                     node.module_path = context.module_path
                 # Numbered after whatever was written to what it keeps.
                 node.order = next(clock)
-        for hook in context.hooks:
-            hook.op_ran(self, inputs, output, output._node)
+        if context.hooks:
+            self._shown(context.hooks, inputs, output, constants)
         return output
+
+    def _shown(
+        self,
+        hooks: tuple[EngineHook, ...],
+        inputs: tuple[Any, ...],
+        output: Tensor,
+        constants: Mapping[str, Any],
+    ) -> None:
+        """Show hooks that the op ran: a node, for so long, with all that it was called with."""
+        node = output._node
+        if node is not None:
+            node.called_with = constants
+        for hook in hooks:
+            hook.op_ran(self, inputs, output, node)
+        if node is not None:
+            del node.called_with
 
     def _keep_more(
         self,

@@ -160,7 +160,7 @@ class Recorder(EngineHook):
         if self._undecided:
             self._decide(output._data.nbytes)
         if self.tape is not None and node is not None and step.vjp_of is None:
-            self._keep_for_replay(made.index, node)
+            self._keep_for_replay(made.index, node, inputs)
         self._last = time.perf_counter()
 
     def _operand(self, op: Op[Any], slot: int, value: Any) -> Operand:
@@ -385,12 +385,13 @@ class Recorder(EngineHook):
                 f" {INTERACTIVE >> 20} MiB; record(..., replay=True) keeps it"
             )
 
-    def _keep_for_replay(self, index: int, node: Node) -> None:
+    def _keep_for_replay(self, index: int, node: Node, inputs: tuple[Any, ...]) -> None:
         """Keep what the VJP of a node needs, beyond the backward pass that lets go of it."""
         assert self.tape is not None
         budget = self.records.budget
-        for value in (*(node.kept or ()), node.output, node.aux, *node.constants.values()):
-            budget.replay += self._newly_kept(value)
+        plain = [value for value in inputs if not isinstance(value, Tensor)]
+        kept = *(node.kept or ()), node.output, node.aux, *node.called_with.values(), *plain
+        budget.replay += sum(map(self._newly_kept, kept))
         if budget.arrays + budget.replay > budget.limit:
             self._drop_tape(
                 f"not kept: it needs more than the budget of {budget.limit / 2**20:.0f} MiB"
@@ -398,6 +399,9 @@ class Recorder(EngineHook):
             )
             return
         self.tape.nodes[index] = copy.copy(node)
+        self.tape.inputs[index] = tuple(
+            [weakref.ref(v._data) if isinstance(v, Tensor) else v for v in inputs]
+        )
 
     def _newly_kept(self, value: Any) -> int:
         if isinstance(value, (tuple, list)):

@@ -94,6 +94,41 @@ def replay(trace: Trace, target: int, route: Route | None = None) -> Replayed:
     raise ReplayError(f"no gradient reached {value.name!r} in the recorded backward pass")
 
 
+def rerun(trace: Trace, run: int) -> Iterator[tuple[Backward, ReplayError | None]]:
+    """Run a whole recorded backward pass again, and compare every gradient with the recorded one.
+
+    Parameters
+    ----------
+    trace : Trace
+        With its tape.
+    run : int
+        Which backward pass.
+
+    Yields
+    ------
+    visit : Backward
+    error : ReplayError or None
+        What is different; it ends the run, for all that comes later may follow from it.
+    """
+    tape = trace.tape
+    assert tape is not None
+    pending: dict[int, list[tuple[Any, Lanes]]] = {}
+    useful = set(range(len(trace.records.values)))
+    with changed(hooks=(), recording=False, expanded=frozenset()):
+        for visit in [visit for visit in trace.records.backward if visit.run == run]:
+            arrived = _begun(tape, visit, None) + pending.pop(visit.value, [])
+            if not arrived:
+                continue
+            try:
+                total, parts = _met(arrived)
+                _compare(trace, visit, total)
+                _send(trace, tape, visit, total, parts, None, useful, pending)
+            except ReplayError as error:
+                yield visit, error
+                return
+            yield visit, None
+
+
 def _begun(tape: Tape, visit: Backward, route: Route | None) -> list[tuple[Any, Lanes]]:
     """Return the gradients that the pass began with at a value, all in the part called 0."""
     starts: list[Any] = tape.starts.get((visit.run, visit.value), [])
@@ -249,7 +284,7 @@ def _pulled(
 ) -> tuple[Any, ...]:
     """Run one VJP, from the state of the random generator that it had."""
     assert node.op is not None
-    with _random_state(tape.random_states.get((visit.run, visit.value))):
+    with random_state(tape.random_states.get((visit.run, visit.value))):
         try:
             gradients = node.op.pull_back(node, g, needs, isinstance(g, Tensor))
         except AutogradError as error:
@@ -265,7 +300,8 @@ def _pulled(
 
 
 @contextmanager
-def _random_state(state: Any) -> Iterator[None]:
+def random_state(state: Any) -> Iterator[None]:
+    """Run the block from a state of the random generator, then go back to the present one."""
     if state is None:
         yield
         return

@@ -18,6 +18,9 @@ class Tape:
     nodes : dict of int to Node
         By the value that each made. They are copies, so that a backward pass, which lets the
         originals' values go, leaves them whole; Tensors and arrays in them are shared.
+    inputs : dict of int to tuple
+        By the value that an op made, what it was given: numbers and arrays as they are; for a
+        Tensor a weak reference to its array, which the nodes hold if a VJP needs it.
     starts : dict of (int, int) to list of array
         By backward pass and value: the gradients that the pass began with.
     recorded_runs : set of int
@@ -27,6 +30,7 @@ class Tape:
     """
 
     nodes: dict[int, Node] = field(default_factory=dict)
+    inputs: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     starts: dict[tuple[int, int], list[Array]] = field(default_factory=dict)
     recorded_runs: set[int] = field(default_factory=set)
     random_states: dict[tuple[int, int], Any] = field(default_factory=dict)

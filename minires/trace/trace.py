@@ -20,6 +20,7 @@ from .structure import Structure
 from .tape import Tape
 
 if TYPE_CHECKING:
+    from .verification import Verification
     from .views.lines import Expand
     from .views.svg import StaticPicture
     from .views.table import Table
@@ -232,8 +233,8 @@ class Trace:
             gradient, or only a part of it; "not_finite"; "wrong_sum" and "wrong_side" (of a
             residual addition); "dead_relu", "kink", "zero_gamma", "gamma_over_sigma",
             "batch_norm_projection", "constant_input", "weight_gain", "zero_value", "saturation",
-            "underflow", "cancellation" and "blocked". A healthy gradient has none of these, only
-            what its size is made of: "loss_mean" (the 1/N of the loss), "factor" and "fork".
+            "underflow", "cancellation", "hook" and "blocked". A healthy gradient has none of these,
+            only what its size is made of: "loss_mean" (the 1/N of the loss), "factor" and "fork".
 
         Raises
         ------
@@ -252,6 +253,47 @@ class Trace:
         '100.0% of the outputs of the ReLU relu behind input 0 are 0: it lets no gradient through.'
         """
         return explain(self, at)
+
+    def check(self, samples: int = 2, seed: int = 0) -> Verification:
+        """Gradient-check the recorded step: every VJP, every sum, and the whole pass once more.
+
+        Each VJP is compared with differences of its op's forward, in float64, with a random
+        incoming gradient, along random directions, at the inputs of the recorded step; an input
+        that no VJP needs, and that is gone, is replaced by numbers like it. Each sum at a fork must
+        have been that of its contributions, bit for bit. And a second run of the backward pass
+        must give the recorded gradients, bit for bit.
+
+        Parameters
+        ----------
+        samples : int
+            How many random directions for each input of each op.
+        seed : int
+            Of the directions and the incoming gradients.
+
+        Returns
+        -------
+        Verification
+            True if nothing is wrong; `first` is the first step that is, in the order of the
+            backward pass, with its place and both numbers.
+
+        Raises
+        ------
+        ReplayError
+            If the trace has no tape (``record(..., replay=True)`` keeps it), or backward has not
+            run.
+
+        Examples
+        --------
+        >>> import minires as mr
+        >>> x = mr.tensor([1.0, 2.0], requires_grad=True)
+        >>> with mr.trace.record() as trace:
+        ...     mr.ops.residual_add(x, mr.ops.tanh(x)).sum().backward()
+        >>> bool(trace.check())
+        True
+        """
+        from .verification import verify
+
+        return verify(self, samples, seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace to one file, whole or not at all.

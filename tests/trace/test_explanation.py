@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
+import minires as mr
 from tests.trace.nets import network, recorded
 
 NETS = [
@@ -42,3 +44,218 @@ def test_the_factors_along_the_chain_multiply_to_the_gradient():
     assert chain[-1].name == "layer1.0.conv1.weight"
     product = chain[0].norm * math.prod(stage.factor for stage in chain[1:])
     assert product == pytest.approx(chain[-1].norm, rel=1e-9)
+
+
+def test_the_chain_goes_by_the_largest_contribution_at_every_fork():
+    trace = recorded(network("basic", 2))
+    chain = trace.explain("conv1.weight").chain
+    for stage in chain:
+        visit = next(v for v in trace.records.backward if v.value == stage.value)
+        loudest = max(visit.parts, key=lambda part: part.stats.norm)
+        if loudest.consumer is not None:
+            step = trace.records.forward[loudest.consumer]
+            assert stage.through.startswith(f"{step.op}.{loudest.edge}")
+        assert (" more" in stage.through) == (len(visit.parts) > 1)
+
+
+def test_the_mean_of_the_loss_is_told_with_its_n():
+    trace = recorded(network())
+    cause = next(c for c in trace.explain("fc.weight").causes if c.kind == "loss_mean")
+    assert cause.number == 4
+    assert not cause.alarm
+    assert "1/4" in cause.sentence
+
+
+def test_factors_are_those_of_the_chain_the_largest_first():
+    causes = recorded(network("basic", 2)).explain("conv1.weight").causes
+    assert {cause.kind for cause in causes} <= {"factor", "fork", "loss_mean"}
+    assert [c.effect for c in causes] == sorted((c.effect for c in causes), reverse=True)
+    for cause in causes:
+        if cause.kind != "loss_mean":
+            assert cause.effect == pytest.approx(abs(math.log(cause.number)))
+            assert f"{cause.number:.3g}" in cause.sentence
+
+
+def test_it_is_asked_for_a_tensor_a_module_a_parameter_or_a_value():
+    model = network()
+    x, w = mr.randn(2, 3), mr.randn(3, 2, requires_grad=True)
+    with mr.trace.record(model) as trace:
+        y = x @ w
+        y.sum().backward()
+    assert trace.explain(y).gradient.norm == pytest.approx(2)
+    trace = recorded(model)
+    block = trace.explain("layer2.0")
+    assert block.at.startswith("layer2.0 <- layer1.0.relu/relu")
+    assert trace.explain("layer1.0/residual_add").at == "layer1.0/residual_add"
+    with pytest.raises(KeyError, match=r"layer1\.0\.conv1\.weight"):
+        trace.explain("layer1.0.conv1.wieght")
+
+
+def test_a_trace_from_a_file_explains_the_same(tmp_path):
+    model = network("basic", 2)
+    model.layer2[0].bn1.weight.data[...] = 0
+    trace = recorded(model)
+    trace.save(tmp_path / "step.trace")
+    loaded = mr.trace.load(tmp_path / "step.trace")
+    for at in ("layer2.0.conv1.weight", "conv1.weight", "layer3.0"):
+        assert str(loaded.explain(at)) == str(trace.explain(at))
+
+
+def test_a_later_backward_pass_counts():
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        (3 * x).sum().backward()
+        mr.ops.relu(-1.0 * mr.ops.relu(x)).sum().backward()
+    found = trace.explain(x)
+    assert found.gradient.norm == 0
+    assert "dead_relu" in [cause.kind for cause in found.alarms]
+
+
+def test_a_deep_network_is_told_in_few_lines():
+    text = str(recorded(network("basic", 8)).explain("conv1.weight"))
+    assert len(text.splitlines()) < 40
+    assert "more)" in text
+    assert "nothing is out of the ordinary" in text
+
+
+def _explained(function, *shape, x=None):
+    """The alarms at x for the gradient of function(x)."""
+    mr.manual_seed(0)
+    x = mr.randn(*shape) if x is None else mr.tensor(x)
+    x.requires_grad_()
+    with mr.trace.record() as trace, np.errstate(all="ignore"):
+        y = function(x)
+        (y * mr.randn(*y.shape)).sum().backward()
+    return trace.explain(x)
+
+
+def _alarm(*arguments, **named):
+    found = _explained(*arguments, **named)
+    assert found.alarms, str(found)
+    return found.alarms[0]
+
+
+def test_inputs_of_a_relu_that_are_exactly_zero_are_a_kink():
+    x = np.random.default_rng(0).standard_normal((8, 8)) * (np.arange(8) < 3)
+    cause = _alarm(lambda x: mr.ops.relu(x), x=x)
+    assert cause.kind == "kink"
+    assert cause.number == pytest.approx(5 / 8)
+
+
+def test_a_kink_in_all_units_is_traced_to_what_made_them_zero():
+    weight = mr.zeros(6, 4)
+    causes = _explained(lambda x: mr.ops.relu(x * 0.0 @ mr.randn(4, 5)), 3, 4).alarms
+    del weight
+    assert [cause.kind for cause in causes] == ["zero_value", "kink"]
+    assert causes[0].place == "mul"
+
+
+@pytest.mark.parametrize("function", [mr.ops.tanh, mr.ops.sigmoid])
+def test_saturation(function):
+    cause = _alarm(lambda x: function(50 + x), 4, 4)
+    assert cause.kind == "saturation"
+    assert cause.number < 0.01
+    assert not _explained(function, 4, 4).alarms
+
+
+def test_a_batch_norm_of_two_values_per_channel_leaves_nothing():
+    def normed(x):
+        return mr.ops.batch_norm(x, None, None, training=True)
+
+    cause = _alarm(normed, 2, 5)
+    assert cause.kind == "batch_norm_projection"
+    assert cause.number < 1e-3
+    assert not _explained(normed, 16, 5).alarms
+
+
+def test_a_batch_norm_of_a_constant_sends_much():
+    def normed(x):
+        return mr.ops.batch_norm(x, None, None, training=True)
+
+    constant = 3 + 1e-6 * np.random.default_rng(0).standard_normal((16, 5))
+    cause = _alarm(normed, x=constant)
+    assert cause.kind == "gamma_over_sigma"
+    assert cause.number == pytest.approx(316, rel=0.01)
+    assert "hardly varies" in cause.sentence
+
+
+def test_gamma_of_a_batch_norm_gets_nothing_from_a_constant_input():
+    gamma = mr.ones(5).requires_grad_()
+    with mr.trace.record() as trace:
+        y = mr.ops.batch_norm(mr.full((4, 5), 2.0), None, None, gamma, training=True)
+        (y * mr.randn(4, 5)).sum().backward()
+    cause = trace.explain(gamma).causes[0]
+    assert cause.kind == "constant_input"
+    assert cause.number == pytest.approx(1e-5**0.5)
+
+
+def test_what_is_multiplied_by_zeros_is_traced_to_who_gave_them():
+    cause = _alarm(lambda x: x * mr.zeros(4, 4), 4, 4)
+    assert (cause.kind, cause.place) == ("zero_value", "input 1")
+
+
+def test_an_op_that_sends_nothing_for_no_known_reason_is_named_as_well():
+    cause = _alarm(lambda x: mr.clip(x, 10.0, 20.0), 4, 4)
+    assert cause.kind == "blocked"
+    assert cause.number == 0
+
+
+def test_integers_have_no_gradient():
+    x = mr.randn(4, requires_grad=True)
+    with mr.trace.record() as trace:
+        order = mr.ops.argmax(x)
+        (x * 2.0).sum().backward()
+    cause = trace.explain(order).causes[0]
+    assert cause.kind == "not_differentiable"
+    assert "int64" in cause.sentence
+
+
+def test_what_needs_no_gradient_is_told_apart_from_what_lost_it():
+    a, b = mr.randn(3), mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        c = a * 2.0
+        (c * b).sum().backward()
+    assert trace.explain(a).causes[0].kind == "no_gradient_required"
+    assert trace.explain(c).causes[0].kind == "no_gradient_required"
+    assert trace.explain(c).causes[0].place == "mul"
+
+
+def test_a_mask_is_no_cut_of_the_graph():
+    x = mr.randn(8, requires_grad=True)
+    with mr.trace.record() as trace:
+        mr.where(x > 0, x, 0.1 * x).sum().backward()
+    assert not trace.explain(x).alarms
+
+
+def test_a_measurement_beside_the_loss_is_no_cut_of_the_graph():
+    model = network()
+    x = mr.randn(2, 3, 8, 8)
+    with mr.trace.record(model) as trace:
+        logits = model(x)
+        (logits.detach() * 2.0).sum()
+        with mr.no_grad():
+            (logits * 3.0).sum()
+        mr.ops.cross_entropy(logits, mr.tensor(np.array([1, 2]))).backward()
+    for name in trace.records.parameters:
+        assert not trace.explain(name).alarms
+
+
+def test_what_was_not_looked_at_is_told():
+    trace = recorded(network(), select="fc")
+    cause = trace.explain("layer1.0.conv1.weight").causes[0]
+    assert cause.kind == "not_looked_at"
+    assert "select" in str(trace.explain("layer1.0.conv1.weight"))
+    assert not trace.explain("fc.weight").alarms
+
+
+def test_a_hook_that_replaced_a_gradient_does_not_confuse_the_chain():
+    model = network()
+    x, y = mr.randn(4, 3, 8, 8), mr.tensor(np.array([1, 2, 3, 4]))
+    with mr.trace.record(model) as trace:
+        features = model.layer1(model.relu(model.bn1(model.conv1(x))))
+        features.register_hook(lambda g: g * 0.0)
+        features = model.layer3(model.layer2(features))
+        mr.ops.cross_entropy(model.fc(mr.ops.mean(features, (2, 3))), y).backward()
+    found = trace.explain("conv1.weight")
+    assert found.gradient.norm == 0
+    assert found.alarms[0].kind == "hook"

@@ -283,6 +283,10 @@ def test_edited_json_is_refused_or_still_holds_together(tmp_path_factory, data):
     [
         (lambda r: r.pop("values"), r"forward\[0\].output: there is no value"),
         (lambda r: r.pop("budget"), r"budget: it is missing"),
+        (
+            lambda r: r["values"][0]["stats"].update(n=1),
+            r"values\[0\].stats.n: there is no such key",
+        ),
         (lambda r: r.update(surprise=1), r"surprise: there is no such key"),
         (lambda r: r.update(schema="minires.trace/2"), r"its schema is 'minires.trace/2'.* only"),
         (lambda r: r["values"][0].update(index="0"), r"values\[0\].index: .* integer, found '0'"),

@@ -28,6 +28,9 @@ WEIGHT_SCALE = (0.02, 50.0)
 # the parts have cosines near -1.
 CANCELLED = 0.1
 
+# What a hook may do to a norm, as one that clips does, before it is named.
+HOOKED = (0.1, 10.0)
+
 # Share of the numbers not 0 that are below the smallest normal one. There digits are lost; where
 # nearly all are, so is the gradient.
 SUBNORMAL = 0.9

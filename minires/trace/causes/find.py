@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from ..records import Backward, Records, Value
-from .cause import CANCELLED, Cause
+from .cause import CANCELLED, HOOKED, Cause
 from .layers import of_link
 from .missing import partly_missing, why_missing
 from .nonfinite import why_not_finite
@@ -25,9 +25,10 @@ def causes_of(records: Records, value: Value) -> tuple[Ways, list[Cause]]:
     -------
     ways : Ways
     causes : list of Cause
-        Alarms first: those on the loudest way before others, the larger effect before the smaller,
-        of equal ones what came first in the forward pass, which others may follow from. Then the
-        largest of the factors that make up the norm.
+        Alarms first: those on the loudest way before others; what shrinks a small gradient, and
+        makes a large one grow, before the opposite; the larger effect before the smaller; of equal
+        ones what came first in the forward pass, which others may follow from. Then the largest of
+        the factors that make up the norm.
     """
     ways = Ways(records, value)
     if ways.visit is None:
@@ -43,15 +44,16 @@ def causes_of(records: Records, value: Value) -> tuple[Ways, list[Cause]]:
                 alarm=False,
             )
         ]
-    on_loudest = [visit for visit, _ in ways.loudest]
+    on_loudest = {visit.index for visit, _ in ways.loudest}
     first = list(why_wrong(ways))
     if not ways.visit.stats.finite:
         first = [*why_not_finite(ways), *first]
     found = [(_is_aside(ways, link), cause) for link in ways.links for cause in of_link(ways, link)]
     found += [(False, cause) for cause in underflow(ways)]
-    found += [(visit not in on_loudest, c) for visit, c in _cancellations(ways)]
-    found.sort(key=lambda one: (one[0], -one[1].effect, -1 if one[1].step is None else one[1].step))
-    alarms = _distinct([*first, *(cause for _, cause in found), *partly_missing(records, value)])
+    found += [(v.index not in on_loudest, cause) for v, cause in _at_values(ways)]
+    shrank = ways.shrank
+    ranked = sorted(found, key=lambda one: (one[0], _grows(one[1]) == shrank, *_weight(one[1])))
+    alarms = _distinct([*first, *(cause for _, cause in ranked), *partly_missing(records, value)])
     if ways.visit.stats.norm == 0 or not ways.visit.stats.finite:
         return ways, alarms  # which is a product of no factors
     return ways, alarms + _factors(ways, {cause.step for cause in alarms})
@@ -69,12 +71,26 @@ def _is_aside(ways: Ways, link: Link) -> bool:
     return (link.step.index, link.sent.slot) not in ways.on_loudest
 
 
+def _grows(cause: Cause) -> bool:
+    """Tell whether a cause makes a gradient larger: if what it measures is a factor, above 1."""
+    return cause.kind in ("gamma_over_sigma", "weight_gain", "hook") and cause.number > 1
+
+
+def _weight(cause: Cause) -> tuple[float, int]:
+    return -cause.effect, -1 if cause.step is None else cause.step
+
+
 def _distinct(causes: Iterable[Cause]) -> list[Cause]:
     """Leave out what was found again on another way."""
     first: dict[tuple[str, str, int | None], Cause] = {}
     for cause in causes:
         first.setdefault((cause.kind, cause.place, cause.step), cause)
     return list(first.values())
+
+
+def _at_values(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
+    yield from _cancellations(ways)
+    yield from _hooks(ways)
 
 
 def _cancellations(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
@@ -96,6 +112,26 @@ def _cancellations(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
                 f" {visit.stats.norm:.3g}, {left:.2g} of their sum.",
                 step=step,
                 effect=log_size(left),
+            )
+            yield visit, cause
+
+
+def _hooks(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
+    """Name values whose gradient a hook of the user's made much smaller or larger."""
+    for visit in ways.visits:
+        after = ways.gradient(visit)
+        if not visit.changed_by_hook or visit.stats is None or after is None:
+            continue
+        factor = ratio(after.norm, visit.stats.norm)
+        if not math.isnan(factor) and not HOOKED[0] <= factor <= HOOKED[1]:
+            name = ways.records.values[visit.value].name
+            cause = Cause(
+                "hook",
+                _place(ways.records, visit),
+                factor,
+                f"a hook on {name} replaced its gradient by one of {factor:.3g} times the norm.",
+                step=ways.records.values[visit.value].op,
+                effect=log_size(factor),
             )
             yield visit, cause
 

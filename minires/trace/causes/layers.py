@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ..records import Stats
-from .cause import DEAD, SATURATED, WEIGHT_SCALE, Cause
+from .cause import DEAD, KINK, SATURATED, WEIGHT_SCALE, Cause
 from .norms import of_batch_norm
 from .operands import RELUS, operand, stats_at, zero_share
 from .underflow import nothing_sent
@@ -32,12 +32,13 @@ def of_link(ways: Ways, link: Link) -> Iterator[Cause]:
 
 def _relu(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cause]:
     step, records = link.step, ways.records
-    output = records.values[step.output].stats
+    output, inputs = records.values[step.output].stats, stats_at(records, operand(step, "input"))
     if step.op not in RELUS or output is None:
         return
     # A gradient may stop at one input of a fused op for reasons of that input.
     stopped = all(one.stats is None or one.stats.norm == 0 for one in link.visit.sent)
-    if zero_share(output) < DEAD and not stopped:
+    kinked = step.op == "relu" and zero_share(inputs) >= KINK if inputs else False
+    if zero_share(output) < DEAD and not stopped and not kinked:
         return
     yield from dead_relu(records, step, log_size(ratio(sent.norm, g.norm)))
 

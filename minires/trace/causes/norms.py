@@ -39,7 +39,7 @@ def of_batch_norm(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cau
         if by_sigma > 1 and before is not None and is_zero(records, before):
             assert before.value is not None
             yield from why_zero(records, before.value, effect)
-        why = "gamma is small beside it" if by_sigma < 1 else "its input hardly varies"
+        why = "gamma is small for it" if by_sigma < 1 else "its input hardly varies for it"
         yield Cause(
             "gamma_over_sigma",
             place,

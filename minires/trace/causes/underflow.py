@@ -13,6 +13,9 @@ from .operands import PRODUCTS, is_zero, stats_at
 from .ways import Link, Ways, log_size, ratio
 from .zeros import why_zero
 
+# What these send is 0 only where the gradient is, or a factor, or where it became too small.
+_ONE_TO_ONE = ("mul", "div", "neg", "cast")
+
 # Operands that are added, and so no factors of what is sent to the others.
 _ADDED = ("bias", "norm_bias", "shortcut")
 
@@ -26,23 +29,35 @@ def underflow(ways: Ways) -> Iterator[Cause]:
         if g is None or sent is None or g.norm == 0:
             continue
         lost |= first is not None and sent.norm == 0
-        if first is not None or not subnormal(sent):
+        share = _lost(ways, link, g, sent)
+        if first is not None or share < SUBNORMAL:
             continue
         name, dtype = ways.name(link.step), ways.records.values[link.sent.value].dtype
-        share = sent.tiny / (1 - sent.zeros)
         first = Cause(
             "underflow",
             link.step.module or name,
             share,
-            f"of the numbers that {name} sent to its input {link.sent.edge!r}, {share:.1%} of"
-            f" those not 0 lie below {smallest_normal(dtype):.2g}, the smallest normal number of"
-            f" {dtype} (norm {sent.norm:.2g}): they lose their digits, and then become 0. Multiply"
-            " the loss by a power of 2, and divide the gradients by it.",
+            f"{share:.1%} of the numbers that {name} sent to its input {link.sent.edge!r} lie below"
+            f" {smallest_normal(dtype):.2g}, the smallest normal number of {dtype} (norm"
+            f" {sent.norm:.2g}): they lose their digits, and then become 0. Multiply the loss by a"
+            " power of 2, and divide the gradients by it.",
             step=link.step.index,
             effect=log_size(ratio(sent.norm, g.norm)),
         )
     if first is not None:
         yield Cause(**{**vars(first), "effect": math.inf}) if lost else first
+
+
+def _lost(ways: Ways, link: Link, g: Stats, sent: Stats) -> float:
+    """Share of subnormal numbers among those that are not 0, or have just become so."""
+    if not sent.tiny:
+        return 0.0
+    zeros = sent.zeros
+    others = [o for slot, o in enumerate(link.step.operands) if slot != link.sent.slot]
+    masks = [s for other in others if (s := stats_at(ways.records, other)) is not None and s.zeros]
+    if link.step.op in _ONE_TO_ONE and not masks:
+        zeros = min(g.zeros, sent.zeros)  # the others were numbers before
+    return (sent.tiny + sent.zeros - zeros) / (1 - zeros) if zeros < 1 else 0.0
 
 
 def nothing_sent(ways: Ways, link: Link, g: Stats) -> Iterator[Cause]:

@@ -149,6 +149,13 @@ class Ways:
         return {(part.consumer, part.slot) for part in parts if part.consumer is not None}
 
     @property
+    def shrank(self) -> bool:
+        """Whether the gradient is smaller, in norm, than what backward began with."""
+        start = self.loudest[0][0].stats if self.loudest else None
+        own = None if self.visit is None else self.visit.stats
+        return own is not None and start is not None and own.norm < start.norm
+
+    @property
     def chain(self) -> list[Stage]:
         """The loudest way, value by value."""
         stages: list[Stage] = []

@@ -75,10 +75,8 @@ def name_ticks(
     """Name as many places of an axis as there is room for."""
     # Dollar signs would begin a formula.
     texts = [only(name).replace("$", r"\$") for name in names]
-    figure = ax.get_figure(root=True)
-    inches = figure.get_size_inches() if figure is not None else (6.0, 4.0)
-    box = ax.get_position()
-    room = (box.width * inches[0] if axis == "x" else box.height * inches[1]) / 0.16
+    pixels = ax.bbox.width if axis == "x" else ax.bbox.height
+    room = pixels / ax.figure.dpi / 0.16  # names, each a sixth of an inch wide
     kept: list[int] = []
     for number, place in enumerate(places):
         if not kept or (place - places[kept[-1]]) * room >= max(1, rows):

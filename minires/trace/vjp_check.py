@@ -1,0 +1,144 @@
+"""One recorded VJP against differences of its op's forward, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minires import devices
+from minires.autograd import Node, Tensor
+from minires.autograd.context import changed
+from minires.checking.check import check
+from minires.checking.numerical import Settings
+from minires.checking.report import GradcheckReport
+from minires.checking.subjects import TensorFunction
+from minires.devices import random
+
+from .finding import Finding
+from .records import Backward, Forward, Records, Value
+from .replay import random_state
+
+if TYPE_CHECKING:
+    from .tape import Tape
+
+Array = np.ndarray[Any, Any]
+
+
+def check_vjp(
+    records: Records, tape: Tape, visit: Backward, node: Node, settings: Settings
+) -> Finding:
+    """Compare a VJP with differences, in all inputs that it sent something to."""
+    assert visit.op is not None
+    step = records.forward[visit.op]
+    name = records.values[step.output].name
+    try:
+        report = _report(records, tape, visit, node, step, settings)
+    except LookupError as error:
+        return Finding("vjp", name, step.index, "undecided", message=str(error))
+    if report is None or report:
+        return Finding("vjp", name, step.index, "right")
+    if report.status != "wrong":
+        why = report.problem.splitlines()[0] if report.problem else report.status
+        return Finding("vjp", name, step.index, "undecided", message=why)
+    row = report.worst
+    if row is None or row.worst is None:
+        told = report.problem.splitlines()[0]
+        return Finding("vjp", name, step.index, "wrong", message=f"its VJP is wrong: {told}")
+    found, expected = row.worst.analytic, row.worst.numeric
+    pattern = f" ({row.patterns[0]})" if row.patterns else ""
+    return Finding(
+        "vjp",
+        name,
+        step.index,
+        "wrong",
+        row.name,
+        found,
+        expected,
+        f"its VJP sends {found:.9g} to entry {row.worst.index} of its input {row.name!r}, where"
+        f" differences give {expected:.9g}{pattern}",
+    )
+
+
+def _report(
+    records: Records,
+    tape: Tape,
+    visit: Backward,
+    node: Node,
+    step: Forward,
+    settings: Settings,
+) -> GradcheckReport | None:
+    """Check a VJP in the inputs that it sent something to; None if there are none."""
+    given = [
+        _given(records, value, operand.value)
+        for value, operand in zip(tape.inputs[visit.value], step.operands, strict=True)
+    ]
+    slots = [sent.slot for sent in visit.sent]
+    if not slots or any(given[slot].dtype != np.float64 for slot in slots):
+        return None
+    arrays = [given[slot] for slot in slots]
+    names = [step.operands[slot].edge for slot in slots]
+    call = _called(node, given, slots)
+    with changed(hooks=(), expanded=frozenset(), module_path=step.module):
+        return check(TensorFunction(call), arrays, names, settings)
+
+
+def _called(node: Node, given: list[Any], slots: list[int]) -> Callable[..., Any]:
+    """Return the op as a function of the inputs in these slots, in float64."""
+    op = node.op
+    assert op is not None
+    constants = {name: _wide(value) for name, value in node.called_with.items()}
+    state = random.generator().bit_generator.state
+
+    def call(*leaves: Tensor) -> Any:
+        inputs = list(given)
+        for slot, leaf in zip(slots, leaves, strict=True):
+            inputs[slot] = leaf
+        # An op that draws random numbers draws the same ones every time.
+        with random_state(state):
+            return op(*inputs, **constants)
+
+    return call
+
+
+def _given(records: Records, value: Any, index: int | None) -> Any:
+    """Return an input in float64: as it was, or what stands for it.
+
+    What no VJP needs may be gone by now. A VJP that did not ask for an input gives the same
+    whatever its numbers were: random ones of the recorded mean, deviation and range will do.
+    """
+    if index is None:
+        return _wide(value)
+    array = value()
+    if array is not None:
+        return _wide(array)
+    return _stand_in(records.values[index])
+
+
+def _stand_in(value: Value) -> Array:
+    stats = value.stats
+    if not value.dtype.startswith("float"):
+        raise LookupError(f"{value.name}, which holds {value.dtype}, is gone")
+    rng = np.random.default_rng(value.index)
+    drawn = rng.standard_normal(value.shape)
+    if stats is None or not stats.finite:
+        return drawn
+    # A spread of its own, should all have been alike.
+    spread = stats.std or 0.1 * abs(stats.mean) or 1.0
+    moved = stats.mean + spread * drawn
+    return np.clip(moved, stats.min, stats.max) if stats.max > stats.min else moved
+
+
+def _wide(value: Any) -> Any:
+    """Return arrays of floats in float64, copied to the host; everything else as it is."""
+    if type(value) in (tuple, list):
+        return type(value)(map(_wide, value))
+    if isinstance(value, Tensor):
+        return Tensor(_wide(value._data))
+    if isinstance(value, np.dtype) and value.kind == "f":
+        return np.dtype(np.float64)
+    if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+        return value
+    array = devices.of(value).to_numpy(value)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array.copy()
