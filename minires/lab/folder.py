@@ -1,4 +1,4 @@
-"""A comparison on disk: the record, the weights, the picture, the report."""
+"""A comparison on disk: the record, the weights, the picture, the traces, the report."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from .comparison import Comparison
 from .metrics import metrics_of, to_json, weights_file
 from .run import Run
 
-METRICS, PICTURE, REPORT, WEIGHTS = "metrics.json", "compare.png", "report.html", "weights"
+METRICS, PICTURE, REPORT = "metrics.json", "compare.png", "report.html"
+WEIGHTS, TRACES = "weights", "traces"
 
 
 def holds_comparison(folder: str | os.PathLike[str]) -> bool:
     """Tell whether `folder` has something that a comparison would overwrite."""
-    return any((Path(folder) / name).exists() for name in (METRICS, PICTURE, REPORT, WEIGHTS))
+    return any(
+        (Path(folder) / name).exists() for name in (METRICS, PICTURE, REPORT, WEIGHTS, TRACES)
+    )
 
 
 def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> list[Path]:
     """Write a comparison to a folder, all of it or nothing.
+
+    With it goes, for each depth, a page that traces the first training step of both twins. It is
+    run anew for that, with networks of its own.
 
     Parameters
     ----------
@@ -41,8 +47,11 @@ def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> 
     FileExistsError
         If the folder already holds a comparison.
     """
+    from minires.trace.views.page import page_of
+
     from .picture import overview, to_png
-    from .report import render_report
+    from .report import render_report, trace_file
+    from .tracing import traced_twins
 
     target = Path(folder)
     if not comparison.runs:
@@ -50,8 +59,13 @@ def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> 
     if holds_comparison(target):
         raise FileExistsError(f"'{target}' already holds a comparison; choose another folder")
     picture, report = to_png(overview(comparison)), render_report(comparison)
+    pages = {
+        trace_file(depth): page_of(traced_twins(depth, comparison.settings, comparison.split))
+        for depth in sorted({run.depth for run in comparison.runs})
+    }
     written: list[Path] = []
-    (target / WEIGHTS).mkdir(parents=True)
+    for folder in (WEIGHTS, TRACES):
+        (target / folder).mkdir(parents=True)
     try:
         for run in comparison.runs:
             written.append(target / weights_file(run))
@@ -59,6 +73,7 @@ def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> 
         for name, contents in (
             (METRICS, to_json(metrics_of(comparison)).encode()),
             (PICTURE, picture),
+            *((name, page.encode()) for name, page in pages.items()),
             (REPORT, report.encode()),
         ):
             written.append(target / name)
@@ -67,7 +82,8 @@ def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> 
     except BaseException:  # a part would pass for the whole
         for path in written:
             path.unlink(missing_ok=True)
-        (target / WEIGHTS).rmdir()
+        for folder in (WEIGHTS, TRACES):
+            (target / folder).rmdir()
         raise
     return [target / name for name in (REPORT, PICTURE, METRICS, WEIGHTS)]
 

@@ -193,7 +193,8 @@ def _gradients(groups: dict[int, list[Run]]) -> str:
         image = _both(partial(gradients_panel, runs), alt)
         figures.append(
             f'<figure class="card"><h3>{depth} layers</h3>{image}'
-            f"<figcaption>{'<br/>'.join(map(escape, sentences))}</figcaption>"
+            f"<figcaption>{'<br/>'.join(map(escape, sentences))}<br/>{_trace_link(depth)}"
+            "</figcaption>"
             f"{_details('The values of every layer', _layer_table(depth, runs))}</figure>"
         )
     return (
@@ -206,6 +207,19 @@ def _gradients(groups: dict[int, list[Run]]) -> str:
         " that explodes would make them bright. A network that has learned its images gets small"
         " gradients everywhere, so a dark right edge is no fault.</p>\n"
         f'<div class="grid">\n{"".join(figures)}\n</div>\n</section>'
+    )
+
+
+def trace_file(depth: int) -> str:
+    """Return the name of the page that traces twins, inside the comparison's folder."""
+    return f"traces/{depth}.html"
+
+
+def _trace_link(depth: int) -> str:
+    return (
+        f'<a href="{trace_file(depth)}">See the gradient travel, shortcut by shortcut</a>: the'
+        " first training step of both twins, op by op. There they differ in nothing but the"
+        " shortcuts."
     )
 
 

@@ -12,6 +12,9 @@ from minires.data import DataLoader, Split
 from minires.nn import Module
 from minires.trace import Trace, record
 
+from .settings import Settings
+from .twins import make_twins
+
 
 def first_batch(split: Split, batch_size: int, seed: int) -> tuple[Tensor, Tensor]:
     """Return the images (N, C, H, W) and labels (N,) that training with this seed begins with."""
@@ -72,3 +75,35 @@ def traced_step(
     if spectrum and trace.structure.joins:
         trace.path_spectrum()
     return trace
+
+
+def traced_twins(depth: int, settings: Settings, split: Split) -> list[Trace]:
+    """Record the first training step of a plain and of a residual network.
+
+    The twins are made anew, with the numbers that the trained ones began with: at no other step do
+    they differ in their shortcuts alone.
+
+    Parameters
+    ----------
+    depth : int
+    settings : Settings
+    split : Split
+
+    Returns
+    -------
+    list of Trace
+        The residual network's, then the plain one's.
+    """
+    twins = make_twins(depth, settings, split)
+    batch = first_batch(split, settings.batch_size, settings.seed)
+    return [
+        traced_step(
+            twins[twin].to(settings.device),
+            batch,
+            f"{twin}-{depth}",
+            save="thumbs",
+            spectrum=True,
+            replay=True,
+        )
+        for twin in ("residual", "plain")
+    ]

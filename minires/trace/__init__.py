@@ -11,6 +11,13 @@ from .replay import ReplayError
 from .schema import json_schema
 from .spectrum import Omission, PathSpectrum
 from .trace import Trace
+from .views.figure_graph import plot_graph
+from .views.figures import (
+    plot_gradient_flow,
+    plot_heat_map,
+    plot_path_spectrum,
+    plot_waterfall,
+)
 
 __all__ = [
     "BatchNormTerms",
@@ -25,5 +32,10 @@ __all__ = [
     "TraceFileError",
     "json_schema",
     "load",
+    "plot_gradient_flow",
+    "plot_graph",
+    "plot_heat_map",
+    "plot_path_spectrum",
+    "plot_waterfall",
     "record",
 ]

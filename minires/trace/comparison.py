@@ -12,6 +12,8 @@ from .records import Records
 
 if TYPE_CHECKING:
     from .trace import Trace
+    from .views.lines import Expand
+    from .views.svg import StaticPicture
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,25 @@ class TraceComparison:
             if value.gradient is not None and value.gradient.finite and value.gradient.norm > 0
         ]
         return (min(norms), max(norms)) if norms else (1.0, 1.0)
+
+    def to_svg(
+        self, path: str | os.PathLike[str] | None = None, expand: Expand = False
+    ) -> StaticPicture:
+        """Draw both as one static picture; see `Trace.to_svg`.
+
+        Parameters
+        ----------
+        path : str or os.PathLike, optional
+        expand : bool, str or iterable of str
+
+        Returns
+        -------
+        str
+            The text of an SVG file.
+        """
+        from .views.svg import write_svg
+
+        return write_svg(*self.traces, path=path, expand=expand, layout=self.layout)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the viewer of both, in lockstep, as one HTML file that needs no network.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -107,6 +108,7 @@ def _check_picture(place: str, picture: Thumbnail | None) -> None:
 
 def _check_forward(records: Records, step: Forward) -> None:
     place = f"forward[{step.index}]"
+    _check_costs(place, step)
     _refers(f"{place}.output", step.output, "value", records.values)
     _require(
         records.values[step.output].op == step.index,
@@ -131,6 +133,7 @@ def _check_forward(records: Records, step: Forward) -> None:
 
 def _check_backward(records: Records, turn: Backward) -> None:
     place = f"backward[{turn.index}]"
+    _check_costs(place, turn)
     _require(turn.run >= 0, f"{place}.run", f"must not be negative, found {turn.run}")
     _refers(f"{place}.value", turn.value, "value", records.values)
     if turn.op is not None:
@@ -151,6 +154,12 @@ def _check_backward(records: Records, turn: Backward) -> None:
         _require(turn.op is not None, here, "nothing is sent without an op")
         if turn.op is not None:
             _check_slot(here, sent.slot, records.forward[turn.op], sent.value)
+
+
+def _check_costs(place: str, step: Forward | Backward) -> None:
+    for name in ("seconds", "flops", "bytes"):
+        cost = getattr(step, name)
+        _require(0 <= cost < math.inf, f"{place}.{name}", f"must not be {cost}")
 
 
 def _check_slot(place: str, slot: int, step: Forward, value: int) -> None:

@@ -175,6 +175,7 @@ def _place(path: tuple[int | str, ...]) -> str:
 
 def _describe(part: dict[str, Any], docstring: str) -> None:
     """Let a docstring's first line describe a record, and its Attributes describe the keys."""
+    part["additionalProperties"] = False  # as older versions of Pydantic check, but do not say
     first, _, attributes = docstring.partition("\n\n")
     part["description"] = " ".join(first.split())
     for key in part["properties"].values():

@@ -372,6 +372,20 @@ class Trace:
 
         return write_svg(self, path=path, expand=expand)
 
+    def show(self, static: bool = False) -> Trace | StaticPicture:
+        """Return what a notebook shows: the viewer, or a picture that needs no script.
+
+        Parameters
+        ----------
+        static : bool
+            The picture of `to_svg`, which also stands where scripts are taken out.
+
+        Returns
+        -------
+        Trace or str
+        """
+        return self.to_svg() if static else self
+
     def to_dot(self) -> str:
         """Return the recorded graph in Graphviz's language; nothing needs to be installed.
 

@@ -97,6 +97,8 @@ def test_json_alone_is_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
         "compare.png",
         "metrics.json",
         "report.html",
+        "traces",
+        "traces/8.html",
         "weights",
         "weights/plain-8.safetensors",
         "weights/residual-8.safetensors",

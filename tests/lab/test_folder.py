@@ -9,9 +9,11 @@ from PIL import Image
 
 import minires as mr
 from minires.lab import Comparison, Settings, folder, holds_comparison, write_comparison
+from minires.lab.tracing import traced_twins
 from minires.serialize import load_metadata
 
 FILES = ["report.html", "compare.png", "metrics.json", "weights"]
+TRACES = ["traces", "traces/8.html", "traces/14.html"]
 WEIGHTS = [f"weights/{t}-{d}.safetensors" for t in ("plain", "residual") for d in (8, 14)]
 
 
@@ -26,7 +28,7 @@ def test_a_comparison_becomes_a_report_a_picture_a_record_and_weights(
     files = write_comparison(comparison, target)
 
     assert [file.name for file in files] == FILES
-    assert names_below(target) == sorted(FILES + WEIGHTS)
+    assert names_below(target) == sorted(FILES + TRACES + WEIGHTS)
     with Image.open(target / "compare.png") as image:
         image.verify()
 
@@ -47,6 +49,29 @@ def test_saved_weights_and_their_notes_bring_the_trained_network_back(
 
     run = next(run for run in comparison.runs if run.name == "plain-14")
     assert run.final_test_error == pytest.approx(np.mean(answers != labels), abs=1.5 / 359)
+
+
+def test_the_traces_are_of_the_first_step_and_disturb_nothing(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    weights = {run.name: {n: w.copy() for n, w in run.weights.items()} for run in comparison.runs}
+    mr.manual_seed(7)
+    expected = mr.randn(3).numpy()
+
+    mr.manual_seed(7)
+    write_comparison(comparison, tmp_path)
+    drawn = mr.randn(3).numpy()
+    plain, residual = (r for r in comparison.runs if r.depth == 8)
+    traces = traced_twins(8, comparison.settings, comparison.split)
+
+    assert (drawn == expected).all()
+    for run in comparison.runs:
+        for name, weight in run.weights.items():
+            assert (weight == weights[run.name][name]).all()
+    for trace, run in zip(traces, (residual, plain), strict=True):
+        assert trace.records.title == run.name
+        norm = trace.value("conv1.weight").gradient.norm
+        assert norm == pytest.approx(run.gradient_norms[0][0], rel=1e-4)
 
 
 def test_a_folder_that_holds_a_comparison_is_left_alone(

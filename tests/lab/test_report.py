@@ -56,6 +56,8 @@ def test_the_page_needs_no_network_and_no_script(page: str) -> None:
     assert files == {
         "metrics.json",
         "compare.png",
+        "traces/8.html",
+        "traces/14.html",
         *(
             f"weights/{name}.safetensors"
             for name in ("plain-8", "residual-8", "plain-14", "residual-14")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import minires as mr
 from minires.trace import Trace, TraceFileError
+from tests.trace import networks
 
 Program = list[tuple[str, int, int]]
 
@@ -158,6 +159,34 @@ def test_a_real_network_with_its_spectrum_comes_back_equal(tmp_path):
     assert [fork.parts for fork in found.forks()] == [fork.parts for fork in trace.forks()]
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        networks.Stack("bottleneck", "B"),
+        networks.Stack("pre-activation", "A"),
+        networks.Head(networks.DenseLayer(4, 2), networks.DenseLayer(6, 2)),
+        networks.Head(networks.Inception(4)),
+    ],
+    ids=["bottleneck", "pre-activation", "concatenation", "inception"],
+)
+@pytest.mark.parametrize("spelled_out", [(), ("conv2d", "batch_norm")], ids=["fused", "expanded"])
+def test_networks_of_every_kind_come_back_equal(tmp_path, model, spelled_out):
+    with mr.expand(*spelled_out):
+        trace = networks.recorded(model, networks.images(dtype="float32"), save="full")
+    trace.save(tmp_path / "step.trace")
+    assert same(mr.trace.load(tmp_path / "step.trace"), trace)
+
+
+def test_a_gradient_that_a_hook_replaced_comes_back(tmp_path):
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record(save="full") as trace:
+        y = x * x
+        y.register_hook(lambda gradient: gradient * 2)
+        y.sum().backward()
+    trace.save(tmp_path / "step.trace")
+    assert same(mr.trace.load(tmp_path / "step.trace"), trace)
+
+
 def test_a_recorded_second_derivative_comes_back_equal(tmp_path):
     x = mr.tensor([1.0, 2.0], requires_grad=True)
     with mr.trace.record() as trace:
@@ -242,9 +271,11 @@ def test_edited_json_is_refused_or_still_holds_together(tmp_path_factory, data):
     found = loaded_or_refused(path)
     if found is not None:  # then nothing that reads it fails, or goes round in circles
         assert found.structure.roles is not None
-        assert found.structure.blocks
         found.forks()
         found.gains()
+        assert str(found.table())
+        assert found.to_svg(expand=True)
+        assert found.to_dot()
 
 
 @pytest.mark.parametrize(
@@ -252,6 +283,10 @@ def test_edited_json_is_refused_or_still_holds_together(tmp_path_factory, data):
     [
         (lambda r: r.pop("values"), r"forward\[0\].output: there is no value"),
         (lambda r: r.pop("budget"), r"budget: it is missing"),
+        (
+            lambda r: r["values"][0]["stats"].update(n=1),
+            r"values\[0\].stats.n: there is no such key",
+        ),
         (lambda r: r.update(surprise=1), r"surprise: there is no such key"),
         (lambda r: r.update(schema="minires.trace/2"), r"its schema is 'minires.trace/2'.* only"),
         (lambda r: r["values"][0].update(index="0"), r"values\[0\].index: .* integer, found '0'"),
@@ -285,6 +320,7 @@ def test_edited_json_is_refused_or_still_holds_together(tmp_path_factory, data):
             r"backward\[1\].parts\[0\].slot: forward step \d+ does not use value \d+ in slot 9",
         ),
         (lambda r: r["backward"][0]["sent"][0].update(value=0), r"backward\[0\].sent\[0\].slot"),
+        (lambda r: r["forward"][0].update(seconds="NaN"), r"forward\[0\].seconds: must not be nan"),
         (lambda r: r["steps"].pop(), r"steps: 1 backward steps are missing"),
         (lambda r: r["steps"].insert(0, ["forward", 9]), r"steps\[0\]: forward step 9 stands"),
         (

@@ -87,11 +87,13 @@ def news(trace: Trace) -> list[str]:
 def sums(trace: Trace) -> str:
     """Say how many forks' sums were verified; '' where there are none."""
     found = forks(trace)
-    exact = sum(fork.verdict == "exact" for fork in found)
     if not found:
         return ""
-    which = "all" if exact == len(found) else f"{exact} of"
-    return f"{which} {spoken(len(found), 'sum')} at forks bit for bit the engine's gradient"
+    exact = sum(fork.verdict == "exact" for fork in found)
+    if len(found) == exact == 1:
+        return "the one sum at a fork is bit for bit the engine's gradient"
+    which = f"all {exact}" if exact == len(found) else f"{exact} of {len(found)}"
+    return f"{which} sums at forks are bit for bit the engine's gradient"
 
 
 def legend(shortcuts: bool, scale: Scale | None, marks: Glyphs) -> list[str]:

@@ -28,7 +28,8 @@ class Column(NamedTuple):
     ----------
     heading : str
     rank : int
-        The higher, the sooner the column gives way where there is no room; 0 never does.
+        The higher, the sooner the column gives way where there is no room; 0 never does. Equals
+        come and go together.
     cells : list of Text
     left : bool
         Whether the cells stand at the column's left edge.
@@ -80,15 +81,30 @@ def columns_of(lines: Lines, marks: Glyphs) -> list[Column]:
         for place, line in enumerate(lines.lines):
             if ghost := _ghost(line, side):
                 told.cells[place] = Text(ghost, "dim")
-        bars = [Column("", 5 - side, [Text()] * len(norms), True, norms)] if any(norms) else []
+        bars = [Column("", 5, [Text()] * len(norms), True, norms)] if any(norms) else []
         return [told, *bars]
 
     def shares(side: int) -> list[Column]:
-        if not any(cell.fork for line in lines.lines if (cell := line.cells[side])):
-            return []
+        forks = [cell.fork for line in lines.lines if (cell := line.cells[side]) and cell.fork]
+        if not any(fork.block for fork in forks):  # uses of equal rank alone
+            return [column("", 1, _uses, side)] if forks else []
         return [
-            column("shortcut", 1, lambda cell: _share(cell, "shortcut", marks), side, SHORTCUT),
-            column("branch", 1, lambda cell: _share(cell, "branch", marks), side, BRANCH),
+            column(
+                "shortcut",
+                1,
+                lambda cell: (
+                    percent(cell.share("shortcut"), marks) if _joins(cell) else _uses(cell)
+                ),
+                side,
+                SHORTCUT,
+            ),
+            column(
+                "branch",
+                1,
+                lambda cell: percent(cell.share("branch"), marks) if _joins(cell) else "",
+                side,
+                BRANCH,
+            ),
         ]
 
     names = [Text(_name(line, marks), "bold" * (line.kind != "step")) for line in lines.lines]
@@ -102,15 +118,15 @@ def columns_of(lines: Lines, marks: Glyphs) -> list[Column]:
             column("|value|", 8, lambda cell: _norm(cell.value.stats, marks)),
             *gradient(0),
             *shares(0),
-            column("time", 9, lambda cell: amount(cell.seconds, "s")),
+            column("time", 9, lambda cell: amount(cell.seconds, "s", marks)),
             column("FLOP", 10, lambda cell: amount(cell.flops, "")),
         ]
     found = [Column("block", 0, names, True), Column("op", 8, kinds, True)]
     for side, trace in enumerate(lines.traces):
         found += [_lanes(lines, side, marks)._replace(pane=title_of(trace)), *gradient(side)]
         found += shares(side)
-        found += [column("|value|", 9 + side, lambda cell: _norm(cell.value.stats, marks), side)]
-    return [*found, Column("ratio", 2, [Text(_ratio(line, marks)) for line in lines.lines])]
+        found += [column("|value|", 9, lambda cell: _norm(cell.value.stats, marks), side)]
+    return [*found, Column("ratio", 6, [Text(_ratio(line, marks)) for line in lines.lines])]
 
 
 def fitted(columns: Sequence[Column], width: int, scale: Scale | None, marks: Glyphs) -> list[Text]:
@@ -118,25 +134,25 @@ def fitted(columns: Sequence[Column], width: int, scale: Scale | None, marks: Gl
     from rich.cells import cell_len
     from rich.text import Text
 
-    kept = list(columns)
-    while True:
-        widths = [
-            _SHORTEST_BAR
-            if column.norms is not None
-            else max([cell_len(column.heading), *(cell.cell_len for cell in column.cells)])
-            for column in kept
-        ]
-        room = width - sum(widths) - (len(kept) - 1)
-        last = max(kept, key=lambda column: column.rank)
-        if room >= 0 or last.rank == 0:
-            break
-        kept.remove(last)
+    def needs(column: Column) -> int:
+        if column.norms is not None:
+            return _SHORTEST_BAR
+        return max([cell_len(column.heading), *(cell.cell_len for cell in column.cells)])
+
+    # The important ones first, as long as there is room; equals come or go together.
+    room, chosen = width + 1, set()
+    for rank in sorted({column.rank for column in columns}):
+        wide = sum(needs(column) + 1 for column in columns if column.rank == rank)
+        if wide <= room or not rank:
+            room -= wide
+            chosen.add(rank)
+    kept = [column for column in columns if column.rank in chosen]
     bars = sum(column.norms is not None for column in kept)
     longest = min(_LONGEST_BAR, _SHORTEST_BAR + max(0, room) // max(1, bars))
     lines = [Text() for _ in range(len(kept[0].cells) + 1)]
     above = Text()
-    for column, needed in zip(kept, widths, strict=True):
-        cells, wide = column.cells, needed
+    for column in kept:
+        cells, wide = column.cells, needs(column)
         if column.pane:
             above.pad_right(lines[0].cell_len - above.cell_len)
             above.append(f"{column.pane} ", "bold")
@@ -192,12 +208,12 @@ def _norm(stats: Stats | None, marks: Glyphs) -> str:
     return number(stats.norm, marks)
 
 
-def _share(cell: Cell, side: str, marks: Glyphs) -> str:
-    if cell.fork is None:
-        return ""
-    if not cell.fork.block:  # uses of equal rank
-        return f"{len(cell.fork.parts)} uses" if side == "shortcut" else ""
-    return percent(cell.share(side), marks)
+def _joins(cell: Cell) -> bool:
+    return cell.fork is not None and bool(cell.fork.block)
+
+
+def _uses(cell: Cell) -> str:
+    return "" if cell.fork is None else f"{len(cell.fork.parts)} uses"
 
 
 def _ghost(line: Line, side: int) -> str:

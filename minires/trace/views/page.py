@@ -18,10 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 from minires.serialize.atomic import atomic_write
 
+from ..layout import layout_of
 from .page_data import data_of
+from .page_figures import gains_figure, log_axis, spectrum_figure
 
 if TYPE_CHECKING:
     from ..trace import Trace
+
+# In the order in which they run: each uses those before it.
+SCRIPTS = (
+    "viewer_words.js",
+    "viewer_logic.js",
+    "viewer_elements.js",
+    "viewer_road.js",
+    "viewer_step.js",
+    "viewer.js",
+)
 
 
 def page_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> str:
@@ -54,22 +66,75 @@ def page_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> str:
     '<!DOCTYPE html>'
     """
     data = data_of(traces, names)
-    style, logic, viewer = _asset("viewer.css"), _asset("viewer_logic.js"), _asset("viewer.js")
+    called = [pane["name"] for pane in data["panes"]]
+    style, scripts = _asset("viewer.css"), [_asset(name) for name in SCRIPTS]
     policy = (
-        f"default-src 'none'; script-src {_hash(logic)} {_hash(viewer)}; style-src {_hash(style)};"
-        " base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))};"
+        f" style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
     )
-    title = " and ".join(pane["name"] for pane in data["panes"])
     pieces = {
         "policy": html.escape(policy),
-        "title": html.escape(title),
+        "title": html.escape(data["title"]),
         "style": style,
+        "gains": _side_by_side(called, _gains(traces)),
+        "spectra": _side_by_side(called, [_spectra(trace) for trace in traces]),
         "data": json_for_script(data),
-        "logic": logic,
-        "viewer": viewer,
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
     }
     # One pass, so that nothing that stands in the data can be taken for a placeholder.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: pieces[found[1]], _asset("viewer.html"))
+
+
+def _side_by_side(names: Sequence[str], figures: Sequence[str]) -> str:
+    """Put the figures of the panes into their places, with their names."""
+    return "".join(
+        f'<div class="pane" data-pane="{place}"><p class="pane-name">{html.escape(name)}</p>'
+        f"{figure}</div>"
+        for place, (name, figure) in enumerate(zip(names, figures, strict=True))
+    )
+
+
+def _gains(traces: Sequence[Trace]) -> list[str]:
+    """Draw the waterfall of each trace, all on one scale."""
+    found = [trace.gains() for trace in traces]
+    axis = log_axis([n for gains in found for g in gains for n in (g.before, g.after)], 8, 170)
+    layout = layout_of(*[trace.structure for trace in traces])
+    figures = []
+    for side, (trace, gains) in enumerate(zip(traces, found, strict=True)):
+        rows = {row.steps[side]: number for number, row in enumerate(layout.rows)}
+        ways = [
+            (
+                gain.block,
+                rows.get(trace.records.values[gain.output].op, ""),
+                gain.before,
+                gain.after,
+            )
+            for gain in gains
+        ]
+        nothing = "There is no block that the whole gradient passes through."
+        figures.append(gains_figure(ways, axis) if ways else _nothing(trace, nothing))
+    return figures
+
+
+def _spectra(trace: Trace) -> str:
+    drawn = [
+        spectrum_figure(s.at, s.norms, s.shares, s.total, s.paths) for s in trace.records.spectra
+    ]
+    how = (
+        "Not computed for this trace. Call <code>trace.path_spectrum()</code> before"
+        " <code>trace.to_html(…)</code>."
+    )
+    return "".join(drawn) or _nothing(trace, how)
+
+
+def _nothing(trace: Trace, otherwise: str) -> str:
+    """Say why a figure is missing."""
+    if not trace.records.backward:
+        otherwise = (
+            "Backward has not run inside the with-block: call <code>loss.backward()</code> before"
+            " it ends."
+        )
+    return f'<p class="empty">{otherwise}</p>'
 
 
 def write_page(

@@ -51,6 +51,7 @@ def data_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> dict
         raise ValueError(f"{len(names)} names for {len(traces)} traces; give each one its name")
     layout = layout_of(*[trace.structure for trace in traces])
     return {
+        "title": title_of(traces, names),
         "panes": [_pane(trace, name) for trace, name in zip(traces, names, strict=True)],
         "rows": [[*row.steps, row.group] for row in layout.rows],
         "groups": [[group.path, group.rows.start, group.rows.stop] for group in layout.groups],
@@ -62,12 +63,17 @@ def data_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> dict
 
 def _names(traces: Sequence[Trace]) -> list[str]:
     titles = [trace.records.title or "trace" for trace in traces]
-    if len(traces) == 2 and titles[0] == titles[1]:
-        kinds = ["residual" if trace.structure.joins else "plain" for trace in traces]
-        if kinds[0] == kinds[1]:
-            kinds = ["left", "right"]
-        return [f"{title}, {kind}" for title, kind in zip(titles, kinds, strict=True)]
-    return titles
+    if len(set(titles)) == len(titles):
+        return titles
+    kinds = ["residual" if trace.structure.joins else "plain" for trace in traces]
+    return kinds if kinds[0] != kinds[1] else ["left", "right"]
+
+
+def title_of(traces: Sequence[Trace], names: Sequence[str]) -> str:
+    """Return what the page is called: the networks, and what tells them apart."""
+    titles = [trace.records.title for trace in traces]
+    both = " and ".join(names)
+    return f"{titles[0]}, {both}" if len(set(titles)) < len(titles) and titles[0] else both
 
 
 def _pane(trace: Trace, name: str) -> dict[str, Any]:
@@ -81,26 +87,7 @@ def _pane(trace: Trace, name: str) -> dict[str, Any]:
         values=[_value(value) for value in records.values],
         forward=[_forward(step) for step in records.forward],
         backward=[_backward(step, records, structure) for step in records.backward],
-        gains=_gains(trace),
-        spectra=[
-            {
-                "at": spectrum.at,
-                "norms": [_number(norm) for norm in spectrum.norms],
-                "shares": [_number(share) for share in spectrum.shares],
-                "total": _number(spectrum.total),
-                "paths": list(spectrum.paths),
-            }
-            for spectrum in records.spectra
-        ],
     )
-
-
-def _gains(trace: Trace) -> list[list[Any]]:
-    """Block, the values at its two ends, and the gradient's norm at each, from the loss back."""
-    return [
-        [gain.block, gain.output, gain.input, _number(gain.before), _number(gain.after)]
-        for gain in trace.gains()
-    ]
 
 
 def _value(value: Value) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Sight:
             told = ", ".join(f"{name}={only(text)}" for name, text in step.constants.items())
             found += self._say(told, "dim")
         costs = f"{amount(step.flops, 'FLOP')}, {amount(step.bytes, 'B')} read and written"
-        found += self._say(f"{costs}, {amount(step.seconds, 's')}", "dim")
+        found += self._say(f"{costs}, {amount(step.seconds, 's', self.marks)}", "dim")
         users = [slot for slot in self.trace.structure.uses.get(step.output, []) if slot[0] >= 0]
         if users:
             names = [only(values[self._made(user)].name) for user, _ in users]
@@ -130,7 +130,7 @@ class Sight:
             for sent in turn.sent
         ]
         found += self._values("|gradient|", rows) if rows else []
-        costs = f"{amount(turn.flops, 'FLOP')}, {amount(turn.seconds, 's')}"
+        costs = f"{amount(turn.flops, 'FLOP')}, {amount(turn.seconds, 's', self.marks)}"
         found += self._say(f"{costs}; forward at {only(step.source)}", "dim")
         if stop.inside:
             ran = ", ".join(records.forward[each.steps[0]].op for each in stop.inside)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
+from .commands import HELP, KEY_HELP, obey, press
 from .keys import single_keys
 from .scene import Scene
-from .walk import HELP, KEY_HELP, State, Walk
+from .walk import State, Walk
 from .words import Glyphs, glyphs_for, only
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def _with_keys(scene: Scene, console: Console) -> None:
     with console.screen() as screen, single_keys() as key:
         while not state.done:
             screen.update(Group(*_screen(scene, state, console.width, console.height, marks)))
-            state = scene.walk.press(state, key())
+            state = press(scene.walk, state, key())
 
 
 def _screen(scene: Scene, state: State, width: int, height: int, marks: Glyphs) -> list[Text]:
@@ -100,7 +102,7 @@ def _with_lines(scene: Scene, stdin: TextIO, stdout: TextIO) -> None:
 
     while not state.done:
         if state.message:
-            tell([only(state.message)])
+            tell(textwrap.wrap(only(state.message), width))
         if state.helping:
             tell([*HELP.splitlines(), ""])
         elif told is None or (state.at, state.pixel) != (told.at, told.pixel):
@@ -112,4 +114,4 @@ def _with_lines(scene: Scene, stdin: TextIO, stdout: TextIO) -> None:
         command = stdin.readline()
         if not command:
             return
-        told, state = state, scene.walk.obey(state, command)
+        told, state = state, obey(scene.walk, state, command)

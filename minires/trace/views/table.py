@@ -70,19 +70,22 @@ class Table:
             tell(opening(trace), "bold")
         for text in lines_of_news(traces):
             tell(text, ALARM)
-        if self.lines.lines:
-            found += [Text(), *self.rows(width, marks), Text()]
-        for text in legend(self.shortcuts, self.scale, marks):
+        rows = self.rows(width, marks) if self.lines.lines else []
+        if rows:
+            found += [Text(), *rows, Text()]
+        # The bars may have found no room.
+        bars = any(letter in row.plain for row in rows for letter in marks.eighths)
+        for text in legend(self.shortcuts, self.scale if bars else None, marks):
             tell(text, "dim")
         for trace in traces:
             name = "" if len(traces) == 1 else f"{title_of(trace)}: "
             if verified := sums(trace):
                 tell(name + verified, "dim")
             for spectrum in trace.records.spectra:
-                head, *rows = spectrum_lines(spectrum, width, marks)
+                head, *parts = spectrum_lines(spectrum, width, marks)
                 found.append(Text())
                 tell(name + head, "")
-                found += map(Text, rows)
+                found += map(Text, parts)
         return found
 
     def rows(self, width: int, marks: Glyphs) -> list[Text]:

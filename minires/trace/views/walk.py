@@ -1,6 +1,7 @@
-"""A walk through a trace: which step one stands at, and what each command does.
+"""A walk through a trace: which step one stands at, and where each move leads.
 
-It neither reads keys nor draws: a state and a command give the next state.
+It neither reads keys nor draws: a state and a move give the next state. A move that cannot be made
+leaves the walk where it is, with a message.
 """
 
 from __future__ import annotations
@@ -14,44 +15,6 @@ from .stops import Key, Stop, flat, stops_of
 
 if TYPE_CHECKING:
     from ..trace import Trace
-
-HELP = (
-    "n, next [COUNT]   the next step (also an empty line)\n"
-    "p, previous       the step before\n"
-    "block, -block     to the next block, to the one before\n"
-    "fork, -fork       to the next place where contributions meet, to the one before\n"
-    "turn              where forward ends and backward begins\n"
-    "into, out         open what is folded here; close it again\n"
-    "goto 12           to step 12; goto end\n"
-    "find TEXT         to the next step whose op, module or value has TEXT in its name\n"
-    "break CONDITION   norm<1e-3, share(shortcut)>0.9, nan, fork, at:layer2.0\n"
-    "break             list the breakpoints; `break here` sets or clears one at this module\n"
-    "clear [CONDITION] forget it, or all of them\n"
-    "c, -c             to the next breakpoint, to the one before\n"
-    "pixel 3,4         which output entry of a convolution is shown: row, column (filter, image)\n"
-    "help, quit"
-)
-
-KEYS = {
-    "right": "next", ".": "next", " ": "next", "left": "previous", ",": "previous",
-    "down": "block", "up": "-block", "n": "fork", "p": "-fork",
-    "]": "c", "[": "-c", "b": "break here", "shift-right": "turn", "shift-left": "turn",
-    "home": "goto 0", "end": "goto end", "enter": "into", "backspace": "out", "escape": "out",
-    "?": "help", "h": "help", "q": "quit", "ctrl-d": "quit",
-}  # fmt: skip
-
-# Keys that ask for a line of text, and the command that it completes.
-QUESTIONS = {"g": "goto ", "/": "find ", ":": "", "B": "break ", "x": "pixel "}
-
-KEY_HELP = (
-    "Left Right or , .   step by step          g   go to a step\n"
-    "Up Down             block by block        /   search\n"
-    "n p                 next, previous fork   b   breakpoint at this module\n"
-    "[ ]                 between breakpoints   B   breakpoint on a condition: norm<1e-3, nan\n"
-    "Enter, Backspace    open, close           x   which output entry of a convolution\n"
-    "Home End            first, last step      :   any command by name\n"
-    "Shift+Left, +Right  where forward ends    ?   help     q   quit"
-)
 
 
 @dataclass(frozen=True)
@@ -85,7 +48,7 @@ class State:
 
 
 class Walk:
-    """What can be done at each step of a trace.
+    """Where one can go from each step of a trace.
 
     Parameters
     ----------
@@ -104,7 +67,7 @@ class Walk:
     >>> with mr.trace.record() as trace:
     ...     mr.ops.residual_add(x, 3 * x).sum().backward()
     >>> walk = Walk(trace)
-    >>> state = walk.obey(walk.start, "fork")
+    >>> state = walk.fork(walk.start, back=False)
     >>> trace.records.steps[state.at.number]
     ('backward', 3)
     """
@@ -134,7 +97,7 @@ class Walk:
         """Return the stop that the walk stands at."""
         return next(stop for stop, _ in self.visible(state) if stop.key == state.at)
 
-    def block(self, stop: Stop) -> int:
+    def block_of(self, stop: Stop) -> int:
         """Return the first step of the block that a stop belongs to; -1 for none."""
         records, structure = self.trace.records, self.trace.structure
         step: int | None = stop.steps[0]
@@ -144,83 +107,13 @@ class Walk:
             step = turn.parts[0].consumer if made is None else made
         return -1 if step is None else structure.block_of(step).steps.start
 
-    # -- commands ----------------------------------------------------------------------------
+    # -- moving ------------------------------------------------------------------------------
 
-    def obey(self, state: State, command: str) -> State:
-        """Carry out a command.
-
-        Parameters
-        ----------
-        state : State
-        command : str
-            See `HELP`; one that is unknown or cannot be carried out leaves the walk where it is,
-            with a message.
-
-        Returns
-        -------
-        State
-        """
-        state = replace(state, message="", helping=False)
-        name, _, argument = command.strip().partition(" ")
-        argument = argument.strip()
-        back = name.startswith("-")
-        commands: dict[str, Callable[[], State]] = {
-            **dict.fromkeys(("", "n", "next"), lambda: self._along(state, argument, 1)),
-            **dict.fromkeys(("p", "previous"), lambda: self._along(state, argument, -1)),
-            "block": lambda: self._block(state, back),
-            "fork": lambda: self._fork(state, back),
-            **dict.fromkeys(("c", "continue"), lambda: self._hit(state, back)),
-            "turn": lambda: self._turn(state),
-            "into": lambda: self._into(state),
-            "out": lambda: self._out(state),
-            "goto": lambda: self._goto(state, argument),
-            "find": lambda: self._find(state, argument),
-            "break": lambda: self._break(state, argument),
-            "clear": lambda: self._clear(state, argument),
-            "pixel": lambda: self._pixel(state, argument),
-            **dict.fromkeys(("help", "?", "h"), lambda: replace(state, helping=True)),
-            **dict.fromkeys(("quit", "q", "exit"), lambda: replace(state, done=True)),
-        }
-        known = commands.get(name.removeprefix("-"))
-        if known is None:
-            return replace(state, message=f"there is no command {name!r}; help lists them all")
-        return known()
-
-    def press(self, state: State, key: str) -> State:
-        """Take a single key, or a letter of a command that is being typed.
-
-        Parameters
-        ----------
-        state : State
-        key : str
-            A letter, or a name such as ``"left"`` or ``"enter"``.
-
-        Returns
-        -------
-        State
-        """
-        if state.typed is None:
-            if key in QUESTIONS:
-                return replace(state, typed=QUESTIONS[key], message="", helping=False)
-            if state.helping and key != "q":
-                return replace(state, helping=False)
-            if key not in KEYS:
-                return replace(state, message=f"{key!r} does nothing; ? tells the keys")
-            return self.obey(state, KEYS[key])
-        if key == "enter":
-            return self.obey(replace(state, typed=None), state.typed or "help")
-        if key == "escape":
-            return replace(state, typed=None)
-        if key == "backspace":
-            return replace(state, typed=state.typed[:-1] or None)
-        return replace(state, typed=state.typed + key) if len(key) == 1 else state
-
-    def _along(self, state: State, count: str, direction: int) -> State:
-        if count and not count.isdecimal():
-            return replace(state, message=f"next: expected a number of steps, found {count!r}")
+    def along(self, state: State, count: int) -> State:
+        """Go so many stops forward, or back if `count` is negative."""
         visible = [stop for stop, _ in self.visible(state)]
         place = [stop.key for stop in visible].index(state.at)
-        wanted = place + direction * int(count or 1)
+        wanted = place + count
         end = min(max(wanted, 0), len(visible) - 1)
         message = "" if end == wanted else "that is the " + ("last" if wanted > 0 else "first")
         return replace(state, at=visible[end].key, message=message and message + " step")
@@ -235,25 +128,28 @@ class Walk:
                 return replace(state, at=stop.key)
         return replace(state, message=f"there is no {what} {'before' if back else 'after'} this")
 
-    def _block(self, state: State, back: bool) -> State:
+    def block(self, state: State, back: bool) -> State:
+        """Go to where the next block begins, or the one before."""
         here = self.stop(state)
-        told = here.kind, self.block(here)
-        found = self._seek(state, back, lambda stop: (stop.kind, self.block(stop)) != told, "block")
+        told = here.kind, self.block_of(here)
+        found = self._seek(
+            state, back, lambda stop: (stop.kind, self.block_of(stop)) != told, "block"
+        )
         if back and not found.message:
             # To where that block begins, as a reader would.
             there = self.stop(found)
-            told = there.kind, self.block(there)
+            told = there.kind, self.block_of(there)
             while True:
-                before = self._along(found, "", -1)
+                before = self.along(found, -1)
                 stop = self.stop(before)
-                if before.at == found.at or (stop.kind, self.block(stop)) != told:
+                if before.at == found.at or (stop.kind, self.block_of(stop)) != told:
                     return replace(found, message="")
                 found = before
         return found
 
-    def _fork(self, state: State, back: bool) -> State:
+    def fork(self, state: State, back: bool) -> State:
+        """Go to the next place where contributions meet, or to the one before."""
         records = self.trace.records
-
         parting = {use for use, roles in self.trace.structure.roles.items() if roles}
 
         def meets(stop: Stop) -> bool:
@@ -276,7 +172,8 @@ class Walk:
             state = replace(state, opened=state.opened | {stop.key}, at=inner.key)
         return state
 
-    def _hit(self, state: State, back: bool) -> State:
+    def hit(self, state: State, back: bool) -> State:
+        """Go to the next step at which a breakpoint stops, or to the one before."""
         if not state.breakpoints:
             return replace(state, message="there is no breakpoint; `break norm<1e-3` sets one")
         found = next_hit(self.trace, state.breakpoints, state.at.number, -1 if back else 1)
@@ -284,10 +181,10 @@ class Walk:
             where = "before" if back else "after"
             return replace(state, message=f"no breakpoint is hit {where} this step")
         which = [str(b) for b in state.breakpoints if b.hits(self.trace, found)]
-        return replace(self._to(state, found), message=f"breakpoint {', '.join(which)}")
+        return replace(self.to(state, found), message=f"breakpoint {', '.join(which)}")
 
-    def _to(self, state: State, number: int) -> State:
-        """Go to a step, opening what it lies in."""
+    def to(self, state: State, number: int) -> State:
+        """Go to a step by its number, opening what it lies in."""
         key = Key(number, 0)
         opened = set(state.opened)
         parent = self._parents.get(key)
@@ -296,13 +193,15 @@ class Walk:
             parent = self._parents.get(parent)
         return replace(state, at=key, opened=frozenset(opened))
 
-    def _turn(self, state: State) -> State:
+    def turn(self, state: State) -> State:
+        """Go to the first step of the backward pass."""
         for number, (kind, _) in enumerate(self.trace.records.steps):
             if kind == "backward":
-                return self._to(state, number)
+                return self.to(state, number)
         return replace(state, message="backward has not run inside the with-block")
 
-    def _into(self, state: State) -> State:
+    def into(self, state: State) -> State:
+        """Open what is folded here, or close it."""
         stop = self.stop(state)
         if stop.inside:
             if stop.key in state.opened:
@@ -320,79 +219,23 @@ class Walk:
             " out, as conv2d and batch_norm have",
         )
 
-    def _out(self, state: State) -> State:
+    def out(self, state: State) -> State:
+        """Close what this step lies in, and go to it."""
         parent = state.at if state.at in state.opened else self._parents.get(state.at)
         if parent is None:
             return replace(state, message="this step is not inside of another")
         return replace(state, at=parent, opened=state.opened - {parent})
 
-    def _goto(self, state: State, text: str) -> State:
-        count = len(self.trace.records.steps)
-        if text == "end":
-            text = str(count - 1)
-        if not text.isdecimal() or int(text) >= count:
-            return replace(state, message=f"goto: steps are 0 to {count - 1}, found {text!r}")
-        return self._to(state, int(text))
-
-    def _find(self, state: State, text: str) -> State:
-        if not text:
-            return replace(state, message="find: what? For example: find layer2.0.conv1")
+    def find(self, state: State, text: str) -> State:
+        """Go to the next step whose value has `text` in its name, around the end if need be."""
         records = self.trace.records
         steps = range(len(records.steps))
         here = state.at.number
         for number in (*steps[here + 1 :], *steps[:here]):
             kind, index = records.steps[number]
-            value = (
-                records.forward[index].output
-                if kind == "forward"
-                else (records.backward[index].value)
-            )
+            forward = kind == "forward"
+            value = records.forward[index].output if forward else records.backward[index].value
             if text.lower() in records.values[value].name.lower():
                 again = "" if number > here else "found before this step"
-                return replace(self._to(state, number), message=again)
+                return replace(self.to(state, number), message=again)
         return replace(state, message=f"find: no other step has {text!r} in its name")
-
-    def _break(self, state: State, text: str) -> State:
-        if not text:
-            told = ", ".join(map(str, state.breakpoints)) or "none"
-            return replace(state, message=f"breakpoints: {told}")
-        if text == "here":
-            text = f"at:{self._place(self.stop(state))}"
-            if text in map(str, state.breakpoints):
-                return self._clear(state, text)
-        try:
-            found = Breakpoint.parse(text)
-            found.require(self.trace)
-        except ValueError as error:
-            return replace(state, message=str(error))
-        if found not in state.breakpoints:
-            state = replace(state, breakpoints=(*state.breakpoints, found))
-        return replace(state, message=f"breakpoint {found}; `c` goes to the next hit")
-
-    def _place(self, stop: Stop) -> str:
-        """Name the module of a step, or else its value, for a breakpoint."""
-        records = self.trace.records
-        if stop.kind == "forward":
-            step = records.forward[stop.steps[0]]
-            return step.module or records.values[step.output].name
-        value = records.values[records.backward[stop.steps[0]].value]
-        module = "" if value.op is None else records.forward[value.op].module
-        return module or value.name
-
-    def _clear(self, state: State, text: str) -> State:
-        kept = tuple(b for b in state.breakpoints if text and str(b) != text)
-        if len(kept) == len(state.breakpoints):
-            return replace(state, message=f"clear: there is no breakpoint {text}".rstrip())
-        gone = len(state.breakpoints) - len(kept)
-        told = text or f"{gone} breakpoint{'s' * (gone > 1)}"
-        return replace(state, breakpoints=kept, message=f"cleared {told}")
-
-    def _pixel(self, state: State, text: str) -> State:
-        parts = text.replace(",", " ").split()
-        if not 2 <= len(parts) <= 4 or not all(part.isdecimal() for part in parts):
-            return replace(
-                state,
-                message="pixel: expected row,column or row,column,filter,image, such as 3,4;"
-                f" found {text!r}",
-            )
-        return replace(state, pixel=tuple(map(int, parts)))

@@ -22,6 +22,8 @@ class Glyphs(NamedTuple):
     times, none, dots, minus : str
         Between lengths of a shape; for what is not there; for what was cut; before a negative
         number.
+    micro : str
+        For a millionth.
     eighths : str
         Pieces of a bar, from one eighth of a letter to a whole one.
     """
@@ -36,6 +38,7 @@ class Glyphs(NamedTuple):
     none: str
     dots: str
     minus: str
+    micro: str
     eighths: str
 
 
@@ -44,8 +47,10 @@ def _lines(pieces: str) -> dict[frozenset[str], str]:
     return {frozenset(way): piece for way, piece in zip(ways, pieces, strict=True)}
 
 
-UNICODE = Glyphs(_lines("│─╭╰╮╯├┤┬┴┼"), "┆", "→", "●", "⊕", "▶", "×", "–", "…", "−", "▏▎▍▌▋▊▉█")
-ASCII = Glyphs(_lines("|-.'.'++..+"), ":", ">", "o", "+", ">", "x", "-", "~", "-", "#")
+UNICODE = Glyphs(
+    _lines("│─╭╰╮╯├┤┬┴┼"), "┆", "→", "●", "⊕", "▶", "×", "–", "…", "−", "µ", "▏▎▍▌▋▊▉█"
+)
+ASCII = Glyphs(_lines("|-.'.'++..+"), ":", ">", "o", "+", ">", "x", "-", "~", "-", "u", "#")
 
 
 def glyphs_for(encoding: str | None = None) -> Glyphs:
@@ -103,7 +108,7 @@ def shape(lengths: Sequence[int], marks: Glyphs = UNICODE) -> str:
     return marks.times.join(map(str, lengths)) or "scalar"
 
 
-def amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str, marks: Glyphs = UNICODE) -> str:
     """Write an amount with a prefix to its unit, in thousands.
 
     Examples
@@ -117,7 +122,8 @@ def amount(value: float, unit: str) -> str:
     power = min(4, max(-2 if small else 0, math.floor(math.log10(abs(value)) / 3)))
     scaled = value / 1000**power
     text = f"{scaled:.0f}" if abs(scaled) >= 99.5 else f"{scaled:.2g}"
-    return f"{text} {('µ', 'm', '', 'k', 'M', 'G', 'T')[power + 2]}{unit}"
+    prefix = (marks.micro, "m", "", "k", "M", "G", "T")[power + 2]
+    return f"{text} {prefix}{unit}"
 
 
 class Scale(NamedTuple):

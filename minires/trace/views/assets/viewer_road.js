@@ -1,0 +1,271 @@
+"use strict";
+// The road: a line for each op or closed block, arcs beside it, and the profile of a size along it.
+const Road = (L, view) => {
+  const HEIGHTS = { "": 30, small: 20, tiny: 13 };
+  const { place } = Words;
+  const tree = byId("tree"), box = byId("scroll");
+  let all = [], density = "", built = "";
+  let state = null;
+  const height = () => HEIGHTS[density];
+  const y = (index) => (index + 0.5) * height();
+  const ghost = (line, pane) => L.rowIn(line, pane) === null;
+  const sizeAt = (line, pane) => L.sizeOf(state, pane, L.rowIn(line, pane));
+  const ofGradient = () => state.show.startsWith("gradient");
+
+  function draw(now) {
+    state = now;
+    all = L.lines(state);
+    const width = tree.clientWidth;
+    const columns = across(width);
+    const key = JSON.stringify([state.open, state.cmp, density, width]);
+    if (key !== built) build(columns);
+    built = key;
+    const tick = L.ticks[state.step];
+    const current = tick && tick.row !== null ? L.lineOf(all, tick.row) : -1;
+    all.forEach((line, index) => {
+      const element = tree.children[index];
+      element.setAttribute("aria-selected", index === current);
+      element.lastChild.textContent = said(line, columns);
+      element.classList.toggle("ahead", ahead(line));
+      columns.forEach(({ pane, digits }, at) => {
+        if (digits) element.querySelector(`.number-${at}`).textContent = number(line, pane);
+      });
+    });
+    if (current >= 0) tree.setAttribute("aria-activedescendant", `line-${all[current].id}`);
+    picture(columns, current, width);
+    follow(current);
+    asTable();
+  }
+
+  // Where everything stands, for the width that there is.
+  function across(width) {
+    const panes = L.shown(state);
+    const narrow = width / panes.length < 330;
+    const parts = panes.length < 2 ? [1] : narrow ? [0.6, 0.4] : [0.5, 0.5];
+    return panes.map((pane, at) => {
+      const left = at * (parts[0] * width + 8);
+      const each = parts[at] * width - (panes.length - 1) * 8;
+      const lanes = Math.min(6, Math.max(1, ...L.arcs(all, pane).map((arc) => arc.lane + 1)));
+      const lane = narrow ? 6 : 10;
+      const gutter = (narrow ? 18 : 28) + lanes * lane;
+      const named = !at || !narrow;
+      const digits = each >= 400 ? 84 : 0;
+      const rest = each - gutter - digits;
+      const track = named ? Math.max(60, Math.min(320, rest * (narrow ? 0.36 : 0.46))) : rest - 8;
+      return {
+        pane, left, lane, digits, road: left + gutter - 10, label: left + gutter + 6,
+        labelWidth: named ? rest - track - 16 : 0, track: left + each - digits - track, length: track - 14,
+        number: left + each - digits, roomy: each > 420,
+      };
+    });
+  }
+
+  function build(columns) {
+    tree.className = words("tree", density);
+    columns.forEach((column, at) => {
+      const { style } = tree;
+      style.setProperty(`--label-${at}`, `${column.label}px`);
+      style.setProperty(`--label-width-${at}`, `${column.labelWidth}px`);
+      style.setProperty(`--number-${at}`, `${column.number}px`);
+    });
+    const lines = document.createDocumentFragment();
+    for (const line of all) lines.append(element(line, columns));
+    tree.replaceChildren(lines, svg("svg", { id: "drawing", "aria-hidden": "true" }));
+  }
+
+  // What a line shows; what it says stands in its last child.
+  const cell = (name_, ...content) => h("div", { class: `cell ${name_}`, "aria-hidden": "true" }, content);
+
+  function element(line, columns) {
+    const cells = columns.map((column, at) => [
+      column.labelWidth > 0 && cell(`label-${at} level-${line.level}`,
+        line.holds && h("span", "caret", line.open ? "▾" : "▸"), name(line, column)),
+      column.digits > 0 && cell(`number number-${at}`),
+    ]);
+    return h("div", {
+      class: "line", id: `line-${line.id}`, role: "treeitem", "aria-level": line.level + 1,
+      "aria-expanded": line.holds ? line.open : null, "aria-selected": "false",
+      onclick: ({ target }) => view.change(target.className === "caret" ? L.toggle(state, line.id) : L.row(state, line.row)),
+      ondblclick: () => line.holds && view.change(L.toggle(state, line.id)),
+    }, cells, h("span", "visually-hidden"));
+  }
+
+  function name(line, { pane, roomy }) {
+    if (ghost(line, pane)) {
+      const other = L.panes[1 - pane].forward[L.rows[line.row].steps[1 - pane]];
+      return h("span", "void", other.join ? "no shortcut here" : "not here");
+    }
+    return [line.where && h("span", words(line.holds && "fold"), line.where), line.op && h("span", line.where ? "soft" : "", line.op),
+      line.detail && roomy && h("span", "soft", line.detail)];
+  }
+
+  const ahead = (line) => {
+    const tick = L.ticks[state.step];
+    return tick && tick.kind === L.FORWARD && L.rows[line.first].ticks[0].every((i) => i > state.step);
+  };
+
+  // Whether the learner has yet to predict what would be shown here.
+  function veiled(line, pane) {
+    const turn = ofGradient() ? L.turn(pane, L.rowIn(line, pane)) : null;
+    return turn !== null && L.hidden(state, turn);
+  }
+
+  function reached(line, pane) {
+    const turn = ofGradient() ? L.turn(pane, L.rowIn(line, pane)) : null;
+    return turn === null ? !ahead(line) : turn <= state.step;
+  }
+
+  function number(line, pane) {
+    const size = sizeAt(line, pane);
+    return size === null || line.open || veiled(line, pane) ? "" : Words.format(size);
+  }
+
+  function said(line, columns) {
+    const sizes = columns.map(({ pane }) => {
+      const size = ghost(line, pane) ? "no such step" : `${L.MEASURES[state.show][0]} ${number(line, pane) || "not shown"}`;
+      return columns.length > 1 ? `${L.panes[pane].name}: ${size}` : size;
+    });
+    return words(line.where, line.op, line.detail) + `; ${sizes.join("; ")}`;
+  }
+
+  function picture(columns, current, width) {
+    const domain = L.domain(state);
+    const marks = document.createDocumentFragment();
+    for (const column of columns) {
+      for (const [size] of Words.ticks(domain)) {
+        marks.append(path("grid", `M${column.track + place(size, domain).at * column.length} 0V${all.length * height()}`));
+      }
+      road(marks, column, current);
+    }
+    for (const column of columns) profile(marks, column, columns, domain);
+    const drawing = byId("drawing");
+    drawing.setAttribute("width", width);
+    drawing.setAttribute("height", all.length * height());
+    drawing.replaceChildren(marks);
+    axis(columns, domain, width);
+  }
+
+  function road(marks, { pane, road: x, lane }, current) {
+    const arcs = L.arcs(all, pane);
+    const around = arcs.filter((arc) => arc.side === "shortcut");
+    const order = all.map((_, index) => index).filter((index) => !ghost(all[index], pane));
+    for (let i = 1; i < order.length; i++) {
+      const branch = around.some((arc) => arc.start <= order[i - 1] && order[i - 1] < arc.end);
+      marks.append(path(words("roadline", branch && "branch"), `M${x} ${y(order[i - 1])}V${y(order[i])}`));
+    }
+    const bow = ({ start, end, lane: at }, kind) => {
+      const far = x - 8 - Math.min(at + 1, 6) * lane;
+      const [from, to] = [y(start), y(end)];
+      const bend = Math.min(height() * 0.5, (to - from) / 2);
+      return path(words("arc", kind), `M${x} ${from}Q${far} ${from} ${far} ${from + bend}V${to - bend}Q${far} ${to} ${x} ${to}`);
+    };
+    if (state.cmp) for (const arc of L.arcs(all, 1 - pane)) {
+      const has = around.some((own) => own.start === arc.start && own.end === arc.end);
+      if (arc.side === "shortcut" && !has) marks.append(bow(arc, "absent"));
+    }
+    for (const arc of arcs) marks.append(bow(arc, words(arc.side, arc.end === current && "now")));
+    all.forEach((line, index) => node(marks, line, pane, x, y(index)));
+  }
+
+  // A square is a closed block, a plus an addition.
+  function node(marks, line, pane, x, at) {
+    const row = L.rowIn(line, pane);
+    const r = density === "tiny" ? 2.6 : 3.6;
+    if (row === null) return void marks.append(circle("node absent", x, at, r));
+    const kind = words("node", !ahead(line) && "done");
+    if (line.holds && !line.open) marks.append(rect(kind, x - r - 1, at - r - 1, 2 * r + 2, 2 * r + 2));
+    else if (!line.holds && L.panes[pane].forward[L.rows[row].steps[pane]].join) {
+      marks.append(circle("node", x, at, r + 2), path("plus", `M${x - 3} ${at}h6M${x} ${at - 3}v6`));
+    } else marks.append(circle(kind, x, at, line.open ? 2.4 : r));
+    if (state.breaks.some((i) => all[L.lineOf(all, L.ticks[i].row)] === line)) marks.append(circle("stop", x + 8, at - 5, 3));
+  }
+
+  function profile(marks, { pane, track, length }, columns, domain) {
+    const x = (at) => (track + at * length).toFixed(1);
+    // The sizes as a line, broken where one is missing; open blocks are told by what is in them.
+    const trail = (from, shows) => {
+      let d = "", broken = true;
+      all.forEach((line, index) => {
+        if (line.open || ghost(line, from)) return;
+        const { at } = place(sizeAt(line, from), domain);
+        const drawn = at !== undefined && !veiled(line, from) && shows(line);
+        if (drawn) d += `${broken ? "M" : "L"}${x(at)} ${y(index)}`;
+        broken = !drawn;
+      });
+      return d;
+    };
+    for (const other of columns) if (other.pane !== pane) marks.append(path("profile other", trail(other.pane, () => true)));
+    marks.append(path("profile faint", trail(pane, () => true)), path("profile", trail(pane, (line) => reached(line, pane))));
+    all.forEach((line, index) => {
+      if (line.open || ghost(line, pane) || veiled(line, pane)) return;
+      const { at, mark } = place(sizeAt(line, pane), domain);
+      const zero = mark === "0";
+      if (mark) marks.append(label(zero ? "ink" : "alarm", zero ? track - 5 : track + length + 10, y(index) + 4, "end", mark));
+      if (at === undefined) return;
+      const done = reached(line, pane);
+      if (state.show === "gradient") for (const part of sides(line, pane)) {
+        const { at: there } = place(part.norm, domain);
+        if (there >= 0 && there <= 1) marks.append(contribution(words("dot", part.side, !done && "faint"), part.side, Number(x(there)), y(index)));
+      }
+      marks.append(circle(words("dot", !done && "hollow"), x(at), y(index), density === "tiny" ? 2 : 3));
+    });
+  }
+
+  const contribution = (kind, side, x, at) => (side === "shortcut"
+    ? path(kind, `M${x} ${at - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5Z`) : rect(kind, x - 3, at - 3, 6, 6));
+
+  function sides(line, pane) {
+    const turn = L.turn(pane, L.rowIn(line, pane));
+    return turn === null ? [] : L.partsOf(turn, pane).filter((part) => part.side);
+  }
+
+  function axis(columns, domain, width) {
+    const marks = columns.map((column) => {
+      const sizes = Words.ticks(domain);
+      const each = Math.ceil((sizes.length * 38) / column.length);
+      const end = column.track + column.length;
+      return [
+        columns.length > 1 ? label("ink", column.left + 4, 14, "start", L.panes[column.pane].name) : label("", end, 14, "end", L.MEASURES[state.show][0]),
+        sizes.filter((_, i) => i % each === 0).map(([size, text]) => label("", column.track + place(size, domain).at * column.length, 36, "middle", text)),
+      ];
+    });
+    byId("axis").replaceChildren(svg("svg", { width, height: 44 }, marks));
+  }
+
+  // Keep the step in view, without moving what is in view already.
+  function follow(current) {
+    const top = current * height();
+    if (current < 0) return;
+    if (top < box.scrollTop + height()) box.scrollTop = top - 2 * height();
+    else if (top + 2 * height() > box.scrollTop + box.clientHeight) box.scrollTop = top + 3 * height() - box.clientHeight;
+  }
+
+  // The largest lines that all find room, blocks closed; and back.
+  function fit() {
+    const closed = L.lines({ ...state, open: [] }).length;
+    const next = Object.keys(HEIGHTS).find((name_) => closed * HEIGHTS[name_] <= box.clientHeight) ?? "tiny";
+    const open = density ? state.open : [];
+    density = density ? "" : next;
+    view.change({ ...state, open });
+  }
+
+  function asTable() {
+    const details = byId("road-table");
+    if (details.children[1]) details.children[1].remove();
+    if (!details.open || !state) return;
+    const panes = L.shown(state);
+    const share = (line, pane, side) => {
+      const parts = veiled(line, pane) ? [] : sides(line, pane).filter((part) => part.side === side && part.share !== undefined);
+      return parts.length ? Words.share(parts.reduce((sum, part) => sum + part.share, 0)) : "";
+    };
+    const heads = panes.flatMap((pane) => [panes.length > 1 ? L.panes[pane].name : L.MEASURES[state.show][0], "shortcut", "branch"]);
+    const rows = all.map((line) => [words(line.where, line.op), ...panes.flatMap((pane) =>
+      (ghost(line, pane) ? ["not here", "", ""] : [number(line, pane), share(line, pane, "shortcut"), share(line, pane, "branch")]))]);
+    const caption = `${L.MEASURES[state.show][0]}, and signed shares at forks`;
+    details.append(boxed(caption, table(caption, ["step", ...heads], rows)));
+  }
+
+  byId("road-table").addEventListener("toggle", asTable);
+  new ResizeObserver(() => state && tree.clientWidth && draw(state)).observe(box);
+  return { draw, fit };
+};

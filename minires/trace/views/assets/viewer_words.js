@@ -1,0 +1,67 @@
+"use strict";
+// Numbers as words, and where they lie on an axis.
+const Words = (() => {
+  const SUPER = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+  const superscript = (n) => String(n).replace(/./g, (c) => SUPER[c]);
+  const missing = (x) => x === null || x === undefined;
+  const minus = (text) => text.replace("-", "−");
+
+  function format(x, digits = 3) {
+    if (missing(x)) return "–";
+    const n = Number(x);
+    if (Number.isNaN(n)) return "NaN";
+    if (!Number.isFinite(n)) return n > 0 ? "∞" : "−∞";
+    if (n === 0) return "0";
+    const size = Math.abs(n);
+    if (size >= 1e-3 && size < 1e5) {
+      const text = n.toPrecision(digits);
+      return minus(text.includes("e") ? String(Math.round(n)) : text);
+    }
+    const [head, power] = n.toExponential(digits - 1).split("e");
+    return minus(`${head}×10${superscript(Number(power))}`);
+  }
+
+  const percent = (x) => minus(`${(100 * x).toFixed(1)} %`);
+  const share = (x) => (missing(x) ? "no gradient" : minus(Number(x).toFixed(3)));
+
+  function amount(x, unit, base, prefixes) {
+    let i = 0;
+    for (; x >= base && i < prefixes.length - 1; i++) x /= base;
+    return `${i ? x.toPrecision(3) : x} ${prefixes[i]}${unit}`;
+  }
+  const bytes = (x) => amount(x, "B", 1024, ["", "Ki", "Mi", "Gi"]);
+  const flops = (x) => amount(x, "FLOP", 1000, ["", "k", "M", "G", "T"]);
+  const time = (s) => (s < 1e-3 ? `${format(s * 1e6)} µs` : s < 1 ? `${format(s * 1e3)} ms` : `${format(s)} s`);
+
+  // A scale that holds all sizes: whole decades, or from 0 to the largest.
+  function domain(sizes, scale = "log") {
+    let lo = Infinity, hi = 0;
+    for (const size of sizes) {
+      if (missing(size) || !Number.isFinite(size) || size <= 0) continue;
+      lo = Math.min(lo, size);
+      hi = Math.max(hi, size);
+    }
+    if (scale !== "log") return { scale, lo: 0, hi: hi || 1 };
+    if (!hi) return { scale, lo: 1e-3, hi: 1 };
+    const low = Math.floor(Math.log10(lo) + 1e-9), high = Math.ceil(Math.log10(hi) - 1e-9);
+    return { scale, lo: 10 ** low, hi: 10 ** Math.max(high, low + 1) };
+  }
+
+  // Where a size lies: 0 to 1 along the axis, or a mark that stands outside of it.
+  function place(size, { scale, lo, hi }) {
+    if (missing(size)) return { mark: "" };
+    if (!Number.isFinite(size)) return { mark: format(size) };
+    if (scale !== "log") return { at: (size - lo) / (hi - lo) };
+    return size === 0 ? { mark: "0" } : { at: Math.log10(size / lo) / Math.log10(hi / lo) };
+  }
+
+  // The axis' ticks and their labels.
+  function ticks({ scale, lo, hi }) {
+    if (scale !== "log") return [0, 0.25, 0.5, 0.75, 1].map((part) => [part * hi, format(part * hi, 2)]);
+    const [from, to] = [lo, hi].map((size) => Math.round(Math.log10(size)));
+    return Array.from({ length: to - from + 1 }, (_, i) => [10 ** (from + i), `10${superscript(from + i)}`]);
+  }
+
+  return { format, percent, share, bytes, flops, time, domain, place, ticks };
+})();
+if (typeof module !== "undefined") module.exports = Words;

@@ -1,0 +1,178 @@
+"""`minires trace` and `minires step`, as a user's shell runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minires as mr
+from minires.cli import main
+from minires.cli.networks import network
+
+SMALL = ["--model", "cifar_resnet8", "--width", "2", "--batch", "4"]
+
+
+def minires(
+    *arguments: str | Path, cwd: Path, keys: str = "", **changes: str
+) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    settings = {"PYTHONWARNINGS": "error", "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        [sys.executable, "-m", "minires", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env=inherited | settings | changes,
+        input=keys,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_twins_are_recorded_on_one_batch_and_shown_side_by_side(tmp_path: Path) -> None:
+    done = minires("trace", *SMALL, "--vs", "cifar_plain8", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "cifar_resnet8: 32 forward and 55 backward steps" in done.stdout
+    assert "cifar_plain8: 25 forward and 48 backward steps" in done.stdout
+    assert "├→⊕" in done.stdout
+    assert "all 3 sums at forks are bit for bit the engine's gradient" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+def test_the_table_fits_the_terminal(tmp_path: Path, columns: str) -> None:
+    done = minires(
+        "trace", *SMALL, "--vs", "cifar_plain8", "--spectrum", cwd=tmp_path, COLUMNS=columns
+    )
+
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= int(columns)
+    assert "path spectrum at relu/relu" in done.stdout
+
+
+def test_colour_is_for_those_who_want_it(tmp_path: Path) -> None:
+    coloured = minires("trace", *SMALL, cwd=tmp_path, FORCE_COLOR="1", TERM="xterm-256color")
+    plain = minires("trace", *SMALL, cwd=tmp_path, FORCE_COLOR="1", NO_COLOR="1", TERM="xterm")
+
+    assert "38;5;" in coloured.stdout
+    assert "38;5;" not in plain.stdout
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others(tmp_path: Path) -> None:
+    def rows(*options: str) -> list[object]:
+        done = minires("trace", *SMALL, "--json", *options, cwd=tmp_path)
+        return [row["cells"][0]["gradient"] for row in json.loads(done.stdout)["rows"]]
+
+    assert rows() == rows()
+    assert rows() != rows("--seed", "1")
+
+
+def test_json_is_alone_on_stdout_and_describes_itself(tmp_path: Path) -> None:
+    done = minires("trace", *SMALL, "--vs", "cifar_plain8", "--json", "--spectrum", cwd=tmp_path)
+    record = json.loads(done.stdout)
+
+    assert record["schema"] == "minires.trace.table/1"
+    assert "definitions" in record
+    assert [len(spectra) for spectra in record["spectra"]] == [1, 0]
+    additions = [row for row in record["rows"] if row["op"] == "residual_add"]
+    assert [row["cells"][1] for row in additions] == [None] * 3
+    assert additions[0]["cells"][0]["fork"]["verdict"] == "exact"
+
+
+def test_the_page_and_the_traces_are_written_and_their_names_told(tmp_path: Path) -> None:
+    done = minires(
+        "trace", *SMALL, "--vs", "cifar_plain8", "--html", "a.html", "--out", "b.trace",
+        cwd=tmp_path,
+    )  # fmt: skip
+
+    names = ["a.html", "b-cifar_resnet8.trace", "b-cifar_plain8.trace"]
+    assert done.stdout.split() == names
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+    assert (tmp_path / "a.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    again = minires("trace", names[1], names[2], cwd=tmp_path)
+    assert "cifar_plain8" in again.stdout
+    assert "all 3 sums at forks are bit for bit" in again.stdout
+
+
+def test_a_saved_trace_can_be_stepped_through(tmp_path: Path) -> None:
+    minires("trace", *SMALL, "--out", "a.trace", cwd=tmp_path)
+    done = minires("step", "a.trace", cwd=tmp_path, keys="fork\nquit\n")
+
+    assert done.returncode == 0
+    assert "2 contributions met here and were added up:" in done.stdout
+
+
+def test_step_reads_commands_from_a_pipe_and_opens_what_is_spelled_out(tmp_path: Path) -> None:
+    done = minires(
+        "step", *SMALL, "--expand", "conv2d,batch_norm", "--vs", "cifar_plain8",
+        cwd=tmp_path, keys="into\nfork\n",
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "conv2d in conv1, spelled out: 5 steps" in done.stdout
+    assert "the output's entry" in done.stdout
+    assert "cifar_plain8: |gradient| of" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--model", "cifar_resnt20"], "no network 'cifar_resnt20'; near: cifar_resnet20"),
+        (["--model", "cifar_resnet21"], "depth 21 is not possible"),
+        (["--vs", "vgg16"], "--vs: there is no network 'vgg16'"),
+        (["--dataset", "faces"], "--dataset: unknown data set 'faces'; there are: digits"),
+        (["--save", "all"], "--save: expected summary, thumbs or full, found 'all'"),
+        (["--batch", "0"], "--batch"),
+        (["--expand", "relu"], "--expand: "),
+        (["--open", "layer9"], "--open: expand: no block of the trace is called 'layer9'"),
+        (["--html", "no/where.html"], "--html: there is no folder 'no'"),
+        (["--out", "."], "--out: '.' is a folder"),
+        (["missing.trace"], "there is no file 'missing.trace'"),
+        (["a", "b", "c"], "at most two stand side by side"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_costs_one_line_and_code_2(
+    tmp_path: Path,
+    arguments: list[str],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = main(["trace", *SMALL[2:], *arguments])
+    captured = capsys.readouterr()
+
+    assert (code, captured.out) == (2, "")
+    (line,) = captured.err.splitlines()
+    assert told in line
+    assert line.endswith("Help: minires trace --help")
+
+
+def test_a_file_that_is_no_trace_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.trace").write_bytes(b"nonsense")
+    done = minires("step", "a.trace", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "a.trace" in done.stderr
+
+
+def test_names_are_those_of_the_models() -> None:
+    def parameters(name: str) -> list[float]:
+        return [p.numpy().sum() for p in network(name, 2, 1, 10, 0).parameters()]
+
+    assert (
+        parameters("cifar_resnet8") == parameters("cifar_resnet8_a") == parameters("CIFAR_plain8")
+    )
+    assert len(parameters("cifar_resnet8_c")) > len(parameters("cifar_resnet8_b"))
+    assert network("cifar_plain14", 2, 3, 5, 0).depth == 14
+    wanted = mr.models.cifar_resnet(8, "B", 2, 1, 10, seed=0).parameters()
+    assert parameters("cifar_resnet8_b") == [p.numpy().sum() for p in wanted]

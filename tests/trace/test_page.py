@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minires as mr
+from minires.trace import Trace
+from minires.trace.views.page import SCRIPTS, frame_of, page_of, write_page
+from minires.trace.views.page_data import data_of
+from tests.trace.pages import recorded, twins
+
+NASTY = [
+    '</script><script>alert("1")</script>',
+    "<!-- <b>",
+    "a \"quoted\" & 'q' name",
+    "größe-层-\U0001d518",
+    "{{data}}",
+]
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[Trace, Trace]:
+    left, right = twins(8)
+    left.path_spectrum()
+    right.path_spectrum()
+    return left, right
+
+
+@pytest.fixture(scope="module")
+def page(pair: tuple[Trace, Trace]) -> str:
+    return page_of(pair)
+
+
+def data_in(page: str) -> Any:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found is not None
+    return json.loads(found[1])
+
+
+class Elements(HTMLParser):
+    """Collects all elements of a page with their attributes, and the texts of scripts and style."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.code: list[tuple[str, dict[str, str | None], str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] in ("script", "style") and data.strip():
+            self.code.append((*self.elements[-1], data))
+
+
+def policy_of(page: str) -> str:
+    for tag, attributes in Elements(page).elements:
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy":
+            return attributes["content"] or ""
+    raise AssertionError("the page has no content security policy")
+
+
+def test_the_page_asks_for_nothing_outside_of_itself(page: str) -> None:
+    for tag, attributes in Elements(page).elements:
+        assert tag not in ("link", "img", "iframe", "object", "embed", "base", "form")
+        assert not {"src", "href", "action", "srcset", "data"} & attributes.keys()
+    assert "url(" not in page
+    assert "@import" not in page
+    # The one address there is names the language of the drawings.
+    addresses = set(re.findall(r"\w+://[^\s\"'<]*", page))
+    assert addresses == {"http://www.w3.org/2000/svg"}
+
+
+def test_the_policy_allows_these_scripts_and_this_style_and_nothing_else(page: str) -> None:
+    code = Elements(page).code
+    hashes = {"script": set(), "style": set()}  # type: dict[str, set[str]]
+    for tag, attributes, text in code:
+        if attributes.get("type") != "application/json":
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            hashes[tag].add(f"'sha256-{digest}'")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy_of(page).split(";"))
+    assert rules["default-src"] == "'none'"
+    assert set(rules["script-src"].split()) == hashes["script"]
+    assert set(rules["style-src"].split()) == hashes["style"]
+    assert rules["base-uri"] == rules["form-action"] == "'none'"
+
+
+def test_no_element_has_a_style_attribute_or_a_handler(page: str) -> None:
+    for _, attributes in Elements(page).elements:
+        assert not [name for name in attributes if name == "style" or name.startswith("on")]
+
+
+def test_names_from_outside_stay_text(pair: tuple[Trace, Trace]) -> None:
+    trace = recorded(mr.models.cifar_resnet(8, width=4))
+    plain = len(Elements(page_of([trace])).elements)
+    records = trace.records
+    records.title = NASTY[0]
+    for value, name in zip(records.values, NASTY * len(records.values), strict=False):
+        value.name = name
+    for step, name in zip(records.forward, NASTY * len(records.forward), strict=False):
+        step.source = step.op = step.module = name
+    records.error = NASTY[0]
+    page = page_of([trace])
+    read = data_in(page)
+    assert {value["name"] for value in read["panes"][0]["values"]} == set(NASTY)
+    assert read["panes"][0]["error"] == NASTY[0]
+    assert "<script>alert" not in page
+    scripts = [e for e in Elements(page).elements if e[0] == "script"]
+    assert len(scripts) == 1 + len(SCRIPTS)
+    assert plain > 0
+
+
+def test_numbers_that_are_not_finite_are_told_as_such() -> None:
+    x = mr.tensor([1.0, -1.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        mr.ops.sum(mr.ops.log(x)).backward()
+    (pane,) = data_of([trace])["panes"]
+    assert any(value.get("stats", [0])[0] == "NaN" for value in pane["values"])
+    page_of([trace])
+
+
+def test_the_time_line_of_twins_pairs_their_common_steps(pair: tuple[Trace, Trace]) -> None:
+    data = data_of(pair)
+    left, right = (trace.records for trace in pair)
+    for kind, _, a, b in data["ticks"]:
+        if a is not None and b is not None:
+            steps = (left.forward[a], right.forward[b]) if kind == 0 else None
+            names = [
+                r.values[
+                    (r.backward if kind else r.forward)[s].value if kind else r.forward[s].output
+                ].name
+                for r, s in ((left, a), (right, b))
+            ]
+            assert names[0] == names[1]
+            assert steps is None or steps[0].op == steps[1].op
+    for side, records in enumerate((left, right)):
+        seen = [(kind, tick[side]) for kind, _, *tick in data["ticks"] if tick[side] is not None]
+        assert seen == [(int(kind == "backward"), index) for kind, index in records.steps]
+
+
+def test_every_fork_carries_shares_that_add_up_to_one(pair: tuple[Trace, Trace]) -> None:
+    (pane, plain) = data_of(pair)["panes"]
+    forks = [step for step in pane["backward"] if "parts" in step]
+    assert len(forks) == 3
+    assert not [step for step in plain["backward"] if "parts" in step]
+    for fork in forks:
+        assert {part["side"] for part in fork["parts"]} == {"shortcut", "branch"}
+        assert math.isclose(sum(part["share"] for part in fork["parts"]), 1, abs_tol=2e-6)
+
+
+def test_two_traces_of_one_model_are_called_by_what_differs(pair: tuple[Trace, Trace]) -> None:
+    data = data_of(pair)
+    assert [pane["name"] for pane in data["panes"]] == ["residual", "plain"]
+    assert data["title"] == "CifarResNet, residual and plain"
+    assert [p["name"] for p in data_of([pair[0], pair[0]])["panes"]] == ["left", "right"]
+
+
+def test_only_one_or_two_traces_make_a_page(pair: tuple[Trace, Trace]) -> None:
+    with pytest.raises(ValueError, match="one trace, or two"):
+        page_of([])
+    with pytest.raises(ValueError, match="one trace, or two"):
+        page_of([pair[0]] * 3)
+    with pytest.raises(ValueError, match="1 names for 2 traces"):
+        page_of(pair, ["alone"])
+
+
+def test_the_figures_are_there_with_their_tables(page: str, pair: tuple[Trace, Trace]) -> None:
+    for gain in pair[0].gains():
+        assert f"<td>{gain.block}</td>" in page or f'<th scope="row">{gain.block}</th>' in page
+    assert page.count("Path spectrum at ") >= 2
+
+
+def test_a_trace_without_backward_says_so() -> None:
+    with mr.trace.record() as trace:
+        mr.tensor([1.0], requires_grad=True) * 2
+    page = page_of([trace])
+    assert page.count("Backward has not run inside the with-block") >= 2
+
+
+def test_a_trace_of_nothing_still_makes_a_page() -> None:
+    with mr.trace.record() as trace:
+        pass
+    data = data_in(page_of([trace]))
+    assert data["rows"] == data["ticks"] == []
+
+
+def test_a_spectrum_that_was_not_computed_says_how(pair: tuple[Trace, Trace]) -> None:
+    page = page_of([recorded(mr.models.cifar_resnet(8, width=4))])
+    assert "<code>trace.path_spectrum()</code>" in page
+
+
+def test_the_file_is_written_whole(pair: tuple[Trace, Trace], tmp_path: Path) -> None:
+    pair[0].to_html(tmp_path / "one.html")
+    pair[0].compare(pair[1]).to_html(tmp_path / "two.html")
+    write_page(pair, tmp_path / "again.html")
+    assert (tmp_path / "one.html").read_text("utf-8") == page_of(pair[:1])
+    assert (tmp_path / "two.html").read_text("utf-8") == page_of(pair)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "again.html",
+        "one.html",
+        "two.html",
+    ]
+
+
+def test_a_notebook_gets_the_same_page_in_a_frame(pair: tuple[Trace, Trace]) -> None:
+    frame = pair[0]._repr_html_()
+    ((tag, attributes),) = Elements(frame).elements
+    assert tag == "iframe"
+    assert attributes["sandbox"] == "allow-scripts"
+    assert attributes["srcdoc"] == page_of(pair[:1])
+    assert "style" not in attributes
+    assert html.unescape(frame_of(pair)).count("<!DOCTYPE html>") == 1
+    assert pair[0].compare(pair[1])._repr_html_() == frame_of(pair)
+
+
+def test_the_assets_stay_small_and_are_installed() -> None:
+    folder = resources.files("minires.trace.views") / "assets"
+    assets = {path.name: len(path.read_bytes()) for path in folder.iterdir() if path.is_file()}
+    assert set(SCRIPTS) | {"viewer.css", "viewer.html"} == assets.keys()
+    assert sum(assets.values()) <= 80 * 1024
+
+
+@pytest.mark.long
+def test_resnet_56_beside_its_twin_with_pictures_is_below_two_megabytes() -> None:
+    page = page_of(twins(56, width=16, size=32))
+    assert len(page.encode()) < 2_000_000
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        if os.environ.get("MINIRES_REQUIRE_BROWSER"):
+            pytest.fail("MINIRES_REQUIRE_BROWSER is set, but there is no node; install nodejs")
+        pytest.skip("node is not installed; it runs the tests of the page's logic")
+    return found
+
+
+@pytest.fixture(scope="module")
+def traces_for_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("viewer")
+    with mr.expand("conv2d"):
+        spelled_out = recorded(mr.models.cifar_resnet(8, width=4), save="summary")
+    x = mr.tensor([3.0], requires_grad=True)
+    with mr.trace.record() as second_order:
+        (x * x * x).sum().backward(create_graph=True)
+    cases = {
+        "single": twins(8)[:1],
+        "twins": twins(8),
+        "spelled": [spelled_out],
+        "second": [second_order],
+        "spectrum": twins(14, save="summary"),
+    }
+    data = {name: data_of(traces) for name, traces in cases.items()}
+    (folder / "traces.json").write_text(json.dumps(data))
+    return folder / "traces.json"
+
+
+def test_the_logic_of_the_page_holds_without_a_document(node: str, traces_for_node: Path) -> None:
+    assets = resources.files("minires.trace.views") / "assets"
+    ran = subprocess.run(
+        [node, "--test", str(Path(__file__).with_name("viewer_logic.test.cjs"))],
+        env={**os.environ, "VIEWER_ASSETS": str(assets), "VIEWER_TRACES": str(traces_for_node)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -1,0 +1,301 @@
+"use strict";
+// The viewer's state machine and its words, without a document; run by test_page.py.
+const assert = require("node:assert/strict");
+const fs = require("node:fs");
+const path = require("node:path");
+const test = require("node:test");
+
+const assets = process.env.VIEWER_ASSETS;
+const Words = require(path.join(assets, "viewer_words.js"));
+const TraceLogic = require(path.join(assets, "viewer_logic.js"));
+const traces = JSON.parse(fs.readFileSync(process.env.VIEWER_TRACES, "utf8"));
+const copy = (data) => structuredClone(data);
+const { single, twins, spelled, second } = traces;
+const empty = { panes: [{ name: "trace", values: [], forward: [], backward: [], spectra: [] }], rows: [], groups: [], arcs: [[]], ticks: [] };
+
+const press = (L, state, ...keys) => keys.reduce((now, key) => L.press(now, key.replace("Shift+", ""), key.startsWith("Shift+"))[0], state);
+const isBackward = (L, state) => L.ticks[state.step].kind === L.BACKWARD;
+
+test("a new view looks at the last fork", () => {
+  const L = TraceLogic(single);
+  assert.equal(L.isFork(L.start(), L.start().step), true);
+  assert.equal(press(L, L.start(), "n").step, L.start().step);
+});
+
+test("left and right, comma and point go one step", () => {
+  const L = TraceLogic(single);
+  const state = press(L, L.start(), "Home");
+  assert.equal(state.step, 0);
+  assert.equal(press(L, state, "ArrowLeft").step, 0);
+  assert.equal(press(L, state, "ArrowRight", ".", "ArrowRight").step, 3);
+  assert.equal(press(L, state, "ArrowRight", ".", "ArrowLeft", ",").step, 0);
+  assert.equal(press(L, state, "End", "ArrowRight").step, L.ticks.length - 1);
+});
+
+test("up and down go by blocks, as they lie on the road, on the way that is being looked at", () => {
+  const L = TraceLogic(single);
+  const group = (state) => L.rows[L.ticks[state.step].row].group;
+  for (const begin of ["Home", "End"]) {
+    const state = begin === "Home" ? press(L, L.start(), "Home") : press(L, L.start(), "n");
+    const down = press(L, state, "ArrowDown");
+    assert.equal(group(down), group(state) + 1);
+    assert.equal(isBackward(L, down), isBackward(L, state));
+    assert.equal(group(press(L, down, "ArrowUp")), group(state));
+  }
+});
+
+test("shift goes to where forward turns into backward", () => {
+  const L = TraceLogic(single);
+  const turned = press(L, L.start(), "Home", "Shift+ArrowRight");
+  assert.equal(isBackward(L, turned), true);
+  assert.equal(L.ticks[turned.step].number, 1);
+  assert.equal(isBackward(L, press(L, turned, "ArrowLeft")), false);
+  assert.equal(press(L, turned, "Shift+ArrowLeft").step, turned.step - 1);
+  assert.equal(press(L, turned, "Shift+ArrowRight").step, L.ticks.length - 1);
+});
+
+test("n and p go by forks", () => {
+  const L = TraceLogic(twins);
+  let state = press(L, L.start(), "Home");
+  const found = [];
+  for (let next = press(L, state, "n"); next.step !== state.step; next = press(L, state, "n")) found.push((state = next).step);
+  assert.equal(found.length, 3);
+  assert.equal(press(L, state, "p").step, found[1]);
+});
+
+test("breakpoints are toggled and gone to", () => {
+  const L = TraceLogic(single);
+  let state = L.to(press(L, L.start(), "Home"), 7);
+  state = press(L, state, "b", "Home");
+  assert.deepEqual(state.breaks, [7]);
+  assert.equal(press(L, state, "]").step, 7);
+  assert.equal(press(L, state, "End", "[").step, 7);
+  assert.deepEqual(press(L, state, "]", "b").breaks, []);
+});
+
+test("conditions stop where they hold", () => {
+  const L = TraceLogic(twins);
+  const hits = (text) => L.ticks.map((_, i) => i).filter((i) => L.stops({ ...L.start(), when: [text] }, i));
+  assert.equal(hits("fork").length, 3);
+  assert.equal(hits("nan").length, 0);
+  assert.equal(hits("at:layer2.0").length, 2);
+  assert.ok(hits("norm<1e9").length > 20);
+  assert.equal(hits("norm<0").length, 0);
+  const over = hits("share(shortcut)>0.3").length + hits("share(shortcut)<0.3").length;
+  assert.equal(over, 3);
+});
+
+test("a condition on NaN finds what is not finite", () => {
+  const broken = copy(single);
+  broken.panes[0].values[broken.panes[0].forward[4].output].stats[8] = 3;
+  const L = TraceLogic(broken);
+  const state = { ...press(L, L.start(), "Home"), when: ["nan"] };
+  assert.equal(L.ticks[press(L, state, "]").step].steps[0], 4);
+});
+
+test("conditions that make no sense are refused", () => {
+  const { condition } = TraceLogic(single);
+  for (const text of ["", "norm", "norm<", "norm<x", "share(left)>1", "at:", "at: ", "nan!"]) assert.equal(condition(text), null, text);
+  for (const text of ["norm<1e-4", "norm > 10", "share(branch)>0.5", "nan", "fork", "at:layer1"]) assert.equal(condition(text).text, text);
+});
+
+test("blocks are one line until they are opened", () => {
+  const L = TraceLogic(single);
+  const state = L.start();
+  const closed = L.lines(state);
+  assert.ok(closed.some((line) => line.where === "layer2.0" && line.holds));
+  assert.ok(!closed.some((line) => line.where === "layer2.0.conv1"));
+  const inside = L.lines(press(L, L.to(state, L.search(state, "layer2.0.conv1")[0].index), "Enter"));
+  assert.equal(inside.length, closed.length + closed.find((line) => line.where === "layer2.0").last - closed.find((line) => line.where === "layer2.0").first + 1);
+  assert.ok(inside.some((line) => line.where === "conv1" && line.level === 1));
+});
+
+test("enter closes what it opened", () => {
+  const L = TraceLogic(single);
+  const state = L.to(L.start(), L.search(L.start(), "layer2.0.conv1")[0].index);
+  assert.deepEqual(press(L, state, "Enter", "Enter").open, []);
+});
+
+test("every shortcut is an arc, open or closed", () => {
+  const L = TraceLogic(twins);
+  const shortcuts = (state, pane) => L.arcs(L.lines(state), pane).filter((arc) => arc.side === "shortcut").length;
+  assert.equal(shortcuts(L.start(), 0), 3);
+  assert.equal(shortcuts(L.start(), 1), 0);
+  const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
+  assert.ok(shortcuts(open, 0) >= 3);
+});
+
+test("arcs that overlap lie in different lanes", () => {
+  const L = TraceLogic(twins);
+  const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
+  const arcs = L.arcs(L.lines(open), 0);
+  for (const a of arcs) for (const b of arcs) {
+    if (a !== b && a.lane === b.lane) assert.ok(a.end <= b.start || b.end <= a.start);
+  }
+});
+
+test("ops that spell out one op fold under one line", () => {
+  const L = TraceLogic(spelled);
+  const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
+  const folds = L.lines(open).filter((line) => line.id.startsWith("f"));
+  assert.ok(folds.length > 0);
+  assert.equal(folds[0].op, "conv2d");
+  const further = L.lines({ ...open, open: [...open.open, folds[0].id] });
+  assert.ok(further.length > L.lines(open).length);
+});
+
+test("ops that a VJP ran stand under its backward step", () => {
+  const L = TraceLogic(second);
+  const inner = L.ticks.findIndex((tick) => tick.kind === L.INNER);
+  assert.ok(inner > 0);
+  const visit = L.ticks.slice(0, inner).findLast((tick) => tick.kind === L.BACKWARD);
+  assert.equal(L.stepOf(inner, 0).op.vjp_of, visit.steps[0]);
+  assert.equal(L.ticks[inner].row, visit.row);
+  assert.match(L.describe(L.start(), inner), /inside a VJP/);
+});
+
+test("compare hides the second network and steps that only it has", () => {
+  const L = TraceLogic(twins);
+  const state = press(L, L.start(), "c");
+  assert.equal(state.cmp, false);
+  assert.deepEqual(L.shown(state), [0]);
+  assert.equal(press(L, state, "c").cmp, true);
+  assert.equal(TraceLogic(single).press(TraceLogic(single).start(), "c")[1], "alone");
+});
+
+test("a step that one network lacks is a ghost in it", () => {
+  const L = TraceLogic(twins);
+  const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
+  const add = L.lines(open).find((line) => line.op === "residual_add");
+  assert.equal(L.rowIn(add, 1), null);
+  assert.notEqual(L.rowIn(add, 0), null);
+});
+
+test("one scale holds the sizes of both networks", () => {
+  const L = TraceLogic(twins);
+  const state = L.start();
+  const scale = L.domain(state);
+  for (const pane of [0, 1]) L.rows.forEach((_, row) => {
+    const { at } = Words.place(L.sizeOf(state, pane, row), scale);
+    if (at !== undefined) assert.ok(at >= -1e-9 && at <= 1 + 1e-9);
+  });
+});
+
+test("zero, NaN and infinity are marks, not places", () => {
+  const scale = Words.domain([1e-3, 1, 0, NaN, Infinity]);
+  assert.deepEqual(scale, { scale: "log", lo: 1e-3, hi: 1 });
+  assert.deepEqual(Words.place(0, scale), { mark: "0" });
+  assert.deepEqual(Words.place(NaN, scale), { mark: "NaN" });
+  assert.deepEqual(Words.place(Infinity, scale), { mark: "∞" });
+  assert.deepEqual(Words.place(null, scale), { mark: "" });
+  assert.deepEqual(Words.place(0, Words.domain([2, 0], "lin")), { at: 0 });
+  assert.deepEqual(Words.domain([0, 0]), { scale: "log", lo: 1e-3, hi: 1 });
+});
+
+test("numbers are said with three digits", () => {
+  const said = { 0: "0", 0.02491: "0.0249", 12345.6: "12346", "-0.5": "−0.500", 1e-30: "1.00×10⁻³⁰", NaN: "NaN", Infinity: "∞", "-Infinity": "−∞" };
+  for (const [number, text] of Object.entries(said)) assert.equal(Words.format(number), text);
+  assert.equal(Words.format(null), "–");
+  assert.equal(Words.share(null), "no gradient");
+  assert.equal(Words.bytes(2048), "2.00 KiB");
+  assert.equal(Words.flops(2_000_000), "2.00 MFLOP");
+  assert.equal(Words.time(0.0000031), "3.10 µs");
+});
+
+test("a step is said in a sentence", () => {
+  const L = TraceLogic(twins);
+  assert.match(L.describe(L.start()), /^backward \d+ of \d+, .*: gradient norm .*; shortcut 0\.\d+, branch 0\.\d+; plain: gradient norm/);
+  const nothing = TraceLogic(empty);
+  assert.equal(nothing.describe(nothing.start()), "Nothing was recorded.");
+});
+
+test("every key is safe on a trace of nothing", () => {
+  const L = TraceLogic(empty);
+  for (const key of ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "n", "p", "[", "]", "b", "c", " ", "Enter", "q", ",", "."]) {
+    assert.doesNotThrow(() => L.press(L.start(), key), key);
+    assert.doesNotThrow(() => L.press(L.start(), key, true), key);
+  }
+  assert.deepEqual(L.lines(L.start()), []);
+});
+
+test("other keys are left to the browser", () => {
+  const L = TraceLogic(single);
+  for (const key of ["Tab", "a", "F5", "PageDown", "toString"]) assert.deepEqual(L.press(L.start(), key), [null, null]);
+});
+
+test("playing ends at breakpoints and at the end, and begins anew from there", () => {
+  const L = TraceLogic(single);
+  let state = { ...press(L, L.start(), "Home"), breaks: [3] };
+  state = press(L, state, " ");
+  for (let i = 0; i < 10 && state.playing; i++) state = L.beat(state);
+  assert.equal(state.step, 3);
+  state = press(L, { ...state, breaks: [] }, "End", " ");
+  assert.equal(state.step, 0);
+  while (state.playing) state = L.beat(state);
+  assert.equal(state.step, L.ticks.length - 1);
+});
+
+test("the state survives its hash", () => {
+  const L = TraceLogic(twins);
+  const state = { ...L.start(), step: 11, sel: "1:4", cmp: true, open: ["g3", "f4.0"], scale: "lin", show: "value-rms", theme: "dark", breaks: [2, 9], when: ["norm<1e-4", "at:layer1"] };
+  assert.deepEqual(L.fromHash(L.start(), L.toHash(state)), state);
+});
+
+test("a hash that makes no sense changes nothing", () => {
+  const L = TraceLogic(single);
+  for (const hash of ["", "#", "#v=2&step=3", "#step=3", "#nonsense", "#v=1&step=x&sel=9:9&cmp=1&open=__proto__,x&scale=cubic&show=toString&theme=pink&bp=a,99999999&when=%7B%5D"]) {
+    assert.deepEqual(L.fromHash(L.start(), hash), L.start(), hash);
+  }
+  assert.equal(L.fromHash(L.start(), "#v=1&step=99999999").step, L.ticks.length - 1);
+});
+
+test("search finds modules, ops and source lines", () => {
+  const L = TraceLogic(single);
+  assert.ok(L.search(L.start(), "LAYER2.0.conv1").length >= 2);
+  assert.ok(L.search(L.start(), ".py:").length > 0);
+  assert.deepEqual(L.search(L.start(), "   "), []);
+  assert.deepEqual(L.search(L.start(), "no such thing"), []);
+});
+
+test("while the learner predicts, what comes is hidden", () => {
+  const L = TraceLogic(single);
+  const state = { ...press(L, L.start(), "q"), step: L.start().step };
+  const asked = L.pending(state);
+  assert.equal(asked.options.length, 2);
+  assert.equal(L.hidden(state, state.step), true);
+  assert.equal(L.hidden(state, state.step - 1), false);
+  assert.equal(L.hidden(state, state.step + 1), true);
+  assert.match(L.describe(state), /yours to predict/);
+  const right = L.answer(state, asked.answer), wrong = L.answer(state, 1 - asked.answer);
+  assert.equal(L.hidden(right, state.step), false);
+  assert.deepEqual(L.score(right), { right: 1, asked: 1 });
+  assert.deepEqual(L.score(wrong), { right: 0, asked: 1 });
+  assert.equal(L.answer(state, 7), state);
+  assert.deepEqual(press(L, right, "q").answers, {});
+});
+
+test("the larger share is the right answer at a fork, the ratio of norms elsewhere", () => {
+  const L = TraceLogic(single);
+  let asked = 0;
+  L.ticks.forEach((_, i) => {
+    const question = L.question(i);
+    if (!question) return;
+    asked += 1;
+    const shares = L.partsOf(i, 0).map((part) => part.share);
+    if (shares.length) assert.equal(shares[question.answer], Math.max(...shares));
+    else assert.ok(["it grows", "it shrinks"].includes(question.options[question.answer]));
+  });
+  assert.ok(asked > 4);
+});
+
+test("questions are gone through once", () => {
+  const L = TraceLogic(single);
+  let state = { ...press(L, L.start(), "Home", "q") };
+  let count = 0;
+  for (let next = L.nextQuestion(state); next !== null; next = L.nextQuestion(state)) {
+    state = L.answer(L.to(state, next), 0);
+    count += 1;
+  }
+  assert.equal(L.score(state).asked, count);
+  assert.ok(count > 4);
+});
