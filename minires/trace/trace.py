@@ -338,6 +338,18 @@ class Trace:
         ------
         OSError
             If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import minires as mr
+        >>> with mr.trace.record() as trace:
+        ...     mr.tensor([1.0], requires_grad=True).sum().backward()
+        >>> page = Path(tempfile.mkdtemp()) / "trace.html"
+        >>> trace.to_html(page)
+        >>> page.stat().st_size < 100_000
+        True
         """
         from .views.page import write_page
 

@@ -9,7 +9,7 @@ import html
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -439,13 +439,16 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["single", "twins", "forward", "nothing"])
+@pytest.mark.parametrize(
+    ("name", "views"),
+    [("single", VIEWS), ("twins", VIEWS), ("forward", ["forward"]), ("nothing", ["forward"])],
+)
 def test_axe_finds_no_serious_barrier(
-    opened: Callable[..., Opened], axe: str, name: str, theme: str
+    opened: Callable[..., Opened], axe: str, name: str, views: Iterable[str], theme: str
 ) -> None:
     found = {}
-    for view, keys in VIEWS.items():
-        page = opened(f"{name}.html", color_scheme=theme).press(*keys)
+    for view in views:
+        page = opened(f"{name}.html", color_scheme=theme).press(*VIEWS[view])
         page.page.evaluate(
             "for (const each of document.querySelectorAll('details')) each.open = true"
         )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # In the order in which they run: each uses those before it.
 SCRIPTS = (
     "viewer_words.js",
+    "viewer_lines.js",
     "viewer_logic.js",
     "viewer_elements.js",
     "viewer_road.js",

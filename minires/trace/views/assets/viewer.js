@@ -131,7 +131,10 @@
     document.activeElement.blur();
     document.querySelector("dialog[open]").close();
   }
-  for (const each of document.querySelectorAll("dialog")) each.append(h("div", "row", button("Close", close)));
+  for (const each of document.querySelectorAll("dialog")) {
+    each.setAttribute("aria-label", each.firstChild.textContent);
+    each.append(h("div", "row", button("Close", close)));
+  }
 
   function goTo() {
     const { value } = byId("goto-step");
@@ -182,7 +185,7 @@
       } catch {
         has = false;
       }
-      byId("state-hint").textContent = has ? "The address of this page holds the step and all that is opened."
+      byId("state-hint").textContent = has ? "The page’s address holds the step and all that is opened."
         : "This frame has no address. Copy its state as text; pasted in here, it is taken up again.";
     }, 150);
   }

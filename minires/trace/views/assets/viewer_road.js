@@ -163,7 +163,8 @@ const Road = (L, view) => {
       const has = around.some((own) => own.start === arc.start && own.end === arc.end);
       if (arc.side === "shortcut" && !has) marks.append(bow(arc, "absent"));
     }
-    for (const arc of arcs) marks.append(bow(arc, words(arc.side, arc.end === current && "now")));
+    const end = L.ticks[state.step]?.kind === L.FORWARD ? "end" : "start";
+    for (const arc of arcs) marks.append(bow(arc, words(arc.side, arc[end] === current && "now")));
     all.forEach((line, index) => node(marks, line, pane, x, y(index)));
   }
 

@@ -33,6 +33,7 @@ const Step = (L, view) => {
     return [step.visit ? backward(pane, step) : forward(pane, step.op), tensor(pane, step.value)];
   }
 
+  const opName = (op) => [h("strong", "", op.op), op.module && ` in ${op.module}`];
   const term = (name, ...value) => [h("dt", "", name), h("dd", "", value)];
 
   function pick(pane, index) {
@@ -50,7 +51,7 @@ const Step = (L, view) => {
     const { values } = L.panes[pane];
     const named = (index) => [pick(pane, index), h("span", "hint", ` ${shape(values[index])}`)];
     return [
-      h("p", "where", h("strong", "", op.op), op.module && ` in ${op.module}`),
+      h("p", "where", opName(op)),
       op.vjp_of !== undefined && hint("The VJP of a backward step ran it."),
       op.untaped && hint("Not on the tape: no gradient goes through here."),
       h("dl", "", op.inputs.filter(([, index, text]) => index !== null || text !== "None")
@@ -69,7 +70,7 @@ const Step = (L, view) => {
     const own = L.panes[pane].forward.filter((each) => each.vjp_of === L.ticks[state.step].steps[pane]);
     const sent = (visit.sent || []).map(([edge, index, norm]) => [edge, pick(pane, index), L.veils(state, pane, index) ? "?" : format(norm)]);
     return [
-      h("p", "where", op ? ["Gradient arrives at ", h("strong", "", op.op), op.module && ` in ${op.module}`] : "Gradient of a leaf: here it stays."),
+      h("p", "where", op ? ["Gradient arrives at ", opName(op)] : "Gradient of a leaf: here it stays."),
       h("p", "", h("span", `badge ${visit.verdict}`, VERDICTS[visit.verdict])),
       visit.parts && [h("h3", "", "What meets here"), addition(pane, visit)],
       visit.hooked && hint("A hook of yours may have changed this gradient before it was sent on."),
@@ -90,8 +91,8 @@ const Step = (L, view) => {
     return [
       known ? sumPicture(parts) : empty("The gradient is zero or not finite here, so that no part has a share of it."),
       table("Contributions", ["contribution", "norm", "cosine", "share"], rows, ["together", total ? format(total[0]) : "–", "", known ? share(sum) : "–"]),
-      verdict === "exact" && hint("Added again in their order, they are bit for bit the gradient that the engine used. Norms do not add up; the shares ⟨part, sum⟩ / ⟨sum, sum⟩ do."),
-      verdict === "wrong" && hint("Added again in their order, they are not the gradient that the engine used."),
+      verdict === "exact" && hint("Added again in their order, they are bit for bit the engine’s gradient. Norms do not add up; the shares ⟨part, sum⟩ / ⟨sum, sum⟩ do."),
+      verdict === "wrong" && hint("Added again in their order, they are not the engine’s gradient."),
     ];
   }
 

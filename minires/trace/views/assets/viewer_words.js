@@ -22,7 +22,7 @@ const Words = (() => {
   }
 
   const percent = (x) => minus(`${(100 * x).toFixed(1)} %`);
-  const share = (x) => (missing(x) ? "no gradient" : minus(Number(x).toFixed(3)));
+  const share = (x) => (missing(x) ? "no gradient" : minus(Number(x).toFixed(3).replace(/^-(0\.0+)$/, "$1")));
 
   function amount(x, unit, base, prefixes) {
     let i = 0;
@@ -55,7 +55,7 @@ const Words = (() => {
     return size === 0 ? { mark: "0" } : { at: Math.log10(size / lo) / Math.log10(hi / lo) };
   }
 
-  // The axis' ticks and their labels.
+  // The axis’ ticks and their labels.
   function ticks({ scale, lo, hi }) {
     if (scale !== "log") return [0, 0.25, 0.5, 0.75, 1].map((part) => [part * hi, format(part * hi, 2)]);
     const [from, to] = [lo, hi].map((size) => Math.round(Math.log10(size)));
