@@ -231,10 +231,16 @@ def _read_array(content: bytes) -> npt.NDArray[Any]:
 def _check_array(key: str, array: npt.NDArray[Any], records: Records) -> None:
     """Check an array against the records that it belongs to."""
     kind, *numbers = key.split("/")
-    if kind not in ("value", "gradient", "part"):
+    if kind not in ("value", "gradient", "part", "spectrum"):
         return
     try:
-        if kind == "part":
+        if kind == "spectrum":
+            of, crossed = numbers
+            (spectrum,) = [s for s in records.spectra if s.value == int(of)]
+            if crossed != "total":
+                spectrum.norms[int(crossed)]
+            value = records.values[int(of)]
+        elif kind == "part":
             turn, place = map(int, numbers)
             visit = records.backward[turn]
             visit.parts[place]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import fnmatch
+import math
 import sys
 import time
 import weakref
@@ -298,11 +299,11 @@ class Recorder(EngineHook):
             _, value.gradient_thumbnail = self._seen(total, f"gradient/{value.index}", step.stats)
         else:
             arrays = [_array(part.value) for part in parts]
-            equal, products, square = verify_sum(arrays, total)
+            equal, shares = verify_sum(arrays, total)
             step.verdict = "exact" if equal else "wrong"
             step.stats, value.gradient_thumbnail = self._seen(total, f"gradient/{value.index}")
             if step.stats is not None:
-                _fill_shares(step, products, square)
+                _fill_shares(step, shares)
             if self.records.save == "full":
                 for place, array in enumerate(arrays):
                     self._keep(f"part/{step.index}/{place}", array)
@@ -443,15 +444,15 @@ def _told(constant: Any) -> str:
     return str(constant)
 
 
-def _fill_shares(step: Backward, products: list[float], square: float) -> None:
+def _fill_shares(step: Backward, shares: list[float | None]) -> None:
     total = step.stats
-    if total is None or not total.finite or square <= 0:
-        return
-    for part, product in zip(step.parts, products, strict=True):
-        part.share = product / square
+    assert total is not None
+    for part, share in zip(step.parts, shares, strict=True):
+        part.share = share
         norm = part.stats.norm if part.stats is not None else 0.0
-        if norm > 0:
-            part.cosine = max(-1.0, min(1.0, product / (norm * square**0.5)))
+        if share is not None and 0 < norm < math.inf:
+            # <part, total> / (|part| |total|)
+            part.cosine = max(-1.0, min(1.0, share * (total.norm / norm)))
 
 
 def _selection(select: Select) -> Callable[[Value], bool]:

@@ -78,6 +78,9 @@ class PathSpectrum:
 def path_spectrum(trace: Trace, at: Any = None) -> PathSpectrum:
     """Split a gradient by branches crossed; see `Trace.path_spectrum`."""
     value = value_at(trace, at)
+    saved = _saved(trace, value) if trace.tape is None else None
+    if saved is not None:
+        return saved
     found = replay(trace, value.index, _count_branches)
     paths = _paths(trace, value)
     length = max([*found.parts, *paths], default=0) + 1
@@ -132,11 +135,36 @@ def _shares(parts: tuple[Array, ...], total: Array) -> list[float | None]:
 
 
 def _keep(trace: Trace, value: Value, found: PathSpectrum) -> None:
-    """Note a spectrum in the records, so that a saved trace contains it."""
-    spectra = trace.records.spectra
+    """Note a spectrum in the records, so that a saved trace contains it; its arrays if they fit."""
+    arrays, budget, spectra = trace.arrays, trace.records.budget, trace.records.spectra
     spectra[:] = [spectrum for spectrum in spectra if spectrum.value != value.index]
     total = norm_of(found.total)
     spectra.append(Spectrum(value.name, value.index, found.norms, found.shares, total, found.paths))
+    named = {_array_name(value, k): part for k, part in enumerate(found.parts)}
+    named[_array_name(value, "total")] = found.total
+    size = sum(array.nbytes for name, array in named.items() if name not in arrays)
+    if budget.arrays + budget.replay + size > budget.limit:
+        budget.left_out += len(named)
+        return
+    budget.arrays += size
+    for name, array in named.items():
+        arrays[name] = devices.of(array).to_numpy(array)
+
+
+def _array_name(value: Value, part: int | str) -> str:
+    return f"spectrum/{value.index}/{part}"
+
+
+def _saved(trace: Trace, value: Value) -> PathSpectrum | None:
+    """Return a spectrum that was computed before the trace was saved, if its arrays are there."""
+    for spectrum in trace.records.spectra:
+        if spectrum.value == value.index:
+            names = [_array_name(value, k) for k in (*range(len(spectrum.norms)), "total")]
+            if all(name in trace.arrays for name in names):
+                *parts, total = (trace.arrays[name] for name in names)
+                figures = spectrum.norms, spectrum.shares, spectrum.paths
+                return PathSpectrum(value.name, tuple(parts), total, *figures)
+    return None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from minires import devices
-from minires.devices import Array
+from minires.devices import Array, threads
 
 from .records import Stats, Thumbnail
 
@@ -48,11 +50,9 @@ def _norm(x: Array) -> float:
     if x.dtype.kind != "f":
         x = x.astype(xp.float64)
     if x.dtype.itemsize >= 4:
-        with xp.errstate(over="ignore", under="ignore", invalid="ignore"):
+        with xp.errstate(over="ignore", under="ignore", invalid="ignore"), one_blas_thread():
             squares = float(xp.dot(x, x))
-        # Squares that were lost below the smallest normal number must not matter.
-        least = x.size * float(xp.finfo(x.dtype).tiny) / float(xp.finfo(x.dtype).eps)
-        if math.isfinite(squares) and squares > least:
+        if _exponents_suffice(squares, x):
             return math.sqrt(squares)
     largest = float(abs(x).max())
     if largest == 0 or not math.isfinite(largest):
@@ -93,30 +93,51 @@ def stats_of(array: Array, exact: bool = False) -> Stats:
         nans = int(xp.isnan(x).sum())
         infs = int(xp.isinf(x).sum())
     taken = x if exact else sample_of(x)
-    smallest = float(xp.finfo(x.dtype).tiny) if x.dtype.kind == "f" else 0.0
-    with xp.errstate(all="ignore"):
-        wide = taken.astype(xp.float64)
-        mean = float(wide.sum()) / wide.size
-        centred = wide - mean
-        std = math.sqrt(float(xp.dot(centred, centred)) / wide.size)
-        low, high = float(wide.min()), float(wide.max())
-        zero_count = wide.size - int(xp.count_nonzero(wide))
-        tiny_count = 0
-        if smallest:
-            tiny_count = int(xp.count_nonzero(abs(wide) < smallest)) - zero_count
     return Stats(
         norm,
         norm / math.sqrt(x.size),
-        mean,
-        std,
-        low,
-        high,
-        zero_count / wide.size,
-        tiny_count / wide.size,
+        *_moments(taken),
         nans,
         infs,
         0 if taken.size == x.size else int(taken.size),
     )
+
+
+def _moments(x: Array) -> tuple[float, float, float, float, float, float]:
+    """Mean, std, min, max, and the shares of zeros and of numbers too small for the dtype."""
+    xp = devices.of(x).xp
+    smallest = float(xp.finfo(x.dtype).tiny) if x.dtype.kind == "f" else 0.0
+    # Pieces that stay in the cache take a fraction of the time of the whole.
+    pieces = [x[start : start + CHUNK] for start in range(0, x.size, CHUNK)]
+    zeros = tiny = 0
+    with xp.errstate(all="ignore"), one_blas_thread():
+        mean = math.fsum(_finite_sum(piece) for piece in pieces) / x.size
+        square = 0.0
+        for piece in pieces:
+            wide = piece.astype(xp.float64)
+            found = piece.size - int(xp.count_nonzero(wide))
+            zeros += found
+            if smallest:
+                tiny += int(xp.count_nonzero(abs(wide) < smallest)) - found
+            wide -= mean
+            square += float(xp.dot(wide, wide))
+        low, high = float(x.min()), float(x.max())
+    return mean, math.sqrt(square / x.size), low, high, zeros / x.size, tiny / x.size
+
+
+def _finite_sum(x: Array) -> float:
+    total = float(x.sum(dtype="float64"))
+    return total if math.isfinite(total) else math.nan
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS to one thread: on arrays as small as these more of them wait for each other."""
+    held = threads.blas.hold()
+    try:
+        yield
+    finally:
+        threads.blas.let_go(held)
 
 
 def checksum_of(array: Array) -> int:
@@ -174,7 +195,7 @@ def _fitted(picture: Array, side: int) -> Array:
     return picture[::rows, ::columns]
 
 
-def verify_sum(parts: list[Array], total: Array) -> tuple[bool, list[float], float]:
+def verify_sum(parts: list[Array], total: Array) -> tuple[bool, list[float | None]]:
     """Add contributions again, in their order, and compare with the engine's sum.
 
     Parameters
@@ -187,35 +208,65 @@ def verify_sum(parts: list[Array], total: Array) -> tuple[bool, list[float], flo
     -------
     equal : bool
         Whether the sum is the same to the bit (NaN counts as equal to NaN).
-    products : list of float
-        <part, total> for each part, in float64 between chunks.
-    square : float
-        <total, total>.
+    shares : list of float or None
+        <part, total> / <total, total> for each part; None where the total is zero or not finite.
     """
-    xp = devices.of(total).xp
-    if total.size and len({part.strides for part in (*parts, total)}) > 1:
-        axes = sorted(range(total.ndim), key=lambda axis: total.strides[axis], reverse=True)
-        rows = [part.transpose(axes).reshape(-1) for part in parts]
-        whole = total.transpose(axes).reshape(-1)
-    else:
-        rows, whole = [flat(part) for part in parts], flat(total)
-    equal, square = True, 0.0
-    products = [0.0] * len(parts)
-    wide = whole.dtype if whole.dtype.itemsize >= 4 else xp.dtype(xp.float32)
+    rows, whole = _side_by_side(parts, total)
+    equal = _equals_sum(rows, whole)
+    products, square = _products(rows, whole, 1.0)
+    if not (_exponents_suffice(square, whole) and all(map(math.isfinite, products))):
+        largest = float(abs(whole).max()) if whole.size else 0.0
+        if not 0 < largest < math.inf:
+            return equal, [None] * len(parts)
+        products, square = _products(rows, whole, largest)
+    shares = [product / square if math.isfinite(product) else None for product in products]
+    return equal, shares
+
+
+def _side_by_side(parts: list[Array], total: Array) -> tuple[list[Array], Array]:
+    """Flatten arrays so that equal places lie at equal indices."""
+    if len({array.strides for array in (*parts, total)}) == 1:
+        return [flat(part) for part in parts], flat(total)
+    axes = sorted(range(total.ndim), key=lambda axis: total.strides[axis], reverse=True)
+    return [p.transpose(axes).reshape(-1) for p in parts], total.transpose(axes).reshape(-1)
+
+
+def _equals_sum(rows: list[Array], whole: Array) -> bool:
+    """Tell whether the rows, added one after the other, are bit for bit the whole."""
+    xp = devices.of(whole).xp
     with xp.errstate(all="ignore"):
         for start in range(0, whole.size, CHUNK):
-            chunks = [row[start : start + CHUNK] for row in rows]
-            found = whole[start : start + CHUNK]
-            again = chunks[0] + chunks[1]
-            for chunk in chunks[2:]:
-                again = again + chunk
-            # A NaN may carry any bits.
-            if equal and again.tobytes() != found.tobytes():
+            again, found = rows[0][start : start + CHUNK], whole[start : start + CHUNK]
+            for row in rows[1:]:
+                again = again + row[start : start + CHUNK]
+            if again.tobytes() != found.tobytes():
                 bits = f"u{found.itemsize}"
                 same = again.view(bits) == found.view(bits)
-                equal = bool((same | (xp.isnan(again) & xp.isnan(found))).all())
-            found = found.astype(wide, copy=False)
+                # A NaN may carry any bits.
+                if not (same | (xp.isnan(again) & xp.isnan(found))).all():
+                    return False
+    return True
+
+
+def _products(rows: list[Array], whole: Array, scale: float) -> tuple[list[float], float]:
+    """Return <row, whole> for each row, and <whole, whole>; with a scale of both, in float64."""
+    xp = devices.of(whole).xp
+    wide = xp.float64 if scale != 1 else max(whole.dtype, xp.dtype(xp.float32))
+    products, square = [0.0] * len(rows), 0.0
+    with xp.errstate(all="ignore"), one_blas_thread():
+        for start in range(0, whole.size, CHUNK):
+            pieces = [row[start : start + CHUNK] for row in (whole, *rows)]
+            pieces = [piece.astype(wide, copy=False) for piece in pieces]
+            if scale != 1:
+                pieces = [piece / scale for piece in pieces]
+            found, *chunks = pieces
             square += float(xp.dot(found, found))
             for place, chunk in enumerate(chunks):
-                products[place] += float(xp.dot(chunk.astype(wide, copy=False), found))
-    return equal, products, square
+                products[place] += float(xp.dot(chunk, found))
+    return products, square
+
+
+def _exponents_suffice(squares: float, x: Array) -> bool:
+    """Tell whether a sum of squares is right: none overflowed, and none that was lost matters."""
+    limits = devices.of(x).xp.finfo(x.dtype)
+    return math.isfinite(squares) and squares > x.size * float(limits.tiny) / float(limits.eps)

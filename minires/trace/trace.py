@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from minires.devices import Array
@@ -32,7 +31,7 @@ class Trace:
     Parameters
     ----------
     records : Records
-    arrays : mapping of str to ndarray
+    arrays : dict of str to ndarray
     recorder : Recorder, optional
         The one that is at work, or was.
 
@@ -40,12 +39,13 @@ class Trace:
     ----------
     records : Records
         Values, forward and backward steps: see `minires.trace.records`.
-    arrays : mapping of str to ndarray
-        "value/3", "gradient/3" and "part/7/0" for traces of ``save="full"``.
+    arrays : dict of str to ndarray
+        "value/3", "gradient/3" and "part/7/0" for traces of ``save="full"``; "spectrum/3/0" for
+        path spectra that were computed.
     """
 
     def __init__(
-        self, records: Records, arrays: Mapping[str, Array], recorder: Recorder | None = None
+        self, records: Records, arrays: dict[str, Array], recorder: Recorder | None = None
     ) -> None:
         self.records = records
         self.arrays = arrays

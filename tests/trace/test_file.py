@@ -462,3 +462,22 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path, small, name, array, tol
     with pytest.raises(ValueError, match=told):
         small.save(tmp_path / "step.trace")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_saved_spectrum_is_told_again_without_a_replay(tmp_path):
+    model, x = networks.made(networks.Stack("basic", "B")), networks.images()
+    trace = networks.recorded(model, x)
+    spectrum = trace.path_spectrum(x)
+    trace.save(tmp_path / "step.trace")
+    loaded = mr.trace.load(tmp_path / "step.trace")
+    again = loaded.path_spectrum("input 0")
+    np.testing.assert_array_equal(again.total, x.grad.numpy())
+    for part, saved in zip(spectrum.parts, again.parts, strict=True):
+        np.testing.assert_array_equal(part, saved)
+    assert (again.norms, again.shares, again.paths) == (
+        spectrum.norms,
+        spectrum.shares,
+        spectrum.paths,
+    )
+    with pytest.raises(mr.trace.ReplayError, match="from a file"):
+        loaded.path_spectrum("blocks.1")

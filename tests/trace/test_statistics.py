@@ -127,14 +127,35 @@ def test_a_sum_is_verified_chunk_by_chunk(count, dtype):
     total = parts[0]
     for part in parts[1:]:
         total = total + part
-    equal, products, square = verify_sum(parts, total)
+    equal, shares = verify_sum(parts, total)
     assert equal
-    assert square == pytest.approx((total.astype("float64") ** 2).sum(), rel=1e-3)
-    for part, product in zip(parts, products, strict=True):
-        assert product == pytest.approx((part.astype("float64") * total).sum(), rel=1e-3, abs=1)
+    square = (total.astype("float64") ** 2).sum()
+    for part, share in zip(parts, shares, strict=True):
+        assert share == pytest.approx((part.astype("float64") * total).sum() / square, abs=1e-4)
+    assert sum(shares) == pytest.approx(1, abs=2e-3 if dtype == "float16" else 1e-5)
     wrong = total.copy()
     wrong[-1, -1, -1, -1] = np.nextafter(wrong[-1, -1, -1, -1], np.array(9, dtype))
     assert not verify_sum(parts, wrong)[0]
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-30, 1e-24, 1e-20, 1e-16, 1.0, 1e18, 1e22, 1e30, 1e37])
+def test_shares_are_right_however_small_or_large_the_gradient(scale):
+    random = np.random.default_rng(0)
+    parts = [(random.uniform(0.5, 1, 40_000) * scale).astype("float32") for _ in range(2)]
+    total = parts[0] + parts[1]
+    equal, shares = verify_sum(parts, total)
+    assert equal
+    wide = total.astype(np.longdouble)
+    for part, share in zip(parts, shares, strict=True):
+        expected = (part.astype(np.longdouble) * wide).sum() / (wide * wide).sum()
+        assert share == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_what_is_zero_or_not_finite_has_no_shares():
+    one = np.ones(3, np.float32)
+    assert verify_sum([one, -one], one - one) == (True, [None, None])
+    infinite = one * np.float32(np.inf)
+    assert verify_sum([one, infinite], one + infinite) == (True, [None, None])
 
 
 def test_nan_counts_as_the_same_and_a_lost_sign_of_zero_does_not():

@@ -213,7 +213,7 @@ class Lines:
         done = [records.forward[step] for step in steps]
         met = [self._forks[side][step] for step in steps if step in self._forks[side]]
         if len(steps) > 1:  # of a collapsed block only what concerns it as a whole
-            met = [fork for fork in met if fork.block or fork.value == done[-1].output]
+            met = [fork for fork in met if parts(fork) or fork.value == done[-1].output]
         return Cell(
             steps,
             records.values[done[-1].output],
@@ -230,6 +230,11 @@ class Lines:
             {turn.op: turn.seconds for turn in trace.records.backward if turn.op is not None}
             for trace in self.traces
         ]
+
+
+def parts(fork: Fork) -> bool:
+    """Tell whether shortcut and branch part at a fork."""
+    return any(part.side for part in fork.parts)
 
 
 def _forks_by_step(trace: Trace) -> dict[int, Fork]:

@@ -139,6 +139,16 @@ def table_of(*traces: Trace, expand: Expand = False, layout: Layout | None = Non
     >>> x = mr.tensor([1.0, 2.0], requires_grad=True)
     >>> with mr.trace.record() as trace:
     ...     mr.ops.residual_add(x, 3 * x).sum().backward()
-    >>> print(table_of(trace).text(width=60, encoding="ascii"))
+    >>> print(table_of(trace).text(width=60))
+    trace: 3 forward and 4 backward steps, save=summary, replay
+      kept: 8 B
+    <BLANKLINE>
+      block        op output |gradient|          shortcut branch
+    ● mul                  2       1.41 █▎
+    ⊕ residual_add         2       1.41 █▎            25%    75%
+    ● sum             scalar       1.00 ▏
+    <BLANKLINE>
+    bars: |gradient| of the output, 1 to 10, logarithmic
+    the one sum at a fork is bit for bit the engine's gradient
     """
     return Table(Lines(traces, expand, layout))
