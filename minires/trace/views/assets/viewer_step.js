@@ -14,7 +14,7 @@ const Step = (L, view) => {
     const section = byId("step");
     if (!L.ticks.length) {
       return section.replaceChildren(h("h2", { id: "step-title" }, "Nothing to step through"),
-        empty("No op ran inside the with-block. Run the model, and loss.backward(), inside of it."));
+        empty("Run the model, and loss.backward(), inside the with-block."));
     }
     const stop = L.stops(state, state.step);
     return section.replaceChildren(
@@ -167,8 +167,9 @@ const Step = (L, view) => {
     const image = context.createImageData(width, height);
     levels.forEach((level, i) => image.data.set([...colour(level, signed), 255], 4 * i));
     context.putImageData(image, 0, 0);
-    const numbers = () => table(name, ["", ...Array.from({ length: width }, (_, i) => String(i))], Array.from({ length: height }, (_, row) =>
-      [String(row), ...Array.from(levels.slice(row * width, (row + 1) * width), (level) => (level === -128 ? "NaN or ∞" : format((level / 127) * scale, 2)))]));
+    const number = (level) => (level === -128 ? "NaN or ∞" : format((level / 127) * scale, 2));
+    const numbers = () => table(name, ["", ...Array(width).keys()],
+      [...Array(height).keys()].map((row) => [row, ...Array.from(levels.slice(row * width, (row + 1) * width), number)]));
     return h("figure", "", canvas, h("figcaption", "", h("strong", "", what), " ",
       signed ? `orange −${format(scale)}, blue ${format(scale)}` : `dark 0, bright ${format(scale)}`), twinTable("numbers", name, numbers));
   }
