@@ -121,13 +121,13 @@ def _stand_in(value: Value) -> Array:
     if not value.dtype.startswith("float"):
         raise LookupError(f"{value.name}, which holds {value.dtype}, is gone")
     rng = np.random.default_rng(value.index)
-    drawn = rng.standard_normal(value.shape)
+    drawn = np.asarray(rng.standard_normal(value.shape))
     if stats is None or not stats.finite:
         return drawn
     # A spread of its own, should all have been alike.
     spread = stats.std or 0.1 * abs(stats.mean) or 1.0
     moved = stats.mean + spread * drawn
-    return np.clip(moved, stats.min, stats.max) if stats.max > stats.min else moved
+    return np.asarray(np.clip(moved, stats.min, stats.max) if stats.max > stats.min else moved)
 
 
 def _wide(value: Any) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import minires as mr
 from minires.trace.replay import ReplayError
-from tests.trace.nets import STAGES, block_of, network, recorded
+from tests.trace.nets import STAGES, batch, block_of, network, recorded
 
 NETS = [
     (kind, shortcut, norms)
@@ -44,6 +44,25 @@ def test_every_vjp_that_ran_and_every_fork_is_checked():
 def test_a_network_in_evaluation_mode_passes():
     model = network("preact").eval()
     assert recorded(model).check()
+
+
+def test_the_steps_inside_of_ops_pass():
+    with mr.expand("conv2d", "batch_norm", "residual_add"):
+        trace = recorded(network(), replay=True)
+    found = trace.check()
+    assert found, str(found)
+    assert len(found.findings) > 2 * len(recorded(network()).check().findings)
+
+
+def test_gradients_of_gradients_pass():
+    model, (x, y) = network(), batch()
+    with mr.trace.record(model, replay=True) as trace:
+        loss = mr.ops.cross_entropy(model(x), y)
+        gradients = mr.grad(loss, list(model.parameters()), create_graph=True)
+        sum((g * g).sum() for g in gradients).backward()
+    found = trace.check()
+    assert found, str(found)
+    assert not found.undecided
 
 
 @mr.op(name="repeated_rows", has_aux=True)
