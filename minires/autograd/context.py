@@ -179,6 +179,12 @@ class EngineHook:
         hooks = context.hooks[:last] + context.hooks[last + 1 :]
         current.set(replace(context, hooks=hooks))
 
+    def pass_began(self) -> None:
+        """Observe that a backward pass begins; one may begin inside of another's VJP."""
+
+    def pass_ended(self) -> None:
+        """Observe that the backward pass that began last has ended, perhaps by an exception."""
+
     def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
         """Observe that `op` made `output` of `inputs`; `node` is None where nothing is recorded."""
 
@@ -192,3 +198,6 @@ class EngineHook:
         self, node: Node, contributions: list[Contribution], total: Array
     ) -> None:
         """Observe that all contributions to the gradient of `node` were summed to `total`."""
+
+    def gradient_replaced(self, node: Node, gradient: Array) -> None:
+        """Observe that a hook on the value put `gradient` in the place of that sum."""

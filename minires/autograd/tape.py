@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from minires import devices
 
-from .context import changed, current
+from .context import EngineHook, changed, current
 from .errors import AutogradError
 from .node import Node
 from .operation import arithmetic
@@ -135,45 +136,64 @@ def _run(
         pending.setdefault(node, []).append((start, None, 0))
     found: dict[Node, Any] = {}
     hooks = current.get().hooks
-    for node in order:
-        parts = pending.pop(node, None)
-        if parts is None or (useful is not None and node not in useful):
-            continue
-        total, owned = (parts[0][0], False) if len(parts) == 1 else (_sum(parts, recorded), True)
-        for hook in hooks:
-            hook.contributions_met(node, [Contribution(*part) for part in parts], total)
-        if node.hooks:
-            total, owned = _run_hooks(node, total, recorded), False
-        if targets is None:
-            if node.op is None or node.retains_grad:
-                _accumulate(node, total, owned, recorded)
-        elif node in targets:
-            found[node] = total if owned else arithmetic[0].clone(total)
-        op, parents = node.op, node.parents
-        if op is None:
-            continue
-        needs = _needs(parents, useful)
-        if True not in needs:
-            continue
-        gradients = op.pull_back(node, total, needs, recorded)
-        if hooks:
-            shown = tuple([g if n else None for g, n in zip(gradients, needs, strict=True)])
-            for hook in hooks:
-                hook.vjp_ran(node, total, shown)
-        for slot, parent in enumerate(parents):
-            if parent is None or not needs[slot]:
+    with _shown(hooks):
+        for node in order:
+            parts = pending.pop(node, None)
+            if parts is None or (useful is not None and node not in useful):
                 continue
-            gradient: Any = gradients[slot]
-            if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
-                gradient = arithmetic[0].cast(gradient, parent.dtype)
-            waiting = pending.get(parent)
-            if waiting is None:
-                pending[parent] = [(gradient, node, slot)]
-            else:
-                waiting.append((gradient, node, slot))
-        if not retain_graph:
-            node.release()
+            total, owned = (
+                (parts[0][0], False) if len(parts) == 1 else (_sum(parts, recorded), True)
+            )
+            for hook in hooks:
+                hook.contributions_met(node, [Contribution(*part) for part in parts], total)
+            if node.hooks:
+                summed = total
+                total, owned = _run_hooks(node, total, recorded), False
+                if total is not summed:
+                    for hook in hooks:
+                        hook.gradient_replaced(node, total)
+            if targets is None:
+                if node.op is None or node.retains_grad:
+                    _accumulate(node, total, owned, recorded)
+            elif node in targets:
+                found[node] = total if owned else arithmetic[0].clone(total)
+            op, parents = node.op, node.parents
+            if op is None:
+                continue
+            needs = _needs(parents, useful)
+            if True not in needs:
+                continue
+            gradients = op.pull_back(node, total, needs, recorded)
+            if hooks:
+                shown = tuple([g if n else None for g, n in zip(gradients, needs, strict=True)])
+                for hook in hooks:
+                    hook.vjp_ran(node, total, shown)
+            for slot, parent in enumerate(parents):
+                if parent is None or not needs[slot]:
+                    continue
+                gradient: Any = gradients[slot]
+                if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
+                    gradient = arithmetic[0].cast(gradient, parent.dtype)
+                waiting = pending.get(parent)
+                if waiting is None:
+                    pending[parent] = [(gradient, node, slot)]
+                else:
+                    waiting.append((gradient, node, slot))
+            if not retain_graph:
+                node.release()
     return found
+
+
+@contextmanager
+def _shown(hooks: tuple[EngineHook, ...]) -> Iterator[None]:
+    """Tell hooks when a backward pass begins and when it has ended."""
+    for hook in hooks:
+        hook.pass_began()
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.pass_ended()
 
 
 def _accumulate(node: Node, total: Any, owned: bool, recorded: bool) -> None:

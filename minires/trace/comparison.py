@@ -116,7 +116,7 @@ class TraceComparison:
 
 def _parameters(records: Records) -> dict[str, tuple[tuple[int, ...], object]]:
     return {
-        value.name: (value.shape, None if value.stats is None else value.stats.norm)
+        value.name: (value.shape, value.checksum)
         for value in records.values
         if value.kind == "parameter"
     }

@@ -55,8 +55,8 @@ def flops_of(op: str, operands: Sequence[Shape | None], output: Shape) -> int:
     return _PER_ELEMENT.get(op, 1) * largest
 
 
-def vjp_flops(forward: int, op: str, needed: int) -> int:
-    """Estimate what a VJP takes: a product of matrices is done once per gradient needed."""
-    if op in ("conv2d", "conv2d_relu", "batch_norm_relu_conv2d", "matmul", "linear"):
-        return forward * max(1, min(needed, 2))
-    return forward
+def vjp_flops(forward: int, op: str, slots: Sequence[int]) -> int:
+    """Estimate what a VJP takes: a product is done once for each factor's gradient needed."""
+    if op in ("conv2d", "conv2d_relu", "conv_transpose2d", "matmul", "linear"):
+        return forward * sum(slot < 2 for slot in slots)
+    return 2 * forward if op == "batch_norm_relu_conv2d" else forward

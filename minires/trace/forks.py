@@ -129,7 +129,7 @@ def _fork(trace: Trace, visit: Backward) -> Fork:
 
 def _fork_part(trace: Trace, part: Part) -> ForkPart:
     roles: list[Role] = []
-    consumer = "backward"
+    consumer = "backward" if part.edge == "output" else "(before recording)"
     if part.consumer is not None:
         step = trace.records.forward[part.consumer]
         consumer = trace.records.values[step.output].name

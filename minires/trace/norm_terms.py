@@ -7,6 +7,7 @@ mean depends on x, and what comes back because the variance does (Ioffe and Szeg
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +51,10 @@ class BatchNormTerms:
 def batch_norm_terms(trace: Trace, module: str) -> BatchNormTerms:
     """Split what a batch norm sends back; see `Trace.batch_norm_terms`."""
     records = trace.records
-    steps = [s for s in records.forward if s.op == "batch_norm" and s.module == module]
+    norms = [step for step in records.forward if step.op == "batch_norm"]
+    steps = [s for s in norms if module in (s.module, records.values[s.output].name)]
     if not steps:
-        known = sorted({step.module for step in records.forward if step.op == "batch_norm"})
+        known = sorted({step.module for step in norms})
         raise KeyError(f"no batch_norm ran in {module!r}; there are: {known}")
     step = steps[-1]
     g = replay(trace, step.output).total
@@ -60,6 +62,8 @@ def batch_norm_terms(trace: Trace, module: str) -> BatchNormTerms:
     node = None if tape is None else tape.nodes.get(step.output)
     if node is None or node.kept is None or node.op is None:
         raise ReplayError(f"the batch norm in {module!r} was not put on the tape")
+    if node.parents[0] is None:
+        raise ReplayError(f"the input of the batch norm in {module!r} has no gradient to split")
     kept = dict(zip(("input", "weight"), node.values(), strict=False))
     x, weight = kept["input"], kept["weight"]
     xp = devices.of(x).xp
@@ -71,21 +75,25 @@ def batch_norm_terms(trace: Trace, module: str) -> BatchNormTerms:
     direct = (scale * g).astype(x.dtype)
     through_mean = through_variance = xp.zeros_like(direct)
     if node.constants["statistics"] is None:
-        through_mean = (-scale * g.mean(axes, keepdims=True)).astype(x.dtype) + 0 * direct
+        same = -scale * g.mean(axes, keepdims=True)
+        through_mean = xp.broadcast_to(same, g.shape).astype(x.dtype)
         product = (g * x_hat).mean(axes, keepdims=True)
         through_variance = (-scale * x_hat * product).astype(x.dtype)
-    (total, *_) = node.op.pull_back(node, g, (True, False, False)[: len(node.parents)], False)
+    # The engine's own gradient: with the needs that it had, in the dtype that it casts to.
+    needs = tuple([parent is not None for parent in node.parents])
+    total = node.op.pull_back(node, g, needs, False)[0]
     assert total is not None
     assert not isinstance(total, Tensor)
+    total = total.astype(x.dtype, copy=False)
     terms = {"direct": direct, "mean": through_mean, "variance": through_variance}
-    norms = {name: norm_of(term) for name, term in terms.items()}
-    return BatchNormTerms(module, **terms, total=total, norms=norms, shares=_shares(terms, total))
+    sizes = {name: norm_of(term) for name, term in terms.items()}
+    return BatchNormTerms(module, **terms, total=total, norms=sizes, shares=_shares(terms, total))
 
 
 def _shares(terms: dict[str, Array], total: Array) -> dict[str, Any]:
     xp = devices.of(total).xp
     size = norm_of(total)
-    if not size > 0:
+    if not 0 < size < math.inf:
         return dict.fromkeys(terms)
     unit = total.astype(xp.float64) / size
     return {n: float((t.astype(xp.float64) / size * unit).sum()) for n, t in terms.items()}

@@ -20,13 +20,10 @@ def notes_of(op: str, inputs: Sequence[Any], node: Node | None) -> dict[str, flo
     dict of str to float
         For batch norms: `gamma_over_sigma`, the median over channels of |weight| / std, which is
         what the normalisation multiplies a gradient by; `gamma_zeros`, the share of weights that
-        are 0; `smallest_std`. For cross_entropy: `count`, how many labels the loss is averaged
-        over.
+        are 0; `smallest_std`.
     """
     if op in _NORMS and node is not None and node.aux is not None:
         return _of_batch_norm(inputs, node)
-    if op == "cross_entropy" and len(inputs) > 1 and hasattr(inputs[1], "shape"):
-        return {"count": float(math.prod(inputs[1].shape))}
     return {}
 
 

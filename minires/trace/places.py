@@ -54,7 +54,7 @@ def _first_block_input(trace: Trace) -> Value:
             found = _input_of_module(trace, block)
             if found is not None:
                 return found
-    # A plain network has no blocks that add; the picture's second group starts where a twin would.
+    # A network without blocks that add: its input, or else where its gradient ends.
     leaves = [v for v in trace.records.values if v.kind == "input" and v.requires_grad]
     if leaves:
         return leaves[0]
@@ -65,8 +65,11 @@ def _first_block_input(trace: Trace) -> Value:
 
 
 def _input_of_module(trace: Trace, path: str) -> Value | None:
-    """Return the first value from outside that a module's ops were given."""
-    records = trace.records
+    """Return the first value with a gradient that a module's ops were given from outside.
+
+    Where there is none, the first input.
+    """
+    records, first = trace.records, None
     inside: set[int] = set()
     for step in records.forward:
         if step.module != path and not step.module.startswith(f"{path}."):
@@ -75,7 +78,9 @@ def _input_of_module(trace: Trace, path: str) -> Value | None:
             if operand.value is None or operand.value in inside:
                 continue
             value = records.values[operand.value]
-            if value.kind not in ("parameter", "buffer"):
+            if value.requires_grad and value.kind not in ("parameter", "buffer"):
                 return value
+            if first is None and value.kind == "input":
+                first = value
         inside.add(step.output)
-    return None
+    return first

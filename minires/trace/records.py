@@ -88,12 +88,14 @@ class Value:
     op : int or None
         The forward step that made it.
     stats : Stats or None
-        Of the values; None where `select` left them out.
+        Of the values when they were first used; None where `select` left them out.
     gradient : Stats or None
         Of the gradient in the last backward pass that reached it; None if none did.
     thumbnail, gradient_thumbnail : Thumbnail or None
     detached_from : int or None
         The value whose memory this one shares, but not its place on the tape.
+    checksum : int or None
+        Of a parameter's bytes, by which two traces tell whether it has the same numbers.
     """
 
     index: int
@@ -108,6 +110,7 @@ class Value:
     thumbnail: Thumbnail | None = None
     gradient_thumbnail: Thumbnail | None = None
     detached_from: int | None = None
+    checksum: int | None = None
 
 
 @dataclass(slots=True)

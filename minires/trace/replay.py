@@ -27,13 +27,21 @@ if TYPE_CHECKING:
 
 Lanes = dict[Hashable, Any]
 
-# Says under which name a part goes on, when it leaves a forward step through one of its inputs;
-# None: not at all.
-Route = Callable[[Forward, int, Hashable], Hashable | None]
+# Says under which names a part goes on when it leaves a forward step through one of its inputs:
+# mostly one; several where a further part begins.
+Route = Callable[[Forward, int, Hashable], tuple[Hashable, ...]]
 
 
 class ReplayError(AutogradError):
-    """A recorded backward pass cannot be run again, or came out differently."""
+    """A recorded backward pass cannot be run again, or came out differently.
+
+    Attributes
+    ----------
+    visit : Backward or None
+        Where that was.
+    """
+
+    visit: Backward | None = None
 
 
 class Replayed(NamedTuple):
@@ -44,7 +52,8 @@ class Replayed(NamedTuple):
     total : array
         The gradient, bit for bit the recorded one.
     parts : dict
-        Array for each name of a part; they add up to the total unless the route dropped some.
+        Array for each name of a part; where the route gives each part one name, they add up to the
+        total, to rounding.
     """
 
     total: Array
@@ -62,9 +71,8 @@ def replay(trace: Trace, target: int, route: Route | None = None) -> Replayed:
         Index of the value.
     route : callable, optional
         Where parts are to be told apart: gets a forward step, the slot of one of its inputs and
-        the name of a part, and returns the name under which the part goes on through that input,
-        or None to drop it. The gradient begins as the part called 0. Without a route there are no
-        parts.
+        the name of a part, and returns the names under which it goes on through that input. The
+        gradient begins as the part called 0. Without a route there are no parts.
 
     Returns
     -------
@@ -73,60 +81,66 @@ def replay(trace: Trace, target: int, route: Route | None = None) -> Replayed:
     Raises
     ------
     ReplayError
-        If the trace has no tape, no gradient reached the value, a value was overwritten since, or
-        the gradient came out differently.
+        If the trace has no tape, no gradient reached the value, a value was overwritten since, the
+        gradient came out differently, or a VJP is not linear in the gradient.
     """
     tape, visits = _visits(trace, target)
     useful = _leading_to(trace, target)
-    pending: dict[int, list[tuple[Any, Lanes]]] = {}
     with changed(hooks=(), recording=False, expanded=frozenset()):
-        for visit in visits:
-            index = visit.value
-            arrived = _begun(tape, visit, route) + pending.pop(index, [])
-            if index not in useful or not arrived:
-                continue
-            total, parts = _met(arrived)
-            _compare(trace, visit, total)
-            if index == target:
+        for visit, total, parts in _walked(trace, tape, visits, useful, route):
+            if visit.value == target:
                 return Replayed(_array(total), {name: _array(a) for name, a in parts.items()})
-            _send(trace, tape, visit, total, parts, route, useful, pending)
     value = trace.records.values[target]
     raise ReplayError(f"no gradient reached {value.name!r} in the recorded backward pass")
 
 
-def rerun(trace: Trace, run: int) -> Iterator[tuple[Backward, ReplayError | None]]:
+def _walked(
+    trace: Trace, tape: Tape, visits: list[Backward], useful: set[int], route: Route | None
+) -> Iterator[tuple[Backward, Any, Lanes]]:
+    """Take the visits of a pass once more; give what arrives at each, before it is sent on."""
+    pending: dict[int, list[tuple[Any, Lanes]]] = {}
+    for visit in visits:
+        arrived = _begun(tape, visit, route) + pending.pop(visit.value, [])
+        if visit.value in useful and arrived:
+            total, parts = _met(arrived)
+            try:
+                _compare(trace, visit, total)
+                yield visit, total, parts
+                _send(trace, tape, visit, total, parts, route, useful, pending)
+            except ReplayError as error:
+                error.visit = visit
+                raise
+
+
+def rerun(trace: Trace, tape: Tape, run: int) -> list[tuple[Backward, ReplayError | None]]:
     """Run a whole recorded backward pass again, and compare every gradient with the recorded one.
 
     Parameters
     ----------
     trace : Trace
-        With its tape.
+    tape : Tape
     run : int
         Which backward pass.
 
-    Yields
-    ------
-    visit : Backward
-    error : ReplayError or None
-        What is different; it ends the run, for all that comes later may follow from it.
+    Returns
+    -------
+    list of (Backward, ReplayError or None)
+        Each visit, and what is different there; a difference ends the run, for all that comes
+        later may follow from it.
     """
-    tape = trace.tape
-    assert tape is not None
-    pending: dict[int, list[tuple[Any, Lanes]]] = {}
-    useful = set(range(len(trace.records.values)))
+    visits = [visit for visit in trace.records.backward if visit.run == run]
+    everything = set(range(len(trace.records.values)))
+    compared: list[tuple[Backward, ReplayError | None]] = []
     with changed(hooks=(), recording=False, expanded=frozenset()):
-        for visit in [visit for visit in trace.records.backward if visit.run == run]:
-            arrived = _begun(tape, visit, None) + pending.pop(visit.value, [])
-            if not arrived:
-                continue
-            try:
-                total, parts = _met(arrived)
-                _compare(trace, visit, total)
-                _send(trace, tape, visit, total, parts, None, useful, pending)
-            except ReplayError as error:
-                yield visit, error
-                return
-            yield visit, None
+        try:
+            for visit, _, _ in _walked(trace, tape, visits, everything, None):
+                compared.append((visit, None))
+        except ReplayError as error:
+            where = error.visit
+            assert where is not None
+            compared = [each for each in compared if each[0] is not where]
+            compared.append((where, error))
+    return compared
 
 
 def _begun(tape: Tape, visit: Backward, route: Route | None) -> list[tuple[Any, Lanes]]:
@@ -172,9 +186,13 @@ def _met(arrived: list[tuple[Any, Lanes]]) -> tuple[Any, Lanes]:
     total, first = arrived[0]
     parts = dict(first)
     for more, lanes in arrived[1:]:
+        whole = [name for name in lanes if lanes[name] is more and parts.get(name) is total]
         total = _sum(total, more)
         for name, array in lanes.items():
-            parts[name] = _sum(parts[name], array) if name in parts else array
+            if name in whole:
+                parts[name] = total
+            else:
+                parts[name] = _sum(parts[name], array) if name in parts else array
     return total, parts
 
 
@@ -227,9 +245,8 @@ def _send(
     through: dict[int, Lanes] = {slot: {} for slot in slots}
     for name, gradients in _parts_pulled(tape, visit, node, parts, needs, (total, pulled)):
         for slot in slots:
-            goes_on = None if route is None else route(step, slot, name)
-            if goes_on is not None:
-                lanes, gradient = through[slot], gradients[slot]
+            lanes, gradient = through[slot], gradients[slot]
+            for goes_on in () if route is None else route(step, slot, name):
                 lanes[goes_on] = _sum(lanes[goes_on], gradient) if goes_on in lanes else gradient
     for slot in slots:
         value = step.operands[slot].value
@@ -252,7 +269,34 @@ def _parts_pulled(
         yield from ((name, (g, None, None)) for name, g in zip(parts, together, strict=True))
         return
     for name, array in parts.items():
-        yield name, pulled if array is total else _pulled(tape, visit, node, array, needs)
+        if array is total:
+            yield name, pulled
+            continue
+        gradients = _pulled(tape, visit, node, array, needs)
+        if node.op is not None and node.op.guarded:
+            rest = _pulled(tape, visit, node, total - array, needs)
+            _check_linear(node, pulled, gradients, rest)
+        yield name, gradients
+
+
+def _check_linear(
+    node: Node, whole: tuple[Any, ...], part: tuple[Any, ...], rest: tuple[Any, ...]
+) -> None:
+    """Refuse a VJP of a user's op that does not send a sum on as the sum of what it sends.
+
+    minires' own VJPs are linear; the tests of the ops hold that.
+    """
+    for total, one, other in zip(whole, part, rest, strict=True):
+        if total is None or one is None or other is None or 0 in total.shape:
+            continue
+        a, b, c = map(_array, (total, one, other))
+        xp = devices.of(a).xp
+        allowed = float(xp.finfo(a.dtype).eps) ** 0.5 * float((abs(b) + abs(c)).max())
+        if float(abs(b + c - a).max()) > allowed:
+            raise ReplayError(
+                f"the VJP of {node.where()} is not linear in the gradient, so a gradient cannot be"
+                " taken apart behind it: VJP(a) + VJP(b) must be VJP(a + b)"
+            )
 
 
 def _is_plain_convolution(node: Node, needs: tuple[bool, ...], g: Any) -> bool:
@@ -275,6 +319,7 @@ def _convolved_back(node: Node, gradients: list[Array]) -> list[Array]:
     batch = device.xp.concatenate(gradients)
     window, groups = node.constants["window"], node.constants["groups"]
     sent = device.conv2d_input(batch, weight, window, groups, size)
+    sent = arithmetic[0].cast(sent, x.dtype)
     images = len(x)
     return [sent[i : i + images] for i in range(0, len(sent), images)] if images else gradients
 

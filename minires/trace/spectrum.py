@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minires import devices
 from minires.devices import Array
 
 from .places import value_at
 from .records import Forward, Spectrum, Value
-from .replay import Replayed, replay
+from .replay import replay
 from .statistics import norm_of
 from .structure import block_added_in, crosses_branch
 
@@ -38,7 +40,7 @@ class PathSpectrum:
     total : array
         The engine's gradient, bit for bit. The parts add up to it, to rounding.
     norms : tuple of float
-        Of the parts. They do not add up: parts point in different directions.
+        Of the parts. They do not add up, for parts point in different directions.
     shares : tuple of float or None
         <part, total> / <total, total>, which add up to 1; None where the total is zero.
     paths : tuple of int
@@ -62,7 +64,18 @@ class PathSpectrum:
     def per_path(self) -> tuple[float, ...]:
         """Each part's norm over its number of paths: how much a single path carries."""
         both = zip(self.norms, self.paths, strict=True)
-        return tuple([norm / paths if paths else 0.0 for norm, paths in both])
+        # 2^1100 paths are more than a float can count.
+        return tuple([float(Fraction(norm) / paths) if paths else 0.0 for norm, paths in both])
+
+    @property
+    def residual(self) -> float:
+        """Largest difference of the parts' sum from the total, over the largest sum of |parts|."""
+        xp = devices.of(self.total).xp
+        summed, sizes = xp.zeros_like(self.total), xp.zeros_like(self.total)
+        for part in self.parts:
+            summed, sizes = summed + part, sizes + abs(part)
+        largest = float(sizes.max()) if sizes.size else 0.0
+        return float(abs(summed - self.total).max()) / largest if largest else 0.0
 
     def __repr__(self) -> str:
         lines = [f"path spectrum at {self.at}: gradient of norm {norm_of(self.total):.4g}"]
@@ -71,7 +84,8 @@ class PathSpectrum:
             zip(self.norms, self.shares, self.paths, strict=True)
         ):
             told = "      -" if share is None else f"{share:7.1%}"
-            lines.append(f"{k:8d} {paths:10.4g} {norm:10.4g} {told:>8}")
+            lines.append(f"{k:8d} {Decimal(paths):10.4g} {norm:10.4g} {told:>8}")
+        lines.append(f"the parts add up to the gradient to {self.residual:.1g} of their size")
         return "\n".join(lines)
 
 
@@ -98,9 +112,9 @@ def path_spectrum(trace: Trace, at: Any = None) -> PathSpectrum:
     return spectrum
 
 
-def _count_branches(step: Forward, slot: int, crossed: Hashable) -> Hashable:
+def _count_branches(step: Forward, slot: int, crossed: Hashable) -> tuple[Hashable, ...]:
     assert isinstance(crossed, int)
-    return crossed + crosses_branch(step, slot)
+    return (crossed + crosses_branch(step, slot),)
 
 
 def _paths(trace: Trace, value: Value) -> dict[int, int]:
@@ -202,28 +216,30 @@ def leave_one_out(trace: Trace, at: Any = None, block: str | None = None) -> lis
         if not joins:
             known = sorted({block_added_in(forward[join]) for join in trace.structure.joins})
             raise KeyError(f"no residual addition ran in {block!r}; there are: {known}")
-    omissions = []
-    for join in joins:
-        found = replay(trace, value.index, _through(join))
-        if "through" in found.parts:  # else the gradient never comes by this block
-            omissions.append(_omission(block_added_in(forward[join]), found))
-    return omissions
+    counted = set(joins)
+
+    def route(step: Forward, slot: int, name: Hashable) -> tuple[Hashable, ...]:
+        # Part 0 is the whole gradient; what crosses a branch also goes on as that branch's part.
+        begins = name == 0 and step.index in counted and crosses_branch(step, slot)
+        return (0, _Through(step.index)) if begins else (name,)
+
+    found = replay(trace, value.index, route)
+    return [
+        _omission(block_added_in(forward[join]), found.total, found.parts[_Through(join)])
+        for join in joins
+        if _Through(join) in found.parts  # else the gradient never comes by this block
+    ]
 
 
-def _through(join: int) -> Any:
-    """Route that tells apart what crossed one branch."""
+class _Through(NamedTuple):
+    """Names the part that crossed the branch of an addition."""
 
-    def route(step: Forward, slot: int, name: Hashable) -> Hashable:
-        return "through" if step.index == join and crosses_branch(step, slot) else name
-
-    return route
+    join: int
 
 
-def _omission(block: str, found: Replayed) -> Omission:
-    total, through = found.total, found.parts["through"]
+def _omission(block: str, total: Array, through: Array) -> Omission:
     xp = devices.of(total).xp
-    rest = found.parts.get(0)
-    rest = xp.zeros_like(total) if rest is None else rest
+    rest = total - through
     norm, whole = norm_of(rest), norm_of(total)
     cosine = change = None
     if whole > 0 and math.isfinite(whole):

@@ -17,7 +17,7 @@ from minires.devices import Array, threads
 from .records import Stats, Thumbnail
 
 # Up to so many elements every statistic is exact; of larger arrays the costlier ones are those of
-# every k-th element in memory order, k odd, so that no fewer than SAMPLE are taken.
+# every k-th element in memory order, about SAMPLE of them, k without a divisor of the size.
 EXACT = 1 << 15
 SAMPLE = 1 << 12
 
@@ -65,8 +65,10 @@ def sample_of(x: Array) -> Array:
     """Return every k-th of the elements; all of a small array."""
     if x.size <= EXACT:
         return x
-    # An odd step does not fall in with the powers of two that images and channels come in.
-    return x[:: (x.size // SAMPLE - 1) | 1]
+    step = max(x.size // SAMPLE - 1, 1)
+    while math.gcd(step, x.size) > 1:  # else it could meet the same channel every time
+        step += 1
+    return x[::step]
 
 
 def stats_of(array: Array, exact: bool = False) -> Stats:
@@ -152,6 +154,8 @@ def thumbnail_of(array: Array) -> Thumbnail:
     square, of all others the first (image) is taken. What is larger than its place is sampled.
     """
     device = devices.of(array)
+    if array.size == 0:
+        return Thumbnail(0, 0, 0.0, "")
     picture = array
     while picture.ndim > 3:
         picture = picture[0]
@@ -163,14 +167,14 @@ def thumbnail_of(array: Array) -> Thumbnail:
         else:
             picture = picture.reshape(1, -1)
     if picture.ndim == 3:
-        tiles = picture[:4]
-        across = 1 if len(tiles) < 2 else 2
-        pairs = [
-            device.xp.concatenate([_fitted(tile, SIDE // across) for tile in pair], axis=1)
-            for pair in (tiles[:across], tiles[across : 2 * across])
-            if len(pair) == across
+        across = 1 if len(picture) == 1 else 2
+        tiles = device.xp.zeros((across * across, *picture.shape[1:]), picture.dtype)
+        tiles[: len(picture)] = picture[: len(tiles)]
+        rows = [
+            device.xp.concatenate([_fitted(tile, SIDE // across) for tile in row], axis=1)
+            for row in tiles.reshape(across, across, *tiles.shape[1:])
         ]
-        picture = device.xp.concatenate(pairs, axis=0) if pairs else tiles.reshape(1, 0)
+        picture = device.xp.concatenate(rows, axis=0)
     else:
         picture = _fitted(picture, SIDE)
     host = device.to_numpy(picture).astype("float64")

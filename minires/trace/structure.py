@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
 def is_join(step: Forward) -> bool:
     """Tell whether a step is a residual addition: an op with a shortcut that was given one."""
-    return any(o.edge == "shortcut" and o.value is not None for o in step.operands)
+    return any(o.edge == "shortcut" and o.text != "None" for o in step.operands)
 
 
 def crosses_branch(step: Forward, slot: int) -> bool:
@@ -91,8 +91,9 @@ class Structure:
 
     @cached_property
     def joins(self) -> list[int]:
-        """The residual additions, as forward steps in order."""
-        return [step.index for step in self.records.forward if is_join(step)]
+        """The residual additions of the forward pass, as steps in order."""
+        forward = self.records.forward
+        return [step.index for step in forward if step.vjp_of is None and is_join(step)]
 
     @cached_property
     def roles(self) -> dict[tuple[int, int], list[Role]]:
@@ -101,51 +102,43 @@ class Structure:
         The sides of an addition are followed back to their nearest common ancestors: values that
         both reach, and none of whose users does. A use may have several roles: nested blocks.
         """
-        found: dict[tuple[int, int], list[Role]] = defaultdict(list)
+        found: dict[tuple[int, int], dict[Role, None]] = defaultdict(dict)
         for join in self.joins:
-            for value, uses in self._partings(join).items():
-                for side, use in uses:
-                    if use[0] <= join and Role(side, join) not in found[use]:
-                        found[use].append(Role(side, join))
-                del value
-        return dict(found)
+            for uses_by_side in self._partings(join):
+                for side, uses in uses_by_side.items():
+                    for use in uses:
+                        found[use][Role(side, join)] = None
+        return {use: list(roles) for use, roles in found.items()}
 
-    def _partings(self, join: int) -> dict[int, list[tuple[Side, tuple[int, int]]]]:
-        """Follow an addition's sides back to where they meet; return who used those values."""
-        forward = self.records.forward
-        # Which sides reach a value, and the uses through which they do.
+    def _partings(self, join: int) -> list[dict[Side, list[tuple[int, int]]]]:
+        """Follow an addition's sides back to where they meet; tell which uses each came by."""
+        forward, values = self.records.forward, self.records.values
         reached: dict[int, dict[Side, list[tuple[int, int]]]] = {}
-        ahead: list[int] = []
+        ahead: list[tuple[int, int]] = []  # the value made last comes first, leaves at the end
 
         def reach(side: Side, use: tuple[int, int]) -> None:
             value = forward[use[0]].operands[use[1]].value
-            if value is None or not self.records.values[value].requires_grad:
+            if value is None or not values[value].requires_grad:
                 return
             if value not in reached:
                 reached[value] = {}
-                # Values are numbered as they appear; whoever uses one comes later.
-                made = self.records.values[value].op
-                heapq.heappush(ahead, -made if made is not None else 1 + value)
-                by_priority[-made if made is not None else 1 + value] = value
+                made = values[value].op
+                heapq.heappush(ahead, (1 if made is None else -made, value))
             reached[value].setdefault(side, []).append(use)
 
-        by_priority: dict[int, int] = {}
         step = forward[join]
         for slot, _ in enumerate(step.operands):
             reach("branch" if crosses_branch(step, slot) else "shortcut", (join, slot))
-        met: dict[int, list[tuple[Side, tuple[int, int]]]] = {}
+        met = []
         while ahead:
-            value = by_priority[heapq.heappop(ahead)]
-            sides = reached[value]
+            _, value = heapq.heappop(ahead)
+            sides, made = reached[value], values[value].op
             if len(sides) == 2:
-                met[value] = [(side, use) for side, uses in sides.items() for use in uses]
-                continue
-            made = self.records.values[value].op
-            if made is None:
-                continue
-            (side,) = sides
-            for slot, _ in enumerate(forward[made].operands):
-                reach(side, (made, slot))
+                met.append(sides)
+            elif made is not None:
+                (side,) = sides
+                for slot, _ in enumerate(forward[made].operands):
+                    reach(side, (made, slot))
         return met
 
     @cached_property
@@ -179,28 +172,23 @@ class Structure:
         While the values are walked in the order of a backward pass, those are the ones at which no
         other value is still waiting for its turn; parameters do not count.
         """
-        waiting: set[int] = set()
-        road: list[int] = []
         last = max((step.run for step in self.records.backward), default=0)
-        for step in self.records.backward:
-            if step.run != last:
-                continue
+        visits = [step for step in self.records.backward if step.run == last]
+        began = [v.value for v in visits if any(part.consumer is None for part in v.parts)]
+        waiting = {value for value in began if self._on_the_way(value)}
+        road: list[int] = []
+        for step in visits:
             waiting.discard(step.value)
-            value = self.records.values[step.value]
-            if value.kind == "parameter" or (value.op is None and not self._leads_on(step.value)):
+            if not self._on_the_way(step.value):
                 continue
             if not waiting:
                 road.append(step.value)
-            waiting.update(
-                sent.value
-                for sent in step.sent
-                if self.records.values[sent.value].op is not None or self._leads_on(sent.value)
-            )
+            waiting.update(sent.value for sent in step.sent if self._on_the_way(sent.value))
         return road
 
-    def _leads_on(self, value: int) -> bool:
-        """Tell whether a leaf is an input of the model: parameters lie beside the road."""
-        return self.records.values[value].kind == "input"
+    def _on_the_way(self, value: int) -> bool:
+        """Tell whether a value lies on a way to the model's input; parameters lie beside it."""
+        return self.records.values[value].kind in ("result", "input")
 
 
 def _block_of(path: str, joins: set[str], inner: set[str]) -> str:

@@ -89,7 +89,7 @@ def verify(trace: Trace, samples: int = 2, seed: int = 0) -> Verification:
         again = {
             visit.index: error
             for run in range(records.backward[-1].run + 1)
-            for visit, error in rerun(trace, run)
+            for visit, error in rerun(trace, tape, run)
         }
     findings: list[Finding] = []
     checked: set[int] = set()
