@@ -70,7 +70,7 @@ class Recorder(EngineHook):
         self.records = Records(SCHEMA, _version(), title, save, self._keeper.budget)
         self._test = _selection(select)
         self._chosen: dict[int, bool] = {}
-        self._values = ValueBook(self.records, model, self._look)
+        self._values = ValueBook(self.records, model)
         self._sent: dict[tuple[int, int], Stats] = {}
         self._passes: list[_Pass] = []
         self._runs = 0
@@ -137,6 +137,7 @@ class Recorder(EngineHook):
         records, index, module = self.records, len(self.records.forward), module_path()
         operands = tuple([self._operand(op, slot, value) for slot, value in enumerate(inputs)])
         made = self._values.made(op.name, module, output, index)
+        self._look(made, output._data)
         within = self._passes[-1].at if self._passes else None
         shapes = [getattr(value, "shape", None) for value in inputs]
         step = Forward(
@@ -165,7 +166,10 @@ class Recorder(EngineHook):
     def _operand(self, op: Op[Any], slot: int, value: Any) -> Operand:
         edge = op.input_name(slot)
         if isinstance(value, Tensor):
-            return Operand(edge, self._values.given(value))
+            known, new = self._values.given(value)
+            if new:
+                self._look(known, value._data)
+            return Operand(edge, known.index)
         shape = getattr(value, "shape", None)
         return Operand(edge, None, repr(value) if shape is None else f"array {tuple(shape)}")
 

@@ -33,13 +33,10 @@ class ValueBook:
         Where they are written down.
     model : Module, callable or None
         Whose parameters and buffers have names.
-    look : callable
-        Is shown each new value with its array.
     """
 
-    def __init__(self, records: Records, model: Any, look: Callable[[Value, Array], None]) -> None:
+    def __init__(self, records: Records, model: Any) -> None:
         self._records = records
-        self._look = look
         self._by_node: weakref.WeakKeyDictionary[Node, int] = weakref.WeakKeyDictionary()
         self._by_array: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._named: dict[int, Named] = {}
@@ -69,15 +66,15 @@ class ValueBook:
         """Return the value of a node."""
         return self._by_node.get(node)
 
-    def given(self, tensor: Tensor) -> int:
-        """Return which value an op was given; one that no recorded op made becomes known here."""
-        node = tensor._node
+    def given(self, tensor: Tensor) -> tuple[Value, bool]:
+        """Return which value an op was given, and whether it became known only now."""
+        values, node = self._records.values, tensor._node
         index = None if node is None else self._by_node.get(node)
         if index is not None:
-            return index
+            return values[index], False
         known = self._known_array(tensor._data)
-        if known is not None and node is None and not self._records.values[known].requires_grad:
-            return known
+        if known is not None and node is None and not values[known].requires_grad:
+            return values[known], False
         reference, name, kind = self._named.get(id(tensor), _NOBODY)
         if reference() is not tensor:  # an id may be that of a Tensor that is gone
             name, kind = f"input {self._inputs}", "input"
@@ -85,7 +82,7 @@ class ValueBook:
         made = self._new(name, kind, tensor)
         if node is None:
             made.detached_from = known
-        return made.index
+        return made, True
 
     def _known_array(self, array: Array) -> int | None:
         reference, index = self._by_array.get(id(array), (None, None))
@@ -107,7 +104,6 @@ class ValueBook:
         if node is not None:
             self._by_node[node] = value.index
         self._by_array[id(array)] = (weakref.ref(array), value.index)
-        self._look(value, array)
         return value
 
     def made_before(self, node: Node) -> int:

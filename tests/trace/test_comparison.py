@@ -59,6 +59,10 @@ def test_a_model_that_changed_between_the_traces_is_told_by_name():
     assert before.compare(after).differences == [
         "blocks.1.conv1.weight has other numbers on the left than on the right"
     ]
+    for change in (lambda w: -w, lambda w: w[::-1].copy()):
+        weight = model.blocks[1].conv1.weight
+        weight.data = change(weight.numpy().copy())
+        assert recorded(model, x).compare(after).differences == before.compare(after).differences
     wider = recorded(made(mr.models.cifar_resnet(8, width=4)), images(3, 8))
     narrow = recorded(made(mr.models.cifar_resnet(8, width=2)), images(3, 8))
     assert any("conv1.weight has shape" in text for text in wider.compare(narrow).differences)

@@ -220,3 +220,99 @@ def test_a_block_without_its_module_call_is_still_found_on_the_tape():
     assert [{part.side for part in fork.parts} for fork in trace.forks()] == [
         {"shortcut", "branch"}
     ]
+
+
+def test_the_side_told_is_that_of_the_nearest_addition():
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        inner = ops.residual_add(x, 2 * x)
+        ops.residual_add(x, 5 * inner).sum().backward()
+    sides = {part.consumer: part.side for part in trace.forks()[0].parts}
+    assert sides == {"residual_add": "shortcut", "mul": "branch", "residual_add:2": "shortcut"}
+
+
+def test_a_fork_of_two_blocks_is_told_by_the_inner_one():
+    class Inner(nn.Module):
+        def forward(self, x):
+            return ops.residual_add(x, 2 * x)
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Inner()
+
+        def forward(self, x):
+            return ops.residual_add(x, 5 * self.inner(x))
+
+    x = mr.tensor([1.0], requires_grad=True)
+    trace = recorded(Outer(), x)
+    assert trace.forks()[0].block == "inner"
+
+
+def test_a_shortcut_without_a_gradient_is_no_side():
+    x, y = mr.tensor([1.0], requires_grad=True), mr.tensor([2.0])
+    with mr.trace.record() as trace:
+        ops.residual_add(mr.exp(y), x * x).sum().backward()
+    assert trace.structure.roles == {}
+    assert len(trace.structure.joins) == 1
+
+
+def test_a_weight_of_both_sides_parts_there_too():
+    w = mr.tensor([0.5, 0.5], requires_grad=True)
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        ops.residual_add(w * x, mr.exp(w * x)).sum().backward()
+    by_value = {fork.name: {part.side for part in fork.parts} for fork in trace.forks()}
+    assert by_value == {
+        trace.value(w).name: {"shortcut", "branch"},
+        trace.value(x).name: {"shortcut", "branch"},
+    }
+
+
+def test_many_additions_of_one_value_are_followed_quickly():
+    x = mr.tensor([1.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        h = x
+        for _ in range(150):
+            h = ops.residual_add(x, 0.5 * h)
+        h.sum().backward()
+    roles = trace.structure.roles
+    assert sum(map(len, roles.values())) >= 300
+    assert len(trace.forks()[0].parts) == 151
+
+
+def test_forks_and_gains_are_those_of_the_last_pass():
+    x = mr.tensor([1.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        y = ops.residual_add(x, 3 * x)
+        y.backward(retain_graph=True)
+        (10 * y).backward()
+    (fork,) = trace.forks()
+    assert fork.norm == 40
+    assert trace.gains()[0].before == 1
+    assert trace.gains()[-1].after == 40
+
+
+def test_two_losses_meet_before_the_whole_gradient_is_on_its_way():
+    x = mr.tensor([1.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        h = mr.tanh(x)
+        mr.grad([mr.exp(h).sum(), (3 * h).sum()], x)
+    names = [trace.records.values[value].name for value in trace.structure.main_road]
+    assert names == ["tanh", "input 0"]
+
+
+def test_parameters_lie_beside_the_road():
+    model = made(Head(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1)))
+    trace = recorded(model, images())
+    road = [trace.records.values[value] for value in trace.structure.main_road]
+    assert [value.kind for value in road] == ["result"] * 4 + ["input"]
+
+
+def test_contributions_of_ops_before_the_recording_are_named_so():
+    x = mr.tensor([1.0], requires_grad=True)
+    y = mr.exp(x) + mr.sin(x)
+    with mr.trace.record() as trace:
+        y.backward()
+    (fork,) = trace.forks()
+    assert {part.consumer for part in fork.parts} == {"(before recording)"}

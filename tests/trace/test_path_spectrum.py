@@ -282,3 +282,71 @@ def test_random_graphs_agree_with_every_path_walked_by_itself(program):
     for crossed, part in enumerate(spectrum.parts):
         np.testing.assert_allclose(part, expected.get(crossed, np.zeros(3)), atol=1e-13 * scale)
     assert len(spectrum.parts) == max(expected) + 1
+
+
+def test_the_paths_counted_are_those_of_the_pass_that_is_replayed():
+    x = mr.tensor([1.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        y = ops.residual_add(x, 2 * x)
+        y.backward(retain_graph=True)
+        ops.residual_add(y, 3 * y).backward()
+    assert trace.path_spectrum(x).paths == (1, 2, 1)
+
+
+def test_a_spectrum_computed_again_takes_the_place_of_the_first():
+    model, x = gated(2), mr.randn(4, 6, dtype=mr.float64)
+    x.requires_grad_()
+    trace = recorded(model, x)
+    for _ in range(2):
+        trace.path_spectrum(x)
+    trace.path_spectrum("1")
+    assert len(trace.records.spectra) == 2
+    held = sum(array.nbytes for array in trace.arrays.values())
+    assert held == trace.records.budget.arrays
+
+
+def test_shares_of_what_is_not_finite_are_undefined():
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        ops.residual_add(x, 3 * x).backward(np.array([np.inf, 1.0]))
+    assert trace.path_spectrum(x).shares == (None, None)
+
+
+def test_more_paths_than_a_float_can_count():
+    x = mr.tensor([1.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        h = x
+        for _ in range(8):
+            h = ops.residual_add(h, 1e-3 * h)
+        h.backward()
+    spectrum = trace.path_spectrum(x)
+    deep = type(spectrum)(**(vars(spectrum) | {"paths": tuple([10**400] * len(spectrum.paths))}))
+    assert max(deep.per_path) == 0
+    assert "1.000e+400" in repr(deep)
+
+
+def test_the_residual_says_how_well_the_parts_add_up():
+    model, x = gated(4), mr.randn(4, 6, dtype=mr.float64)
+    x.requires_grad_()
+    spectrum = recorded(model, x).path_spectrum(x)
+    assert spectrum.residual < 1e-15
+    broken = type(spectrum)(**(vars(spectrum) | {"total": spectrum.total * 1.01}))
+    assert broken.residual > 1e-3
+
+
+def test_a_mask_in_front_of_a_block_is_not_taken_for_its_input():
+    class Masked(nn.Module):
+        def forward(self, x):
+            return ops.residual_add(mr.ones(2) * x, 3 * x)
+
+    class Around(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block = Masked()
+
+        def forward(self, x):
+            return self.block(x)
+
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    trace = recorded(Around(), x)
+    assert trace.value("block").index == trace.value(x).index == trace.value().index

@@ -323,3 +323,200 @@ def test_dense_networks_have_the_terms_of_each_norm():
     for layer in range(2):
         terms = trace.batch_norm_terms(f"body.{layer}.norm")
         assert sum(terms.shares.values()) == pytest.approx(1)
+
+
+def test_what_a_vjp_is_not_linear_in_cannot_be_taken_apart_and_is_named():
+    @mr.op(name="test_signed")
+    def signed(x):
+        return x.copy()
+
+    @signed.vjp
+    def _(g):
+        return g / abs(g)
+
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        h = signed(x)
+        ops.residual_add(h, -3 * h).sum().backward()
+    with pytest.raises(ReplayError, match=r"'test_signed' is not linear"):
+        trace.path_spectrum(x)
+    with pytest.raises(ReplayError, match=r"'test_signed' is not linear"):
+        trace.leave_one_out(x)
+    assert trace.path_spectrum(h).total.tolist() == [-2, -2]  # in front of it all is well
+
+
+def test_linear_ops_of_the_users_pass():
+    @mr.op(name="test_scaled_by_aux", has_aux=True)
+    def scaled(x):
+        return x * 3, 3
+
+    @scaled.vjp
+    def _(g, aux):
+        return g * (3 if aux is None else aux)
+
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        h = scaled(x)
+        ops.residual_add(h, scaled(h)).sum().backward()
+    assert [part.tolist() for part in trace.path_spectrum(x).parts] == [[3, 3], [9, 9]]
+
+
+def test_gradients_are_cast_between_dtypes_as_the_engine_casts_them():
+    x = images(dtype="float32")
+    weight = mr.randn(4, 4, 3, 3, dtype=mr.float64, requires_grad=True)
+    with mr.trace.record() as trace:
+        h = ops.residual_add(x, 0.5 * x)
+        y = ops.residual_add(h.to("float64"), ops.conv2d(h, weight, padding=1))
+        y = ops.residual_add(y, ops.conv2d(y, weight, padding=1))
+        y.sum().backward()
+    spectrum = trace.path_spectrum(x)
+    np.testing.assert_array_equal(spectrum.total, x.grad.numpy())
+    assert {part.dtype.name for part in spectrum.parts} == {"float32"}
+    assert spectrum.residual < 1e-6
+
+
+def test_a_hook_that_only_looks_does_not_stand_in_the_way():
+    x, seen = images(), []
+    with mr.trace.record() as trace:
+        y = mr.tanh(x)
+        y.register_hook(seen.append)
+        ops.residual_add(y, 3 * y).sum().backward()
+    assert len(seen) == 1
+    assert len(trace.path_spectrum(x).parts) == 2
+
+
+def test_the_gradient_behind_a_hook_is_the_one_the_engine_went_on_with():
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    x.register_hook(lambda g: 10 * g)
+    with mr.trace.record(save="full") as trace:
+        (2 * x).sum().backward()
+    value = trace.value(x)
+    np.testing.assert_array_equal(trace.arrays[f"gradient/{value.index}"], x.grad.numpy())
+    assert value.gradient.norm == pytest.approx(np.linalg.norm(x.grad.numpy()))
+
+
+def test_after_a_gradient_of_an_intermediate_value_the_next_ops_are_forward_steps():
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        h = mr.exp(x)
+        mr.grad((h * h).sum(), h)
+        y = ops.residual_add(x, mr.exp(x))
+        y.sum().backward()
+    assert all(step.vjp_of is None for step in trace.records.forward)
+    assert len(trace.path_spectrum(x).parts) == 2
+
+
+def test_a_backward_pass_that_failed_does_not_swallow_what_follows():
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        y = (x * x).sum()
+        y.backward()
+        with pytest.raises(mr.AutogradError, match="second time"):
+            y.backward()
+        ops.residual_add(x, 2 * x).sum().backward()
+    assert all(step.vjp_of is None for step in trace.records.forward)
+    assert len(trace.path_spectrum(x).parts) == 2
+
+
+def test_a_pass_inside_of_a_vjp_is_a_pass_of_its_own():
+    @mr.op(name="test_checkpointed")
+    def checkpointed(x):
+        return 2 * x * x
+
+    @checkpointed.vjp
+    def _(g, x):
+        inner = mr.tensor(x.copy(), requires_grad=True)
+        with mr.enable_grad():
+            ops.residual_add(inner * inner, inner * inner).backward(g)
+        return inner.grad.numpy()
+
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        ops.residual_add(x, checkpointed(x)).sum().backward()
+    assert {visit.run for visit in trace.records.backward} == {0, 1}
+    assert len(trace.structure.joins) == 1
+    np.testing.assert_array_equal(trace.path_spectrum(x).total, x.grad.numpy())
+    assert [part.tolist() for part in trace.path_spectrum(x).parts] == [[1, 1], [4, 8]]
+
+
+def test_the_second_of_two_derivatives_is_replayed_as_well():
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        y = ops.residual_add(x, x * x * x)
+        (g,) = mr.grad(y.sum(), x, create_graph=True)
+        g.sum().backward()
+    np.testing.assert_array_equal(trace.path_spectrum(x).total, x.grad.numpy())
+
+
+def test_a_view_counts_with_the_whole_of_its_memory():
+    x = mr.tensor(np.ones((256, 1024), np.float32), requires_grad=True)  # 1 MiB
+    with mr.trace.record(budget_mb=2.5) as trace:
+        total = 0.0
+        for _ in range(4):
+            column = (x + 1.0)[:, :1]
+            total = total + (column * column).sum()
+        total.backward()
+    assert trace.tape is None
+    assert "budget" in trace.records.budget.replay_state
+
+
+def test_beginnings_of_backward_passes_count_as_well():
+    x = mr.tensor(np.ones((256, 1024), np.float32), requires_grad=True)
+    with mr.trace.record(budget_mb=2.5) as trace:
+        y = x * 2.0
+        for _ in range(4):
+            y.backward(np.ones((256, 1024), np.float32), retain_graph=True)
+    assert trace.tape is None
+
+
+def test_a_boundless_budget_is_one():
+    with mr.trace.record(budget_mb=float("inf"), save="full") as trace:
+        mr.exp(mr.ones(3))
+    assert trace.records.budget.left_out == 0
+
+
+def test_the_beginning_is_kept_as_it_was():
+    x, g = mr.tensor([1.0, 2.0], requires_grad=True), np.array([1.0, 3.0], np.float32)
+    with mr.trace.record() as trace:
+        ops.residual_add(x, 2 * x).backward(mr.tensor(g))
+    total = trace.path_spectrum(x).total.copy()
+    g[:] = 7
+    np.testing.assert_array_equal(trace.path_spectrum(x).total, total)
+
+
+def test_leaving_out_all_branches_takes_one_replay(monkeypatch):
+    from minires.trace import spectrum
+
+    calls = []
+    replay = spectrum.replay
+    monkeypatch.setattr(spectrum, "replay", lambda *given: calls.append(1) or replay(*given))
+    model, x = gated(5), mr.randn(3, 6, dtype=mr.float64)
+    x.requires_grad_()
+    assert len(recorded(model, x).leave_one_out(x)) == 5
+    assert len(calls) == 1
+
+
+def test_a_norm_whose_input_has_no_gradient_has_no_terms():
+    norm = made(nn.BatchNorm2d(4))
+    trace = recorded(norm, images().detach())
+    with pytest.raises(ReplayError, match="has no gradient to split"):
+        trace.batch_norm_terms("")
+
+
+def test_each_call_of_a_norm_has_its_own_terms():
+    norm, x = made(nn.BatchNorm2d(4)), images()
+    with mr.trace.record(norm) as trace:
+        y = norm(norm(x))
+        y.backward(np.random.default_rng(0).standard_normal(y.shape))
+    first = trace.batch_norm_terms("batch_norm")
+    second = trace.batch_norm_terms("batch_norm:2")
+    np.testing.assert_array_equal(first.total, x.grad.numpy())
+    assert np.abs(second.total - first.total).max() > 0
+    np.testing.assert_array_equal(trace.batch_norm_terms("").total, second.total)
+
+
+def test_the_terms_of_a_half_precision_norm_have_its_dtype():
+    norm = made(nn.BatchNorm2d(4), "float16")
+    trace = recorded(norm, images(dtype="float16"))
+    terms = trace.batch_norm_terms("")
+    assert {terms.total.dtype.name, terms.direct.dtype.name, terms.mean.dtype.name} == {"float16"}

@@ -33,9 +33,9 @@ def test_a_norm_is_right_however_small_or_large_the_numbers(scale, size, dtype):
 
 
 def test_small_numbers_beside_each_other_are_not_lost():
-    # Each square lies below the smallest normal number, their sum of a million does not.
-    array = np.full(1_000_000, 1e-20, np.float32)
-    assert norm_of(array) == pytest.approx(1e-17, rel=1e-5)
+    # Each square is a subnormal number of few digits; the sum of ten million of them is normal.
+    array = np.full(10_000_000, 3e-23, np.float32)
+    assert norm_of(array) == pytest.approx(3e-23 * 1e7**0.5, rel=1e-5)
 
 
 def test_float16_is_summed_in_a_wider_dtype():
@@ -188,3 +188,41 @@ def test_a_thumbnail_is_small_and_symmetric_about_zero(shape):
 def test_what_is_not_finite_is_marked_in_a_thumbnail():
     pixels = base64.b64decode(thumbnail_of(np.array([[1.0, np.nan], [np.inf, -1.0]])).pixels)
     assert np.frombuffer(pixels, np.int8).tolist() == [127, -128, -128, -127]
+
+
+@pytest.mark.parametrize("shape", [(4, 224, 224, 3), (32, 7, 7, 64), (6, 50, 50, 5), (64, 64, 64)])
+def test_a_sample_meets_every_channel_alike(shape):
+    levels = np.arange(shape[-1], dtype=np.float32)
+    array = np.broadcast_to(levels, shape).copy()
+    for view in (array, np.moveaxis(array, -1, 1), np.ascontiguousarray(np.moveaxis(array, -1, 1))):
+        found = stats_of(view)
+        assert found.sample > 0
+        assert (found.min, found.max) == (0, levels[-1])
+        assert found.mean == pytest.approx(levels.mean(), rel=0.1)
+        assert found.zeros == pytest.approx(1 / shape[-1], abs=0.05)
+
+
+def test_exact_statistics_of_a_large_array_are_those_of_all_elements():
+    array = np.random.default_rng(0).standard_normal(200_000).astype("float32") + 1000
+    array[:1000] = 0
+    array[1000:1500] = 1e-40
+    found = stats_of(array, exact=True)
+    assert found.zeros == 1000 / 200_000
+    assert found.tiny == 500 / 200_000
+    assert found.std == pytest.approx(array.std(dtype="float64"), rel=1e-9)
+    assert (found.min, found.max) == (0, array.max())
+
+
+def test_a_colour_image_shows_all_its_channels():
+    image = np.zeros((3, 8, 8))
+    image[2] = 1  # blue
+    found = thumbnail_of(image)
+    assert (found.rows, found.columns, found.scale) == (16, 16, 1)
+    pixels = np.frombuffer(base64.b64decode(found.pixels), np.int8).reshape(16, 16)
+    assert (pixels[8:, :8] == 127).all()
+    assert not pixels[:8].any()
+    assert not pixels[8:, 8:].any()
+
+
+def test_an_empty_batch_of_images_has_an_empty_thumbnail():
+    assert thumbnail_of(np.zeros((0, 3, 8, 8))).pixels == ""
