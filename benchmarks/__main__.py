@@ -96,6 +96,12 @@ def _block_check(rounds: int) -> Measured:
     yield from block_check(min(rounds, 3)).items()
 
 
+def _tracing(rounds: int) -> Measured:
+    from .tracing import tracing
+
+    yield from tracing(rounds)
+
+
 def _peers(rounds: int) -> Measured:
     from .peers import run_peers
 
@@ -112,10 +118,11 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "engine": _engine,
     "checking": _checking,
     "block_check": _block_check,
+    "tracing": _tracing,
     "peers": _peers,
 }
 # These need time, and peers environments of their own: they are measured when asked for.
-USUAL = [name for name in SECTIONS if name not in ("checking", "block_check", "peers")]
+USUAL = [n for n in SECTIONS if n not in ("checking", "block_check", "tracing", "peers")]
 
 
 def _measure(names: list[str], rounds: int, out: Path) -> dict[str, Any]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,15 +19,24 @@ import numpy as np
 
 import minires as mr
 from minires import nn
+from minires.autograd import EngineHook
 from minires.lab.speed import TrainingStep, noise
 from minires.models import cifar_resnet
 
 from .measure import paired
 from .memory import peak
 
+
+class Idle(EngineHook):
+    """Is shown every moment, and does nothing."""
+
+    keeps_fused = True
+
+
+IDLE = "installed but idle"
 # Without a replay: what it needs is the activations, which a training step lets go of.
 MODES: dict[str, dict[str, Any]] = {
-    "idle": {"select": [], "replay": False},
+    "no value selected": {"select": [], "replay": False},
     "summary": {"save": "summary", "replay": False},
     "thumbs": {"save": "thumbs", "replay": False},
     "summary, replay": {"save": "summary", "replay": True},
@@ -47,18 +58,22 @@ def recorded(step: TrainingStep, mode: str) -> Callable[[], Any]:
     if mode == UNTRACED:
         return step
 
+    def idle() -> None:
+        with Idle():
+            step()
+
     def run() -> Any:
         with mr.trace.record(step.model, **MODES[mode]) as trace:
             step()
         return trace
 
-    return run
+    return idle if mode == IDLE else run
 
 
 def steps(rounds: int, depth: int = 20, batch: int = 128) -> dict[str, Any]:
     """Time a training step in each mode; the floor is a norm of each array that is looked at."""
     step = TrainingStep(cifar_resnet(depth, seed=0), batch)
-    jobs = {mode: recorded(step, mode) for mode in (UNTRACED, *MODES)}
+    jobs = {mode: recorded(step, mode) for mode in (UNTRACED, IDLE, *MODES)}
     trace = jobs["summary"]()
     shapes = [value.shape for value in trace.records.values]
     shapes += [trace.records.values[s.value].shape for v in trace.records.backward for s in v.sent]
@@ -69,7 +84,7 @@ def steps(rounds: int, depth: int = 20, batch: int = 128) -> dict[str, Any]:
             array = arrays[shape].reshape(-1)
             np.dot(array, array)
 
-    measured = paired({**jobs, NORMS: norms}, rounds, ours=(*MODES, NORMS))
+    measured = paired({**jobs, NORMS: norms}, rounds, ours=(IDLE, *MODES, NORMS))
     size = sum(arrays[shape].nbytes for shape in shapes)
     return measured | {"depth": depth, "batch": batch, "bytes_looked_at": size}
 
@@ -77,7 +92,7 @@ def steps(rounds: int, depth: int = 20, batch: int = 128) -> dict[str, Any]:
 def memory(depth: int = 20, batch: int = 128) -> dict[str, Any]:
     """Measure the peak memory of each mode in a process of its own, and the overhead."""
     peaks = {}
-    for mode in (UNTRACED, *MODES):
+    for mode in (UNTRACED, IDLE, *MODES):
         command = [sys.executable, "-m", "benchmarks.tracing", mode, str(depth), str(batch)]
         peaks[mode] = float(
             subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -87,7 +102,9 @@ def memory(depth: int = 20, batch: int = 128) -> dict[str, Any]:
         "depth": depth,
         "batch": batch,
         "jobs": {mode: {"minimum": value} for mode, value in peaks.items()},
-        "ratios": {mode: {UNTRACED: {"median": peaks[mode] / peaks[UNTRACED]}} for mode in MODES},
+        "ratios": {
+            mode: {UNTRACED: {"median": peak / peaks[UNTRACED]}} for mode, peak in peaks.items()
+        },
     }
 
 
@@ -168,12 +185,38 @@ def large_graph() -> dict[str, Any]:
         timed("load", lambda: mr.trace.load(file))
         timed("page", lambda: trace.to_html(page))
         sizes = {"file": file.stat().st_size, "page": page.stat().st_size}
+        opened = in_a_browser(page)
+        if opened is not None:
+            seconds["interactive"] = opened
     return {
         "unit": "s",
         "forward_steps": len(trace.records.forward),
         "jobs": {name: {"minimum": value} for name, value in seconds.items()},
         "bytes": sizes,
     }
+
+
+def in_a_browser(page: Path) -> float | None:
+    """Time from asking Chromium for a page until it has answered its first key, in seconds.
+
+    None where Chromium or Playwright (extra ``browser``) is missing.
+    """
+    chromium = shutil.which("chromium")
+    if chromium is None or importlib.util.find_spec("playwright") is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page()
+        start = time.perf_counter()
+        tab.goto(page.as_uri())
+        before = tab.evaluate("location.hash")
+        tab.keyboard.press("ArrowRight")
+        tab.wait_for_function("before => location.hash !== before", arg=before)
+        seconds = time.perf_counter() - start
+        browser.close()
+    return seconds
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ class Recorder(EngineHook):
             flops_of(op.name, shapes, made.shape),
             output._data.nbytes + sum(_bytes(value) for value in inputs),
             seconds,
-            notes_of(op.name, inputs, node),
+            notes_of(op.name, inputs, node) if self._selected(made) else {},
             None if within is None else within.index,
             node is not None,
             twin_of(),

@@ -23,9 +23,14 @@ _PLUMBING = tuple(
 def caller() -> str:
     """Return "file:line" of the nearest code that is neither engine, op nor layer."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PLUMBING):
+    while frame.f_back is not None and _is_plumbing(frame.f_code.co_filename):
         frame = frame.f_back
     return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+@functools.lru_cache(maxsize=256)
+def _is_plumbing(file: str) -> bool:
+    return file.startswith(_PLUMBING)
 
 
 @functools.lru_cache(maxsize=256)

@@ -18,8 +18,8 @@ from .records import Stats, Thumbnail
 
 # Up to so many elements every statistic is exact; of larger arrays the costlier ones are those of
 # every k-th element in memory order, about SAMPLE of them, k without a divisor of the size.
-EXACT = 1 << 15
-SAMPLE = 1 << 12
+EXACT = 1 << 14
+SAMPLE = 1 << 10
 
 # Elements that are looked at together: what a fork's sum is verified on stays in the cache.
 CHUNK = 1 << 15
