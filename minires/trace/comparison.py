@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from .trace import Trace
     from .views.lines import Expand
     from .views.svg import StaticPicture
+    from .views.table import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TraceComparison:
     """Two traces, aligned by module path and op.
 
@@ -91,6 +92,19 @@ class TraceComparison:
 
         return write_svg(*self.traces, path=path, expand=expand, layout=self.layout)
 
+    def table(self, expand: Expand = False) -> Table:
+        """Return the readable table of both; see `Trace.table`."""
+        from .views.table import table_of
+
+        return table_of(self.left, self.right, expand=expand, layout=self.layout)
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def step(self) -> None:
+        """Step through the left trace in the terminal, with the same step of the right one."""
+        self.left.step(self.right)
+
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the viewer of both, in lockstep, as one HTML file that needs no network.
 
@@ -125,6 +139,8 @@ def _parameters(records: Records) -> dict[str, tuple[tuple[int, ...], object]]:
 def compare(left: Trace, right: Trace) -> TraceComparison:
     """Align two traces; see `Trace.compare`."""
     for trace in (left, right):
+        if not hasattr(trace, "records"):
+            raise TypeError(f"compare: another Trace is needed, found {type(trace).__name__}")
         if not trace.records.forward:
             raise ValueError("compare: one of the traces is empty: no op ran inside its with-block")
     comparison = TraceComparison(left, right)

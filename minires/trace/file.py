@@ -32,6 +32,8 @@ _TEXT = "trace.json"
 # Text as repetitive as a trace's packs to a twelfth; nothing honest packs to less than a hundredth.
 _DENSEST = 100
 
+_LEFT_BEHIND = "not in a file: compute what needs it before save()"
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 # The header of an array of numbers; NumPy's own reader would evaluate any expression.
@@ -170,6 +172,9 @@ def _read(file: IO[bytes], size: int) -> Trace:
             with _refused(f"its array '{name}' is damaged"):
                 arrays[key] = _read_array(archive.read(member))
             _check_array(key, arrays[key], records)
+    if records.budget.replay_state == "kept":
+        records.budget.replay_state = _LEFT_BEHIND
+        records.budget.replay = 0
     return Trace(records, arrays)
 
 

@@ -8,7 +8,7 @@ mean depends on x, and what comes back because the variance does (Ioffe and Szeg
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minires import devices
@@ -40,10 +40,10 @@ class BatchNormTerms:
     """
 
     at: str
-    direct: Array
-    mean: Array
-    variance: Array
-    total: Array
+    direct: Array = field(repr=False)
+    mean: Array = field(repr=False)
+    variance: Array = field(repr=False)
+    total: Array = field(repr=False)
     norms: dict[str, float]
     shares: dict[str, float | None]
 
@@ -55,7 +55,9 @@ def batch_norm_terms(trace: Trace, module: str) -> BatchNormTerms:
     steps = [s for s in norms if module in (s.module, records.values[s.output].name)]
     if not steps:
         known = sorted({step.module for step in norms})
-        raise KeyError(f"no batch_norm ran in {module!r}; there are: {known}")
+        spelled = any("batch_norm:" in step.twin_of for step in records.forward)
+        why = "; mr.expand spelled it out in other ops" if spelled else ""
+        raise KeyError(f"no batch_norm ran in {module!r}{why}; there are: {known}")
     step = steps[-1]
     g = replay(trace, step.output).total
     tape = trace.tape

@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from minires.autograd import Tensor
+from minires.nn import Module
 
 from .records import Value
 from .structure import block_added_in
@@ -30,6 +31,11 @@ def value_at(trace: Trace, at: Any = None) -> Value:
                 else "a trace from a file knows no Tensors; name a parameter, a module or a value"
             )
         return records.values[index]
+    if isinstance(at, Module):
+        raise TypeError(
+            f"a module is named by its path, such as 'layer1.0'; found the {type(at).__name__}"
+            " itself"
+        )
     if isinstance(at, int) and not isinstance(at, bool):
         if not 0 <= at < len(records.values):
             raise KeyError(f"there is no value {at}; the trace has {len(records.values)}")

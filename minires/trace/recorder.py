@@ -13,10 +13,11 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from minires.autograd import Contribution, EngineHook, Node, Op, Tensor, module_path, twin_of
+from minires.autograd.context import current
 from minires.devices import Array, random
 from minires.nn import Module
 
@@ -68,6 +69,7 @@ class Recorder(EngineHook):
         title = type(model).__name__ if named else getattr(model, "__name__", "")
         self._keeper = Keeper(budget_mb, replay)
         self.records = Records(SCHEMA, _version(), title, save, self._keeper.budget)
+        self._paths = {id(m): path for path, m in model.named_modules()} if named else {}
         self._test = _selection(select)
         self._chosen: dict[int, bool] = {}
         self._values = ValueBook(self.records, model)
@@ -92,10 +94,18 @@ class Recorder(EngineHook):
         return self._keeper.fused
 
     def __enter__(self) -> Recorder:
-        """Begin to look on."""
+        """Begin to look on; parts of the model that are called by themselves keep their paths."""
         super().__enter__()
+        self._names_before = current.get().module_names
+        if self._paths:
+            current.set(replace(current.get(), module_names=self._paths))
         self._last = time.perf_counter()
         return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Look on no longer."""
+        super().__exit__(*exception)
+        current.set(replace(current.get(), module_names=self._names_before))
 
     def find(self, tensor: Tensor) -> int | None:
         """Return which value a Tensor is; None for one that took no part."""

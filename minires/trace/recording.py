@@ -34,6 +34,8 @@ class record:  # noqa: N801
     ------
     ValueError
         If `save` is unknown or the budget negative.
+    TypeError
+        If `model` is neither a Module nor a function.
 
     Examples
     --------
@@ -55,9 +57,19 @@ class record:  # noqa: N801
     ) -> None:
         if save not in ("summary", "thumbs", "full"):
             raise ValueError(f"record: save must be 'summary', 'thumbs' or 'full', found {save!r}")
+        if model is not None and not callable(model):
+            raise TypeError(
+                f"record: model must be a Module, a function or None, found {type(model).__name__}"
+            )
         if not budget_mb >= 0:
             raise ValueError(f"record: budget_mb must not be negative, found {budget_mb}")
         self._recorder = Recorder(model, save, select, budget_mb, replay)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"a recording has no {name!r}; the trace is what the block gives:"
+            " with mr.trace.record(model) as trace: ..."
+        )
 
     def __enter__(self) -> Trace:
         """Begin to record."""

@@ -44,6 +44,10 @@ class ReplayError(AutogradError):
     visit: Backward | None = None
 
 
+class OverwrittenSinceError(ReplayError):
+    """A value that a VJP needs was written since it was recorded."""
+
+
 class Replayed(NamedTuple):
     """What arrived at a value.
 
@@ -166,9 +170,10 @@ def _visits(trace: Trace, target: int) -> tuple[Tape, list[Backward]]:
         )
         raise ReplayError(f"{value.name!r} has no gradient in this trace: {reason}")
     if trace.tape is None:
-        state = records.budget.replay_state
-        why = "a trace from a file has none" if state == "kept" else state
-        raise ReplayError(f"taking gradients apart needs the values that the VJPs used; {why}")
+        raise ReplayError(
+            "taking gradients apart needs the values that the VJPs used:"
+            f" {records.budget.replay_state}"
+        )
     return trace.tape, [visit for visit in records.backward if visit.run == reached[-1]]
 
 
@@ -333,7 +338,11 @@ def _pulled(
         try:
             gradients = node.op.pull_back(node, g, needs, isinstance(g, Tensor))
         except AutogradError as error:
-            raise ReplayError(f"the recorded step cannot be run again: {error}") from error
+            what, *_ = str(error).partition(", but its gradient")
+            raise OverwrittenSinceError(
+                f"the recorded step cannot be run again: {what}; take gradients apart before the"
+                " weights change (before optimizer.step()), or record again"
+            ) from error
     return tuple(
         [
             arithmetic[0].cast(gradient, parent.dtype)

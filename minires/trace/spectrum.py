@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,7 +44,7 @@ class PathSpectrum:
     shares : tuple of float or None
         <part, total> / <total, total>, which add up to 1; None where the total is zero.
     paths : tuple of int
-        How many paths cross k branches.
+        How many ways through the residual blocks cross k branches.
     """
 
     at: str
@@ -118,22 +118,31 @@ def _count_branches(step: Forward, slot: int, crossed: Hashable) -> tuple[Hashab
 
 
 def _paths(trace: Trace, value: Value) -> dict[int, int]:
-    """Count the paths from where the backward pass began to a value, by branches crossed."""
-    records = trace.records
+    """Count the ways through residual blocks to a value, by branches crossed.
+
+    Uses that differ in their roles at additions are different ways; within a branch, or within an
+    op that is spelled out, there is one, however many uses it is made of.
+    """
+    records, roles = trace.records, trace.structure.roles
     run = [visit.run for visit in records.backward if visit.value == value.index][-1]
     counts: dict[int, dict[int, int]] = {}
     for visit in records.backward:
         if visit.run != run:
             continue
-        here = counts.setdefault(visit.value, {})
-        for part in visit.parts:
+        ways: dict[Hashable, dict[int, int]] = {}
+        for place, part in enumerate(visit.parts):
             if part.consumer is None:
-                here[0] = here.get(0, 0) + 1
+                ways[place] = {0: 1}
                 continue
             step = records.forward[part.consumer]
             further = crosses_branch(step, part.slot)
+            way = ways.setdefault(frozenset(roles.get((part.consumer, part.slot), ())), {})
             for crossed, paths in counts.get(step.output, {}).items():
-                here[crossed + further] = here.get(crossed + further, 0) + paths
+                way[crossed + further] = max(way.get(crossed + further, 0), paths)
+        here = counts.setdefault(visit.value, {})
+        for way in ways.values():
+            for crossed, paths in way.items():
+                here[crossed] = here.get(crossed, 0) + paths
     return counts.get(value.index, {})
 
 
@@ -200,7 +209,7 @@ class Omission:
     """
 
     block: str
-    gradient: Array
+    gradient: Array = field(repr=False)
     norm: float
     cosine: float | None
     change: float | None

@@ -96,6 +96,26 @@ class Structure:
         return [step.index for step in forward if step.vjp_of is None and is_join(step)]
 
     @cached_property
+    def unnamed_joins(self) -> list[int]:
+        """Plain additions of two values of one shape that both come from one result.
+
+        They join a fork as a residual addition does, but their sides have no names.
+        """
+        forward, values = self.records.forward, self.records.values
+        found = []
+        for step in forward:
+            sides = [o.value for o in step.operands if o.value is not None]
+            if step.op != "add" or step.vjp_of is not None or step.twin_of or len(set(sides)) != 2:
+                continue
+            if values[sides[0]].shape == values[sides[1]].shape == values[step.output].shape:
+                met = self._partings(step.index)
+                uses = [use for parting in met for side in parting.values() for use in side]
+                forks = {forward[at].operands[slot].value for at, slot in uses}
+                if any(v is not None and values[v].kind != "parameter" for v in forks):
+                    found.append(step.index)
+        return found
+
+    @cached_property
     def roles(self) -> dict[tuple[int, int], list[Role]]:
         """For each use (forward step, slot) of a value at which an addition's two sides part.
 
@@ -128,7 +148,8 @@ class Structure:
 
         step = forward[join]
         for slot, _ in enumerate(step.operands):
-            reach("branch" if crosses_branch(step, slot) else "shortcut", (join, slot))
+            branch = crosses_branch(step, slot) if is_join(step) else slot > 0
+            reach("branch" if branch else "shortcut", (join, slot))
         met = []
         while ahead:
             _, value = heapq.heappop(ahead)

@@ -17,7 +17,7 @@ from minires.checking.numerical import Settings
 
 from .finding import Finding
 from .records import Backward, Records
-from .replay import ReplayError, rerun
+from .replay import OverwrittenSinceError, ReplayError, rerun
 from .vjp_check import check_vjp
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ class Verification:
         """What could not be compared."""
         return tuple([one for one in self.findings if one.status == "undecided"])
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         counts = {what: [f for f in self.findings if f.what == what] for what in _TOLD}
         told = ", ".join(f"{len(of)} {_TOLD[what]}" for what, of in counts.items() if of)
@@ -81,9 +84,9 @@ def verify(trace: Trace, samples: int = 2, seed: int = 0) -> Verification:
     if not records.backward:
         raise ReplayError("there is no gradient to check: backward has not run in the with-block")
     if tape is None:
-        state = records.budget.replay_state
-        why = "a trace from a file has none" if state == "kept" else state
-        raise ReplayError(f"checking gradients needs the values that the VJPs used; {why}")
+        raise ReplayError(
+            f"checking gradients needs the values that the VJPs used: {records.budget.replay_state}"
+        )
     # What warned while it was recorded would warn again.
     with np.errstate(all="ignore"):
         again = {
@@ -91,6 +94,9 @@ def verify(trace: Trace, samples: int = 2, seed: int = 0) -> Verification:
             for run in range(records.backward[-1].run + 1)
             for visit, error in rerun(trace, tape, run)
         }
+    for error in again.values():
+        if isinstance(error, OverwrittenSinceError):
+            raise error
     findings: list[Finding] = []
     checked: set[int] = set()
     settings = Settings(seed=seed, mode="random", samples=samples)

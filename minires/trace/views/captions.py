@@ -18,24 +18,28 @@ def title_of(trace: Trace) -> str:
     return only(trace.records.title) or "trace"
 
 
+def marks_of(*traces: Trace) -> list[str]:
+    """Return the least that tells traces apart that stand side by side."""
+    titles = [title_of(trace) for trace in traces]
+    if len(set(titles)) == len(titles):
+        return titles
+    marks = ["residual" if trace.structure.joins else "plain" for trace in traces]
+    return marks if len(set(marks)) == len(marks) else ["left", "right"]
+
+
 def names_of(*traces: Trace) -> list[str]:
     """Return what to call traces that stand side by side; equal titles are told apart."""
-    names = [title_of(trace) for trace in traces]
-    if len(set(names)) == len(names):
-        return names
-    joins = [len(trace.structure.joins) for trace in traces]
-    marks = [f"{spoken(count, 'shortcut')}" if count else "no shortcuts" for count in joins]
-    if len(set(marks)) < len(marks):
-        marks = ["left", "right"]
-    return [f"{name}, {mark}" for name, mark in zip(names, marks, strict=False)]
+    pairs = [(title_of(trace), mark) for trace, mark in zip(traces, marks_of(*traces), strict=True)]
+    return [title if title == mark else f"{title}, {mark}" for title, mark in pairs]
 
 
-def opening(trace: Trace) -> str:
+def opening(trace: Trace, name: str | None = None) -> str:
     """Say in one line whose trace it is, how large, and what it keeps."""
     records, budget = trace.records, trace.records.budget
     done = sum(step.vjp_of is None for step in records.forward)
     told = [
-        f"{title_of(trace)}: {done} forward and {spoken(len(records.backward), 'backward step')}",
+        f"{name or title_of(trace)}: {done} forward and"
+        f" {spoken(len(records.backward), 'backward step')}",
         f"save={records.save}",
     ]
     if budget.replay_state != "kept":
@@ -54,6 +58,13 @@ def news(trace: Trace) -> list[str]:
     """Say what is missing from a trace, and what is wrong with what it recorded."""
     records = trace.records
     found = []
+    if records.values and not any(value.stats for value in records.values):
+        found.append("no value was looked at: select=... matches none of their names")
+    if trace.structure.unnamed_joins and not trace.structure.joins:
+        found.append(
+            f"{spoken(len(trace.structure.unnamed_joins), 'plain addition')} (+) joins two ways"
+            " from one value; mr.ops.residual_add(shortcut, branch) would tell them apart"
+        )
     if records.error is not None:
         found.append(f"ended by {only(records.error)}; what ran before is kept")
     if not records.forward:
@@ -89,11 +100,16 @@ def sums(trace: Trace) -> str:
     found = forks(trace)
     if not found:
         return ""
-    exact = sum(fork.verdict == "exact" for fork in found)
-    if len(found) == exact == 1:
-        return "the one sum at a fork is bit for bit the engine's gradient"
-    which = f"all {exact}" if exact == len(found) else f"{exact} of {len(found)}"
-    return f"{which} sums at forks are bit for bit the engine's gradient"
+    seen = [fork for fork in found if fork.verdict != "unseen"]
+    exact = sum(fork.verdict == "exact" for fork in seen)
+    left = len(found) - len(seen)
+    unseen = f"; {spoken(left, 'sum')} at forks not looked at (select=...)" if left else ""
+    if not seen:
+        return unseen.removeprefix("; ")
+    if len(seen) == exact == 1:
+        return f"the one sum at a fork is bit for bit the engine's gradient{unseen}"
+    which = f"all {exact}" if exact == len(seen) else f"{exact} of {len(seen)}"
+    return f"{which} sums at forks are bit for bit the engine's gradient{unseen}"
 
 
 def legend(shortcuts: bool, scale: Scale | None, marks: Glyphs) -> list[str]:
@@ -131,7 +147,7 @@ def spectrum_lines(spectrum: Spectrum, width: int, marks: Glyphs) -> list[str]:
 def lines_of_news(traces: Sequence[Trace]) -> list[str]:
     """Collect what is to be said of each trace, by name where there are two."""
     return [
-        text if len(traces) == 1 else f"{title_of(trace)}: {text}"
-        for trace in traces
+        text if len(traces) == 1 else f"{name}: {text}"
+        for trace, name in zip(traces, names_of(*traces), strict=True)
         for text in news(trace)
     ]

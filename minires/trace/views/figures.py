@@ -66,6 +66,9 @@ def plot_gradient_flow(trace: Trace, ax: Axes | None = None, other: Trace | None
         values = each.records.values
         road = [values[v] for v in each.structure.main_road if values[v].op in rows[side]]
         road.sort(key=lambda value: rows[side][value.op])
+        if other is not None:  # where a residual network has one value, its twin may have many
+            last = {layout.rows[rows[side][value.op]].group: value for value in road}
+            road = list(last.values())
         x = [rows[side][value.op] for value in road]
         norms = [math.nan if v.gradient is None else v.gradient.norm for v in road]
         style: dict[str, Any] = {"linestyle": "solid" if side == 0 else "dashdot"}

@@ -15,6 +15,7 @@ from ..comparison import TraceComparison
 from ..layout import Layout, layout_of
 from ..records import Backward, Forward, Part, Records, Stats, Thumbnail, Value
 from ..structure import Structure, is_join
+from .captions import marks_of
 
 if TYPE_CHECKING:
     from ..trace import Trace
@@ -46,7 +47,7 @@ def data_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> dict
     """
     if len(traces) not in (1, 2):
         raise ValueError(f"a page shows one trace, or two side by side; found {len(traces)}")
-    names = _names(traces) if names is None else list(names)
+    names = marks_of(*traces) if names is None else list(names)
     if len(names) != len(traces):
         raise ValueError(f"{len(names)} names for {len(traces)} traces; give each one its name")
     layout = layout_of(*[trace.structure for trace in traces])
@@ -59,14 +60,6 @@ def data_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> dict
         "ticks": _ticks([trace.records for trace in traces], layout),
         "differences": TraceComparison(*traces).differences if len(traces) == 2 else [],
     }
-
-
-def _names(traces: Sequence[Trace]) -> list[str]:
-    titles = [trace.records.title or "trace" for trace in traces]
-    if len(set(titles)) == len(titles):
-        return titles
-    kinds = ["residual" if trace.structure.joins else "plain" for trace in traces]
-    return kinds if kinds[0] != kinds[1] else ["left", "right"]
 
 
 def title_of(traces: Sequence[Trace], names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..layout import Layout
-from .captions import legend, lines_of_news, opening, spectrum_lines, sums, title_of
+from .captions import legend, lines_of_news, names_of, opening, spectrum_lines, sums
 from .columns import ALARM, columns_of, fitted
 from .lines import Expand, Lines
 from .words import Glyphs, Scale, glyphs_for, scale_of
@@ -66,8 +66,9 @@ class Table:
             for line in textwrap.wrap(text, max(width, 20), subsequent_indent="  "):
                 found.append(Text(line, style))
 
-        for trace in traces:
-            tell(opening(trace), "bold")
+        names = names_of(*traces)
+        for trace, name in zip(traces, names, strict=True):
+            tell(opening(trace, name), "bold")
         for text in lines_of_news(traces):
             tell(text, ALARM)
         rows = self.rows(width, marks) if self.lines.lines else []
@@ -77,8 +78,8 @@ class Table:
         bars = any(letter in row.plain for row in rows for letter in marks.eighths)
         for text in legend(self.shortcuts, self.scale if bars else None, marks):
             tell(text, "dim")
-        for trace in traces:
-            name = "" if len(traces) == 1 else f"{title_of(trace)}: "
+        for trace, whose in zip(traces, names, strict=True):
+            name = "" if len(traces) == 1 else f"{whose}: "
             if verified := sums(trace):
                 tell(name + verified, "dim")
             for spectrum in trace.records.spectra:
