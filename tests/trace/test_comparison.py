@@ -106,3 +106,19 @@ def test_arcs_that_overlap_lie_in_different_lanes():
             for other in arcs:
                 if one is not other and one.start < other.end and other.start < one.end:
                     assert one.lane != other.lane
+
+
+def test_a_comparison_prints_one_table_of_both():
+    residual, plain = twins()
+    comparison = residual.compare(plain)
+    told = repr(comparison)
+    assert told == str(comparison.table())
+    assert "CifarResNet, residual" in told
+    assert "CifarResNet, plain" in told
+    assert told.count("layer1.0") == 1
+
+
+def test_what_is_no_trace_is_refused():
+    residual, _ = twins()
+    with pytest.raises(TypeError, match="another Trace is needed"):
+        residual.compare(mr.nn.Identity())

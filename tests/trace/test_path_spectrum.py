@@ -350,3 +350,22 @@ def test_a_mask_in_front_of_a_block_is_not_taken_for_its_input():
     x = mr.tensor([1.0, 2.0], requires_grad=True)
     trace = recorded(Around(), x)
     assert trace.value("block").index == trace.value(x).index == trace.value().index
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_spelling_ops_out_changes_neither_parts_nor_paths(kind):
+    model, x = made(Stack(kind, "B")), images()
+    plain = recorded(model, x).path_spectrum(x)
+    with mr.expand("conv2d", "batch_norm"):
+        spelled = recorded(model, x).path_spectrum(x)
+    assert plain.paths == spelled.paths == (1, 3, 3, 1)
+    scale = np.abs(plain.total).max()
+    for ours, theirs in zip(plain.parts, spelled.parts, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-12 * scale)
+
+
+def test_a_module_is_asked_for_by_its_path():
+    model, x = made(Stack("basic", "B")), images()
+    trace = recorded(model, x)
+    with pytest.raises(TypeError, match="named by its path"):
+        trace.path_spectrum(model.blocks[0])

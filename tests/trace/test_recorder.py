@@ -319,3 +319,63 @@ def test_a_dropped_trace_lets_go_of_its_arrays_at_once():
         assert not any(reference() is not None for reference in kept)
     finally:
         gc.enable()
+
+
+def test_parts_of_the_model_that_are_called_by_themselves_keep_their_paths():
+    model, x = made(Stack("basic", "B")), images()
+    with mr.trace.record(model) as trace:
+        h = x
+        for block in model.blocks:
+            h = block(h)
+        h.sum().backward()
+    assert trace.records.forward[0].module == "blocks.0.conv1"
+    assert [fork.block for fork in trace.forks() if fork.block] == [
+        "blocks.2",
+        "blocks.1",
+        "blocks.0",
+    ]
+    model.blocks[0](x)  # and outside of a recording they are their own again
+    with mr.trace.record() as trace:
+        model.blocks[0](x)
+    assert trace.records.forward[0].module == "conv1"
+
+
+def test_plain_additions_that_join_a_fork_are_told_of():
+    x = images()
+    with mr.trace.record() as trace:
+        h = mr.tanh(x)
+        (h + 3 * h).sum().backward()
+    assert trace.structure.joins == []
+    assert [trace.records.forward[step].op for step in trace.structure.unnamed_joins] == ["add"]
+    assert "residual_add(shortcut, branch)" in " ".join(repr(trace).split())
+
+
+def test_additions_of_weights_and_of_unrelated_values_are_no_joins():
+    w = nn.Linear(3, 3)
+    with mr.trace.record(w) as trace:
+        y = w(mr.randn(2, 3)) + w(mr.randn(2, 3))
+        (y + mr.randn(2, 3)).sum().backward()
+    assert trace.structure.unnamed_joins == []
+
+
+@pytest.mark.parametrize("model", ["abc", 3, mr.ones(2)])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(TypeError, match="must be a Module, a function or None"):
+        mr.trace.record(model)
+
+
+def test_a_recording_without_with_says_what_to_write():
+    with pytest.raises(AttributeError, match=r"with mr\.trace\.record\(model\) as trace"):
+        mr.trace.record().forks()
+
+
+def test_a_selection_that_matches_nothing_is_told_of():
+    trace = recorded(made(Stack("basic", "B")), images(), select="layer9.*")
+    assert "no value was looked at" in repr(trace)
+
+
+def test_sums_that_were_not_looked_at_are_not_called_wrong():
+    trace = recorded(made(Stack("basic", "B")), images(), select="blocks.1*")
+    told = " ".join(repr(trace).split())
+    assert "not looked at (select=...)" in told
+    assert "1 of 3" not in told

@@ -520,3 +520,28 @@ def test_the_terms_of_a_half_precision_norm_have_its_dtype():
     trace = recorded(norm, images(dtype="float16"))
     terms = trace.batch_norm_terms("")
     assert {terms.total.dtype.name, terms.direct.dtype.name, terms.mean.dtype.name} == {"float16"}
+
+
+def test_a_norm_that_was_spelled_out_says_so():
+    model, x = made(Stack("basic", "B")), images()
+    with mr.expand("batch_norm"):
+        trace = recorded(model, x)
+    with pytest.raises(KeyError, match=r"mr\.expand spelled it out"):
+        trace.batch_norm_terms("blocks.0.bn1")
+
+
+def test_a_refused_replay_says_what_to_do():
+    model, x = made(Stack("basic", "A")), images()
+    trace = recorded(model, x)
+    model.fc.weight.data = model.fc.weight.data * 2
+    with pytest.raises(ReplayError, match=r"before optimizer\.step\(\)") as refused:
+        trace.path_spectrum(x)
+    assert "write after backward" not in str(refused.value)
+
+
+def test_what_is_printed_of_a_decomposition_holds_no_arrays():
+    model, x = made(Stack("basic", "B")), images()
+    trace = recorded(model, x)
+    for told in (repr(trace.leave_one_out(x)), repr(trace.batch_norm_terms("blocks.0.bn1"))):
+        assert "array" not in told
+        assert len(told) < 1000
