@@ -337,6 +337,52 @@ def test_every_picture_has_a_table(opened: Callable[..., Opened]) -> None:
     assert page.count("#step svg.sum") <= page.count("#step table")
 
 
+FOCUSED = "document.activeElement.dataset.id || document.activeElement.id"
+
+
+def test_the_keyboard_stays_where_it_is_when_the_inspector_is_drawn_anew(
+    opened: Callable[..., Opened],
+) -> None:
+    page = opened("single.html").press("Home", "ArrowDown", "ArrowDown")
+    page.page.focus("#step button.link >> nth=1")
+    link = page.page.evaluate(FOCUSED)
+    page.press("Enter")
+    assert page.count('#step button.link[aria-pressed="true"]') >= 1
+    assert page.page.evaluate(FOCUSED) == link
+    page.press("Enter", "ArrowRight")
+    assert page.page.evaluate("document.activeElement.closest('#step') !== null")
+    page.page.focus(".thumbs summary >> nth=0")
+    page.press("Enter")
+    page.page.wait_for_selector(".thumbs table")
+    page.press("ArrowRight")
+    assert page.page.evaluate(FOCUSED) == "0 value head"
+    assert page.count(".thumbs details[open] table") == 1
+
+
+def test_the_keyboard_stays_in_the_quiz(opened: Callable[..., Opened]) -> None:
+    page = opened("single.html").press("q")
+    page.page.focus("text=Next question")
+    page.press("Enter")
+    assert page.page.evaluate(FOCUSED) == "choice 0"
+    page.press("Enter")
+    assert page.page.evaluate(FOCUSED) == "next"
+    page.press("Enter")
+    assert page.page.evaluate(FOCUSED) == "choice 0"
+
+
+@pytest.mark.parametrize("width", [1560, 1440, 1300, 1100, 390])
+def test_what_stands_side_by_side_does_not_overlap(
+    opened: Callable[..., Opened], width: int
+) -> None:
+    page = opened("twins.html", viewport={"width": width, "height": 900})
+    page.picture(f"twins-{width}.png")
+    wide = (
+        "[...document.querySelectorAll('.panes > *')]"
+        ".filter((pane) => pane.scrollWidth > pane.clientWidth).length"
+    )
+    assert page.page.evaluate(wide) == 0
+
+
 def test_the_learner_predicts_and_keeps_score(opened: Callable[..., Opened]) -> None:
     page = opened("single.html").press("q")
     assert not page.page.is_visible("#gains-title")

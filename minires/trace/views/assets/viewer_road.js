@@ -250,7 +250,6 @@ const Road = (L, view) => {
 
   function asTable() {
     const details = byId("road-table");
-    if (details.children[1]) details.children[1].remove();
     if (!details.open || !state) return;
     const panes = L.shown(state);
     const share = (line, pane, side) => {
@@ -261,7 +260,7 @@ const Road = (L, view) => {
     const rows = all.map((line) => [words(line.where, line.op), ...panes.flatMap((pane) =>
       (ghost(line, pane) ? ["not here", "", ""] : [number(line, pane), share(line, pane, "shortcut"), share(line, pane, "branch")]))]);
     const caption = `${L.MEASURES[state.show][0]}, and signed shares at forks`;
-    details.append(boxed(caption, table(caption, ["step", ...heads], rows)));
+    redraw(byId("road-twin"), boxed(caption, "road", table(caption, ["step", ...heads], rows)));
   }
 
   byId("road-table").addEventListener("toggle", asTable);
