@@ -10,7 +10,7 @@ const Words = require(path.join(assets, "viewer_words.js"));
 const TraceLogic = require(path.join(assets, "viewer_logic.js"));
 const traces = JSON.parse(fs.readFileSync(process.env.VIEWER_TRACES, "utf8"));
 const copy = (data) => structuredClone(data);
-const { single, twins, spelled, second } = traces;
+const { single, twins, spelled, second, passes, half } = traces;
 const empty = { panes: [{ name: "trace", values: [], forward: [], backward: [], spectra: [] }], rows: [], groups: [], arcs: [[]], ticks: [] };
 
 const press = (L, state, ...keys) => keys.reduce((now, key) => L.press(now, key.replace("Shift+", ""), key.startsWith("Shift+"))[0], state);
@@ -152,6 +152,56 @@ test("ops that a VJP ran stand under its backward step", () => {
   assert.equal(L.stepOf(inner, 0).op.vjp_of, visit.steps[0]);
   assert.equal(L.ticks[inner].row, visit.row);
   assert.match(L.describe(L.start(), inner), /inside a VJP/);
+});
+
+test("shares stand at the addition that their fork serves, and in its block when that is closed", () => {
+  const L = TraceLogic(single);
+  const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
+  for (const state of [L.start(), open]) {
+    const told = L.lines(state).filter((line) => L.shareOn(state, 0, line, "shortcut") !== null);
+    assert.equal(told.length, 3);
+    for (const line of told) {
+      assert.ok(L.panes[0].forward[L.rows[line.row].steps[0]].module.startsWith("layer"));
+      const sum = ["shortcut", "branch"].reduce((so, side) => so + L.shareOn(state, 0, line, side), 0);
+      assert.ok(Math.abs(sum - 1) < 1e-5);
+    }
+  }
+  for (const line of L.lines(open).filter((each) => L.forkOn(open, 0, each) !== null)) assert.equal(line.op, "residual_add");
+});
+
+test("a share that is unknown, or to be predicted, is not told", () => {
+  const unknown = copy(single);
+  for (const step of unknown.panes[0].backward) if (step.parts) delete step.parts[0].share;
+  const L = TraceLogic(unknown), side = single.panes[0].backward.find((step) => step.parts).parts[0].side;
+  for (const line of L.lines(L.start())) assert.equal(L.shareOn(L.start(), 0, line, side), null);
+  const M = TraceLogic(single), asked = { ...press(M, M.start(), "q"), step: M.start().step };
+  assert.equal(M.lines(asked).filter((line) => M.shareOn(asked, 0, line, "branch") !== null).length, 2);
+});
+
+test("each step is told of in the numbers of its own backward pass", () => {
+  const L = TraceLogic(passes);
+  const turns = L.ticks.map((_, i) => i).filter((i) => L.stepOf(i, 0).visit?.value === 0);
+  assert.equal(turns.length, 2);
+  const [first, second_] = turns.map((step) => L.to(L.start(), step));
+  assert.equal(L.gradientOf(second_, 0, 0)[0], passes.panes[0].values[0].gradient[0]);
+  assert.ok(Math.abs(L.gradientOf(first, 0, 0)[0] * 2 - L.gradientOf(second_, 0, 0)[0]) < 1e-5);
+  assert.ok(Math.abs(L.sizeOf(first, 0, 0) * 2 - L.sizeOf(second_, 0, 0)) < 1e-5);
+  assert.match(L.describe(first), /, pass 0,.*gradient norm/);
+  assert.match(L.measured(second_), /gradient norm, pass 1/);
+  assert.deepEqual(L.turn(first, 0, 0) < L.turn(second_, 0, 0), true);
+  assert.deepEqual([first, second_].map((state) => L.isLast(state, 0, 0)), [false, true]);
+  // Forward steps belong to the pass that follows; one scale holds both passes.
+  assert.deepEqual(L.gradientOf(press(L, first, "Home"), 0, 0), L.gradientOf(first, 0, 0));
+  assert.deepEqual(L.domain(first), L.domain(second_));
+  assert.equal(TraceLogic(single).passName(0), "");
+});
+
+test("a network without backward says so where the other has its gradients", () => {
+  const L = TraceLogic(half);
+  const turn = L.ticks.findIndex((tick) => tick.kind === L.BACKWARD);
+  assert.match(L.lacks(turn, 1), /backward has not run/);
+  assert.match(L.describe(L.to(L.start(), turn)), /backward has not run inside the with-block/);
+  assert.equal(TraceLogic(twins).lacks(0, 1), "no such step");
 });
 
 test("compare hides the second network and steps that only it has", () => {

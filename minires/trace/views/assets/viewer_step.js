@@ -27,6 +27,7 @@ const Step = (L, view) => {
     const step = L.stepOf(state.step, pane);
     if (!step) {
       const other = L.stepOf(state.step, 1 - pane);
+      if (L.lacks(state.step, pane) !== "no such step") return empty("Backward has not run inside the with-block: there are no gradients.");
       return empty(other.op && other.op.join ? "There is no shortcut here: what leaves the last layer goes on alone." : "This network has no such step.");
     }
     if (L.hidden(state, state.step)) return empty("Shown when you have answered.");
@@ -84,7 +85,7 @@ const Step = (L, view) => {
 
   function addition(pane, visit) {
     const { parts, verdict } = visit;
-    const total = visit.stats || L.panes[pane].values[visit.value].gradient;
+    const total = L.gradientOf(state, pane, visit.value);
     const known = parts.every((part) => typeof part.share === "number");
     const rows = parts.map((part, i) => [[h("span", part.side || "", part.side || `${i + 1}: ${part.edge}`), h("br"), h("span", "hint", breaking(L.consumer(pane, part)))], format(part.norm),
       part.cosine === undefined ? "–" : share(part.cosine), share(part.share)]);
@@ -125,20 +126,21 @@ const Step = (L, view) => {
     const index = state.sel && Number(at) === pane ? Number(picked) : own;
     const value = L.panes[pane].values[index];
     const veiled = L.veils(state, pane, index);
-    const gradient = veiled ? null : value.gradient;
+    const gradient = veiled ? null : L.gradientOf(state, pane, index);
     const cell = (stats, i) => (!stats ? "–" : i === 6 || i === 7 ? Words.percent(stats[i]) : format(stats[i]));
     const sampled = (value.stats && value.stats[10]) || (gradient && gradient[10]);
     const why = veiled ? "Its gradient is yours to predict."
-      : value.gradient ? "" : !L.panes[pane].backward.length ? "Backward has not run inside the with-block: there is no gradient."
-        : `No gradient reached it${value.tracked ? "" : ": it does not require one"}.`;
+      : gradient ? "" : !L.panes[pane].backward.length ? "Backward has not run inside the with-block: there is no gradient."
+        : `No gradient reached it${L.passName(state.step) && " in this pass"}${value.tracked ? "" : ": it does not require one"}.`;
     return [
       h("h3", "", index === own ? "The tensor" : value.name),
       hint(`${value.kind}, ${shape(value)}, ${value.dtype}`, value.detached_from !== undefined && `; detached from ${L.panes[pane].values[value.detached_from].name}: no gradient goes back there`),
-      value.stats || gradient ? table(`Statistics of ${value.name}`, ["", "value", "gradient"], STATISTICS.map((name, i) => [name, cell(value.stats, i), cell(gradient, i)]))
+      value.stats || gradient ? table(`Statistics of ${value.name}`, ["", "value", `gradient${L.passName(state.step)}`], STATISTICS.map((name, i) => [name, cell(value.stats, i), cell(gradient, i)]))
         : empty("Not measured: select=… left it out."),
       why && empty(why),
+      gradient && value.gradient_picture && !L.isLast(state, pane, index) && hint("Of its gradient in a later pass there is a picture."),
       sampled > 0 && hint(`Norm, NaN and infinities are of all elements; the rest of ${sampled}, evenly spaced.`),
-      h("div", "thumbs", thumbnail(value.picture, value, "value", pane), !veiled && thumbnail(value.gradient_picture, value, "gradient", pane)),
+      h("div", "thumbs", thumbnail(value.picture, value, "value", pane), gradient && L.isLast(state, pane, index) && thumbnail(value.gradient_picture, value, "gradient", pane)),
     ];
   }
 
