@@ -21,7 +21,7 @@ from minires.trace import Trace
 from minires.trace.views.lines import Lines
 from minires.trace.views.page import SCRIPTS, frame_of, page_of, write_page
 from minires.trace.views.page_data import data_of
-from tests.trace.pages import nested, recorded, twins, two_passes
+from tests.trace.pages import for_breakpoints, nested, recorded, twins, two_passes
 
 NASTY = [
     '</script><script>alert("1")</script>',
@@ -373,6 +373,7 @@ def traces_for_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "half": [two_passes(), forward_only],
     }
     data = {name: data_of(traces) for name, traces in cases.items()}
+    data["breakpoints"] = {name: data_of([trace]) for name, trace in for_breakpoints().items()}
     (folder / "traces.json").write_text(json.dumps(data))
     return folder / "traces.json"
 

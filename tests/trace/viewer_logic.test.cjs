@@ -93,6 +93,18 @@ test("a condition on NaN finds what is not finite", () => {
   assert.equal(L.ticks[press(L, state, "]").step].steps[0], 4);
 });
 
+test("conditions are read, and hold, as in the terminal", () => {
+  const { read, refused, hits } = JSON.parse(fs.readFileSync(path.join(__dirname, "breakpoint_cases.json"), "utf8"));
+  const { condition } = TraceLogic(single);
+  for (const [text, limit] of read) assert.equal(condition(text).limit ?? null, limit === "inf" ? Infinity : limit === "-inf" ? -Infinity : limit, text);
+  for (const text of refused) assert.equal(condition(text), null, text);
+  for (const [name, text, steps] of hits) {
+    const L = TraceLogic(traces.breakpoints[name]);
+    const state = { ...L.start(), when: [text] };
+    assert.deepEqual(L.ticks.map((_, i) => i).filter((i) => L.stops(state, i)), steps, `${name}, ${text}`);
+  }
+});
+
 test("conditions that make no sense are refused", () => {
   const { condition } = TraceLogic(single);
   for (const text of ["", "norm", "norm<", "norm<x", "share(left)>1", "at:", "at: ", "nan!"]) assert.equal(condition(text), null, text);
@@ -291,9 +303,21 @@ test("the state survives its hash", () => {
   assert.deepEqual(L.fromHash(L.start(), L.toHash(state)), state);
 });
 
+test("a hash keeps each breakpoint once, conditions whole, and what was predicted", () => {
+  const L = TraceLogic(single);
+  assert.deepEqual(L.fromHash(L.start(), "#v=1&bp=9,1,1,1&open=g1,g1").breaks, [1, 9]);
+  assert.deepEqual(L.fromHash(L.start(), "#v=1&bp=1&open=g1,g1").open, ["g1"]);
+  const odd = { ...L.start(), when: ["at:a;b&c+d", "fork"] };
+  assert.deepEqual(L.fromHash(L.start(), L.toHash(odd)).when, odd.when);
+  const asked = press(L, L.start(), "q");
+  const given = L.answer(L.to(asked, L.nextQuestion(asked)), 1);
+  assert.deepEqual(L.fromHash(L.start(), L.toHash(given)), given);
+  assert.deepEqual(L.score(L.fromHash(L.start(), `#v=1&predict=1&said=${given.step}:7,0:0,99999:1,x`)), { right: 0, asked: 0 });
+});
+
 test("a hash that makes no sense changes nothing", () => {
   const L = TraceLogic(single);
-  for (const hash of ["", "#", "#v=2&step=3", "#step=3", "#nonsense", "#v=1&step=x&sel=9:9&cmp=1&open=__proto__,x&scale=cubic&show=toString&theme=pink&bp=a,99999999&when=%7B%5D"]) {
+  for (const hash of ["", "#", "#v=2&step=3", "#step=3", "#nonsense", "#v=1&step=x&sel=9:9&cmp=1&open=__proto__,x&scale=cubic&show=toString&theme=pink&bp=a,99999999&when=%7B%5D&predict=maybe&said=1:1"]) {
     assert.deepEqual(L.fromHash(L.start(), hash), L.start(), hash);
   }
   assert.equal(L.fromHash(L.start(), "#v=1&step=99999999").step, L.ticks.length - 1);

@@ -272,36 +272,53 @@ const TraceLogic = (data) => {
   }
 
   // A condition in the terminal's words: norm<1e-4, share(shortcut)>0.9, nan, fork, at:layer2.0.
+  // It is read, and holds, as in minires/trace/breakpoints.py; both run one table of cases.
   function condition(text) {
     const plain = String(text).trim();
     if (plain === "nan" || plain === "fork") return { text: plain, kind: plain };
     if (/^at:\s*\S/.test(plain)) return { text: plain, kind: "at", at: plain.slice(3).trim() };
     const [, kind, side, sign, limit] = /^(norm|share\((shortcut|branch)\))\s*([<>])\s*(\S+)$/.exec(plain) || [];
-    return kind && !Number.isNaN(Number(limit)) ? { text: plain, kind: kind.slice(0, 5), side, sign, limit: Number(limit) } : null;
+    const bound = kind && numberIn(limit);
+    return kind && !Number.isNaN(bound) ? { text: plain, kind: side ? "share" : "norm", side, sign, limit: bound } : null;
+  }
+
+  // A number as Python reads it: neither hexadecimal nor empty, and there is "inf".
+  function numberIn(text) {
+    const [, sign, size] = /^([+-]?)((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)$/i.exec(text.replace(/(?<=\d)_(?=\d)/g, "")) || [];
+    if (size === undefined) return NaN;
+    return (sign === "-" ? -1 : 1) * (/^i/i.test(size) ? Infinity : Number(size));
   }
 
   function meets(index, pane, { kind, side, sign, limit, at }) {
     const step = stepOf(index, pane);
     if (!step) return false;
     const stats = statsOf(index, pane);
+    const finite = stats === null || !(stats[8] || stats[9]);
     const over = (x) => (sign === "<" ? x < limit : x > limit);
-    if (kind === "nan") return stats !== null && stats[8] + stats[9] > 0;
-    if (kind === "at") {
-      const earlier = seek(index, -1, (i) => ticks[i].steps[pane] !== null);
-      return within(index, pane, at) && !(earlier !== null && ticks[earlier].kind === step.kind && within(earlier, pane, at));
-    }
-    if (kind === "norm") return step.visit !== null && stats !== null && over(Number(stats[0]));
+    if (kind === "nan") return step.visit ? step.visit.broken === true : !finite;
+    if (kind === "at") return panes[pane].values[step.value].name === at || enters(index, pane, at);
+    if (!step.visit) return false;
+    // What is not finite is compared with nothing: that is the condition "nan".
+    if (kind === "norm") return stats !== null && finite && over(Number(stats[0]));
     const parts = partsOf(index, pane);
     if (kind === "fork") return parts.length > 1;
-    const own = parts.filter((part) => part.side === side && part.share !== undefined);
-    return own.length > 0 && over(own.reduce((sum, part) => sum + part.share, 0));
+    // What the side brought, for each residual addition that parts here.
+    const sums = new Map();
+    for (const part of parts) for (const [name, join] of part.roles || []) {
+      if (name === side && part.share !== undefined) sums.set(join, (sums.get(join) || 0) + Number(part.share));
+    }
+    return [...sums.values()].some(over);
+  }
+
+  function enters(index, pane, at) {
+    const earlier = seek(index, -1, (i) => ticks[i].steps[pane] !== null);
+    const isBack = (i) => ticks[i].kind === BACKWARD;
+    return within(index, pane, at) && (earlier === null || isBack(earlier) !== isBack(index) || !within(earlier, pane, at));
   }
 
   function within(index, pane, at) {
-    const step = stepOf(index, pane);
-    if (!step) return false;
-    const module = step.op ? step.op.module || "" : "";
-    return module === at || module.startsWith(`${at}.`) || panes[pane].values[step.value].name === at;
+    const { module = "" } = stepOf(index, pane).op || {};
+    return module === at || module.startsWith(`${at}.`);
   }
 
   const nextStop = (state, by) => to(state, seek(state.step, by, (i) => stops(state, i) !== null));
@@ -435,7 +452,10 @@ const TraceLogic = (data) => {
     if (state.show !== "gradient") parts.push(`show=${state.show}`);
     if (state.theme !== "auto") parts.push(`theme=${state.theme}`);
     if (state.breaks.length) parts.push(`bp=${state.breaks.join(",")}`);
-    if (state.when.length) parts.push(`when=${encodeURIComponent(state.when.join(";"))}`);
+    parts.push(...state.when.map((text) => `when=${encodeURIComponent(text)}`));
+    if (state.predict) parts.push("predict=1");
+    const said = Object.entries(state.answers).map(([index, choice]) => `${index}:${choice}`);
+    if (said.length) parts.push(`said=${said.join(",")}`);
     return `#${parts.join("&")}`;
   }
 
@@ -449,12 +469,18 @@ const TraceLogic = (data) => {
     const sel = /^([01]):(\d+)$/.exec(given.get("sel") || "");
     next.sel = sel && panes[sel[1]] && panes[sel[1]].values[sel[2]] ? sel[0] : null;
     if (given.has("cmp")) next.cmp = given.get("cmp") === "1" && panes.length > 1;
-    next.open = (given.get("open") || "").split(",").filter((id) => /^(g\d+|f\d+\.\d+)$/.test(id));
+    const list = (key) => [...new Set((given.get(key) || "").split(","))];
+    next.open = list("open").filter((id) => /^(g\d+|f\d+\.\d+)$/.test(id));
     if (["log", "lin"].includes(given.get("scale"))) next.scale = given.get("scale");
     if (Object.hasOwn(MEASURES, given.get("show") || "gradient")) next.show = given.get("show") || "gradient";
     next.theme = ["light", "dark"].includes(given.get("theme")) ? given.get("theme") : "auto";
-    next.breaks = (given.get("bp") || "").split(",").map(whole).filter((i) => i !== null && i < ticks.length);
-    next.when = (given.get("when") || "").split(";").filter(condition);
+    const breaks = list("bp").map(whole).filter((i) => i !== null && i < ticks.length);
+    next.breaks = [...new Set(breaks)].sort((a, b) => a - b);
+    next.when = [...new Set(given.getAll("when").map((text_) => condition(text_)?.text))].filter(Boolean);
+    next.predict = given.get("predict") === "1";
+    const said = next.predict ? list("said").map((each) => each.split(":").map(whole)) : [];
+    next.answers = Object.fromEntries(said.filter(([index, choice]) =>
+      index !== null && choice !== null && choice < (question(index)?.options.length || 0)));
     return onVisible(next);
   }
 
