@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -134,6 +135,22 @@ def test_numbers_that_are_not_finite_are_told_as_such() -> None:
     page_of([trace])
 
 
+@pytest.mark.parametrize("factor", [5e-324, 1e-320, 1e300, 1.7e308])
+def test_the_ends_of_the_numbers_that_there_are_make_a_page(factor: float) -> None:
+    x = mr.tensor([1.0, -1.0], dtype="float64", requires_grad=True)
+    with mr.trace.record() as trace:
+        mr.ops.residual_add(x * factor, x).sum().backward()
+    trace.path_spectrum()
+    page_of([trace])
+
+
+def test_a_number_that_would_be_rounded_past_the_largest_stays_as_it_is() -> None:
+    x = mr.tensor([1.0], dtype="float64", requires_grad=True)
+    with mr.trace.record() as trace:
+        (x * sys.float_info.max).sum().backward()
+    page_of([trace])
+
+
 def test_the_time_line_of_twins_pairs_their_common_steps(pair: tuple[Trace, Trace]) -> None:
     data = data_of(pair)
     left, right = (trace.records for trace in pair)
@@ -225,6 +242,21 @@ def test_each_backward_pass_has_its_own_numbers() -> None:
     assert second["run"] == 1
     assert "stats" not in second
     assert pane["values"][0]["gradient"][0] == pytest.approx(2 * first["stats"][0])
+
+
+def test_only_steps_of_the_same_backward_pass_are_one_tick() -> None:
+    traces = []
+    for passes in (["first"], ["second", "first"]):
+        x = mr.tensor([3.0, 4.0], requires_grad=True)
+        with mr.trace.record() as trace:
+            losses = {"first": (x * 2.0).sum(), "second": (x * 3.0).sum()}
+            for name in passes:
+                losses[name].backward()
+        traces.append(trace)
+    data = data_of(traces)
+    both = [tick for tick in data["ticks"] if None not in tick]
+    assert {kind for kind, *_ in both} == {0}
+    assert len(both) == 4
 
 
 def test_a_loaded_trace_makes_the_same_page(tmp_path: Path) -> None:

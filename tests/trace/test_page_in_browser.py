@@ -454,6 +454,31 @@ def test_nothing_sticks_out_of_the_page(
     assert page.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
 
+@pytest.mark.parametrize("width", [1440, 1100, 390])
+def test_names_of_any_length_stay_inside(
+    opened: Callable[..., Opened], pages: Path, width: int
+) -> None:
+    traces = twins(8)
+    for trace in traces:
+        trace.path_spectrum()
+        records = trace.records
+        records.title = records.error = "W" * 200
+        for value in records.values:
+            value.name = "value" * 30
+        for step in records.forward:
+            step.module = step.source = "module" * 30
+            step.op += "op" * 30
+            step.constants = {"key" * 20: "constant" * 20}
+    write_page(traces, pages / "long.html", ["left" * 30, "right" * 30])
+    write_page(traces[:1], pages / "long-alone.html")
+    for name in ("long.html", "long-alone.html"):
+        page = opened(name, viewport={"width": width, "height": 900})
+        page.picture(f"{name}-{width}.png")
+        for key in ("n", "Home", "Enter", "q"):
+            page.press(key)
+            assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, which npm fetches into a folder of its own."""

@@ -254,11 +254,22 @@ test("zero, NaN and infinity are marks, not places", () => {
   assert.deepEqual(Words.domain([0, 0]), { scale: "log", lo: 1e-3, hi: 1 });
 });
 
+test("the ends of the numbers that there are lie at the ends of the axis", () => {
+  const scale = Words.domain([5e-324, 1.7e308]);
+  assert.deepEqual([scale.lo, scale.hi].map((size) => Math.round(Math.log10(size))), [-307, 307]);
+  assert.deepEqual([5e-324, 1.7e308].map((size) => Words.place(size, scale).at), [0, 1]);
+  assert.ok(Words.ticks(scale).length <= 24);
+  for (const sizes of [[5e-324], [1.7e308]]) {
+    const { at } = Words.place(sizes[0], Words.domain(sizes));
+    assert.ok(at >= 0 && at <= 1);
+  }
+});
+
 test("numbers are said with three digits", () => {
   const said = { 0: "0", 0.02491: "0.0249", 12345.6: "12346", "-0.5": "−0.500", 1e-30: "1.00×10⁻³⁰", NaN: "NaN", Infinity: "∞", "-Infinity": "−∞" };
   for (const [number, text] of Object.entries(said)) assert.equal(Words.format(number), text);
   assert.equal(Words.format(null), "–");
-  assert.equal(Words.share(null), "no gradient");
+  assert.equal(Words.share(null), "no share");
   assert.equal(Words.bytes(2048), "2.00 KiB");
   assert.equal(Words.flops(2_000_000), "2.00 MFLOP");
   assert.equal(Words.time(0.0000031), "3.10 µs");

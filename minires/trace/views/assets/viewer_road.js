@@ -224,9 +224,10 @@ const Road = (L, view) => {
     const marks = columns.map((column) => {
       const sizes = Words.ticks(domain);
       const each = Math.ceil((sizes.length * 38) / column.length);
-      const end = column.track + column.length;
+      const end = column.track + column.length, letters = Math.floor((end - column.left) / 7);
+      const short = (text) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
       return [
-        columns.length > 1 ? label("ink", column.left + 4, 14, "start", L.panes[column.pane].name) : label("", end, 14, "end", L.measured(state)),
+        columns.length > 1 ? label("ink", column.left + 4, 14, "start", short(L.panes[column.pane].name)) : label("", end, 14, "end", L.measured(state)),
         sizes.filter((_, i) => i % each === 0).map(([size, text]) => label("", column.track + place(size, domain).at * column.length, 36, "middle", text)),
       ];
     });
