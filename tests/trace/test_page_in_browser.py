@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 import pytest
 
 import minires as mr
+from minires.trace import Trace
 from minires.trace.views.page import frame_of, write_page
-from tests.trace.pages import recorded, twins
+from tests.trace.pages import recorded, twins, two_passes
 
 pytestmark = pytest.mark.long
 
@@ -66,7 +67,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with mr.trace.record() as broken:
         mr.ops.sum(mr.ops.log(x) * 0.0).backward()
     write_page([broken], folder / "nan.html")
+    write_page([two_passes()], folder / "passes.html")
+    write_page([left, left_forward()], folder / "half.html", ["with", "without"])
     return folder
+
+
+def left_forward() -> Trace:
+    """Record the forward pass alone."""
+    model = mr.models.cifar_resnet(8, shortcut="A", width=4)
+    with mr.trace.record(model, save="thumbs") as trace:
+        mr.ops.cross_entropy(model(mr.randn(4, 3, 8, 8)), mr.tensor([0, 1, 2, 3]))
+    return trace
 
 
 class Opened:
@@ -368,6 +379,25 @@ def test_the_keyboard_stays_in_the_quiz(opened: Callable[..., Opened]) -> None:
     assert page.page.evaluate(FOCUSED) == "next"
     page.press("Enter")
     assert page.page.evaluate(FOCUSED) == "choice 0"
+
+
+def test_sentence_line_and_table_tell_of_one_backward_pass(opened: Callable[..., Opened]) -> None:
+    page = opened("passes.html").press("Home", "n")
+    for number, norm in ((0, "2.12"), (1, "4.24")):
+        assert f"pass {number}, mul. gradient norm {norm}" in page.now
+        line = page.page.text_content('.line[aria-selected="true"]')
+        assert f"gradient norm, pass {number} {norm}" in line
+        statistics = page.page.locator('#step table:has-text("Statistics of mul")')
+        assert f"gradient, pass {number}" in statistics.locator("thead").inner_text()
+        assert statistics.locator("tbody tr >> nth=0").inner_text().split()[-1] == norm
+        assert page.count("#step canvas") == 1 + number
+        page.press("n")
+
+
+def test_beside_a_network_without_backward_the_page_says_so(opened: Callable[..., Opened]) -> None:
+    page = opened("half.html").press("n")
+    assert "Backward has not run" in page.page.inner_text("#step .pane >> nth=1")
+    assert "backward has not run" in page.now
 
 
 @pytest.mark.parametrize("width", [1560, 1440, 1300, 1100, 390])
