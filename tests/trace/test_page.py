@@ -216,6 +216,18 @@ def test_a_fork_that_serves_no_addition_is_told_of_where_it_is() -> None:
     ]
 
 
+def test_a_leaf_that_forks_is_not_told_of_at_a_row_of_the_other_trace() -> None:
+    traces = []
+    for factor in (None, 2.0):
+        x = mr.tensor([3.0], requires_grad=True)
+        with mr.trace.record() as trace:
+            y = x if factor is None else mr.ops.exp(x) / factor
+            (y * y).sum().backward()
+        traces.append(trace)
+    left, _ = data_of(traces)["panes"]
+    assert [step.get("at") for step in left["backward"] if "parts" in step] == [None]
+
+
 def test_of_nested_additions_the_nearest_names_the_side_and_all_are_told() -> None:
     data = data_of([nested()])
     (pane,) = data["panes"]

@@ -291,6 +291,14 @@ test("every key is safe on a trace of nothing", () => {
   assert.deepEqual(L.lines(L.start()), []);
 });
 
+test("a trace of which no step has a row is stepped through like any other", () => {
+  const bare = { ...copy(single), rows: [], groups: [], arcs: [[]] };
+  for (const tick of bare.ticks) tick[1] = null;
+  const L = TraceLogic(bare);
+  L.ticks.forEach((_, i) => assert.doesNotThrow(() => [L.question(i), L.describe(L.start(), i), L.stops({ ...L.start(), when: ["at:layer1"] }, i)]));
+  for (const key of ["ArrowUp", "ArrowDown", "n", "Enter", "q"]) assert.doesNotThrow(() => L.press(L.start(), key), key);
+});
+
 test("other keys are left to the browser", () => {
   const L = TraceLogic(single);
   for (const key of ["Tab", "a", "F5", "PageDown", "toString"]) assert.deepEqual(L.press(L.start(), key), [null, null]);
