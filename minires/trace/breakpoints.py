@@ -163,7 +163,7 @@ class Breakpoint:
             )
         step = _step(trace.records, step_number)
         if self.kind == "nan":
-            return not _finite(trace.records, step)
+            return not finite(trace.records, step)
         if self.kind == "at":
             return self._enters(trace.records, step_number)
         if isinstance(step, Forward):
@@ -263,7 +263,8 @@ def _modules(records: Records) -> set[str]:
     return found - {""}
 
 
-def _finite(records: Records, step: Forward | Backward) -> bool:
+def finite(records: Records, step: Forward | Backward) -> bool:
+    """Tell whether all that a step computed is finite; what was not measured is taken for it."""
     seen: list[Stats | None]
     if isinstance(step, Forward):
         seen = [records.values[step.output].stats]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import minires as mr
 from minires.trace import Trace
 
@@ -26,3 +28,46 @@ def twins(depth: int = 8, width: int = 4, **options: Any) -> tuple[Trace, Trace]
         model = mr.models.cifar_resnet(depth, shortcut=shortcut, width=width)
         traces.append(recorded(model, **options))
     return traces[0], traces[1]
+
+
+def two_passes() -> Trace:
+    """Record a residual addition with two backward passes, of which the second is twice as large.
+
+    x is what the first pass alone reaches, y what both do, z what the second alone reaches.
+    """
+    x = mr.tensor([3.0, 4.0], requires_grad=True)
+    with mr.trace.record(save="thumbs") as trace:
+        y = x * 1.0
+        z = mr.ops.residual_add(y, y * 0.5)
+        z.sum().backward(retain_graph=True)
+        (z * 2.0).sum().backward()
+    return trace
+
+
+def nested() -> Trace:
+    """Record a residual addition within another: both part at one value, which has both roles."""
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        y = x * 1.0
+        inner = mr.ops.residual_add(y, y * 0.5)
+        mr.ops.residual_add(y, inner * 3.0).sum().backward()
+    return trace
+
+
+def for_breakpoints() -> dict[str, Trace]:
+    """Record what the cases in breakpoint_cases.json are about, by their names there."""
+    x = mr.tensor([0.0, 4.0], requires_grad=True)
+    with mr.trace.record() as infinite, np.errstate(all="ignore"):
+        (mr.ops.sqrt(x * 1.0) * 100.0).sum().backward()
+    x = mr.tensor([2.0, 3.0], requires_grad=True)
+    with mr.trace.record() as second_order:
+        (x * x * x).sum().backward(create_graph=True)
+    mr.manual_seed(0)
+    residual = recorded(mr.models.cifar_resnet(8, width=4), save="summary")
+    return {
+        "nested": nested(),
+        "passes": two_passes(),
+        "infinite": infinite,
+        "second": second_order,
+        "residual": residual,
+    }

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import minires as mr
 from minires.trace.breakpoints import Breakpoint, next_hit
+from tests.trace.pages import for_breakpoints
 
 
 def _recorded(model=None, **options):
@@ -170,3 +175,27 @@ def test_a_step_beyond_the_trace_is_refused(trace):
         Breakpoint.parse("nan").hits(trace, -1)
     with pytest.raises(ValueError, match="direction"):
         next_hit(trace, [], 0, direction=2)
+
+
+CASES = json.loads(Path(__file__).with_name("breakpoint_cases.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def traces_of_cases():
+    return for_breakpoints()
+
+
+@pytest.mark.parametrize(("name", "text", "steps"), CASES["hits"])
+def test_a_breakpoint_stops_where_the_table_that_the_page_reads_says(
+    traces_of_cases, name, text, steps
+):
+    assert _hits(traces_of_cases[name], text) == steps
+
+
+def test_breakpoints_are_read_as_the_table_that_the_page_reads_says():
+    for text, limit in CASES["read"]:
+        read = Breakpoint.parse(text).limit
+        assert math.isnan(read) if limit is None else read == float(limit), text
+    for text in CASES["refused"]:
+        with pytest.raises(ValueError, match="breakpoint"):
+            Breakpoint.parse(text)

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -18,9 +19,10 @@ import pytest
 
 import minires as mr
 from minires.trace import Trace
+from minires.trace.views.lines import Lines
 from minires.trace.views.page import SCRIPTS, frame_of, page_of, write_page
 from minires.trace.views.page_data import data_of
-from tests.trace.pages import recorded, twins
+from tests.trace.pages import for_breakpoints, nested, recorded, twins, two_passes
 
 NASTY = [
     '</script><script>alert("1")</script>',
@@ -133,6 +135,22 @@ def test_numbers_that_are_not_finite_are_told_as_such() -> None:
     page_of([trace])
 
 
+@pytest.mark.parametrize("factor", [5e-324, 1e-320, 1e300, 1.7e308])
+def test_the_ends_of_the_numbers_that_there_are_make_a_page(factor: float) -> None:
+    x = mr.tensor([1.0, -1.0], dtype="float64", requires_grad=True)
+    with mr.trace.record() as trace:
+        mr.ops.residual_add(x * factor, x).sum().backward()
+    trace.path_spectrum()
+    page_of([trace])
+
+
+def test_a_number_that_would_be_rounded_past_the_largest_stays_as_it_is() -> None:
+    x = mr.tensor([1.0], dtype="float64", requires_grad=True)
+    with mr.trace.record() as trace:
+        (x * sys.float_info.max).sum().backward()
+    page_of([trace])
+
+
 def test_the_time_line_of_twins_pairs_their_common_steps(pair: tuple[Trace, Trace]) -> None:
     data = data_of(pair)
     left, right = (trace.records for trace in pair)
@@ -160,6 +178,133 @@ def test_every_fork_carries_shares_that_add_up_to_one(pair: tuple[Trace, Trace])
     for fork in forks:
         assert {part["side"] for part in fork["parts"]} == {"shortcut", "branch"}
         assert math.isclose(sum(part["share"] for part in fork["parts"]), 1, abs_tol=2e-6)
+
+
+def test_a_fork_is_told_of_at_the_addition_that_it_serves_as_in_the_table(
+    pair: tuple[Trace, Trace],
+) -> None:
+    data = data_of(pair[:1])
+    (pane,) = data["panes"]
+    forks = [step for step in pane["backward"] if "parts" in step]
+    told = {fork["at"]: {part["side"]: part["share"] for part in fork["parts"]} for fork in forks}
+    lines = [line for line in Lines(pair[:1], expand=True).lines if line.kind == "step"]
+    table = {
+        line.rows.start: {side: cell.share(side) for side in ("shortcut", "branch")}
+        for line in lines
+        for cell in line.cells
+        if cell is not None and cell.fork is not None
+    }
+    assert told.keys() == table.keys()
+    for row, shares in told.items():
+        assert pane["forward"][data["rows"][row][0]]["join"]
+        assert shares == pytest.approx(table[row], rel=1e-5)
+
+
+def test_a_fork_that_serves_no_addition_is_told_of_where_it_is() -> None:
+    x = mr.tensor([3.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        y = x * 2.0
+        (y * y).sum().backward()
+        (x * x).sum().backward()
+    data = data_of([trace])
+    (pane,) = data["panes"]
+    forks = [step for step in pane["backward"] if "parts" in step]
+    names = [pane["values"][fork["value"]]["name"] for fork in forks]
+    assert [(name, fork.get("at")) for name, fork in zip(names, forks, strict=True)] == [
+        ("mul", 0),
+        ("input 0", None),
+    ]
+
+
+def test_a_leaf_that_forks_is_not_told_of_at_a_row_of_the_other_trace() -> None:
+    traces = []
+    for factor in (None, 2.0):
+        x = mr.tensor([3.0], requires_grad=True)
+        with mr.trace.record() as trace:
+            y = x if factor is None else mr.ops.exp(x) / factor
+            (y * y).sum().backward()
+        traces.append(trace)
+    left, _ = data_of(traces)["panes"]
+    assert [step.get("at") for step in left["backward"] if "parts" in step] == [None]
+
+
+def test_of_nested_additions_the_nearest_names_the_side_and_all_are_told() -> None:
+    data = data_of([nested()])
+    (pane,) = data["panes"]
+    (fork,) = [step for step in pane["backward"] if "roles" in (step.get("parts") or [{}])[0]]
+    joins = [i for i, step in enumerate(pane["forward"]) if "join" in step]
+    told = {(part["side"], *map(tuple, part["roles"])) for part in fork["parts"]}
+    inner, outer = joins
+    assert ("shortcut", ("shortcut", inner), ("branch", outer)) in told
+    assert ("shortcut", ("shortcut", outer)) in told
+    assert ("branch", ("branch", inner), ("branch", outer)) in told
+    assert data["rows"][fork["at"]][0] == inner
+
+
+def test_each_backward_pass_has_its_own_numbers() -> None:
+    trace = two_passes()
+    (pane,) = data_of([trace])["panes"]
+    runs = {step.get("run", 0) for step in pane["backward"]}
+    assert runs == {0, 1}
+    shared = [step for step in pane["backward"] if step["value"] == 0]
+    first, second = shared
+    # The last pass' summary stands at the value, and is not told twice.
+    assert "run" not in first
+    assert "stats" in first
+    assert second["run"] == 1
+    assert "stats" not in second
+    assert pane["values"][0]["gradient"][0] == pytest.approx(2 * first["stats"][0])
+
+
+def test_only_steps_of_the_same_backward_pass_are_one_tick() -> None:
+    traces = []
+    for passes in (["first"], ["second", "first"]):
+        x = mr.tensor([3.0, 4.0], requires_grad=True)
+        with mr.trace.record() as trace:
+            losses = {"first": (x * 2.0).sum(), "second": (x * 3.0).sum()}
+            for name in passes:
+                losses[name].backward()
+        traces.append(trace)
+    data = data_of(traces)
+    both = [tick for tick in data["ticks"] if None not in tick]
+    assert {kind for kind, *_ in both} == {0}
+    assert len(both) == 4
+
+
+def test_a_loaded_trace_makes_the_same_page(tmp_path: Path) -> None:
+    trace = two_passes()
+    trace.save(tmp_path / "t.trace")
+    assert data_of([mr.trace.load(tmp_path / "t.trace")]) == data_of([trace])
+
+
+def test_only_what_requires_a_gradient_is_tracked_and_hooks_are_told_of() -> None:
+    x, w = mr.tensor([1.0, 2.0]), mr.tensor([3.0, 4.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        y = x * w
+        y.register_hook(lambda gradient: gradient * 2.0)
+        y.sum().backward()
+    (pane,) = data_of([trace])["panes"]
+    tracked = {value["name"]: "tracked" in value for value in pane["values"]}
+    assert tracked["input 0"] is False
+    assert tracked["mul"] is True
+    hooked = [
+        pane["values"][step["value"]]["name"] for step in pane["backward"] if "hooked" in step
+    ]
+    assert hooked == ["mul"]
+
+
+def test_the_gradient_of_a_leaf_stands_at_its_first_use() -> None:
+    w = mr.tensor([3.0, 4.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        ((w * 2.0) * w).sum().backward()
+    data = data_of([trace])
+    (pane,) = data["panes"]
+    (row,) = [
+        row
+        for kind, row, index in data["ticks"]
+        if kind == 1 and pane["values"][pane["backward"][index]["value"]]["name"] == "input 0"
+    ]
+    assert row == 0
 
 
 def test_two_traces_of_one_model_are_called_by_what_differs(pair: tuple[Trace, Trace]) -> None:
@@ -231,7 +376,8 @@ def test_the_assets_stay_small_and_are_installed() -> None:
     folder = resources.files("minires.trace.views") / "assets"
     assets = {path.name: len(path.read_bytes()) for path in folder.iterdir() if path.is_file()}
     assert set(SCRIPTS) | {"viewer.css", "viewer.html"} == assets.keys()
-    assert sum(assets.values()) <= 80 * 1024
+    # Every page carries them whole: about as much as the records of one small network take.
+    assert sum(assets.values()) <= 96 * 1024
 
 
 @pytest.mark.long
@@ -258,14 +404,20 @@ def traces_for_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = mr.tensor([3.0], requires_grad=True)
     with mr.trace.record() as second_order:
         (x * x * x).sum().backward(create_graph=True)
+    x = mr.tensor([3.0, 4.0], requires_grad=True)
+    with mr.trace.record() as forward_only:
+        mr.ops.residual_add(x * 1.0, x * 0.5).sum()
     cases = {
         "single": twins(8)[:1],
         "twins": twins(8),
         "spelled": [spelled_out],
         "second": [second_order],
         "spectrum": twins(14, save="summary"),
+        "passes": [two_passes()],
+        "half": [two_passes(), forward_only],
     }
     data = {name: data_of(traces) for name, traces in cases.items()}
+    data["breakpoints"] = {name: data_of([trace]) for name, trace in for_breakpoints().items()}
     (folder / "traces.json").write_text(json.dumps(data))
     return folder / "traces.json"
 

@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 import pytest
 
 import minires as mr
+from minires.trace import Trace
 from minires.trace.views.page import frame_of, write_page
-from tests.trace.pages import recorded, twins
+from tests.trace.pages import recorded, twins, two_passes
 
 pytestmark = pytest.mark.long
 
@@ -66,7 +67,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with mr.trace.record() as broken:
         mr.ops.sum(mr.ops.log(x) * 0.0).backward()
     write_page([broken], folder / "nan.html")
+    write_page([two_passes()], folder / "passes.html")
+    write_page([left, left_forward()], folder / "half.html", ["with", "without"])
     return folder
+
+
+def left_forward() -> Trace:
+    """Record the forward pass alone."""
+    model = mr.models.cifar_resnet(8, shortcut="A", width=4)
+    with mr.trace.record(model, save="thumbs") as trace:
+        mr.ops.cross_entropy(model(mr.randn(4, 3, 8, 8)), mr.tensor([0, 1, 2, 3]))
+    return trace
 
 
 class Opened:
@@ -337,6 +348,71 @@ def test_every_picture_has_a_table(opened: Callable[..., Opened]) -> None:
     assert page.count("#step svg.sum") <= page.count("#step table")
 
 
+FOCUSED = "document.activeElement.dataset.id || document.activeElement.id"
+
+
+def test_the_keyboard_stays_where_it_is_when_the_inspector_is_drawn_anew(
+    opened: Callable[..., Opened],
+) -> None:
+    page = opened("single.html").press("Home", "ArrowDown", "ArrowDown")
+    page.page.focus("#step button.link >> nth=1")
+    link = page.page.evaluate(FOCUSED)
+    page.press("Enter")
+    assert page.count('#step button.link[aria-pressed="true"]') >= 1
+    assert page.page.evaluate(FOCUSED) == link
+    page.press("Enter", "ArrowRight")
+    assert page.page.evaluate("document.activeElement.closest('#step') !== null")
+    page.page.focus(".thumbs summary >> nth=0")
+    page.press("Enter")
+    page.page.wait_for_selector(".thumbs table")
+    page.press("ArrowRight")
+    assert page.page.evaluate(FOCUSED) == "0 value head"
+    assert page.count(".thumbs details[open] table") == 1
+
+
+def test_the_keyboard_stays_in_the_quiz(opened: Callable[..., Opened]) -> None:
+    page = opened("single.html").press("q")
+    page.page.focus("text=Next question")
+    page.press("Enter")
+    assert page.page.evaluate(FOCUSED) == "choice 0"
+    page.press("Enter")
+    assert page.page.evaluate(FOCUSED) == "next"
+    page.press("Enter")
+    assert page.page.evaluate(FOCUSED) == "choice 0"
+
+
+def test_sentence_line_and_table_tell_of_one_backward_pass(opened: Callable[..., Opened]) -> None:
+    page = opened("passes.html").press("Home", "n")
+    for number, norm in ((0, "2.12"), (1, "4.24")):
+        assert f"pass {number}, mul. gradient norm {norm}" in page.now
+        line = page.page.text_content('.line[aria-selected="true"]')
+        assert f"gradient norm, pass {number} {norm}" in line
+        statistics = page.page.locator('#step table:has-text("Statistics of mul")')
+        assert f"gradient, pass {number}" in statistics.locator("thead").inner_text()
+        assert statistics.locator("tbody tr >> nth=0").inner_text().split()[-1] == norm
+        assert page.count("#step canvas") == 1 + number
+        page.press("n")
+
+
+def test_beside_a_network_without_backward_the_page_says_so(opened: Callable[..., Opened]) -> None:
+    page = opened("half.html").press("n")
+    assert "Backward has not run" in page.page.inner_text("#step .pane >> nth=1")
+    assert "backward has not run" in page.now
+
+
+@pytest.mark.parametrize("width", [1560, 1440, 1300, 1100, 390])
+def test_what_stands_side_by_side_does_not_overlap(
+    opened: Callable[..., Opened], width: int
+) -> None:
+    page = opened("twins.html", viewport={"width": width, "height": 900})
+    page.picture(f"twins-{width}.png")
+    wide = (
+        "[...document.querySelectorAll('.panes > *')]"
+        ".filter((pane) => pane.scrollWidth > pane.clientWidth).length"
+    )
+    assert page.page.evaluate(wide) == 0
+
+
 def test_the_learner_predicts_and_keeps_score(opened: Callable[..., Opened]) -> None:
     page = opened("single.html").press("q")
     assert not page.page.is_visible("#gains-title")
@@ -406,6 +482,31 @@ def test_nothing_sticks_out_of_the_page(
     assert page.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     page.press("Home").picture(f"{name}-{device}-{theme}-forward.png")
     assert page.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+@pytest.mark.parametrize("width", [1440, 1100, 390])
+def test_names_of_any_length_stay_inside(
+    opened: Callable[..., Opened], pages: Path, width: int
+) -> None:
+    traces = twins(8)
+    for trace in traces:
+        trace.path_spectrum()
+        records = trace.records
+        records.title = records.error = "W" * 200
+        for value in records.values:
+            value.name = "value" * 30
+        for step in records.forward:
+            step.module = step.source = "module" * 30
+            step.op += "op" * 30
+            step.constants = {"key" * 20: "constant" * 20}
+    write_page(traces, pages / "long.html", ["left" * 30, "right" * 30])
+    write_page(traces[:1], pages / "long-alone.html")
+    for name in ("long.html", "long-alone.html"):
+        page = opened(name, viewport={"width": width, "height": 900})
+        page.picture(f"{name}-{width}.png")
+        for key in ("n", "Home", "Enter", "q"):
+            page.press(key)
+            assert page.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ const Words = require(path.join(assets, "viewer_words.js"));
 const TraceLogic = require(path.join(assets, "viewer_logic.js"));
 const traces = JSON.parse(fs.readFileSync(process.env.VIEWER_TRACES, "utf8"));
 const copy = (data) => structuredClone(data);
-const { single, twins, spelled, second } = traces;
+const { single, twins, spelled, second, passes, half } = traces;
 const empty = { panes: [{ name: "trace", values: [], forward: [], backward: [], spectra: [] }], rows: [], groups: [], arcs: [[]], ticks: [] };
 
 const press = (L, state, ...keys) => keys.reduce((now, key) => L.press(now, key.replace("Shift+", ""), key.startsWith("Shift+"))[0], state);
@@ -93,6 +93,18 @@ test("a condition on NaN finds what is not finite", () => {
   assert.equal(L.ticks[press(L, state, "]").step].steps[0], 4);
 });
 
+test("conditions are read, and hold, as in the terminal", () => {
+  const { read, refused, hits } = JSON.parse(fs.readFileSync(path.join(__dirname, "breakpoint_cases.json"), "utf8"));
+  const { condition } = TraceLogic(single);
+  for (const [text, limit] of read) assert.equal(condition(text).limit ?? null, limit === "inf" ? Infinity : limit === "-inf" ? -Infinity : limit, text);
+  for (const text of refused) assert.equal(condition(text), null, text);
+  for (const [name, text, steps] of hits) {
+    const L = TraceLogic(traces.breakpoints[name]);
+    const state = { ...L.start(), when: [text] };
+    assert.deepEqual(L.ticks.map((_, i) => i).filter((i) => L.stops(state, i)), steps, `${name}, ${text}`);
+  }
+});
+
 test("conditions that make no sense are refused", () => {
   const { condition } = TraceLogic(single);
   for (const text of ["", "norm", "norm<", "norm<x", "share(left)>1", "at:", "at: ", "nan!"]) assert.equal(condition(text), null, text);
@@ -154,6 +166,56 @@ test("ops that a VJP ran stand under its backward step", () => {
   assert.match(L.describe(L.start(), inner), /inside a VJP/);
 });
 
+test("shares stand at the addition that their fork serves, and in its block when that is closed", () => {
+  const L = TraceLogic(single);
+  const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
+  for (const state of [L.start(), open]) {
+    const told = L.lines(state).filter((line) => L.shareOn(state, 0, line, "shortcut") !== null);
+    assert.equal(told.length, 3);
+    for (const line of told) {
+      assert.ok(L.panes[0].forward[L.rows[line.row].steps[0]].module.startsWith("layer"));
+      const sum = ["shortcut", "branch"].reduce((so, side) => so + L.shareOn(state, 0, line, side), 0);
+      assert.ok(Math.abs(sum - 1) < 1e-5);
+    }
+  }
+  for (const line of L.lines(open).filter((each) => L.forkOn(open, 0, each) !== null)) assert.equal(line.op, "residual_add");
+});
+
+test("a share that is unknown, or to be predicted, is not told", () => {
+  const unknown = copy(single);
+  for (const step of unknown.panes[0].backward) if (step.parts) delete step.parts[0].share;
+  const L = TraceLogic(unknown), side = single.panes[0].backward.find((step) => step.parts).parts[0].side;
+  for (const line of L.lines(L.start())) assert.equal(L.shareOn(L.start(), 0, line, side), null);
+  const M = TraceLogic(single), asked = { ...press(M, M.start(), "q"), step: M.start().step };
+  assert.equal(M.lines(asked).filter((line) => M.shareOn(asked, 0, line, "branch") !== null).length, 2);
+});
+
+test("each step is told of in the numbers of its own backward pass", () => {
+  const L = TraceLogic(passes);
+  const turns = L.ticks.map((_, i) => i).filter((i) => L.stepOf(i, 0).visit?.value === 0);
+  assert.equal(turns.length, 2);
+  const [first, second_] = turns.map((step) => L.to(L.start(), step));
+  assert.equal(L.gradientOf(second_, 0, 0)[0], passes.panes[0].values[0].gradient[0]);
+  assert.ok(Math.abs(L.gradientOf(first, 0, 0)[0] * 2 - L.gradientOf(second_, 0, 0)[0]) < 1e-5);
+  assert.ok(Math.abs(L.sizeOf(first, 0, 0) * 2 - L.sizeOf(second_, 0, 0)) < 1e-5);
+  assert.match(L.describe(first), /, pass 0,.*gradient norm/);
+  assert.match(L.measured(second_), /gradient norm, pass 1/);
+  assert.deepEqual(L.turn(first, 0, 0) < L.turn(second_, 0, 0), true);
+  assert.deepEqual([first, second_].map((state) => L.isLast(state, 0, 0)), [false, true]);
+  // Forward steps belong to the pass that follows; one scale holds both passes.
+  assert.deepEqual(L.gradientOf(press(L, first, "Home"), 0, 0), L.gradientOf(first, 0, 0));
+  assert.deepEqual(L.domain(first), L.domain(second_));
+  assert.equal(TraceLogic(single).passName(0), "");
+});
+
+test("a network without backward says so where the other has its gradients", () => {
+  const L = TraceLogic(half);
+  const turn = L.ticks.findIndex((tick) => tick.kind === L.BACKWARD);
+  assert.match(L.lacks(turn, 1), /backward has not run/);
+  assert.match(L.describe(L.to(L.start(), turn)), /backward has not run inside the with-block/);
+  assert.equal(TraceLogic(twins).lacks(0, 1), "no such step");
+});
+
 test("compare hides the second network and steps that only it has", () => {
   const L = TraceLogic(twins);
   const state = press(L, L.start(), "c");
@@ -192,11 +254,22 @@ test("zero, NaN and infinity are marks, not places", () => {
   assert.deepEqual(Words.domain([0, 0]), { scale: "log", lo: 1e-3, hi: 1 });
 });
 
+test("the ends of the numbers that there are lie at the ends of the axis", () => {
+  const scale = Words.domain([5e-324, 1.7e308]);
+  assert.deepEqual([scale.lo, scale.hi].map((size) => Math.round(Math.log10(size))), [-307, 307]);
+  assert.deepEqual([5e-324, 1.7e308].map((size) => Words.place(size, scale).at), [0, 1]);
+  assert.ok(Words.ticks(scale).length <= 24);
+  for (const sizes of [[5e-324], [1.7e308]]) {
+    const { at } = Words.place(sizes[0], Words.domain(sizes));
+    assert.ok(at >= 0 && at <= 1);
+  }
+});
+
 test("numbers are said with three digits", () => {
   const said = { 0: "0", 0.02491: "0.0249", 12345.6: "12346", "-0.5": "−0.500", 1e-30: "1.00×10⁻³⁰", NaN: "NaN", Infinity: "∞", "-Infinity": "−∞" };
   for (const [number, text] of Object.entries(said)) assert.equal(Words.format(number), text);
   assert.equal(Words.format(null), "–");
-  assert.equal(Words.share(null), "no gradient");
+  assert.equal(Words.share(null), "no share");
   assert.equal(Words.bytes(2048), "2.00 KiB");
   assert.equal(Words.flops(2_000_000), "2.00 MFLOP");
   assert.equal(Words.time(0.0000031), "3.10 µs");
@@ -216,6 +289,14 @@ test("every key is safe on a trace of nothing", () => {
     assert.doesNotThrow(() => L.press(L.start(), key, true), key);
   }
   assert.deepEqual(L.lines(L.start()), []);
+});
+
+test("a trace of which no step has a row is stepped through like any other", () => {
+  const bare = { ...copy(single), rows: [], groups: [], arcs: [[]] };
+  for (const tick of bare.ticks) tick[1] = null;
+  const L = TraceLogic(bare);
+  L.ticks.forEach((_, i) => assert.doesNotThrow(() => [L.question(i), L.describe(L.start(), i), L.stops({ ...L.start(), when: ["at:layer1"] }, i)]));
+  for (const key of ["ArrowUp", "ArrowDown", "n", "Enter", "q"]) assert.doesNotThrow(() => L.press(L.start(), key), key);
 });
 
 test("other keys are left to the browser", () => {
@@ -241,9 +322,21 @@ test("the state survives its hash", () => {
   assert.deepEqual(L.fromHash(L.start(), L.toHash(state)), state);
 });
 
+test("a hash keeps each breakpoint once, conditions whole, and what was predicted", () => {
+  const L = TraceLogic(single);
+  assert.deepEqual(L.fromHash(L.start(), "#v=1&bp=9,1,1,1&open=g1,g1").breaks, [1, 9]);
+  assert.deepEqual(L.fromHash(L.start(), "#v=1&bp=1&open=g1,g1").open, ["g1"]);
+  const odd = { ...L.start(), when: ["at:a;b&c+d", "fork"] };
+  assert.deepEqual(L.fromHash(L.start(), L.toHash(odd)).when, odd.when);
+  const asked = press(L, L.start(), "q");
+  const given = L.answer(L.to(asked, L.nextQuestion(asked)), 1);
+  assert.deepEqual(L.fromHash(L.start(), L.toHash(given)), given);
+  assert.deepEqual(L.score(L.fromHash(L.start(), `#v=1&predict=1&said=${given.step}:7,0:0,99999:1,x`)), { right: 0, asked: 0 });
+});
+
 test("a hash that makes no sense changes nothing", () => {
   const L = TraceLogic(single);
-  for (const hash of ["", "#", "#v=2&step=3", "#step=3", "#nonsense", "#v=1&step=x&sel=9:9&cmp=1&open=__proto__,x&scale=cubic&show=toString&theme=pink&bp=a,99999999&when=%7B%5D"]) {
+  for (const hash of ["", "#", "#v=2&step=3", "#step=3", "#nonsense", "#v=1&step=x&sel=9:9&cmp=1&open=__proto__,x&scale=cubic&show=toString&theme=pink&bp=a,99999999&when=%7B%5D&predict=maybe&said=1:1"]) {
     assert.deepEqual(L.fromHash(L.start(), hash), L.start(), hash);
   }
   assert.equal(L.fromHash(L.start(), "#v=1&step=99999999").step, L.ticks.length - 1);

@@ -11,10 +11,11 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..breakpoints import finite
 from ..comparison import TraceComparison
 from ..layout import Layout, layout_of
 from ..records import Backward, Forward, Part, Records, Stats, Thumbnail, Value
-from ..structure import Structure, is_join
+from ..structure import Role, Structure, is_join
 from .captions import marks_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def data_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> dict
     layout = layout_of(*[trace.structure for trace in traces])
     return {
         "title": title_of(traces, names),
-        "panes": [_pane(trace, name) for trace, name in zip(traces, names, strict=True)],
+        "panes": [
+            _pane(trace, name, {row.steps[side]: number for number, row in enumerate(layout.rows)})
+            for side, (trace, name) in enumerate(zip(traces, names, strict=True))
+        ],
         "rows": [[*row.steps, row.group] for row in layout.rows],
         "groups": [[group.path, group.rows.start, group.rows.stop] for group in layout.groups],
         "arcs": [[[a.start, a.end, a.value, a.side] for a in arcs] for arcs in layout.arcs],
@@ -69,7 +73,7 @@ def title_of(traces: Sequence[Trace], names: Sequence[str]) -> str:
     return f"{titles[0]}, {both}" if len(set(titles)) < len(titles) and titles[0] else both
 
 
-def _pane(trace: Trace, name: str) -> dict[str, Any]:
+def _pane(trace: Trace, name: str, rows: dict[int | None, int]) -> dict[str, Any]:
     records, structure = trace.records, trace.structure
     return _present(
         name=name,
@@ -79,7 +83,7 @@ def _pane(trace: Trace, name: str) -> dict[str, Any]:
         left_out=records.budget.left_out or None,
         values=[_value(value) for value in records.values],
         forward=[_forward(step) for step in records.forward],
-        backward=[_backward(step, records, structure) for step in records.backward],
+        backward=[_backward(step, records, structure, rows) for step in records.backward],
     )
 
 
@@ -123,15 +127,19 @@ def _forward(step: Forward) -> dict[str, Any]:
     )
 
 
-def _backward(step: Backward, records: Records, structure: Structure) -> dict[str, Any]:
+def _backward(
+    step: Backward, records: Records, structure: Structure, rows: dict[int | None, int]
+) -> dict[str, Any]:
     fork = len(step.parts) > 1
     return _present(
         run=step.run or None,
         value=step.value,
         # A single contribution is the gradient itself.
         parts=[_part(part, structure) for part in step.parts] if fork else None,
+        # Where a fork is told of: at the addition that it serves, else at its own step.
+        at=_owner(step, records, structure, rows) if fork else None,
         # The value has the summary of its last gradient already.
-        stats=None if step.stats is records.values[step.value].gradient else _stats(step.stats),
+        stats=None if step.stats == records.values[step.value].gradient else _stats(step.stats),
         verdict=step.verdict,
         op=step.op,
         sent=[
@@ -143,15 +151,30 @@ def _backward(step: Backward, records: Records, structure: Structure) -> dict[st
         bytes=step.bytes or None,
         seconds=_number(step.seconds, 3),
         hooked=step.changed_by_hook or None,
+        # The breakpoint "nan" also minds parts and what is sent, of which only norms are told.
+        broken=None if finite(records, step) else True,
     )
 
 
+def _roles(part: Part, structure: Structure) -> list[Role]:
+    return [] if part.consumer is None else structure.roles.get((part.consumer, part.slot), [])
+
+
+def _owner(
+    fork: Backward, records: Records, structure: Structure, rows: dict[int | None, int]
+) -> int | None:
+    joins = [role.join for part in fork.parts for role in _roles(part, structure)]
+    step = min(joins) if joins else records.values[fork.value].op
+    return None if step is None else rows.get(step)
+
+
 def _part(part: Part, structure: Structure) -> dict[str, Any]:
-    roles = [] if part.consumer is None else structure.roles.get((part.consumer, part.slot), [])
+    roles = _roles(part, structure)
     return _present(
         consumer=part.consumer,
         edge=part.edge,
         side=min(roles, key=lambda role: role.join).side if roles else None,
+        roles=[[role.side, role.join] for role in roles] or None,
         norm=None if part.stats is None else _number(part.stats.norm),
         cosine=_number(part.cosine, 5),
         share=_number(part.share),
@@ -243,4 +266,6 @@ def _number(x: float | None, digits: int = 6) -> float | str | None:
     if math.isinf(x):
         return "Infinity" if x > 0 else "-Infinity"
     rounded = float(f"{x:.{digits}g}")
+    if math.isinf(rounded):  # rounded up, past the largest number
+        rounded = x
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded

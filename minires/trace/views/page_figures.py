@@ -12,6 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from .words import decades
+
 WIDTH, LEFT = 420, 44
 
 
@@ -33,7 +35,8 @@ class Axis(NamedTuple):
         elif size <= 0:
             return self.bottom
         else:
-            part = math.log(size / self.low) / math.log(self.high / self.low)
+            low, high = math.log10(self.low), math.log10(self.high)
+            part = min(1.0, max(0.0, (math.log10(size) - low) / (high - low)))
         return self.bottom - part * (self.bottom - self.top)
 
     def drawn(self) -> str:
@@ -55,10 +58,7 @@ class Axis(NamedTuple):
 
 def log_axis(sizes: Sequence[float], top: float, bottom: float) -> Axis:
     """Return an axis of whole decades around all sizes that are positive and finite."""
-    good = [size for size in sizes if 0 < size < math.inf]
-    if not good:
-        return Axis(1e-3, 1.0, top, bottom, True)
-    low, high = math.floor(math.log10(min(good))), math.ceil(math.log10(max(good)))
+    low, high = decades(sizes) or (-3, 0)
     return Axis(10.0**low, 10.0 ** max(high, low + 1), top, bottom, True)
 
 
@@ -209,7 +209,7 @@ def _raised(power: int) -> str:
 
 
 def _share(share: float | None) -> str:
-    return "no gradient" if share is None else f"{share:.3f}".replace("-", "−")
+    return "no share" if share is None else f"{share:.3f}".replace("-", "−")
 
 
 def _ratio(before: float, after: float) -> float:

@@ -149,12 +149,29 @@ class Scale(NamedTuple):
         return f"{10.0**self.low:g} to {10.0**self.high:g}"
 
 
-def scale_of(norms: Sequence[float | None]) -> Scale | None:
-    """Find the powers of ten that hold all positive norms; None where there is none."""
-    logs = [math.log10(n) for n in norms if n is not None and math.isfinite(n) and n > 0]
+def decades(sizes: Sequence[float | None]) -> tuple[int, int] | None:
+    """Find the powers of ten that hold all positive, finite sizes; None where there is none.
+
+    They end at -307 and 307: farther out, a power of ten is no normal number, or none at all.
+
+    Examples
+    --------
+    >>> decades([0.02, 3.0, 0.0, None]), decades([5e-324, 1.7e308])
+    ((-2, 1), (-307, 307))
+    """
+    logs = [math.log10(n) for n in sizes if n is not None and math.isfinite(n) and n > 0]
     if not logs:
         return None
     low, high = math.floor(min(logs)), math.ceil(max(logs))
+    return min(307, max(-307, low)), min(307, max(-307, high))
+
+
+def scale_of(norms: Sequence[float | None]) -> Scale | None:
+    """Find the scale that holds all positive norms; None where there is none."""
+    found = decades(norms)
+    if found is None:
+        return None
+    low, high = found
     return Scale(low - 1 if low == high else low, high)
 
 

@@ -104,12 +104,12 @@
     section.hidden = !state.predict;
     if (!state.predict) return;
     const asked = L.pending(state), { right, asked: given } = L.score(state), next = L.nextQuestion(state);
-    const again = next !== null ? button("Next question", () => change(L.to(state, next))) : h("p", "hint", "No question is left.");
+    const again = next !== null ? button("Next question", () => change(L.to(state, next)), { "data-id": "next" }) : h("p", "hint", "No question is left.");
     const [text, ...rest] = asked
-      ? [asked.text, ...asked.options.map((option, i) => button([h("kbd", "", String(i + 1)), ` ${option}`], () => reply(i)))]
+      ? [asked.text, ...asked.options.map((option, i) => button([h("kbd", "", String(i + 1)), ` ${option}`], () => reply(i), { "data-id": `choice ${i}` }))]
       : answered ? [[h("strong", "", answered.right ? "Yes. " : "No. "), `${answered.told}.`], again]
         : ["Gradients are hidden until you have said what you expect of them.", again];
-    section.replaceChildren(h("h2", { id: "quiz-title" }, given ? `Predicted: ${right} of ${given}` : "Predict, then reveal"),
+    redraw(section, h("h2", { id: "quiz-title" }, given ? `Predicted: ${right} of ${given}` : "Predict, then reveal"),
       h("p", { class: "prose", role: "status" }, text), h("div", "choices", rest));
   }
 
@@ -157,8 +157,8 @@
   });
 
   function listStops() {
-    const line = (text, less) => h("li", "row", text, button("Remove", () => { change({ ...state, ...less }); listStops(); }, { "aria-label": `Remove: ${text}` }));
-    byId("stop-list").replaceChildren(
+    const line = (text, less) => h("li", "row", text, button("Remove", () => { change({ ...state, ...less }); listStops(); }, { "aria-label": `Remove: ${text}`, "data-id": text }));
+    redraw(byId("stop-list"),
       ...state.when.map((text) => line(text, { when: state.when.filter((other) => other !== text) })),
       ...state.breaks.map((at) => line(`step ${at + 1}: ${L.nameOf(at)}`, { breaks: state.breaks.filter((other) => other !== at) })));
   }

@@ -1,5 +1,5 @@
 "use strict";
-// Elements of HTML and SVG, and tables. No style attribute is ever written.
+// Elements of HTML and SVG, and tables.
 const byId = (id) => document.getElementById(id);
 const words = (...names) => names.filter(Boolean).join(" ");
 
@@ -31,13 +31,30 @@ function table(caption, heads, rows, foot) {
 }
 
 // A box that scrolls, also by keys.
-const boxed = (name, content) => h("div", { class: "wide", role: "region", tabindex: 0, "aria-label": name }, content);
+const boxed = (name, id, content) => h("div", { class: "wide", role: "region", tabindex: 0, "aria-label": name, "data-id": id }, content);
 
 // A table that is built when it is opened.
-function twinTable(summary, name, build) {
-  const details = h("details", "", h("summary", "", summary));
+function twinTable(summary, name, id, build) {
+  const details = h("details", { "data-id": id }, h("summary", { "data-id": `${id} head` }, summary));
   details.addEventListener("toggle", () => {
-    if (details.open && !details.children[1]) details.append(boxed(name, build()));
+    if (details.open && !details.children[1]) details.append(boxed(name, `${id} box`, build()));
   });
   return details;
+}
+
+// Put something new into a section. What was open there stays open, and who was there with the
+// keyboard stays: at what has the same data-id, else at the first button, else at the section.
+function redraw(section, ...children) {
+  const focused = document.activeElement;
+  const id = section.contains(focused) ? focused.dataset.id || "" : null;
+  const opened = [...section.querySelectorAll("details[open]")].map((details) => details.dataset.id);
+  section.replaceChildren(...children);
+  for (const details of section.querySelectorAll("details")) {
+    if (!opened.includes(details.dataset.id)) continue;
+    details.open = true;
+    details.dispatchEvent(new Event("toggle"));
+  }
+  if (id === null) return;
+  const same = [...section.querySelectorAll("[data-id]")].find((each) => each.dataset.id === id);
+  (same || section.querySelector("button") || section).focus({ preventScroll: true });
 }

@@ -12,19 +12,41 @@ const TraceLogic = (data) => {
   const rows = data.rows.map((entry) => ({
     steps: entry.slice(0, -1), group: entry[entry.length - 1], ticks: [[], [], []],
   }));
-  // For each pane, the ticks at which values get their gradients.
-  const turns = panes.map(() => new Map());
+  // For each pane, by backward pass and value, the tick at which the value gets its gradient; and,
+  // by pass and row, the first fork that is told of there.
+  const turns = panes.map(() => new Map()), met = panes.map(() => new Map());
   let before = rows.length ? 0 : null;
   const ticks = data.ticks.map(([kind, at, ...steps], index) => {
     const row = at === null ? before : at;
     before = row;
     if (row !== null) rows[row].ticks[kind].push(index);
     steps.forEach((step, pane) => {
-      if (kind === BACKWARD && step !== null) turns[pane].set(panes[pane].backward[step].value, index);
+      if (kind !== BACKWARD || step === null) return;
+      const { run = 0, value, at: owner } = panes[pane].backward[step];
+      turns[pane].set(`${run}:${value}`, index);
+      if (owner !== undefined && !met[pane].has(`${run}:${owner}`)) met[pane].set(`${run}:${owner}`, index);
     });
     return { kind, row, steps, number: ++counts[kind] };
   });
-  const model = { panes, groups, rows, ticks, turns, differences: data.differences || [] };
+  const model = { panes, groups, rows, ticks, differences: data.differences || [] };
+
+  // The backward pass that each step belongs to: a step of the forward pass to the next one.
+  const passes = ticks.map(({ kind, steps }) => {
+    const pane = steps.findIndex((each) => each !== null);
+    if (kind === FORWARD) return null;
+    const { forward, backward } = panes[pane];
+    return backward[kind === INNER ? forward[steps[pane]].vjp_of : steps[pane]].run || 0;
+  });
+  const runs = [...new Set(passes)].filter((run) => run !== null).sort((a, b) => a - b);
+  for (let i = ticks.length - 1, next = runs.at(-1); i >= 0; i--) next = passes[i] = passes[i] ?? next;
+  const passName = (index) => (runs.length > 1 ? `, pass ${passes[index]}` : "");
+
+  // The tick at which a value gets its gradient, in the pass that is looked at; null if it gets none.
+  const turnOf = (state, pane, value, run = passes[state.step]) => turns[pane].get(`${run}:${value}`) ?? null;
+
+  // Of the last pass that reached a value there is a picture besides.
+  const isLast = (state, pane, value) =>
+    runs.findLast((run) => turnOf(state, pane, value, run) !== null) === passes[state.step];
 
   // At first the last fork is looked at, where most of the gradient can be seen: one of a shortcut
   // and its branch, if there is any.
@@ -79,28 +101,60 @@ const TraceLogic = (data) => {
     value: ["activation norm", "stats", 0], "value-rms": ["activation RMS", "stats", 1],
   };
 
+  // The summary of a value's gradient, in the pass that is looked at; null if there is none.
+  function gradientOf(state, pane, value, run = passes[state.step]) {
+    const index = turnOf(state, pane, value, run);
+    return index === null ? null : statsOf(index, pane);
+  }
+
   // What a row's output measures; null where nothing was measured.
-  function sizeOf(state, pane, row) {
+  function sizeOf(state, pane, row, run = passes[state.step]) {
     const step = row === null ? null : rows[row].steps[pane];
     if (step === null) return null;
     const { forward, values } = panes[pane];
     const [, kind, place] = MEASURES[state.show];
-    const stats = values[forward[step].output][kind];
+    const { output } = forward[step];
+    const stats = kind === "stats" ? values[output].stats : gradientOf(state, pane, output, run);
     if (!stats) return null;
     return stats[8] ? NaN : stats[9] ? Infinity : Number(stats[place]);
   }
 
-  // One scale for all panes.
-  const domain = (state) => words.domain(
-    panes.flatMap((_, pane) => rows.map((_, row) => sizeOf(state, pane, row))), state.scale);
+  // One scale for all panes and passes.
+  const domain = (state) => words.domain(panes.flatMap((_, pane) =>
+    rows.flatMap((_, row) => (runs.length ? runs : [0]).map((run) => sizeOf(state, pane, row, run)))), state.scale);
+
+  // What is measured, and in which backward pass, where there are several.
+  const measured = (state) => MEASURES[state.show][0] + (state.show.startsWith("gradient") ? passName(state.step) : "");
 
   const phase = (index) => {
     const tick = ticks[index];
     const name = ["forward", "backward", "inside a VJP"][tick.kind];
-    return `${name} ${tick.number} of ${counts[tick.kind]}`;
+    return `${name} ${tick.number} of ${counts[tick.kind]}${tick.kind === FORWARD ? "" : passName(index)}`;
   };
 
+  // The fork that is told of on a line, as a tick: that of an addition in it; null if there is none.
+  function forkOn(state, pane, line) {
+    if (line.open) return null;
+    for (let row = line.first; row <= line.last; row++) {
+      const index = met[pane].get(`${passes[state.step]}:${row}`);
+      if (index !== undefined && partsOf(index, pane).some((part) => part.side)) return index;
+    }
+    return null;
+  }
+
+  // What one side brought to the fork of a line; null where that is unknown, or yours to predict.
+  function shareOn(state, pane, line, side) {
+    const index = forkOn(state, pane, line);
+    if (index === null || hidden(state, index)) return null;
+    const own = partsOf(index, pane).filter((part) => part.side === side);
+    return own.length && own.every((part) => part.share !== undefined) ? own.reduce((sum, part) => sum + part.share, 0) : null;
+  }
+
   const sideName = (part) => part.side || part.edge;
+
+  // Why a pane has nothing to show at a step of the other.
+  const lacks = (index, pane) => (ticks[index].kind !== FORWARD && !panes[pane].backward.length
+    ? "backward has not run inside the with-block" : "no such step");
 
   // The step in one sentence: what the live region says.
   function describe(state, index = state.step) {
@@ -108,7 +162,7 @@ const TraceLogic = (data) => {
     if (!tick) return "Nothing was recorded.";
     const told = shown(state).map((pane) => {
       const step = stepOf(index, pane);
-      if (!step) return `${panes[pane].name}: no such step`;
+      if (!step) return `${panes[pane].name}: ${lacks(index, pane)}`;
       const head = state.cmp ? `${panes[pane].name}: ` : "";
       if (hidden(state, index)) return `${head}what comes is yours to predict`;
       const stats = statsOf(index, pane);
@@ -218,36 +272,53 @@ const TraceLogic = (data) => {
   }
 
   // A condition in the terminal's words: norm<1e-4, share(shortcut)>0.9, nan, fork, at:layer2.0.
+  // It is read, and holds, as in minires/trace/breakpoints.py; both run one table of cases.
   function condition(text) {
     const plain = String(text).trim();
     if (plain === "nan" || plain === "fork") return { text: plain, kind: plain };
     if (/^at:\s*\S/.test(plain)) return { text: plain, kind: "at", at: plain.slice(3).trim() };
     const [, kind, side, sign, limit] = /^(norm|share\((shortcut|branch)\))\s*([<>])\s*(\S+)$/.exec(plain) || [];
-    return kind && !Number.isNaN(Number(limit)) ? { text: plain, kind: kind.slice(0, 5), side, sign, limit: Number(limit) } : null;
+    const bound = kind && numberIn(limit);
+    return kind && !Number.isNaN(bound) ? { text: plain, kind: side ? "share" : "norm", side, sign, limit: bound } : null;
+  }
+
+  // A number as Python reads it: neither hexadecimal nor empty, and there is "inf".
+  function numberIn(text) {
+    const [, sign, size] = /^([+-]?)((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)$/i.exec(text.replace(/(?<=\d)_(?=\d)/g, "")) || [];
+    if (size === undefined) return NaN;
+    return (sign === "-" ? -1 : 1) * (/^i/i.test(size) ? Infinity : Number(size));
   }
 
   function meets(index, pane, { kind, side, sign, limit, at }) {
     const step = stepOf(index, pane);
     if (!step) return false;
     const stats = statsOf(index, pane);
+    const finite = stats === null || !(stats[8] || stats[9]);
     const over = (x) => (sign === "<" ? x < limit : x > limit);
-    if (kind === "nan") return stats !== null && stats[8] + stats[9] > 0;
-    if (kind === "at") {
-      const earlier = seek(index, -1, (i) => ticks[i].steps[pane] !== null);
-      return within(index, pane, at) && !(earlier !== null && ticks[earlier].kind === step.kind && within(earlier, pane, at));
-    }
-    if (kind === "norm") return step.visit !== null && stats !== null && over(Number(stats[0]));
+    if (kind === "nan") return step.visit ? step.visit.broken === true : !finite;
+    if (kind === "at") return panes[pane].values[step.value].name === at || enters(index, pane, at);
+    if (!step.visit) return false;
+    // What is not finite is compared with nothing: that is the condition "nan".
+    if (kind === "norm") return stats !== null && finite && over(Number(stats[0]));
     const parts = partsOf(index, pane);
     if (kind === "fork") return parts.length > 1;
-    const own = parts.filter((part) => part.side === side && part.share !== undefined);
-    return own.length > 0 && over(own.reduce((sum, part) => sum + part.share, 0));
+    // What the side brought, for each residual addition that parts here.
+    const sums = new Map();
+    for (const part of parts) for (const [name, join] of part.roles || []) {
+      if (name === side && part.share !== undefined) sums.set(join, (sums.get(join) || 0) + Number(part.share));
+    }
+    return [...sums.values()].some(over);
+  }
+
+  function enters(index, pane, at) {
+    const earlier = seek(index, -1, (i) => ticks[i].steps[pane] !== null);
+    const isBack = (i) => ticks[i].kind === BACKWARD;
+    return within(index, pane, at) && (earlier === null || isBack(earlier) !== isBack(index) || !within(earlier, pane, at));
   }
 
   function within(index, pane, at) {
-    const step = stepOf(index, pane);
-    if (!step) return false;
-    const module = step.op ? step.op.module || "" : "";
-    return module === at || module.startsWith(`${at}.`) || panes[pane].values[step.value].name === at;
+    const { module = "" } = stepOf(index, pane).op || {};
+    return module === at || module.startsWith(`${at}.`);
   }
 
   const nextStop = (state, by) => to(state, seek(state.step, by, (i) => stops(state, i) !== null));
@@ -269,7 +340,7 @@ const TraceLogic = (data) => {
     }
     const ofOp = (i) => ticks[i].kind === BACKWARD && stepOf(i, 0)?.op;
     const from = seek(index, -1, ofOp);
-    if (!ofOp(index) || from === null || rows[ticks[from].row].group === rows[tick.row].group) return null;
+    if (!ofOp(index) || from === null || tick.row === null || rows[ticks[from].row].group === rows[tick.row].group) return null;
     const [a, b] = [from, index].map((i) => Number((statsOf(i, 0) || [NaN])[0]));
     if (!(a >= 0 && b >= 0)) return null;
     return {
@@ -306,13 +377,15 @@ const TraceLogic = (data) => {
   const hidden = (state, index) => state.predict && ticks[index].kind === BACKWARD
     && (index > state.step || (index === state.step && pending(state) !== null));
 
-  const veils = (state, pane, value) =>
-    turns[pane].has(value) && hidden(state, turns[pane].get(value));
+  function veils(state, pane, value) {
+    const index = turnOf(state, pane, value);
+    return index !== null && hidden(state, index);
+  }
 
   // The tick at which the gradient of a row's output is computed; null if it never is.
-  function turn(pane, row) {
+  function turn(state, pane, row) {
     const step = row === null ? null : rows[row].steps[pane];
-    return step === null ? null : turns[pane].get(panes[pane].forward[step].output) ?? null;
+    return step === null ? null : turnOf(state, pane, panes[pane].forward[step].output);
   }
 
   const MOVES = {
@@ -379,7 +452,10 @@ const TraceLogic = (data) => {
     if (state.show !== "gradient") parts.push(`show=${state.show}`);
     if (state.theme !== "auto") parts.push(`theme=${state.theme}`);
     if (state.breaks.length) parts.push(`bp=${state.breaks.join(",")}`);
-    if (state.when.length) parts.push(`when=${encodeURIComponent(state.when.join(";"))}`);
+    parts.push(...state.when.map((text) => `when=${encodeURIComponent(text)}`));
+    if (state.predict) parts.push("predict=1");
+    const said = Object.entries(state.answers).map(([index, choice]) => `${index}:${choice}`);
+    if (said.length) parts.push(`said=${said.join(",")}`);
     return `#${parts.join("&")}`;
   }
 
@@ -393,18 +469,24 @@ const TraceLogic = (data) => {
     const sel = /^([01]):(\d+)$/.exec(given.get("sel") || "");
     next.sel = sel && panes[sel[1]] && panes[sel[1]].values[sel[2]] ? sel[0] : null;
     if (given.has("cmp")) next.cmp = given.get("cmp") === "1" && panes.length > 1;
-    next.open = (given.get("open") || "").split(",").filter((id) => /^(g\d+|f\d+\.\d+)$/.test(id));
+    const list = (key) => [...new Set((given.get(key) || "").split(","))];
+    next.open = list("open").filter((id) => /^(g\d+|f\d+\.\d+)$/.test(id));
     if (["log", "lin"].includes(given.get("scale"))) next.scale = given.get("scale");
     if (Object.hasOwn(MEASURES, given.get("show") || "gradient")) next.show = given.get("show") || "gradient";
     next.theme = ["light", "dark"].includes(given.get("theme")) ? given.get("theme") : "auto";
-    next.breaks = (given.get("bp") || "").split(",").map(whole).filter((i) => i !== null && i < ticks.length);
-    next.when = (given.get("when") || "").split(";").filter(condition);
+    const breaks = list("bp").map(whole).filter((i) => i !== null && i < ticks.length);
+    next.breaks = [...new Set(breaks)].sort((a, b) => a - b);
+    next.when = [...new Set(given.getAll("when").map((text_) => condition(text_)?.text))].filter(Boolean);
+    next.predict = given.get("predict") === "1";
+    const said = next.predict ? list("said").map((each) => each.split(":").map(whole)) : [];
+    next.answers = Object.fromEntries(said.filter(([index, choice]) =>
+      index !== null && choice !== null && choice < (question(index)?.options.length || 0)));
     return onVisible(next);
   }
 
   return {
     ...model, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
-    lineOf, arcs, rowIn, sizeOf, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
+    lineOf, arcs, rowIn, sizeOf, gradientOf, isLast, forkOn, shareOn, measured, passName, lacks, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
     sideName, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
   };
 };

@@ -104,12 +104,12 @@ const Road = (L, view) => {
 
   // Whether the learner has yet to predict what would be shown here.
   function veiled(line, pane) {
-    const turn = ofGradient() ? L.turn(pane, L.rowIn(line, pane)) : null;
+    const turn = ofGradient() ? L.turn(state, pane, L.rowIn(line, pane)) : null;
     return turn !== null && L.hidden(state, turn);
   }
 
   function reached(line, pane) {
-    const turn = ofGradient() ? L.turn(pane, L.rowIn(line, pane)) : null;
+    const turn = ofGradient() ? L.turn(state, pane, L.rowIn(line, pane)) : null;
     return turn === null ? !ahead(line) : turn <= state.step;
   }
 
@@ -120,7 +120,7 @@ const Road = (L, view) => {
 
   function said(line, columns) {
     const sizes = columns.map(({ pane }) => {
-      const size = ghost(line, pane) ? "no such step" : `${L.MEASURES[state.show][0]} ${number(line, pane) || "not shown"}`;
+      const size = ghost(line, pane) ? "no such step" : `${L.measured(state)} ${number(line, pane) || "not shown"}`;
       return columns.length > 1 ? `${L.panes[pane].name}: ${size}` : size;
     });
     return words(line.where, line.op, line.detail) + `; ${sizes.join("; ")}`;
@@ -193,19 +193,26 @@ const Road = (L, view) => {
       });
       return d;
     };
+    // What met where the addition of this line had parted.
+    const contributions = (line, from, index) => {
+      const fork = L.forkOn(state, from, line);
+      if (state.show !== "gradient" || fork === null || L.hidden(state, fork)) return;
+      for (const part of L.partsOf(fork, from).filter(({ side }) => side)) {
+        const { at } = place(part.norm, domain);
+        if (at >= 0 && at <= 1) marks.append(contribution(words("dot", part.side, fork > state.step && "faint"), part.side, Number(x(at)), y(index)));
+      }
+    };
     for (const other of columns) if (other.pane !== pane) marks.append(path("profile other", trail(other.pane, () => true)));
     marks.append(path("profile faint", trail(pane, () => true)), path("profile", trail(pane, (line) => reached(line, pane))));
     all.forEach((line, index) => {
-      if (line.open || ghost(line, pane) || veiled(line, pane)) return;
+      if (line.open || ghost(line, pane)) return;
+      contributions(line, pane, index);
+      if (veiled(line, pane)) return;
       const { at, mark } = place(sizeAt(line, pane), domain);
       const zero = mark === "0";
       if (mark) marks.append(label(zero ? "ink" : "alarm", zero ? track - 5 : track + length + 10, y(index) + 4, "end", mark));
       if (at === undefined) return;
       const done = reached(line, pane);
-      if (state.show === "gradient") for (const part of sides(line, pane)) {
-        const { at: there } = place(part.norm, domain);
-        if (there >= 0 && there <= 1) marks.append(contribution(words("dot", part.side, !done && "faint"), part.side, Number(x(there)), y(index)));
-      }
       marks.append(circle(words("dot", !done && "hollow"), x(at), y(index), density === "tiny" ? 2 : 3));
     });
   }
@@ -213,18 +220,14 @@ const Road = (L, view) => {
   const contribution = (kind, side, x, at) => (side === "shortcut"
     ? path(kind, `M${x} ${at - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5Z`) : rect(kind, x - 3, at - 3, 6, 6));
 
-  function sides(line, pane) {
-    const turn = L.turn(pane, L.rowIn(line, pane));
-    return turn === null ? [] : L.partsOf(turn, pane).filter((part) => part.side);
-  }
-
   function axis(columns, domain, width) {
     const marks = columns.map((column) => {
       const sizes = Words.ticks(domain);
       const each = Math.ceil((sizes.length * 38) / column.length);
-      const end = column.track + column.length;
+      const end = column.track + column.length, letters = Math.floor((end - column.left) / 7);
+      const short = (text) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
       return [
-        columns.length > 1 ? label("ink", column.left + 4, 14, "start", L.panes[column.pane].name) : label("", end, 14, "end", L.MEASURES[state.show][0]),
+        columns.length > 1 ? label("ink", column.left + 4, 14, "start", short(L.panes[column.pane].name)) : label("", end, 14, "end", L.measured(state)),
         sizes.filter((_, i) => i % each === 0).map(([size, text]) => label("", column.track + place(size, domain).at * column.length, 36, "middle", text)),
       ];
     });
@@ -250,18 +253,17 @@ const Road = (L, view) => {
 
   function asTable() {
     const details = byId("road-table");
-    if (details.children[1]) details.children[1].remove();
     if (!details.open || !state) return;
     const panes = L.shown(state);
     const share = (line, pane, side) => {
-      const parts = veiled(line, pane) ? [] : sides(line, pane).filter((part) => part.side === side && part.share !== undefined);
-      return parts.length ? Words.share(parts.reduce((sum, part) => sum + part.share, 0)) : "";
+      const found = L.shareOn(state, pane, line, side);
+      return found === null ? "" : Words.share(found);
     };
-    const heads = panes.flatMap((pane) => [panes.length > 1 ? L.panes[pane].name : L.MEASURES[state.show][0], "shortcut", "branch"]);
+    const heads = panes.flatMap((pane) => [panes.length > 1 ? L.panes[pane].name : L.measured(state), "shortcut", "branch"]);
     const rows = all.map((line) => [words(line.where, line.op), ...panes.flatMap((pane) =>
       (ghost(line, pane) ? ["not here", "", ""] : [number(line, pane), share(line, pane, "shortcut"), share(line, pane, "branch")]))]);
-    const caption = `${L.MEASURES[state.show][0]}, and signed shares at forks`;
-    details.append(boxed(caption, table(caption, ["step", ...heads], rows)));
+    const caption = `${L.measured(state)}, and signed shares at forks`;
+    redraw(byId("road-twin"), boxed(caption, "road", table(caption, ["step", ...heads], rows)));
   }
 
   byId("road-table").addEventListener("toggle", asTable);

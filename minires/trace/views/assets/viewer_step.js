@@ -13,11 +13,11 @@ const Step = (L, view) => {
     state = now;
     const section = byId("step");
     if (!L.ticks.length) {
-      return section.replaceChildren(h("h2", { id: "step-title" }, "Nothing to step through"),
+      return redraw(section, h("h2", { id: "step-title" }, "Nothing to step through"),
         empty("Run the model, and loss.backward(), inside the with-block."));
     }
     const stop = L.stops(state, state.step);
-    return section.replaceChildren(
+    return redraw(section,
       h("h2", { id: "step-title" }, breaking(L.nameOf(state.step))),
       h("p", "row", h("span", "tag", L.phase(state.step)), stop && h("span", "tag", `stops here: ${stop}`)),
       h("div", "panes", L.shown(state).map((pane) => h("div", "pane", h("p", "pane-name", L.panes[pane].name), inPane(pane)))));
@@ -27,6 +27,7 @@ const Step = (L, view) => {
     const step = L.stepOf(state.step, pane);
     if (!step) {
       const other = L.stepOf(state.step, 1 - pane);
+      if (L.lacks(state.step, pane) !== "no such step") return empty("Backward has not run inside the with-block: there are no gradients.");
       return empty(other.op && other.op.join ? "There is no shortcut here: what leaves the last layer goes on alone." : "This network has no such step.");
     }
     if (L.hidden(state, state.step)) return empty("Shown when you have answered.");
@@ -36,10 +37,11 @@ const Step = (L, view) => {
   const opName = (op) => [h("strong", "", op.op), op.module && ` in ${op.module}`];
   const term = (name, ...value) => [h("dt", "", name), h("dd", "", value)];
 
-  function pick(pane, index) {
+  // A value that can be looked at; `from` tells where it stands, for one may stand in several places.
+  function pick(pane, index, from) {
     const key = `${pane}:${index}`;
     const on = state.sel === key;
-    return button(breaking(L.panes[pane].values[index].name), () => view.change({ ...state, sel: on ? null : key }), { class: "link", "aria-pressed": on });
+    return button(breaking(L.panes[pane].values[index].name), () => view.change({ ...state, sel: on ? null : key }), { class: "link", "aria-pressed": on, "data-id": `${key} ${from}` });
   }
 
   const costs = ({ source, flops, bytes, seconds }) => [
@@ -49,14 +51,14 @@ const Step = (L, view) => {
 
   function forward(pane, op) {
     const { values } = L.panes[pane];
-    const named = (index) => [pick(pane, index), h("span", "hint", ` ${shape(values[index])}`)];
+    const named = (index, from) => [pick(pane, index, from), h("span", "hint", ` ${shape(values[index])}`)];
     return [
       h("p", "where", opName(op)),
       op.vjp_of !== undefined && hint("The VJP of a backward step ran it."),
       op.untaped && hint("Not on the tape: no gradient goes through here."),
       h("dl", "", op.inputs.filter(([, index, text]) => index !== null || text !== "None")
-        .map(([edge, index, text]) => term(edge, index === null ? text : named(index))),
-      term("gives", named(op.output)),
+        .map(([edge, index, text]) => term(edge, index === null ? text : named(index, edge))),
+      term("gives", named(op.output, "gives")),
       Object.entries(op.constants || {}).map(([key, text]) => term(key, text)),
       Object.entries(op.notes || {}).map(([key, x]) => term(key.replaceAll("_", " "), format(x))), costs(op)),
     ];
@@ -68,7 +70,7 @@ const Step = (L, view) => {
 
   function backward(pane, { visit, op }) {
     const own = L.panes[pane].forward.filter((each) => each.vjp_of === L.ticks[state.step].steps[pane]);
-    const sent = (visit.sent || []).map(([edge, index, norm]) => [edge, pick(pane, index), L.veils(state, pane, index) ? "?" : format(norm)]);
+    const sent = (visit.sent || []).map(([edge, index, norm]) => [edge, pick(pane, index, edge), L.veils(state, pane, index) ? "?" : format(norm)]);
     return [
       h("p", "where", op ? ["Gradient arrives at ", opName(op)] : "Gradient of a leaf: here it stays."),
       h("p", "", h("span", `badge ${visit.verdict}`, VERDICTS[visit.verdict])),
@@ -83,7 +85,7 @@ const Step = (L, view) => {
 
   function addition(pane, visit) {
     const { parts, verdict } = visit;
-    const total = visit.stats || L.panes[pane].values[visit.value].gradient;
+    const total = L.gradientOf(state, pane, visit.value);
     const known = parts.every((part) => typeof part.share === "number");
     const rows = parts.map((part, i) => [[h("span", part.side || "", part.side || `${i + 1}: ${part.edge}`), h("br"), h("span", "hint", breaking(L.consumer(pane, part)))], format(part.norm),
       part.cosine === undefined ? "–" : share(part.cosine), share(part.share)]);
@@ -124,20 +126,21 @@ const Step = (L, view) => {
     const index = state.sel && Number(at) === pane ? Number(picked) : own;
     const value = L.panes[pane].values[index];
     const veiled = L.veils(state, pane, index);
-    const gradient = veiled ? null : value.gradient;
+    const gradient = veiled ? null : L.gradientOf(state, pane, index);
     const cell = (stats, i) => (!stats ? "–" : i === 6 || i === 7 ? Words.percent(stats[i]) : format(stats[i]));
     const sampled = (value.stats && value.stats[10]) || (gradient && gradient[10]);
     const why = veiled ? "Its gradient is yours to predict."
-      : value.gradient ? "" : !L.panes[pane].backward.length ? "Backward has not run inside the with-block: there is no gradient."
-        : `No gradient reached it${value.tracked ? "" : ": it does not require one"}.`;
+      : gradient ? "" : !L.panes[pane].backward.length ? "Backward has not run inside the with-block: there is no gradient."
+        : `No gradient reached it${L.passName(state.step) && " in this pass"}${value.tracked ? "" : ": it does not require one"}.`;
     return [
       h("h3", "", index === own ? "The tensor" : value.name),
       hint(`${value.kind}, ${shape(value)}, ${value.dtype}`, value.detached_from !== undefined && `; detached from ${L.panes[pane].values[value.detached_from].name}: no gradient goes back there`),
-      value.stats || gradient ? table(`Statistics of ${value.name}`, ["", "value", "gradient"], STATISTICS.map((name, i) => [name, cell(value.stats, i), cell(gradient, i)]))
+      value.stats || gradient ? table(`Statistics of ${value.name}`, ["", "value", `gradient${L.passName(state.step)}`], STATISTICS.map((name, i) => [name, cell(value.stats, i), cell(gradient, i)]))
         : empty("Not measured: select=… left it out."),
       why && empty(why),
+      gradient && value.gradient_picture && !L.isLast(state, pane, index) && hint("Of its gradient in a later pass there is a picture."),
       sampled > 0 && hint(`Norm, NaN and infinities are of all elements; the rest of ${sampled}, evenly spaced.`),
-      h("div", "thumbs", thumbnail(value.picture, value, "value"), !veiled && thumbnail(value.gradient_picture, value, "gradient")),
+      h("div", "thumbs", thumbnail(value.picture, value, "value", pane), gradient && L.isLast(state, pane, index) && thumbnail(value.gradient_picture, value, "gradient", pane)),
     ];
   }
 
@@ -156,7 +159,7 @@ const Step = (L, view) => {
     return mixed(dark ? [26, 30, 34] : [255, 255, 255], end, Math.abs(level) / 127);
   }
 
-  function thumbnail(picture, value, what) {
+  function thumbnail(picture, value, what, pane) {
     if (!picture) return null;
     const [height, width, scale, pixels] = picture;
     const levels = Int8Array.from(atob(pixels), (c) => c.charCodeAt(0));
@@ -171,7 +174,7 @@ const Step = (L, view) => {
     const numbers = () => table(name, ["", ...Array(width).keys()],
       [...Array(height).keys()].map((row) => [row, ...Array.from(levels.slice(row * width, (row + 1) * width), number)]));
     return h("figure", "", canvas, h("figcaption", "", h("strong", "", what), " ",
-      signed ? `orange −${format(scale)}, blue ${format(scale)}` : `dark 0, bright ${format(scale)}`), twinTable("numbers", name, numbers));
+      signed ? `orange −${format(scale)}, blue ${format(scale)}` : `dark 0, bright ${format(scale)}`), twinTable("numbers", name, `${pane} ${what}`, numbers));
   }
 
   return { draw };

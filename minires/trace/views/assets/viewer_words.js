@@ -22,7 +22,7 @@ const Words = (() => {
   }
 
   const percent = (x) => minus(`${(100 * x).toFixed(1)} %`);
-  const share = (x) => (missing(x) ? "no gradient" : minus(Number(x).toFixed(3).replace(/^-(0\.0+)$/, "$1")));
+  const share = (x) => (missing(x) ? "no share" : minus(Number(x).toFixed(3).replace(/^-(0\.0+)$/, "$1")));
 
   function amount(x, unit, base, prefixes) {
     let i = 0;
@@ -43,7 +43,9 @@ const Words = (() => {
     }
     if (scale !== "log") return { scale, lo: 0, hi: hi || 1 };
     if (!hi) return { scale, lo: 1e-3, hi: 1 };
-    const low = Math.floor(Math.log10(lo) + 1e-9), high = Math.ceil(Math.log10(hi) - 1e-9);
+    // Farther out than this, a power of ten is no normal number, or none at all.
+    const within = (power) => Math.max(-307, Math.min(307, power));
+    const low = within(Math.floor(Math.log10(lo) + 1e-9)), high = within(Math.ceil(Math.log10(hi) - 1e-9));
     return { scale, lo: 10 ** low, hi: 10 ** Math.max(high, low + 1) };
   }
 
@@ -52,14 +54,18 @@ const Words = (() => {
     if (missing(size)) return { mark: "" };
     if (!Number.isFinite(size)) return { mark: format(size) };
     if (scale !== "log") return { at: (size - lo) / (hi - lo) };
-    return size === 0 ? { mark: "0" } : { at: Math.log10(size / lo) / Math.log10(hi / lo) };
+    if (size === 0) return { mark: "0" };
+    const [from, to] = [lo, hi].map(Math.log10);
+    return { at: Math.max(0, Math.min(1, (Math.log10(size) - from) / (to - from))) };
   }
 
   // The axis’ ticks and their labels.
   function ticks({ scale, lo, hi }) {
     if (scale !== "log") return [0, 0.25, 0.5, 0.75, 1].map((part) => [part * hi, format(part * hi, 2)]);
     const [from, to] = [lo, hi].map((size) => Math.round(Math.log10(size)));
-    return Array.from({ length: to - from + 1 }, (_, i) => [10 ** (from + i), `10${superscript(from + i)}`]);
+    const each = Math.ceil((to - from + 1) / 24);
+    return Array.from({ length: Math.floor((to - from) / each) + 1 }, (_, i) => from + i * each)
+      .map((power) => [10 ** power, `10${superscript(power)}`]);
   }
 
   return { format, percent, share, bytes, flops, time, domain, place, ticks };
