@@ -273,14 +273,14 @@ class Trace:
         Returns
         -------
         Verification
-            True if nothing is wrong; `first` is the first step that is, in the order of the
-            backward pass, with its place and both numbers.
+            True if something was compared and nothing is wrong; `first` is the first step that is,
+            in the order of the backward pass, with its place and both numbers.
 
         Raises
         ------
         ReplayError
-            If the trace has no tape (``record(..., replay=True)`` keeps it), or backward has not
-            run.
+            If the trace has no tape (``record(..., replay=True)`` keeps it), backward has not run,
+            or values that a VJP needs were overwritten since, as by an optimizer.
 
         Examples
         --------

@@ -37,7 +37,10 @@ def check_vjp(
         report = _report(records, tape, visit, node, step, settings)
     except LookupError as error:
         return Finding("vjp", name, step.index, "undecided", message=str(error))
-    if report is None or report:
+    if report is None:
+        why = "it sent nothing to an input of floats"
+        return Finding("vjp", name, step.index, "undecided", message=why)
+    if report:
         return Finding("vjp", name, step.index, "right")
     if report.status != "wrong":
         why = report.problem.splitlines()[0] if report.problem else report.status

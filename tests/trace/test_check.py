@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
-from minires.trace.replay import ReplayError
+from minires.trace.replay import OverwrittenSinceError, ReplayError
+from minires.trace.verification import Verification
 from tests.trace.nets import STAGES, batch, block_of, network, recorded
 
 NETS = [
@@ -303,15 +304,44 @@ def test_without_what_a_replay_needs_it_says_what_to_do():
         recorded(network(), backward=False).check()
 
 
-def test_weights_that_changed_since_are_no_mistake_of_the_step():
+@pytest.mark.parametrize("write", ["in place", "by new data"])
+def test_weights_that_changed_since_are_no_mistake_of_the_step(write):
     model = network()
     trace = recorded(model)
-    with mr.no_grad():
-        model.layer2[0].conv1.weight.data = model.layer2[0].conv1.weight.numpy() * 2
-    model.layer2[0].conv2.weight.data[...] *= 2
+    weight = model.layer2[0].conv1.weight
+    if write == "in place":
+        weight.data[...] *= 2
+    else:
+        weight.data = weight.numpy() * 2
+    with pytest.raises(OverwrittenSinceError, match=r"'weight' of 'conv2d' in 'layer2\.0\.conv1'"):
+        trace.check()
+
+
+@mr.op(name="blocked_by_nan")
+def blocked_by_nan(x):
+    return x * np.nan
+
+
+@blocked_by_nan.vjp
+def _(g):
+    return g * np.nan
+
+
+def test_what_could_not_be_compared_does_not_count_as_right():
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        blocked_by_nan(x * 2.0).sum().backward()
     found = trace.check()
-    assert found, str(found)
-    assert "could not be compared" in str(found)
+    assert [one.place for one in found.undecided] == ["blocked_by_nan"]
+    assert "right: 2 VJPs" in str(found)
+    assert "1 could not be compared" in str(found)
+    # With nothing left that was compared, there is nothing to call right.
+    nothing = Verification(found.undecided)
+    assert not nothing
+    assert nothing.first is None
+    assert "could be checked" in str(nothing)
+    assert "right" not in str(nothing)
+    assert not Verification(())
 
 
 def test_a_hook_is_no_mistake_of_the_step():
