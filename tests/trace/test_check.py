@@ -294,6 +294,37 @@ def test_a_vjp_that_is_not_linear_is_wrong():
     assert first.place == "rectified_by_mistake"
 
 
+@mr.op(name="tripled")
+def tripled(x):
+    return x * np.asarray(3, x.dtype)
+
+
+@tripled.vjp
+def _(g):
+    return g * (3.0 if g.dtype == np.float64 else 6.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_vjp_that_is_wrong_only_in_the_dtype_it_ran_in_is_found(dtype):
+    x = mr.tensor(np.array([0.5, -1.0, 2.0], dtype), requires_grad=True)
+    with mr.trace.record() as trace:
+        tripled(x).sum().backward()
+    first = trace.check().first
+    assert (first.place, first.edge, first.what) == ("tripled", "x", "vjp")
+    assert first.found == pytest.approx(2 * first.expected)
+    assert dtype in first.message
+    assert "float64" in first.message
+
+
+def test_rounding_that_cancels_is_no_mistake():
+    # Of two values per channel a batch norm sends back nearly nothing: what is left is rounding.
+    x = mr.randn(2, 5, requires_grad=True)
+    with mr.trace.record() as trace:
+        mr.ops.batch_norm(x, None, None, training=True).sum().backward()
+    found = trace.check()
+    assert not [one for one in found.findings if one.status == "wrong"], str(found)
+
+
 # -- what cannot be checked ------------------------------------------------------------------
 
 
