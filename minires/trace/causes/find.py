@@ -48,9 +48,18 @@ def causes_of(records: Records, value: Value) -> tuple[Ways, list[Cause]]:
     first = list(why_wrong(ways))
     if not ways.visit.stats.finite:
         first = [*why_not_finite(ways), *first]
-    found = [(_is_aside(ways, link), cause) for link in ways.links for cause in of_link(ways, link)]
+    found = [
+        (_is_aside(ways, link), cause)
+        for link in ways.links
+        for cause in of_link(ways, link)
+        if not _grows(cause) or ways.carries(link)
+    ]
     found += [(False, cause) for cause in underflow(ways)]
-    found += [(v.index not in on_loudest, cause) for v, cause in _at_values(ways)]
+    found += [
+        (visit.index not in on_loudest, cause)
+        for visit, cause in _at_values(ways)
+        if not _grows(cause) or visit.value in ways.carrying
+    ]
     shrank = ways.shrank
     ranked = sorted(found, key=lambda one: (one[0], _grows(one[1]) == shrank, *_weight(one[1])))
     alarms = _distinct([*first, *(cause for _, cause in ranked), *partly_missing(records, value)])
