@@ -179,6 +179,27 @@ def test_a_batch_norm_of_a_constant_sends_much():
     assert "hardly varies" in cause.sentence
 
 
+@pytest.mark.parametrize(
+    ("gamma", "sigma", "told", "untold"),
+    [
+        (1000.0, 0.5, "gamma is large, 1e+03", "its input"),
+        (1e-3, 2.0, "gamma is small, 0.001", "its input"),
+        (1.0, 1.7e3, "its input varies much", "gamma is"),
+        (1.0, 1e-4, "its input hardly varies", "gamma is"),
+        (1e-2, 1e2, "gamma is small, 0.01 and its input varies much", "hardly"),
+    ],
+)
+def test_of_gamma_and_sigma_the_one_out_of_range_is_named(gamma, sigma, told, untold):
+    def normed(x):
+        return mr.ops.batch_norm(x, None, None, mr.full((5,), gamma), training=True)
+
+    values = np.random.default_rng(0).standard_normal((64, 5)) * sigma
+    cause = _alarm(normed, x=values)
+    assert cause.kind == "gamma_over_sigma"
+    assert told in cause.sentence
+    assert untold not in cause.sentence
+
+
 def test_gamma_of_a_batch_norm_gets_nothing_from_a_constant_input():
     gamma = mr.ones(5).requires_grad_()
     with mr.trace.record() as trace:
