@@ -215,6 +215,35 @@ def test_what_is_multiplied_by_zeros_is_traced_to_who_gave_them():
     assert (cause.kind, cause.place) == ("zero_value", "input 1")
 
 
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda w: (w * w).sum() * 0, "multiplies by the constant 0"),
+        (lambda w: 0.0 * (w * w), "multiplies by the constant 0"),
+        (lambda w: (w * w).sum() / math.inf, "divides with the constant inf"),
+        (lambda w: 0 / (w * w), "divides with the constant 0"),
+    ],
+)
+def test_a_constant_by_which_nothing_is_left_is_named(function, told):
+    found = _explained(function, 4, 5)
+    assert [cause.kind for cause in found.alarms] == ["zero_value"]
+    assert told in found.alarms[0].sentence
+
+
+def test_what_a_maximum_compares_with_is_no_factor_that_could_underflow():
+    for bound in (0.0, mr.zeros(4, 5)):
+        found = _explained(lambda x, bound=bound: mr.maximum(x - 10.0, bound), 4, 5)
+        assert [cause.kind for cause in found.alarms] == ["blocked"]
+        assert found.alarms[0].place == "maximum"
+
+
+def test_a_product_with_small_numbers_underflows():
+    found = _explained(lambda x: (x * 1e-30) * 1e-30, 4, 5)
+    assert "underflow" in [cause.kind for cause in found.alarms]
+    found = _explained(lambda x: x * mr.full((4, 5), 1e-30) * mr.full((4, 5), 1e-30), 4, 5)
+    assert "underflow" in [cause.kind for cause in found.alarms]
+
+
 def test_an_op_that_sends_nothing_for_no_known_reason_is_named_as_well():
     cause = _alarm(lambda x: mr.clip(x, 10.0, 20.0), 4, 4)
     assert cause.kind == "blocked"
