@@ -309,3 +309,48 @@ def test_a_hook_that_replaced_a_gradient_does_not_confuse_the_chain():
     found = trace.explain("conv1.weight")
     assert found.gradient.norm == 0
     assert found.alarms[0].kind == "hook"
+
+
+@pytest.mark.parametrize("where", ["leaf", "result"])
+def test_a_hook_that_makes_nan_is_named(where):
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        y = x * 2.0
+        (x if where == "leaf" else y).register_hook(lambda g: g * math.nan)
+        y.sum().backward()
+    found = trace.explain(x)
+    assert found.gradient.nans == 3
+    assert [cause.kind for cause in found.alarms] == ["hook"]
+    assert found.alarms[0].place == ("input 0" if where == "leaf" else "mul")
+    assert found.alarms[0].number == 3
+    assert "3 NaN" in found.alarms[0].sentence
+
+
+def test_a_loss_that_is_nan_is_told_though_the_gradient_is_finite():
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        (x * 2.0 + math.nan).sum().backward()
+    found = trace.explain(x)
+    assert found.gradient.finite
+    (cause,) = found.alarms
+    assert (cause.kind, cause.place) == ("not_finite", "add")
+    assert "began at sum, which holds 1 NaN" in cause.sentence
+    assert "nothing is out of the ordinary" not in str(found)
+
+
+@pytest.mark.parametrize("factor", [1e30, 1e-20])
+def test_an_extreme_factor_without_a_name_is_an_alarm(factor):
+    found = _explained(lambda x: x * factor, 3, 4)
+    (cause,) = found.alarms
+    assert (cause.kind, cause.place) == ("factor", "mul")
+    assert cause.number == pytest.approx(factor)
+    assert not _explained(lambda x: x * 65536.0, 3, 4).alarms
+
+
+def test_norms_at_the_ends_of_the_floats_are_explained_as_well():
+    for scale in (1e300, 1e-300):
+        x = mr.tensor(np.array([1.0, 2.0]), requires_grad=True)
+        with mr.trace.record() as trace:
+            y = x * scale
+            (y - y * (1 - 1e-9)).sum().backward()
+        assert "cancellation" in [cause.kind for cause in trace.explain(y).alarms]

@@ -31,6 +31,11 @@ CANCELLED = 0.1
 # What a hook may do to a norm, as one that clips does, before it is named.
 HOOKED = (0.1, 10.0)
 
+# What one op may do to a norm, or its inverse, before that is out of the ordinary without any
+# cause that has a name: a loss scaled for float16 is multiplied by 65,536, a mean over 1e9 terms
+# divides by 3e4.
+EXTREME = 1e6
+
 # Share of the numbers not 0 that are below the smallest normal one. There digits are lost; where
 # nearly all are, so is the gradient.
 SUBNORMAL = 0.9

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Iterator
 
 from ..records import Backward, Records, Value
-from .cause import CANCELLED, HOOKED, Cause
+from .cause import CANCELLED, EXTREME, HOOKED, Cause
 from .layers import of_link
 from .missing import partly_missing, why_missing
-from .nonfinite import why_not_finite
+from .nonfinite import why_not_finite, why_start_not_finite
 from .underflow import underflow
 from .ways import Link, Ways, log_size, ratio
 from .wrong import why_wrong
@@ -46,8 +46,11 @@ def causes_of(records: Records, value: Value) -> tuple[Ways, list[Cause]]:
         ]
     on_loudest = {visit.index for visit, _ in ways.loudest}
     first = list(why_wrong(ways))
-    if not ways.visit.stats.finite:
+    gradient = ways.gradient(ways.visit) or ways.visit.stats
+    if not (ways.visit.stats.finite and gradient.finite):
         first = [*why_not_finite(ways), *first]
+    else:
+        first += why_start_not_finite(ways)
     found = [
         (_is_aside(ways, link), cause)
         for link in ways.links
@@ -65,7 +68,9 @@ def causes_of(records: Records, value: Value) -> tuple[Ways, list[Cause]]:
     alarms = _distinct([*first, *(cause for _, cause in ranked), *partly_missing(records, value)])
     if ways.visit.stats.norm == 0 or not ways.visit.stats.finite:
         return ways, alarms  # which is a product of no factors
-    return ways, alarms + _factors(ways, {cause.step for cause in alarms})
+    factors = _factors(ways, {cause.step for cause in alarms})
+    alarms += [cause for cause in factors if cause.alarm]
+    return ways, alarms + [cause for cause in factors if not cause.alarm]
 
 
 def _is_aside(ways: Ways, link: Link) -> bool:
@@ -106,9 +111,9 @@ def _cancellations(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
     """Name forks at which the contributions hardly leave anything of each other."""
     for visit in ways.visits:
         norms = [part.stats.norm for part in visit.parts if part.stats is not None]
-        if len(norms) < 2 or visit.stats is None or not math.isfinite(math.fsum(norms)):
+        if len(norms) < 2 or visit.stats is None or not math.isfinite(sum(norms)):
             continue
-        left = ratio(visit.stats.norm, math.fsum(norms))
+        left = ratio(visit.stats.norm, sum(norms))
         if left < CANCELLED:
             name = ways.records.values[visit.value].name
             step = ways.records.values[visit.value].op
@@ -148,8 +153,12 @@ def _hooks(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
 def _cosine(norms: list[float], visit: Backward) -> str:
     if len(norms) != 2 or not all(norms) or visit.stats is None:
         return ""
-    a, b = norms
-    cosine = (visit.stats.norm**2 - a * a - b * b) / (2 * a * b)
+    # By the larger one, lest squares leave the floats.
+    small, large = sorted(norms)
+    a, total = small / large, visit.stats.norm / large
+    if not a:
+        return ""
+    cosine = (total**2 - a * a - 1) / (2 * a)
     return f" at a cosine of {max(-1.0, min(1.0, cosine)):.4f}"
 
 
@@ -178,7 +187,7 @@ def _factors(ways: Ways, told: set[int | None]) -> list[Cause]:
                     step.module or name,
                     passed,
                     f"{name} sends {passed:.3g} times its gradient to its input {part.edge!r}.",
-                    False,
+                    log_size(passed) > log_size(EXTREME),
                     step.index,
                     log_size(passed),
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from ..records import Backward, Forward, Records, Stats
@@ -26,6 +27,18 @@ def why_not_finite(ways: Ways) -> Iterator[Cause]:
     origins: dict[int, Cause] = {}
     order = {step: number for number, step in enumerate(records.steps)}
     for visit in ways.visits:
+        after = ways.gradient(visit)
+        if visit.changed_by_hook and not _bad(visit.stats) and after is not None and _bad(after):
+            place, number = records.values[visit.value].name, order["backward", visit.index]
+            origins[number] = Cause(
+                "hook",
+                place,
+                float(after.nans + after.infs),
+                f"a hook on {place} replaced its finite gradient by one that holds"
+                f" {_counted(after)}.",
+                step=records.values[visit.value].op,
+                effect=float("inf"),
+            )
         if not _bad(visit.stats) or (visit.op is None and visit is not ways.visit):
             continue
         for part in visit.parts:
@@ -70,6 +83,23 @@ def why_not_finite(ways: Ways) -> Iterator[Cause]:
         )
     for number in sorted(origins):
         yield origins[number]
+
+
+def why_start_not_finite(ways: Ways) -> Iterator[Cause]:
+    """Say that the loss is NaN or infinite, of a gradient that is finite nevertheless.
+
+    Many gradients do not depend on the loss's own number: that of a sum, for one.
+    """
+    records = ways.records
+    order = {step: number for number, step in enumerate(records.steps)}
+    for visit in ways.visits:
+        start = records.values[visit.value]
+        if _bad(start.stats) and any(part.consumer is None for part in visit.parts):
+            assert start.stats is not None
+            _, origin = _origin_of_value(records, start.index, order)
+            told = f"backward() began at {start.name}, which holds {_counted(start.stats)}, though"
+            sentence = f"{told} this gradient is finite: {origin.sentence}"
+            yield replace(origin, sentence=sentence)
 
 
 def _visit_of(ways: Ways, value: int) -> Backward | None:
