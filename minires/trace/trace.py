@@ -233,8 +233,9 @@ class Trace:
             gradient, or only a part of it; "not_finite"; "wrong_sum" and "wrong_side" (of a
             residual addition); "dead_relu", "kink", "zero_gamma", "gamma_over_sigma",
             "batch_norm_projection", "constant_input", "weight_gain", "zero_value", "saturation",
-            "underflow", "cancellation", "hook" and "blocked". A healthy gradient has none of these,
-            only what its size is made of: "loss_mean" (the 1/N of the loss), "factor" and "fork".
+            "dropout", "underflow", "cancellation", "hook" and "blocked". A healthy gradient has
+            none of these, only what its size is made of: "loss_mean" (the 1/N of the loss),
+            "factor" (an alarm where it is extreme) and "fork".
 
         Raises
         ------

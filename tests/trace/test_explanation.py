@@ -244,6 +244,39 @@ def test_a_product_with_small_numbers_underflows():
     assert "underflow" in [cause.kind for cause in found.alarms]
 
 
+def _normed(gamma, training):
+    return lambda x: mr.ops.batch_norm(
+        x, mr.zeros(5), mr.ones(5), mr.full((5,), gamma), training=training
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "place"),
+    [
+        (lambda x: _normed(0.0, False)(x) ** 2, "zero_gamma", "batch_norm"),
+        (lambda x: _normed(1.0, True)(x * 0.0 + 3.0) ** 2, "constant_input", "batch_norm"),
+        (lambda x: mr.ops.dropout(x, 1.0), "dropout", "dropout"),
+        (lambda x: mr.ops.dropout(x, 1.0) ** 2, "dropout", "dropout"),
+        (lambda x: mr.ops.softmax(x * 1e6, 1), "saturation", "softmax"),
+        (
+            lambda x: mr.ops.cross_entropy(x * 1e6, mr.ops.argmax(x, 1)),
+            "saturation",
+            "cross_entropy",
+        ),
+    ],
+)
+def test_what_leaves_nothing_is_named_rather_than_blocked(function, kind, place):
+    found = _explained(function, 8, 5)
+    assert found.gradient.norm == 0
+    assert (kind, place) in [(cause.kind, cause.place) for cause in found.alarms], str(found)
+    assert "blocked" not in [cause.kind for cause in found.alarms]
+
+
+def test_a_batch_norm_of_zeros_names_who_gave_them():
+    found = _explained(lambda x: _normed(1.0, True)(x) ** 2, x=np.zeros((8, 5)))
+    assert [cause.kind for cause in found.alarms] == ["zero_value", "constant_input"]
+
+
 def test_an_op_that_sends_nothing_for_no_known_reason_is_named_as_well():
     cause = _alarm(lambda x: mr.clip(x, 10.0, 20.0), 4, 4)
     assert cause.kind == "blocked"

@@ -16,6 +16,9 @@ KINK = 0.5
 # sqrt(eps) in the place of sigma, which a constant channel has, makes it 316.
 NORM_GAIN = (0.01, 100.0)
 
+# A sigma below this is that of a batch norm's input that hardly varies.
+CONSTANT = 0.01
+
 # What the mean and variance terms of a batch norm may leave of the direct term: of M values per
 # channel they take 2 dimensions, so that of M = 2 nothing is left.
 PROJECTED = 0.01

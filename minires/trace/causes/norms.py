@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 
 from ..records import Forward, Records, Sent, Stats
-from .cause import NORM_GAIN, PROJECTED, Cause
+from .cause import CONSTANT, NORM_GAIN, PROJECTED, Cause
 from .operands import NORMS, is_zero, operand, stats_at
 from .ways import Link, Ways, log_size, ratio
-from .zeros import dead_inside, norm_place, why_zero, zero_gamma, zero_weight
+from .zeros import constant_input, dead_inside, norm_place, why_zero, zero_gamma, zero_weight
 
 
 def of_batch_norm(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cause]:
@@ -92,16 +92,8 @@ def _constant_input(records: Records, step: Forward, place: str) -> Iterator[Cau
         return
     if stats.norm == 0:
         yield from why_zero(records, found.value, math.inf)
-    elif step.notes.get("smallest_std", 1.0) < 0.01:
-        yield Cause(
-            "constant_input",
-            place,
-            step.notes["smallest_std"],
-            f"the input of the batch norm {place} does not vary: its smallest sigma is"
-            f" {step.notes['smallest_std']:.3g}.",
-            step=step.index,
-            effect=math.inf,
-        )
+    elif step.notes.get("smallest_std", 1.0) < CONSTANT:
+        yield constant_input(step, place, math.inf)
 
 
 def _fused_relu(records: Records, link: Link, place: str, zeros: float) -> Iterator[Cause]:

@@ -64,6 +64,11 @@ def nothing_sent(ways: Ways, link: Link, g: Stats) -> Iterator[Cause]:
     """Say why a VJP sent 0 only: a factor is 0, or the products are too small."""
     step, records = link.step, ways.records
     name = ways.name(step)
+    own = step.operands[link.sent.slot]
+    # The slope of a power is a lower power of the same numbers.
+    if step.op == "pow" and own.edge == "a" and own.value is not None and is_zero(records, own):
+        yield from why_zero(records, own.value, math.inf)
+        return
     others = _multiplied(link)
     for other in others:
         if other.value is not None and is_zero(records, other):
