@@ -66,6 +66,27 @@ def test_the_mean_of_the_loss_is_told_with_its_n():
     assert "1/4" in cause.sentence
 
 
+@pytest.mark.parametrize(
+    ("loss", "count"),
+    [
+        (lambda terms: terms.sum() / 40, 40),
+        (lambda terms: terms.sum() * (1 / 40), 40),
+        (lambda terms: terms.sum() / 8, 8),
+        (lambda terms: terms.sum() / 7, None),
+        (lambda terms: terms.sum(), None),
+    ],
+)
+def test_a_mean_is_told_as_well_where_it_is_a_sum_that_is_divided(loss, count):
+    x = mr.randn(8, 5, requires_grad=True)
+    with mr.trace.record() as trace:
+        loss(x * x).backward()
+    causes = trace.explain(x).causes
+    assert [c.number for c in causes if c.kind == "loss_mean"] == ([count] if count else [])
+    if count:
+        assert f"1/{count}" in next(c for c in causes if c.kind == "loss_mean").sentence
+        assert "div" not in [c.place for c in causes if c.kind == "factor"]
+
+
 def test_factors_are_those_of_the_chain_the_largest_first():
     causes = recorded(network("basic", 2)).explain("conv1.weight").causes
     assert {cause.kind for cause in causes} <= {"factor", "fork", "loss_mean"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from ..records import Backward, Records, Value
+from ..records import Backward, Forward, Records, Value
 from .cause import CANCELLED, EXTREME, HOOKED, Cause
 from .layers import of_link
 from .missing import partly_missing, why_missing
@@ -212,8 +212,9 @@ def _factors(ways: Ways, told: set[int | None]) -> list[Cause]:
 
 
 def _loss_mean(ways: Ways) -> Iterator[Cause]:
-    """Say over how many terms the loss is averaged."""
+    """Say over how many terms the loss is averaged, by a mean or by a sum that is divided."""
     records = ways.records
+    divided: tuple[Forward, float] | None = None
     for _, part in ways.loudest:
         if part is None or part.consumer is None:
             continue
@@ -223,15 +224,42 @@ def _loss_mean(ways: Ways) -> Iterator[Cause]:
             return
         count = math.prod(inputs[0].shape)
         if step.op == "mean" and count > 1:
-            name = ways.name(step)
-            yield Cause(
-                "loss_mean",
-                step.module or name,
-                float(count),
+            told = (
                 f"the loss is the mean of {count} terms: each gets 1/{count} of the gradient, which"
-                f" makes its norm {count**-0.5:.3g} of what it was.",
-                False,
-                step.index,
-                0.5 * math.log(count),
+                f" makes its norm {count**-0.5:.3g} of what it was."
             )
+            yield _of_mean(ways, step, float(count), told, 0.5 * math.log(count))
             return
+        if step.op == "sum" and count > 1:
+            if divided is not None and _counts(divided[1], inputs[0]):
+                by = round(divided[1])
+                told = (
+                    f"the loss is a sum of {count} terms, divided by {by}: each gets 1/{by} of the"
+                    " gradient."
+                )
+                yield _of_mean(ways, divided[0], float(by), told, math.log(by))
+            return
+        if step.op in ("mul", "div"):
+            divided = (step, _divisor(step))
+
+
+def _of_mean(ways: Ways, step: Forward, count: float, told: str, effect: float) -> Cause:
+    place = step.module or ways.name(step)
+    return Cause("loss_mean", place, count, told, False, step.index, effect)
+
+
+def _divisor(step: Forward) -> float:
+    """Return the number that an op divides by, or multiplies by the inverse of; NaN if none."""
+    by = ("b",) if step.op == "div" else ("a", "b")
+    texts = [o.text for o in step.operands if o.value is None and o.edge in by]
+    try:
+        number = float(texts[0])
+    except (IndexError, ValueError):
+        return math.nan
+    return ratio(1.0, number) if step.op == "mul" else number
+
+
+def _counts(number: float, terms: Value) -> bool:
+    """Tell whether a number is that of the terms, or of the examples, that were summed."""
+    counts = {math.prod(terms.shape), *terms.shape[:1]} - {0, 1}
+    return any(math.isclose(number, count, rel_tol=1e-6) for count in counts)
