@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import minires as mr
 from minires.trace.replay import OverwrittenSinceError, ReplayError
 from minires.trace.verification import Verification
+from minires.trace.vjp_check import _stand_in
 from tests.trace.nets import STAGES, batch, block_of, network, recorded
 
 NETS = [
@@ -274,6 +275,65 @@ def test_a_wrong_sum_is_found(monkeypatch):
     assert found.first.place.startswith("layer2.0.relu/relu")
     assert found.first.expected == 1
     assert not math.isclose(found.first.found, 1, rel_tol=1e-3)
+
+
+def test_a_sum_that_lost_everything_has_no_shares(monkeypatch):
+    from minires.autograd import tape
+
+    monkeypatch.setattr(tape, "_sum", lambda parts, recorded: parts[0][0] * 0)
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        (x * 2.0 + x).sum().backward()
+    (wrong,) = [one for one in trace.check().findings if one.what == "sum"]
+    assert wrong.status == "wrong"
+    assert math.isnan(wrong.found)
+
+
+def test_every_pass_runs_again_and_every_vjp_is_compared_once():
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        y = mr.ops.tanh(x).sum()
+        y.backward(retain_graph=True)
+        y.backward()
+    found = trace.check()
+    assert len([one for one in found.findings if one.what == "vjp"]) == 2
+    assert len([one for one in found.findings if one.what == "again"]) == 6
+
+
+def test_a_mistake_of_the_first_of_two_passes_is_found():
+    x = mr.randn(3, requires_grad=True)
+    op, right = _patched("tanh", "", lambda sent: sent * 1.5)
+    with mr.trace.record() as trace:
+        y = mr.ops.tanh(x).sum()
+        try:
+            y.backward(retain_graph=True)
+        finally:
+            op._call_vjp = right
+        y.backward()
+    first = trace.check().first
+    assert (first.what, first.place) == ("again", "input 0")
+
+
+def test_an_op_is_checked_itself_where_it_would_be_spelled_out():
+    op, right = _patched("conv2d", "layer2.0.conv1", lambda sent: (sent[0] * 1.5, *sent[1:]))
+    try:
+        trace = recorded(network("basic", 1))
+        with mr.expand("conv2d"):
+            first = trace.check().first
+    finally:
+        op._call_vjp = right
+    assert (first.what, first.place) == ("vjp", "layer2.0.conv1/conv2d")
+
+
+def test_what_stands_for_an_input_that_is_gone_varies_even_where_that_was_constant():
+    x = mr.full((4, 5), 3.0).requires_grad_()
+    with mr.trace.record() as trace:
+        (x + 1.0).sum().backward()
+    value = trace.value(x)
+    assert value.stats.std == 0
+    stand_in = _stand_in(value)
+    assert stand_in.std() > 0.1
+    assert stand_in.mean() == pytest.approx(3, abs=0.5)
 
 
 @mr.op(name="rectified_by_mistake")

@@ -408,3 +408,89 @@ def test_norms_at_the_ends_of_the_floats_are_explained_as_well():
             y = x * scale
             (y - y * (1 - 1e-9)).sum().backward()
         assert "cancellation" in [cause.kind for cause in trace.explain(y).alarms]
+
+
+# -- the text ---------------------------------------------------------------------------------
+
+
+def test_the_note_counts_what_is_really_smaller_and_is_left_out_for_few():
+    x = [mr.ones(2, 2).requires_grad_() for _ in range(3)]
+    with mr.trace.record() as trace:
+        (x[0] * 3.0 + x[1] * 3.0 + x[2]).sum().backward()
+    # Of two that are alike, neither is smaller.
+    assert "1 of the other 2 inputs have a smaller rms" in str(trace.explain(x[0]))
+    assert "0 of the other 2 inputs have a smaller rms" in str(trace.explain(x[2]))
+    with mr.trace.record() as trace:
+        (x[0] * 3.0 + x[1]).sum().backward()
+    assert trace.explain(x[0]).note == ""
+
+
+def test_the_step_that_left_nothing_is_shown_on_a_long_way():
+    x = mr.randn(4, requires_grad=True)
+    with mr.trace.record() as trace:
+        y = x
+        for _ in range(20):
+            y = y * 1.5
+        y = mr.clip(y, 1e6, 2e6)
+        for _ in range(20):
+            y = y * 2.0
+        y.sum().backward()
+    found = trace.explain(x)
+    assert any(stage.factor == 0 for stage in found.chain)
+    assert "clip.x" in str(found)
+    assert "more)" in str(found)
+
+
+# -- what is no cause -------------------------------------------------------------------------
+
+
+@mr.op(name="weighted_sides")
+def weighted_sides(shortcut, branch):
+    return 3.0 * shortcut + branch
+
+
+@weighted_sides.vjp
+def _(g):
+    return 3.0 * g, g
+
+
+def test_an_op_with_a_shortcut_that_is_no_addition_may_send_more():
+    x = mr.full((3, 4), 2.0).requires_grad_()
+    with mr.trace.record() as trace:
+        weighted_sides(x, mr.ops.tanh(x)).sum().backward()
+    assert "wrong_side" not in [cause.kind for cause in trace.explain(x).causes]
+
+
+def test_nan_in_a_detached_copy_is_traced_to_its_source():
+    w, x = mr.randn(3, requires_grad=True), mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace, np.errstate(all="ignore"):
+        (w * mr.ops.log(x - 100.0).detach()).sum().backward()
+    (cause,) = trace.explain(w).alarms
+    assert (cause.kind, cause.place) == ("not_finite", "log")
+
+
+# -- records that were written by others ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "notes", [{}, {"odd": 1.0}, {"gamma_over_sigma": 0.0}, {"gamma_over_sigma": -3.0}], ids=str
+)
+def test_notes_that_are_missing_or_odd_are_no_obstacle(notes):
+    trace = recorded(network("basic", 2))
+    for step in trace.records.forward:
+        step.notes = dict(notes) if step.notes else {}
+    for value in trace.records.values:
+        assert str(trace.explain(value.index))
+
+
+@pytest.mark.parametrize("change", ["norms", "dtype", "zeros"])
+def test_nor_are_numbers_at_the_ends_and_unknown_dtypes(change):
+    trace = recorded(network("basic", 1))
+    for visit in trace.records.backward:
+        for stats in (visit.stats, *(p.stats for p in visit.parts), *(s.stats for s in visit.sent)):
+            stats.norm = {"norms": 1.7e308, "zeros": 0.0}.get(change, stats.norm)
+    for value in trace.records.values:
+        value.dtype = "float99" if change == "dtype" else value.dtype
+        trace.records.backward[0].stats.norm = 1.0
+    for value in trace.records.values:
+        assert str(trace.explain(value.index))

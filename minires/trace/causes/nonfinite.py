@@ -108,6 +108,7 @@ def _visit_of(ways: Ways, value: int) -> Backward | None:
 
 def _origin_of_value(records: Records, index: int, order: dict[Step, int]) -> tuple[int, Cause]:
     """Go from a value that is not finite to the earliest of its kind that it depends on."""
+    index = _source(records, index)
     ancestors = {index}
     origin: Forward | None = None
     given: int | None = index if records.values[index].op is None else None
@@ -116,7 +117,6 @@ def _origin_of_value(records: Records, index: int, order: dict[Step, int]) -> tu
             continue
         operands = [o.value for o in step.operands if o.value is not None]
         bad = [i for i in operands if _bad(records.values[i].stats)]
-        # A detached copy is as bad as its source.
         bad = [_source(records, i) for i in bad]
         ancestors.update(bad)
         if not bad:
@@ -148,6 +148,7 @@ def _origin_of_value(records: Records, index: int, order: dict[Step, int]) -> tu
 
 
 def _source(records: Records, index: int) -> int:
+    """Return whose numbers these are: a detached copy is as bad as its source."""
     source = records.values[index].detached_from
     return index if source is None else source
 
