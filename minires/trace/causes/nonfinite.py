@@ -148,9 +148,9 @@ def _origin_of_value(records: Records, index: int, order: dict[Step, int]) -> tu
 
 
 def _source(records: Records, index: int) -> int:
-    """Return whose numbers these are: a detached copy is as bad as its source."""
+    """Return whose numbers these are: a detached copy's, unless it was written, its source's."""
     source = records.values[index].detached_from
-    return index if source is None else source
+    return source if source is not None and _bad(records.values[source].stats) else index
 
 
 def _counted(stats: Stats) -> str:
