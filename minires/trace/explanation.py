@@ -84,7 +84,8 @@ def explain(trace: Trace, at: Any) -> Explanation:
             return Explanation(at, None, None, (unused(at),), ())
     value = trace.value(at)
     ways, causes = causes_of(records, value)
-    gradient = None if ways.visit is None else ways.visit.stats
+    # What a hook on the value itself made of it is what the user finds in .grad.
+    gradient = None if ways.visit is None else ways.gradient(ways.visit)
     name = value.name if not isinstance(at, str) or at == value.name else f"{at} <- {value.name}"
     return Explanation(
         name, value.index, gradient, tuple(causes), tuple(ways.chain), _note(trace, value)

@@ -19,8 +19,9 @@ def notes_of(op: str, inputs: Sequence[Any], node: Node | None) -> dict[str, flo
     -------
     dict of str to float
         For batch norms: `gamma_over_sigma`, the median over channels of |weight| / std, which is
-        what the normalisation multiplies a gradient by; `gamma_zeros`, the share of weights that
-        are 0; `smallest_std`.
+        what the normalisation multiplies a gradient by; `gamma` and `std`, the medians of the two,
+        which tell what made the quotient so; `gamma_zeros`, the share of weights that are 0;
+        `smallest_std`.
     """
     if op in _NORMS and node is not None and node.aux is not None:
         return _of_batch_norm(inputs, node)
@@ -34,9 +35,16 @@ def _of_batch_norm(inputs: Sequence[Any], node: Node) -> dict[str, float]:
     weight = inputs[1]
     array = weight._data if isinstance(weight, Tensor) else weight
     gamma = abs(host(array).astype("float64")) if array is not None else std * 0 + 1
-    gains = sorted((gamma / std).tolist())
     return {
-        "gamma_over_sigma": gains[len(gains) // 2] if gains else math.nan,
+        "gamma_over_sigma": _median(gamma / std),
+        "gamma": _median(gamma),
+        "std": _median(std),
         "gamma_zeros": float((gamma == 0).mean()) if len(gamma) else 0.0,
         "smallest_std": float(std.min()) if len(std) else math.nan,
     }
+
+
+def _median(array: Any) -> float:
+    """Return a number of the array itself, which a mean of two would not be."""
+    ordered = sorted(array.tolist())
+    return float(ordered[len(ordered) // 2]) if ordered else math.nan

@@ -233,8 +233,9 @@ class Trace:
             gradient, or only a part of it; "not_finite"; "wrong_sum" and "wrong_side" (of a
             residual addition); "dead_relu", "kink", "zero_gamma", "gamma_over_sigma",
             "batch_norm_projection", "constant_input", "weight_gain", "zero_value", "saturation",
-            "underflow", "cancellation", "hook" and "blocked". A healthy gradient has none of these,
-            only what its size is made of: "loss_mean" (the 1/N of the loss), "factor" and "fork".
+            "dropout", "underflow", "cancellation", "hook" and "blocked". A healthy gradient has
+            none of these, only what its size is made of: "loss_mean" (the 1/N of the loss),
+            "factor" (an alarm where it is extreme) and "fork".
 
         Raises
         ------
@@ -273,14 +274,14 @@ class Trace:
         Returns
         -------
         Verification
-            True if nothing is wrong; `first` is the first step that is, in the order of the
-            backward pass, with its place and both numbers.
+            True if something was compared and nothing is wrong; `first` is the first step that is,
+            in the order of the backward pass, with its place and both numbers.
 
         Raises
         ------
         ReplayError
-            If the trace has no tape (``record(..., replay=True)`` keeps it), or backward has not
-            run.
+            If the trace has no tape (``record(..., replay=True)`` keeps it), backward has not run,
+            or values that a VJP needs were overwritten since, as by an optimizer.
 
         Examples
         --------

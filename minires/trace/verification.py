@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verification:
-    """The check of a recorded step; true if nothing is wrong.
+    """The check of a recorded step; true if something was compared, and nothing of it is wrong.
+
+    What could not be compared is in `undecided`, and counts neither for the step nor against it.
 
     Attributes
     ----------
@@ -37,7 +39,7 @@ class Verification:
     findings: tuple[Finding, ...]
 
     def __bool__(self) -> bool:
-        return self.first is None
+        return self.first is None and len(self.undecided) < len(self.findings)
 
     @property
     def first(self) -> Finding | None:
@@ -49,22 +51,25 @@ class Verification:
 
     @property
     def undecided(self) -> tuple[Finding, ...]:
-        """What could not be compared."""
+        """What could not be compared, each with the reason."""
         return tuple([one for one in self.findings if one.status == "undecided"])
 
     def __repr__(self) -> str:
         return str(self)
 
     def __str__(self) -> str:
-        counts = {what: [f for f in self.findings if f.what == what] for what in _TOLD}
-        told = ", ".join(f"{len(of)} {_TOLD[what]}" for what, of in counts.items() if of)
-        wrong = [one for one in self.findings if one.status == "wrong"]
-        if not wrong:
-            lines = [f"the recorded step is right: {told}"]
-        else:
+        decided = [one for one in self.findings if one.status != "undecided"]
+        counts = {what: sum(one.what == what for one in decided) for what in _TOLD}
+        told = ", ".join(f"{count} {_TOLD[what]}" for what, count in counts.items() if count)
+        wrong = [one for one in decided if one.status == "wrong"]
+        if wrong:
             lines = [f"{len(wrong)} of {told} are wrong; the first is", f"  {wrong[0]}"]
             lines += [f"  then {one}" for one in wrong[1:4]]
             lines += [f"  ... and {len(wrong) - 4} more"] if len(wrong) > 4 else []
+        elif decided:
+            lines = [f"the recorded step is right: {told}"]
+        else:
+            lines = ["nothing of the recorded step could be checked"]
         if self.undecided:
             lines.append(f"{len(self.undecided)} could not be compared, such as")
             lines.append(f"  {self.undecided[0]}")

@@ -1,4 +1,4 @@
-"""One recorded VJP against differences of its op's forward, in float64."""
+"""One recorded VJP against differences of its op's forward in float64, and in its own dtype."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minires import devices
 from minires.autograd import Node, Tensor
 from minires.autograd.context import changed
 from minires.checking.check import check
@@ -17,6 +16,7 @@ from minires.checking.subjects import TensorFunction
 from minires.devices import random
 
 from .finding import Finding
+from .precision_check import Apart, differs_from_float64, wide
 from .records import Backward, Forward, Records, Value
 from .replay import random_state
 
@@ -29,7 +29,11 @@ Array = np.ndarray[Any, Any]
 def check_vjp(
     records: Records, tape: Tape, visit: Backward, node: Node, settings: Settings
 ) -> Finding:
-    """Compare a VJP with differences, in all inputs that it sent something to."""
+    """Compare a VJP with differences, in all inputs that it sent something to.
+
+    Differences are taken in float64; what the VJP does in the dtype in which it ran is then
+    compared with what it does in float64.
+    """
     assert visit.op is not None
     step = records.forward[visit.op]
     name = records.values[step.output].name
@@ -37,8 +41,12 @@ def check_vjp(
         report = _report(records, tape, visit, node, step, settings)
     except LookupError as error:
         return Finding("vjp", name, step.index, "undecided", message=str(error))
-    if report is None or report:
-        return Finding("vjp", name, step.index, "right")
+    if report is None:
+        why = "it sent nothing to an input of floats"
+        return Finding("vjp", name, step.index, "undecided", message=why)
+    if report:
+        apart = differs_from_float64(tape, visit, node, settings.seed)
+        return _of_precision(records, step, apart)
     if report.status != "wrong":
         why = report.problem.splitlines()[0] if report.problem else report.status
         return Finding("vjp", name, step.index, "undecided", message=why)
@@ -58,6 +66,25 @@ def check_vjp(
         expected,
         f"its VJP sends {found:.9g} to entry {row.worst.index} of its input {row.name!r}, where"
         f" differences give {expected:.9g}{pattern}",
+    )
+
+
+def _of_precision(records: Records, step: Forward, apart: Apart | None) -> Finding:
+    """Say of a VJP that is right in float64 what it is in the dtype in which it ran."""
+    made = records.values[step.output]
+    if apart is None:
+        return Finding("vjp", made.name, step.index, "right")
+    edge = step.operands[apart.slot].edge
+    return Finding(
+        "vjp",
+        made.name,
+        step.index,
+        "wrong",
+        edge,
+        apart.found,
+        apart.expected,
+        f"its VJP sends {apart.found:.9g} to entry {apart.at} of its input {edge!r} in"
+        f" {made.dtype}, and {apart.expected:.9g} in float64, where differences agree with it",
     )
 
 
@@ -88,7 +115,7 @@ def _called(node: Node, given: list[Any], slots: list[int]) -> Callable[..., Any
     """Return the op as a function of the inputs in these slots, in float64."""
     op = node.op
     assert op is not None
-    constants = {name: _wide(value) for name, value in node.called_with.items()}
+    constants = {name: wide(value) for name, value in node.called_with.items()}
     state = random.generator().bit_generator.state
 
     def call(*leaves: Tensor) -> Any:
@@ -109,10 +136,10 @@ def _given(records: Records, value: Any, index: int | None) -> Any:
     whatever its numbers were: random ones of the recorded mean, deviation and range will do.
     """
     if index is None:
-        return _wide(value)
+        return wide(value)
     array = value()
     if array is not None:
-        return _wide(array)
+        return wide(array)
     return _stand_in(records.values[index])
 
 
@@ -128,17 +155,3 @@ def _stand_in(value: Value) -> Array:
     spread = stats.std or 0.1 * abs(stats.mean) or 1.0
     moved = stats.mean + spread * drawn
     return np.asarray(np.clip(moved, stats.min, stats.max) if stats.max > stats.min else moved)
-
-
-def _wide(value: Any) -> Any:
-    """Return arrays of floats in float64, copied to the host; everything else as it is."""
-    if type(value) in (tuple, list):
-        return type(value)(map(_wide, value))
-    if isinstance(value, Tensor):
-        return Tensor(_wide(value._data))
-    if isinstance(value, np.dtype) and value.kind == "f":
-        return np.dtype(np.float64)
-    if not hasattr(value, "dtype") or not hasattr(value, "shape"):
-        return value
-    array = devices.of(value).to_numpy(value)
-    return array.astype(np.float64) if array.dtype.kind == "f" else array.copy()

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
-from minires.trace.replay import ReplayError
+from minires.trace.replay import OverwrittenSinceError, ReplayError
+from minires.trace.verification import Verification
+from minires.trace.vjp_check import _stand_in
 from tests.trace.nets import STAGES, batch, block_of, network, recorded
 
 NETS = [
@@ -275,6 +277,65 @@ def test_a_wrong_sum_is_found(monkeypatch):
     assert not math.isclose(found.first.found, 1, rel_tol=1e-3)
 
 
+def test_a_sum_that_lost_everything_has_no_shares(monkeypatch):
+    from minires.autograd import tape
+
+    monkeypatch.setattr(tape, "_sum", lambda parts, recorded: parts[0][0] * 0)
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        (x * 2.0 + x).sum().backward()
+    (wrong,) = [one for one in trace.check().findings if one.what == "sum"]
+    assert wrong.status == "wrong"
+    assert math.isnan(wrong.found)
+
+
+def test_every_pass_runs_again_and_every_vjp_is_compared_once():
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        y = mr.ops.tanh(x).sum()
+        y.backward(retain_graph=True)
+        y.backward()
+    found = trace.check()
+    assert len([one for one in found.findings if one.what == "vjp"]) == 2
+    assert len([one for one in found.findings if one.what == "again"]) == 6
+
+
+def test_a_mistake_of_the_first_of_two_passes_is_found():
+    x = mr.randn(3, requires_grad=True)
+    op, right = _patched("tanh", "", lambda sent: sent * 1.5)
+    with mr.trace.record() as trace:
+        y = mr.ops.tanh(x).sum()
+        try:
+            y.backward(retain_graph=True)
+        finally:
+            op._call_vjp = right
+        y.backward()
+    first = trace.check().first
+    assert (first.what, first.place) == ("again", "input 0")
+
+
+def test_an_op_is_checked_itself_where_it_would_be_spelled_out():
+    op, right = _patched("conv2d", "layer2.0.conv1", lambda sent: (sent[0] * 1.5, *sent[1:]))
+    try:
+        trace = recorded(network("basic", 1))
+        with mr.expand("conv2d"):
+            first = trace.check().first
+    finally:
+        op._call_vjp = right
+    assert (first.what, first.place) == ("vjp", "layer2.0.conv1/conv2d")
+
+
+def test_what_stands_for_an_input_that_is_gone_varies_even_where_that_was_constant():
+    x = mr.full((4, 5), 3.0).requires_grad_()
+    with mr.trace.record() as trace:
+        (x + 1.0).sum().backward()
+    value = trace.value(x)
+    assert value.stats.std == 0
+    stand_in = _stand_in(value)
+    assert stand_in.std() > 0.1
+    assert stand_in.mean() == pytest.approx(3, abs=0.5)
+
+
 @mr.op(name="rectified_by_mistake")
 def rectified_by_mistake(x):
     return x * 3.0
@@ -293,6 +354,37 @@ def test_a_vjp_that_is_not_linear_is_wrong():
     assert first.place == "rectified_by_mistake"
 
 
+@mr.op(name="tripled")
+def tripled(x):
+    return x * np.asarray(3, x.dtype)
+
+
+@tripled.vjp
+def _(g):
+    return g * (3.0 if g.dtype == np.float64 else 6.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_vjp_that_is_wrong_only_in_the_dtype_it_ran_in_is_found(dtype):
+    x = mr.tensor(np.array([0.5, -1.0, 2.0], dtype), requires_grad=True)
+    with mr.trace.record() as trace:
+        tripled(x).sum().backward()
+    first = trace.check().first
+    assert (first.place, first.edge, first.what) == ("tripled", "x", "vjp")
+    assert first.found == pytest.approx(2 * first.expected)
+    assert dtype in first.message
+    assert "float64" in first.message
+
+
+def test_rounding_that_cancels_is_no_mistake():
+    # Of two values per channel a batch norm sends back nearly nothing: what is left is rounding.
+    x = mr.randn(2, 5, requires_grad=True)
+    with mr.trace.record() as trace:
+        mr.ops.batch_norm(x, None, None, training=True).sum().backward()
+    found = trace.check()
+    assert not [one for one in found.findings if one.status == "wrong"], str(found)
+
+
 # -- what cannot be checked ------------------------------------------------------------------
 
 
@@ -303,15 +395,44 @@ def test_without_what_a_replay_needs_it_says_what_to_do():
         recorded(network(), backward=False).check()
 
 
-def test_weights_that_changed_since_are_no_mistake_of_the_step():
+@pytest.mark.parametrize("write", ["in place", "by new data"])
+def test_weights_that_changed_since_are_no_mistake_of_the_step(write):
     model = network()
     trace = recorded(model)
-    with mr.no_grad():
-        model.layer2[0].conv1.weight.data = model.layer2[0].conv1.weight.numpy() * 2
-    model.layer2[0].conv2.weight.data[...] *= 2
+    weight = model.layer2[0].conv1.weight
+    if write == "in place":
+        weight.data[...] *= 2
+    else:
+        weight.data = weight.numpy() * 2
+    with pytest.raises(OverwrittenSinceError, match=r"'weight' of 'conv2d' in 'layer2\.0\.conv1'"):
+        trace.check()
+
+
+@mr.op(name="blocked_by_nan")
+def blocked_by_nan(x):
+    return x * np.nan
+
+
+@blocked_by_nan.vjp
+def _(g):
+    return g * np.nan
+
+
+def test_what_could_not_be_compared_does_not_count_as_right():
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        blocked_by_nan(x * 2.0).sum().backward()
     found = trace.check()
-    assert found, str(found)
-    assert "could not be compared" in str(found)
+    assert [one.place for one in found.undecided] == ["blocked_by_nan"]
+    assert "right: 2 VJPs" in str(found)
+    assert "1 could not be compared" in str(found)
+    # With nothing left that was compared, there is nothing to call right.
+    nothing = Verification(found.undecided)
+    assert not nothing
+    assert nothing.first is None
+    assert "could be checked" in str(nothing)
+    assert "right" not in str(nothing)
+    assert not Verification(())
 
 
 def test_a_hook_is_no_mistake_of_the_step():

@@ -66,6 +66,27 @@ def test_the_mean_of_the_loss_is_told_with_its_n():
     assert "1/4" in cause.sentence
 
 
+@pytest.mark.parametrize(
+    ("loss", "count"),
+    [
+        (lambda terms: terms.sum() / 40, 40),
+        (lambda terms: terms.sum() * (1 / 40), 40),
+        (lambda terms: terms.sum() / 8, 8),
+        (lambda terms: terms.sum() / 7, None),
+        (lambda terms: terms.sum(), None),
+    ],
+)
+def test_a_mean_is_told_as_well_where_it_is_a_sum_that_is_divided(loss, count):
+    x = mr.randn(8, 5, requires_grad=True)
+    with mr.trace.record() as trace:
+        loss(x * x).backward()
+    causes = trace.explain(x).causes
+    assert [c.number for c in causes if c.kind == "loss_mean"] == ([count] if count else [])
+    if count:
+        assert f"1/{count}" in next(c for c in causes if c.kind == "loss_mean").sentence
+        assert "div" not in [c.place for c in causes if c.kind == "factor"]
+
+
 def test_factors_are_those_of_the_chain_the_largest_first():
     causes = recorded(network("basic", 2)).explain("conv1.weight").causes
     assert {cause.kind for cause in causes} <= {"factor", "fork", "loss_mean"}
@@ -179,6 +200,27 @@ def test_a_batch_norm_of_a_constant_sends_much():
     assert "hardly varies" in cause.sentence
 
 
+@pytest.mark.parametrize(
+    ("gamma", "sigma", "told", "untold"),
+    [
+        (1000.0, 0.5, "gamma is large, 1e+03", "its input"),
+        (1e-3, 2.0, "gamma is small, 0.001", "its input"),
+        (1.0, 1.7e3, "its input varies much", "gamma is"),
+        (1.0, 1e-4, "its input hardly varies", "gamma is"),
+        (1e-2, 1e2, "gamma is small, 0.01 and its input varies much", "hardly"),
+    ],
+)
+def test_of_gamma_and_sigma_the_one_out_of_range_is_named(gamma, sigma, told, untold):
+    def normed(x):
+        return mr.ops.batch_norm(x, None, None, mr.full((5,), gamma), training=True)
+
+    values = np.random.default_rng(0).standard_normal((64, 5)) * sigma
+    cause = _alarm(normed, x=values)
+    assert cause.kind == "gamma_over_sigma"
+    assert told in cause.sentence
+    assert untold not in cause.sentence
+
+
 def test_gamma_of_a_batch_norm_gets_nothing_from_a_constant_input():
     gamma = mr.ones(5).requires_grad_()
     with mr.trace.record() as trace:
@@ -192,6 +234,68 @@ def test_gamma_of_a_batch_norm_gets_nothing_from_a_constant_input():
 def test_what_is_multiplied_by_zeros_is_traced_to_who_gave_them():
     cause = _alarm(lambda x: x * mr.zeros(4, 4), 4, 4)
     assert (cause.kind, cause.place) == ("zero_value", "input 1")
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda w: (w * w).sum() * 0, "multiplies by the constant 0"),
+        (lambda w: 0.0 * (w * w), "multiplies by the constant 0"),
+        (lambda w: (w * w).sum() / math.inf, "divides with the constant inf"),
+        (lambda w: 0 / (w * w), "divides with the constant 0"),
+    ],
+)
+def test_a_constant_by_which_nothing_is_left_is_named(function, told):
+    found = _explained(function, 4, 5)
+    assert [cause.kind for cause in found.alarms] == ["zero_value"]
+    assert told in found.alarms[0].sentence
+
+
+def test_what_a_maximum_compares_with_is_no_factor_that_could_underflow():
+    for bound in (0.0, mr.zeros(4, 5)):
+        found = _explained(lambda x, bound=bound: mr.maximum(x - 10.0, bound), 4, 5)
+        assert [cause.kind for cause in found.alarms] == ["blocked"]
+        assert found.alarms[0].place == "maximum"
+
+
+def test_a_product_with_small_numbers_underflows():
+    found = _explained(lambda x: (x * 1e-30) * 1e-30, 4, 5)
+    assert "underflow" in [cause.kind for cause in found.alarms]
+    found = _explained(lambda x: x * mr.full((4, 5), 1e-30) * mr.full((4, 5), 1e-30), 4, 5)
+    assert "underflow" in [cause.kind for cause in found.alarms]
+
+
+def _normed(gamma, training):
+    return lambda x: mr.ops.batch_norm(
+        x, mr.zeros(5), mr.ones(5), mr.full((5,), gamma), training=training
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "place"),
+    [
+        (lambda x: _normed(0.0, False)(x) ** 2, "zero_gamma", "batch_norm"),
+        (lambda x: _normed(1.0, True)(x * 0.0 + 3.0) ** 2, "constant_input", "batch_norm"),
+        (lambda x: mr.ops.dropout(x, 1.0), "dropout", "dropout"),
+        (lambda x: mr.ops.dropout(x, 1.0) ** 2, "dropout", "dropout"),
+        (lambda x: mr.ops.softmax(x * 1e6, 1), "saturation", "softmax"),
+        (
+            lambda x: mr.ops.cross_entropy(x * 1e6, mr.ops.argmax(x, 1)),
+            "saturation",
+            "cross_entropy",
+        ),
+    ],
+)
+def test_what_leaves_nothing_is_named_rather_than_blocked(function, kind, place):
+    found = _explained(function, 8, 5)
+    assert found.gradient.norm == 0
+    assert (kind, place) in [(cause.kind, cause.place) for cause in found.alarms], str(found)
+    assert "blocked" not in [cause.kind for cause in found.alarms]
+
+
+def test_a_batch_norm_of_zeros_names_who_gave_them():
+    found = _explained(lambda x: _normed(1.0, True)(x) ** 2, x=np.zeros((8, 5)))
+    assert [cause.kind for cause in found.alarms] == ["zero_value", "constant_input"]
 
 
 def test_an_op_that_sends_nothing_for_no_known_reason_is_named_as_well():
@@ -259,3 +363,134 @@ def test_a_hook_that_replaced_a_gradient_does_not_confuse_the_chain():
     found = trace.explain("conv1.weight")
     assert found.gradient.norm == 0
     assert found.alarms[0].kind == "hook"
+
+
+@pytest.mark.parametrize("where", ["leaf", "result"])
+def test_a_hook_that_makes_nan_is_named(where):
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        y = x * 2.0
+        (x if where == "leaf" else y).register_hook(lambda g: g * math.nan)
+        y.sum().backward()
+    found = trace.explain(x)
+    assert found.gradient.nans == 3
+    assert [cause.kind for cause in found.alarms] == ["hook"]
+    assert found.alarms[0].place == ("input 0" if where == "leaf" else "mul")
+    assert found.alarms[0].number == 3
+    assert "3 NaN" in found.alarms[0].sentence
+
+
+def test_a_loss_that_is_nan_is_told_though_the_gradient_is_finite():
+    x = mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace:
+        (x * 2.0 + math.nan).sum().backward()
+    found = trace.explain(x)
+    assert found.gradient.finite
+    (cause,) = found.alarms
+    assert (cause.kind, cause.place) == ("not_finite", "add")
+    assert "began at sum, which holds 1 NaN" in cause.sentence
+    assert "nothing is out of the ordinary" not in str(found)
+
+
+@pytest.mark.parametrize("factor", [1e30, 1e-20])
+def test_an_extreme_factor_without_a_name_is_an_alarm(factor):
+    found = _explained(lambda x: x * factor, 3, 4)
+    (cause,) = found.alarms
+    assert (cause.kind, cause.place) == ("factor", "mul")
+    assert cause.number == pytest.approx(factor)
+    assert not _explained(lambda x: x * 65536.0, 3, 4).alarms
+
+
+def test_norms_at_the_ends_of_the_floats_are_explained_as_well():
+    for scale in (1e300, 1e-300):
+        x = mr.tensor(np.array([1.0, 2.0]), requires_grad=True)
+        with mr.trace.record() as trace:
+            y = x * scale
+            (y - y * (1 - 1e-9)).sum().backward()
+        assert "cancellation" in [cause.kind for cause in trace.explain(y).alarms]
+
+
+# -- the text ---------------------------------------------------------------------------------
+
+
+def test_the_note_counts_what_is_really_smaller_and_is_left_out_for_few():
+    x = [mr.ones(2, 2).requires_grad_() for _ in range(3)]
+    with mr.trace.record() as trace:
+        (x[0] * 3.0 + x[1] * 3.0 + x[2]).sum().backward()
+    # Of two that are alike, neither is smaller.
+    assert "1 of the other 2 inputs have a smaller rms" in str(trace.explain(x[0]))
+    assert "0 of the other 2 inputs have a smaller rms" in str(trace.explain(x[2]))
+    with mr.trace.record() as trace:
+        (x[0] * 3.0 + x[1]).sum().backward()
+    assert trace.explain(x[0]).note == ""
+
+
+def test_the_step_that_left_nothing_is_shown_on_a_long_way():
+    x = mr.randn(4, requires_grad=True)
+    with mr.trace.record() as trace:
+        y = x
+        for _ in range(20):
+            y = y * 1.5
+        y = mr.clip(y, 1e6, 2e6)
+        for _ in range(20):
+            y = y * 2.0
+        y.sum().backward()
+    found = trace.explain(x)
+    assert any(stage.factor == 0 for stage in found.chain)
+    assert "clip.x" in str(found)
+    assert "more)" in str(found)
+
+
+# -- what is no cause -------------------------------------------------------------------------
+
+
+@mr.op(name="weighted_sides")
+def weighted_sides(shortcut, branch):
+    return 3.0 * shortcut + branch
+
+
+@weighted_sides.vjp
+def _(g):
+    return 3.0 * g, g
+
+
+def test_an_op_with_a_shortcut_that_is_no_addition_may_send_more():
+    x = mr.full((3, 4), 2.0).requires_grad_()
+    with mr.trace.record() as trace:
+        weighted_sides(x, mr.ops.tanh(x)).sum().backward()
+    assert "wrong_side" not in [cause.kind for cause in trace.explain(x).causes]
+
+
+def test_nan_in_a_detached_copy_is_traced_to_its_source():
+    w, x = mr.randn(3, requires_grad=True), mr.randn(3, requires_grad=True)
+    with mr.trace.record() as trace, np.errstate(all="ignore"):
+        (w * mr.ops.log(x - 100.0).detach()).sum().backward()
+    (cause,) = trace.explain(w).alarms
+    assert (cause.kind, cause.place) == ("not_finite", "log")
+
+
+# -- records that were written by others ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "notes", [{}, {"odd": 1.0}, {"gamma_over_sigma": 0.0}, {"gamma_over_sigma": -3.0}], ids=str
+)
+def test_notes_that_are_missing_or_odd_are_no_obstacle(notes):
+    trace = recorded(network("basic", 2))
+    for step in trace.records.forward:
+        step.notes = dict(notes) if step.notes else {}
+    for value in trace.records.values:
+        assert str(trace.explain(value.index))
+
+
+@pytest.mark.parametrize("change", ["norms", "dtype", "zeros"])
+def test_nor_are_numbers_at_the_ends_and_unknown_dtypes(change):
+    trace = recorded(network("basic", 1))
+    for visit in trace.records.backward:
+        for stats in (visit.stats, *(p.stats for p in visit.parts), *(s.stats for s in visit.sent)):
+            stats.norm = {"norms": 1.7e308, "zeros": 0.0}.get(change, stats.norm)
+    for value in trace.records.values:
+        value.dtype = "float99" if change == "dtype" else value.dtype
+        trace.records.backward[0].stats.norm = 1.0
+    for value in trace.records.values:
+        assert str(trace.explain(value.index))

@@ -81,6 +81,19 @@ def test_a_dead_relu(place, options):
 
 
 @given(PLACES, OPTIONS)
+def test_what_a_dead_branch_would_have_made_large_is_no_cause(place, options):
+    # The second norm of the branch gets a constant: gamma / sigma is 316, of a gradient that the
+    # ReLU before it turns into 0.
+    model, path, block = _planted({**place, "kind": "basic"})
+    block.bn1.bias.data[...] = -100
+    trace = recorded(model, place["seed"], **options)
+    for at in ("conv1.weight", f"{path}.conv1.weight"):
+        alarms = trace.explain(at).alarms
+        assert not [c for c in alarms if c.kind == "gamma_over_sigma" and c.place.startswith(path)]
+        assert "dead_relu" in [cause.kind for cause in alarms]
+
+
+@given(PLACES, OPTIONS)
 def test_a_nearly_dead_relu(place, options):
     # Behind the addition; of its inputs one in a thousand is positive.
     model, path, block = _planted({**place, "kind": "basic"})

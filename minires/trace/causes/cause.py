@@ -16,6 +16,9 @@ KINK = 0.5
 # sqrt(eps) in the place of sigma, which a constant channel has, makes it 316.
 NORM_GAIN = (0.01, 100.0)
 
+# A sigma below this is that of a batch norm's input that hardly varies.
+CONSTANT = 0.01
+
 # What the mean and variance terms of a batch norm may leave of the direct term: of M values per
 # channel they take 2 dimensions, so that of M = 2 nothing is left.
 PROJECTED = 0.01
@@ -30,6 +33,11 @@ CANCELLED = 0.1
 
 # What a hook may do to a norm, as one that clips does, before it is named.
 HOOKED = (0.1, 10.0)
+
+# What one op may do to a norm, or its inverse, before that is out of the ordinary without any
+# cause that has a name: a loss scaled for float16 is multiplied by 65,536, a mean over 1e9 terms
+# divides by 3e4.
+EXTREME = 1e6
 
 # Share of the numbers not 0 that are below the smallest normal one. There digits are lost; where
 # nearly all are, so is the gradient.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from ..records import Backward, Records, Value
-from .cause import CANCELLED, HOOKED, Cause
+from ..records import Backward, Forward, Records, Value
+from .cause import CANCELLED, EXTREME, HOOKED, Cause
 from .layers import of_link
 from .missing import partly_missing, why_missing
-from .nonfinite import why_not_finite
+from .nonfinite import why_not_finite, why_start_not_finite
 from .underflow import underflow
 from .ways import Link, Ways, log_size, ratio
 from .wrong import why_wrong
@@ -46,17 +46,31 @@ def causes_of(records: Records, value: Value) -> tuple[Ways, list[Cause]]:
         ]
     on_loudest = {visit.index for visit, _ in ways.loudest}
     first = list(why_wrong(ways))
-    if not ways.visit.stats.finite:
+    gradient = ways.gradient(ways.visit) or ways.visit.stats
+    if not (ways.visit.stats.finite and gradient.finite):
         first = [*why_not_finite(ways), *first]
-    found = [(_is_aside(ways, link), cause) for link in ways.links for cause in of_link(ways, link)]
+    else:
+        first += why_start_not_finite(ways)
+    found = [
+        (_is_aside(ways, link), cause)
+        for link in ways.links
+        for cause in of_link(ways, link)
+        if not _grows(cause) or ways.carries(link)
+    ]
     found += [(False, cause) for cause in underflow(ways)]
-    found += [(v.index not in on_loudest, cause) for v, cause in _at_values(ways)]
+    found += [
+        (visit.index not in on_loudest, cause)
+        for visit, cause in _at_values(ways)
+        if not _grows(cause) or visit.value in ways.carrying
+    ]
     shrank = ways.shrank
     ranked = sorted(found, key=lambda one: (one[0], _grows(one[1]) == shrank, *_weight(one[1])))
     alarms = _distinct([*first, *(cause for _, cause in ranked), *partly_missing(records, value)])
     if ways.visit.stats.norm == 0 or not ways.visit.stats.finite:
         return ways, alarms  # which is a product of no factors
-    return ways, alarms + _factors(ways, {cause.step for cause in alarms})
+    factors = _factors(ways, {cause.step for cause in alarms})
+    alarms += [cause for cause in factors if cause.alarm]
+    return ways, alarms + [cause for cause in factors if not cause.alarm]
 
 
 def _is_aside(ways: Ways, link: Link) -> bool:
@@ -97,9 +111,9 @@ def _cancellations(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
     """Name forks at which the contributions hardly leave anything of each other."""
     for visit in ways.visits:
         norms = [part.stats.norm for part in visit.parts if part.stats is not None]
-        if len(norms) < 2 or visit.stats is None or not math.isfinite(math.fsum(norms)):
+        if len(norms) < 2 or visit.stats is None or not math.isfinite(sum(norms)):
             continue
-        left = ratio(visit.stats.norm, math.fsum(norms))
+        left = ratio(visit.stats.norm, sum(norms))
         if left < CANCELLED:
             name = ways.records.values[visit.value].name
             step = ways.records.values[visit.value].op
@@ -139,8 +153,12 @@ def _hooks(ways: Ways) -> Iterator[tuple[Backward, Cause]]:
 def _cosine(norms: list[float], visit: Backward) -> str:
     if len(norms) != 2 or not all(norms) or visit.stats is None:
         return ""
-    a, b = norms
-    cosine = (visit.stats.norm**2 - a * a - b * b) / (2 * a * b)
+    # By the larger one, lest squares leave the floats.
+    small, large = sorted(norms)
+    a, total = small / large, visit.stats.norm / large
+    if not a:
+        return ""
+    cosine = (total**2 - a * a - 1) / (2 * a)
     return f" at a cosine of {max(-1.0, min(1.0, cosine)):.4f}"
 
 
@@ -169,7 +187,7 @@ def _factors(ways: Ways, told: set[int | None]) -> list[Cause]:
                     step.module or name,
                     passed,
                     f"{name} sends {passed:.3g} times its gradient to its input {part.edge!r}.",
-                    False,
+                    log_size(passed) > log_size(EXTREME),
                     step.index,
                     log_size(passed),
                 )
@@ -194,8 +212,9 @@ def _factors(ways: Ways, told: set[int | None]) -> list[Cause]:
 
 
 def _loss_mean(ways: Ways) -> Iterator[Cause]:
-    """Say over how many terms the loss is averaged."""
+    """Say over how many terms the loss is averaged, by a mean or by a sum that is divided."""
     records = ways.records
+    divided: tuple[Forward, float] | None = None
     for _, part in ways.loudest:
         if part is None or part.consumer is None:
             continue
@@ -205,15 +224,42 @@ def _loss_mean(ways: Ways) -> Iterator[Cause]:
             return
         count = math.prod(inputs[0].shape)
         if step.op == "mean" and count > 1:
-            name = ways.name(step)
-            yield Cause(
-                "loss_mean",
-                step.module or name,
-                float(count),
+            told = (
                 f"the loss is the mean of {count} terms: each gets 1/{count} of the gradient, which"
-                f" makes its norm {count**-0.5:.3g} of what it was.",
-                False,
-                step.index,
-                0.5 * math.log(count),
+                f" makes its norm {count**-0.5:.3g} of what it was."
             )
+            yield _of_mean(ways, step, float(count), told, 0.5 * math.log(count))
             return
+        if step.op == "sum" and count > 1:
+            if divided is not None and _counts(divided[1], inputs[0]):
+                by = round(divided[1])
+                told = (
+                    f"the loss is a sum of {count} terms, divided by {by}: each gets 1/{by} of the"
+                    " gradient."
+                )
+                yield _of_mean(ways, divided[0], float(by), told, math.log(by))
+            return
+        if step.op in ("mul", "div"):
+            divided = (step, _divisor(step))
+
+
+def _of_mean(ways: Ways, step: Forward, count: float, told: str, effect: float) -> Cause:
+    place = step.module or ways.name(step)
+    return Cause("loss_mean", place, count, told, False, step.index, effect)
+
+
+def _divisor(step: Forward) -> float:
+    """Return the number that an op divides by, or multiplies by the inverse of; NaN if none."""
+    by = ("b",) if step.op == "div" else ("a", "b")
+    texts = [o.text for o in step.operands if o.value is None and o.edge in by]
+    try:
+        number = float(texts[0])
+    except (IndexError, ValueError):
+        return math.nan
+    return ratio(1.0, number) if step.op == "mul" else number
+
+
+def _counts(number: float, terms: Value) -> bool:
+    """Tell whether a number is that of the terms, or of the examples, that were summed."""
+    counts = {math.prod(terms.shape), *terms.shape[:1]} - {0, 1}
+    return any(math.isclose(number, count, rel_tol=1e-6) for count in counts)

@@ -11,7 +11,7 @@ from .norms import of_batch_norm
 from .operands import RELUS, operand, stats_at, zero_share
 from .underflow import nothing_sent
 from .ways import Link, Ways, log_size, ratio
-from .zeros import dead_relu, zero_weight
+from .zeros import dead_relu, dropped, zero_weight
 
 
 def of_link(ways: Ways, link: Link) -> Iterator[Cause]:
@@ -24,6 +24,7 @@ def of_link(ways: Ways, link: Link) -> Iterator[Cause]:
         *of_batch_norm(ways, link, g, sent),
         *_weight(ways, link, g, sent),
         *_saturation(ways, link, g, sent),
+        *_dropout(ways, link, sent),
     ]
     if sent.norm == 0 and not found:
         found = list(nothing_sent(ways, link, g))
@@ -84,3 +85,20 @@ def _saturation(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cause
             step=link.step.index,
             effect=log_size(passed),
         )
+    if link.step.op in ("cross_entropy", "softmax") and sent.norm == 0:
+        name, output = ways.name(link.step), ways.records.values[link.step.output].stats
+        told = "" if output is None or link.step.op == "softmax" else f" (rms {output.rms:.3g})"
+        yield Cause(
+            "saturation",
+            link.step.module or name,
+            0.0,
+            f"{name} is saturated{told}: one class of each has all of the probability, and nothing"
+            " is sent back.",
+            step=link.step.index,
+            effect=math.inf,
+        )
+
+
+def _dropout(ways: Ways, link: Link, sent: Stats) -> Iterator[Cause]:
+    if link.step.op == "dropout" and sent.norm == 0:
+        yield dropped(ways.records, link.step, math.inf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from ..records import Backward, Forward, Records, Stats
@@ -26,6 +27,18 @@ def why_not_finite(ways: Ways) -> Iterator[Cause]:
     origins: dict[int, Cause] = {}
     order = {step: number for number, step in enumerate(records.steps)}
     for visit in ways.visits:
+        after = ways.gradient(visit)
+        if visit.changed_by_hook and not _bad(visit.stats) and after is not None and _bad(after):
+            place, number = records.values[visit.value].name, order["backward", visit.index]
+            origins[number] = Cause(
+                "hook",
+                place,
+                float(after.nans + after.infs),
+                f"a hook on {place} replaced its finite gradient by one that holds"
+                f" {_counted(after)}.",
+                step=records.values[visit.value].op,
+                effect=float("inf"),
+            )
         if not _bad(visit.stats) or (visit.op is None and visit is not ways.visit):
             continue
         for part in visit.parts:
@@ -72,12 +85,30 @@ def why_not_finite(ways: Ways) -> Iterator[Cause]:
         yield origins[number]
 
 
+def why_start_not_finite(ways: Ways) -> Iterator[Cause]:
+    """Say that the loss is NaN or infinite, of a gradient that is finite nevertheless.
+
+    Many gradients do not depend on the loss's own number: that of a sum, for one.
+    """
+    records = ways.records
+    order = {step: number for number, step in enumerate(records.steps)}
+    for visit in ways.visits:
+        start = records.values[visit.value]
+        if _bad(start.stats) and any(part.consumer is None for part in visit.parts):
+            assert start.stats is not None
+            _, origin = _origin_of_value(records, start.index, order)
+            told = f"backward() began at {start.name}, which holds {_counted(start.stats)}, though"
+            sentence = f"{told} this gradient is finite: {origin.sentence}"
+            yield replace(origin, sentence=sentence)
+
+
 def _visit_of(ways: Ways, value: int) -> Backward | None:
     return next((visit for visit in ways.visits if visit.value == value), None)
 
 
 def _origin_of_value(records: Records, index: int, order: dict[Step, int]) -> tuple[int, Cause]:
     """Go from a value that is not finite to the earliest of its kind that it depends on."""
+    index = _source(records, index)
     ancestors = {index}
     origin: Forward | None = None
     given: int | None = index if records.values[index].op is None else None
@@ -86,7 +117,6 @@ def _origin_of_value(records: Records, index: int, order: dict[Step, int]) -> tu
             continue
         operands = [o.value for o in step.operands if o.value is not None]
         bad = [i for i in operands if _bad(records.values[i].stats)]
-        # A detached copy is as bad as its source.
         bad = [_source(records, i) for i in bad]
         ancestors.update(bad)
         if not bad:
@@ -118,8 +148,9 @@ def _origin_of_value(records: Records, index: int, order: dict[Step, int]) -> tu
 
 
 def _source(records: Records, index: int) -> int:
+    """Return whose numbers these are: a detached copy's, unless it was written, its source's."""
     source = records.values[index].detached_from
-    return index if source is None else source
+    return source if source is not None and _bad(records.values[source].stats) else index
 
 
 def _counted(stats: Stats) -> str:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 
 from ..records import Forward, Records, Sent, Stats
-from .cause import NORM_GAIN, PROJECTED, Cause
+from .cause import CONSTANT, NORM_GAIN, PROJECTED, Cause
 from .operands import NORMS, is_zero, operand, stats_at
 from .ways import Link, Ways, log_size, ratio
-from .zeros import dead_inside, norm_place, why_zero, zero_gamma, zero_weight
+from .zeros import constant_input, dead_inside, norm_place, why_zero, zero_gamma, zero_weight
 
 
 def of_batch_norm(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cause]:
@@ -19,7 +19,10 @@ def of_batch_norm(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cau
         return
     place = norm_place(records, step)
     passed = ratio(sent.norm, g.norm)
-    zeros, by_sigma = step.notes["gamma_zeros"], step.notes["gamma_over_sigma"]
+    # A file may leave notes out.
+    zeros = step.notes.get("gamma_zeros", 0.0)
+    by_sigma = step.notes.get("gamma_over_sigma", math.nan)
+    known = math.isfinite(by_sigma) and by_sigma > 0
     if link.sent.edge in ("weight", "norm_weight"):
         if sent.norm == 0 and step.op == "batch_norm_relu_conv2d":
             yield from _fused_relu(records, link, place, zeros)
@@ -30,27 +33,24 @@ def of_batch_norm(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cau
         yield from _fused_relu(records, link, place, zeros)
     if link.sent.edge != "input":
         return
-    smallest = step.notes["smallest_std"]
     if zeros >= 0.5:
         yield zero_gamma(place, step, zeros, log_size(passed))
-    elif not NORM_GAIN[0] <= by_sigma <= NORM_GAIN[1]:
+    elif known and not NORM_GAIN[0] <= by_sigma <= NORM_GAIN[1]:
         effect = abs(math.log(by_sigma))
         before = operand(step, "input")
         if by_sigma > 1 and before is not None and is_zero(records, before):
             assert before.value is not None
             yield from why_zero(records, before.value, effect)
-        why = "gamma is small for it" if by_sigma < 1 else "its input hardly varies for it"
         yield Cause(
             "gamma_over_sigma",
             place,
             by_sigma,
             f"the batch norm {place} multiplies the gradient by gamma / sigma, which is"
-            f" {by_sigma:.3g} (median over channels): {why}, the smallest sigma is"
-            f" {smallest:.3g}.",
+            f" {by_sigma:.3g} (median over channels): {_why_out_of_range(step, by_sigma)}.",
             step=step.index,
             effect=effect,
         )
-    elif step.op == "batch_norm" and passed < PROJECTED * by_sigma:
+    elif known and step.op == "batch_norm" and passed < PROJECTED * by_sigma:
         yield Cause(
             "batch_norm_projection",
             place,
@@ -65,6 +65,26 @@ def of_batch_norm(ways: Ways, link: Link, g: Stats, sent: Stats) -> Iterator[Cau
         yield from _fused_relu(records, link, place, zeros)
 
 
+def _why_out_of_range(step: Forward, by_sigma: float) -> str:
+    """Say of gamma / sigma which of the two makes it so small or large, or that both do."""
+    gamma, sigma = step.notes.get("gamma", math.nan), step.notes.get("std", math.nan)
+    large, whole = by_sigma > 1, abs(math.log(by_sigma))
+    told = []
+    # A third of the way counts: of 100 times 100 both are out of range, of 5e3 times 2 only one.
+    if _logarithm(gamma) * (1 if large else -1) > whole / 3:
+        told.append(f"gamma is {'large' if large else 'small'}, {gamma:.3g}")
+    if _logarithm(sigma) * (-1 if large else 1) > whole / 3:
+        varies = "hardly varies" if large else "varies much"
+        told.append(f"its input {varies}, sigma is {sigma:.3g}")
+    smallest = step.notes.get("smallest_std", math.nan)
+    return " and ".join(told) or f"its smallest sigma is {smallest:.3g}"
+
+
+def _logarithm(number: float) -> float:
+    """log(number); 0 where there is none."""
+    return math.log(number) if number > 0 and math.isfinite(number) else 0.0
+
+
 def _constant_input(records: Records, step: Forward, place: str) -> Iterator[Cause]:
     found = operand(step, "input")
     stats = stats_at(records, found)
@@ -72,16 +92,8 @@ def _constant_input(records: Records, step: Forward, place: str) -> Iterator[Cau
         return
     if stats.norm == 0:
         yield from why_zero(records, found.value, math.inf)
-    elif step.notes.get("smallest_std", 1.0) < 0.01:
-        yield Cause(
-            "constant_input",
-            place,
-            step.notes["smallest_std"],
-            f"the input of the batch norm {place} does not vary: its smallest sigma is"
-            f" {step.notes['smallest_std']:.3g}.",
-            step=step.index,
-            effect=math.inf,
-        )
+    elif step.notes.get("smallest_std", 1.0) < CONSTANT:
+        yield constant_input(step, place, math.inf)
 
 
 def _fused_relu(records: Records, link: Link, place: str, zeros: float) -> Iterator[Cause]:

@@ -63,28 +63,33 @@ def _lost(ways: Ways, link: Link, g: Stats, sent: Stats) -> float:
 def nothing_sent(ways: Ways, link: Link, g: Stats) -> Iterator[Cause]:
     """Say why a VJP sent 0 only: a factor is 0, or the products are too small."""
     step, records = link.step, ways.records
-    # What the gradient of this input is multiplied by.
-    factors = [
-        stats
-        for slot, other in enumerate(step.operands)
-        if slot != link.sent.slot
-        and other.edge not in _ADDED
-        and (stats := stats_at(records, other)) is not None
-    ]
-    if step.op in PRODUCTS:
-        for slot, other in enumerate(step.operands):
-            multiplied = slot != link.sent.slot and other.edge not in _ADDED
-            if multiplied and other.value is not None and is_zero(records, other):
-                yield from why_zero(records, other.value, math.inf)
-                return
     name = ways.name(step)
+    own = step.operands[link.sent.slot]
+    # The slope of a power is a lower power of the same numbers.
+    if step.op == "pow" and own.edge == "a" and own.value is not None and is_zero(records, own):
+        yield from why_zero(records, own.value, math.inf)
+        return
+    others = _multiplied(link)
+    for other in others:
+        if other.value is not None and is_zero(records, other):
+            yield from why_zero(records, other.value, math.inf)
+            return
+        if _number(other, step.op) == 0:
+            yield Cause(
+                "zero_value",
+                step.module or name,
+                0.0,
+                f"{name} {_BY[step.op]} the constant {other.text}: what it sends back is 0.",
+                step=step.index,
+                effect=math.inf,
+            )
+            return
     dtype = records.values[link.sent.value].dtype
     # No entry of a product can be larger than the product of the norms.
     bound = g.norm
-    for stats in factors:
-        bound *= stats.norm
-    for other in step.operands:
-        bound *= _number(other, step.op)
+    for other in others:
+        stats = stats_at(records, other)
+        bound *= _number(other, step.op) if stats is None else stats.norm
     if bound < smallest_normal(dtype) or subnormal(g):
         yield Cause(
             "underflow",
@@ -106,7 +111,26 @@ def nothing_sent(ways: Ways, link: Link, g: Stats) -> Iterator[Cause]:
     )
 
 
+# How an op uses a constant by which it sends back nothing.
+_BY = {"mul": "multiplies by", "div": "divides with"}
+
+
+def _multiplied(link: Link) -> list[Operand]:
+    """The operands that an op multiplies the gradient of this input by, as far as they are known.
+
+    Only products have them: what a maximum compares with is no factor.
+    """
+    if link.step.op not in PRODUCTS:
+        return []
+    return [
+        other
+        for slot, other in enumerate(link.step.operands)
+        if slot != link.sent.slot and other.edge not in _ADDED
+    ]
+
+
 def _number(other: Operand, op: str) -> float:
+    """Return the factor that a constant is, 0 and infinity included; 1 where it is none."""
     if other.value is not None or op not in ("mul", "div"):
         return 1.0
     try:
@@ -123,4 +147,7 @@ def subnormal(stats: Stats) -> bool:
 
 def smallest_normal(dtype: str) -> float:
     """Return the smallest number of a dtype that has all its digits; 0 for other dtypes."""
-    return float(np.finfo(dtype).tiny) if dtype.startswith("float") else 0.0
+    try:
+        return float(np.finfo(dtype).tiny) if dtype.startswith("float") else 0.0
+    except (TypeError, ValueError):  # a dtype that only the file knows
+        return 0.0

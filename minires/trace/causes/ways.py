@@ -143,6 +143,26 @@ class Ways:
         return _size(part.stats), _size(behind)
 
     @cached_property
+    def carrying(self) -> set[int]:
+        """The values of whose gradient something is left at the end of the ways.
+
+        What makes a gradient larger on a way that ends in 0 has made nothing larger.
+        """
+        left = self.visit is not None and _size(self.visit.stats) != 0
+        found = {self.value.index} if left else set()
+        for link in reversed(self.links):
+            if self._passes(link, found):
+                found.add(link.visit.value)
+        return found
+
+    def carries(self, link: Link) -> bool:
+        """Tell whether something of what a link sent is left at the end of the ways."""
+        return self._passes(link, self.carrying)
+
+    def _passes(self, link: Link, carrying: set[int]) -> bool:
+        return link.sent.value in carrying and _size(self.arrived(link)) != 0
+
+    @cached_property
     def on_loudest(self) -> set[tuple[int, int]]:
         """The forward steps of the loudest way, each with the input by which the way goes on."""
         parts = [part for _, part in self.loudest if part is not None]

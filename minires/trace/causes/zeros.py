@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ..records import Forward, Records
-from .cause import DEAD, KINK, Cause
+from .cause import CONSTANT, DEAD, KINK, Cause
 from .operands import NORMS, PRODUCTS, RELUS, is_zero, operand, stats_at, zero_share
 
 
@@ -80,6 +80,33 @@ def zero_gamma(place: str, step: Forward, share: float, effect: float) -> Cause:
     )
 
 
+def constant_input(step: Forward, place: str, effect: float) -> Cause:
+    """Say that the input of a batch norm does not vary, so that nothing is left of it."""
+    smallest = step.notes.get("smallest_std", math.nan)
+    return Cause(
+        "constant_input",
+        place,
+        smallest,
+        f"the input of the batch norm {place} does not vary: its smallest sigma is {smallest:.3g}.",
+        step=step.index,
+        effect=effect,
+    )
+
+
+def dropped(records: Records, step: Forward, effect: float) -> Cause:
+    """Say that a dropout left nothing."""
+    name, stats = records.values[step.output].name, records.values[step.output].stats
+    share = 1.0 if stats is None else zero_share(stats)
+    return Cause(
+        "dropout",
+        step.module or name,
+        share,
+        f"{name} dropped {share:.1%} of its inputs, and with them all of the gradient.",
+        step=step.index,
+        effect=effect,
+    )
+
+
 def zero_weight(records: Records, step: Forward, effect: float) -> Cause:
     """Say that a layer's weights are 0."""
     found = operand(step, "weight")
@@ -113,6 +140,11 @@ def why_zero(records: Records, value: int, effect: float) -> Iterator[Cause]:
         if step.op in NORMS and step.notes.get("gamma_zeros", 0.0) >= 0.5:
             yield zero_gamma(norm_place(records, step), step, step.notes["gamma_zeros"], effect)
             return
+        if step.op in NORMS and step.notes.get("std", 1.0) < CONSTANT:
+            yield constant_input(step, norm_place(records, step), effect)
+        if step.op == "dropout" and not any(is_zero(records, o) for o in step.operands):
+            yield dropped(records, step, effect)
+            return
         inputs = [o for o in step.operands if o.value is not None]
         zero = [o for o in inputs if is_zero(records, o) and o.edge not in ("bias", "norm_bias")]
         if step.op in RELUS and not zero:
@@ -125,6 +157,8 @@ def why_zero(records: Records, value: int, effect: float) -> Iterator[Cause]:
             yield dead_inside(records, step, effect)
             return
         if not zero or zero[0].value is None:
+            if step.op in NORMS and step.notes.get("std", 1.0) < CONSTANT:
+                return
             yield Cause(
                 "zero_value",
                 step.module or found.name,
