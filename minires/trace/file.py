@@ -32,6 +32,9 @@ _TEXT = "trace.json"
 # Text as repetitive as a trace's packs to a twelfth; nothing honest packs to less than a hundredth.
 _DENSEST = 100
 
+# Of text; a network of a hundred layers has a hundredth of it. Read, it takes up to ten times that.
+_LARGEST = 1 << 27
+
 _LEFT_BEHIND = "not in a file: compute what needs it before save()"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -210,6 +213,10 @@ def _check_members(
                 raise TraceFileError(
                     f"'{_TEXT}' would unpack {member.compress_size} bytes to {member.file_size},"
                     " as no trace does"
+                )
+            if member.file_size > _LARGEST:
+                raise TraceFileError(
+                    f"'{_TEXT}' has {member.file_size} bytes; at most {_LARGEST} are read"
                 )
         elif not (name.endswith(".npy") and _NAME.fullmatch(name)):
             raise TraceFileError(f"{name[:80]!r} is neither '{_TEXT}' nor the name of an array")
