@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Names, sources and errors are told in views, where longer ones would help nobody.
 _LONGEST = 1 << 16
 
+# What was found at a fault may be nearly all of the text, as objects of Python's.
+_QUOTED = 1 << 22
+
 _BEGINNING = re.compile(rb'\s*\{\s*"schema"\s*:\s*"([^"\\]{0,200})"')
 
 _NAMED = ("NaN", "Infinity", "-Infinity")
@@ -81,7 +84,7 @@ def from_json(text: bytes | str) -> Records:
     try:
         records: Records = _tools()[0].validate_json(text)
     except pydantic_core.ValidationError as error:
-        raise TextError(_said(error)) from None
+        raise TextError(_said(error, quote=len(text) < _QUOTED)) from None
     _require_version(records.schema)
     return records
 
@@ -161,9 +164,9 @@ def _respelled(schema: Any) -> Any:
     return respelled
 
 
-def _said(error: Any) -> str:
-    """Name the first few places at which the text is wrong."""
-    found = error.errors(include_url=False, include_context=False)
+def _said(error: Any, *, quote: bool) -> str:
+    """Name the first few places at which the text is wrong; quote what was found there."""
+    found = error.errors(include_url=False, include_context=False, include_input=quote)
     told = []
     for each in found[:3]:
         what = {
@@ -174,7 +177,7 @@ def _said(error: Any) -> str:
         if each["type"] == "json_invalid":
             return str(what)
         if each["type"] not in ("missing", "unexpected_keyword_argument"):
-            what += f", found {str(each['input'])[:60]!r}"
+            what += f", found {str(each['input'])[:60]!r}" if quote else ""
         told.append(f"{_place(each['loc'])}: {what}")
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
     return "; ".join(told) + more

@@ -223,6 +223,19 @@ def test_a_trace_of_nothing_has_an_empty_graph(ax):
     assert words(ax) == ["nothing was recorded"]
 
 
+@pytest.mark.parametrize("factors", [(5e-324, 1.0), (1e300, 1e-320), (1e-300, 1e300), (1e306, 1e2)])
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_norms_at_the_ends_of_float64_are_drawn_and_written(factors):
+    x = mr.tensor(np.array([1.0, 2.0]), requires_grad=True)
+    with np.errstate(all="ignore"), mr.trace.record() as trace:
+        y = x * factors[0]
+        mr.ops.residual_add(y, y * 1.0).sum().backward(mr.tensor(np.float64(factors[1])))
+    for plot in (plot_gradient_flow, plot_heat_map, plot_waterfall, plot_graph):
+        assert written(plot(trace))
+    assert str(trace.table())
+    assert trace.to_svg(expand=True)
+
+
 def test_names_with_dollar_signs_are_no_formulas():
     model = mr.nn.Sequential(mr.nn.Linear(2, 2), mr.nn.ReLU())
     model.add_module("$x^{", mr.nn.Linear(2, 2))
