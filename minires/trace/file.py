@@ -35,6 +35,9 @@ _DENSEST = 100
 # Of text; a network of a hundred layers has a hundredth of it. Read, it takes up to ten times that.
 _LARGEST = 1 << 27
 
+# A list of nothing has two letters, and takes half a kilobyte while it is read.
+_MOST_NESTED = 1 << 20
+
 _LEFT_BEHIND = "not in a file: compute what needs it before save()"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -164,6 +167,8 @@ def _read(file: IO[bytes], size: int) -> Trace:
         _check_members(archive.infolist(), members, size)
         with _refused(f"'{_TEXT}' is damaged"):
             text = archive.read(members.pop(_TEXT))
+        if text.count(b"[") + text.count(b"{") > _MOST_NESTED:
+            raise TraceFileError(f"'{_TEXT}' has more than {_MOST_NESTED} lists and records")
         try:
             records = schema.from_json(text)
             integrity.check(records)

@@ -511,6 +511,12 @@ def test_more_text_than_any_trace_has_is_refused_unread(saved, monkeypatch):
         mr.trace.load(saved)
 
 
+def test_millions_of_empty_lists_are_refused_unread(saved):
+    with_records(saved, lambda records: records.update(values=[[]] * (1 << 20)))
+    with pytest.raises(TraceFileError, match="lists and records"):
+        mr.trace.load(saved)
+
+
 def test_the_first_of_a_million_faults_is_enough(saved):
     with_records(saved, lambda records: records.update(values=[1] * 10**6))
     with pytest.raises(TraceFileError, match=r"values\[0\]: .{1,200}$"):
