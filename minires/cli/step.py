@@ -21,6 +21,7 @@ HELP = (
 
 
 def run_step(
+    context: typer.Context,
     file: traces.File = None,
     model: traces.Model = "cifar_resnet20",
     vs: traces.Versus = None,
@@ -33,6 +34,7 @@ def run_step(
     create_graph: traces.CreateGraph = False,
 ) -> None:
     """Carry out the command; its help is `HELP`."""
+    traces.refuse_recording_options(context, file or ())
     wanted = traces.Wanted(
         model, vs, dataset, batch, width, seed, save, expand, create_graph, spectrum=False
     )

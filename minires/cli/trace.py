@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +30,7 @@ HELP = (
 
 
 def run_trace(
+    context: typer.Context,
     file: traces.File = None,
     model: traces.Model = "cifar_resnet20",
     vs: traces.Versus = None,
@@ -53,19 +57,23 @@ def run_trace(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Save the trace; with --vs two files, by the networks' names.", show_default=False
+            help="Save the trace; of two, each to its own file, by name.", show_default=False
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Carry out the command; its help is `HELP`."""
     from minires.trace.views.table import table_of
+    from minires.trace.views.words import only
 
     for option, path in (("--html", html), ("--out", out)):
         if path is not None and not path.parent.is_dir():
             raise typer.BadParameter(f"{option}: there is no folder {str(path.parent)!r}")
         if path is not None and path.is_dir():
             raise typer.BadParameter(f"{option}: {str(path)!r} is a folder")
+    if out is not None and html is not None and out.resolve() == html.resolve():
+        raise typer.BadParameter(f"--html and --out are both {str(out)!r}")
+    traces.refuse_recording_options(context, file or ())
     wanted = traces.Wanted(
         model, vs, dataset, batch, width, seed, save, expand, create_graph, spectrum
     )
@@ -86,7 +94,7 @@ def run_trace(
     if not written:
         _print(table, hint=html is None)
     for path in written:
-        typer.echo(path)
+        typer.echo(only(path))
 
 
 def _write(found: list[Trace], html: Path | None, out: Path | None) -> list[Path]:
@@ -95,16 +103,37 @@ def _write(found: list[Trace], html: Path | None, out: Path | None) -> list[Path
     if html is not None:
         from minires.trace.views.page import write_page
 
-        write_page(found, html)
+        with _writable("--html", html):
+            write_page(found, html)
         written.append(html)
     if out is not None:
-        names = [out]
-        if len(found) > 1:
-            names = [out.with_stem(f"{out.stem}-{trace.records.title}") for trace in found]
-        for trace, name in zip(found, names, strict=True):
-            trace.save(name)
-            written.append(name)
+        for trace, path in zip(found, _files_of(found, out), strict=True):
+            with _writable("--out", path):
+                trace.save(path)
+            written.append(path)
     return written
+
+
+def _files_of(found: list[Trace], out: Path) -> list[Path]:
+    """Name a file for each trace, no two the same, all in the folder of `out`."""
+    if len(found) == 1:
+        return [out]
+    # A title may be anything, also a path, or what steers a terminal.
+    marks = [re.sub(r"[^\w.-]+", "-", t.records.title)[:80].strip("-.") for t in found]
+    # Some systems do not tell capitals from small letters in the names of files.
+    if not all(marks) or len({mark.casefold() for mark in marks}) < len(marks):
+        marks = ["left", "right"]
+    return [out.with_stem(f"{out.stem}-{mark}") for mark in marks]
+
+
+@contextmanager
+def _writable(option: str, path: Path) -> Iterator[None]:
+    """Tell of what the system refuses by the name that was asked for, not a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise OSError(f"{option}: cannot write {str(path)!r}: {why}") from None
 
 
 def _print(table: object, hint: bool) -> None:

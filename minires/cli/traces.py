@@ -46,6 +46,12 @@ Spectrum = Annotated[
 ]
 
 
+_RECORDING = {
+    *("model", "vs", "dataset", "batch", "width"),
+    *("seed", "save", "expand", "create_graph", "spectrum"),
+}
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What to record: the options that `trace` and `step` have in common."""
@@ -60,6 +66,33 @@ class Wanted:
     expand: str | None
     create_graph: bool
     spectrum: bool
+
+
+def refuse_recording_options(context: typer.Context, files: Sequence[Path]) -> None:
+    """Refuse what says how to record where a recording is given.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of the command, which knows which options were given.
+    files : sequence of Path
+
+    Raises
+    ------
+    typer.BadParameter
+        If there are both files and such options.
+    """
+    said = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in _RECORDING
+        and (source := context.get_parameter_source(option.name)) is not None
+        and source.name != "DEFAULT"
+    ]
+    if files and said:
+        raise typer.BadParameter(
+            f"{', '.join(said)}: says how to record, but {str(files[0])!r} is recorded already"
+        )
 
 
 def traces_for(files: Sequence[Path], wanted: Wanted) -> list[Trace]:
@@ -77,13 +110,14 @@ def traces_for(files: Sequence[Path], wanted: Wanted) -> list[Trace]:
 
 def _read(file: Path) -> Trace:
     from minires.trace import load
+    from minires.trace.views.words import only
 
     if not file.is_file():
         raise typer.BadParameter(f"there is no file {str(file)!r}")
     try:
         return load(file)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(only(error)) from None
 
 
 def _recorded(wanted: Wanted) -> list[Trace]:

@@ -32,6 +32,12 @@ _TEXT = "trace.json"
 # Text as repetitive as a trace's packs to a twelfth; nothing honest packs to less than a hundredth.
 _DENSEST = 100
 
+# Of text; a network of a hundred layers has a hundredth of it. Read, it takes up to ten times that.
+_LARGEST = 1 << 27
+
+# A list of nothing has two letters, and takes half a kilobyte while it is read.
+_MOST_NESTED = 1 << 20
+
 _LEFT_BEHIND = "not in a file: compute what needs it before save()"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -161,6 +167,8 @@ def _read(file: IO[bytes], size: int) -> Trace:
         _check_members(archive.infolist(), members, size)
         with _refused(f"'{_TEXT}' is damaged"):
             text = archive.read(members.pop(_TEXT))
+        if text.count(b"[") + text.count(b"{") > _MOST_NESTED:
+            raise TraceFileError(f"'{_TEXT}' has more than {_MOST_NESTED} lists and records")
         try:
             records = schema.from_json(text)
             integrity.check(records)
@@ -210,6 +218,10 @@ def _check_members(
                 raise TraceFileError(
                     f"'{_TEXT}' would unpack {member.compress_size} bytes to {member.file_size},"
                     " as no trace does"
+                )
+            if member.file_size > _LARGEST:
+                raise TraceFileError(
+                    f"'{_TEXT}' has {member.file_size} bytes; at most {_LARGEST} are read"
                 )
         elif not (name.endswith(".npy") and _NAME.fullmatch(name)):
             raise TraceFileError(f"{name[:80]!r} is neither '{_TEXT}' nor the name of an array")

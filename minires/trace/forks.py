@@ -74,7 +74,7 @@ class Fork:
 
         0 where they are orthogonal, below 0 where they cancel.
         """
-        apart = math.sqrt(math.fsum(part.norm**2 for part in self.parts))
+        apart = math.hypot(*(part.norm for part in self.parts))
         if not (self.norm > 0 and apart > 0):
             return -math.inf if apart > 0 else 0.0
         return math.log(self.norm / apart)

@@ -9,11 +9,20 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from .records import Backward, Forward, Records, Spectrum, Thumbnail, Value
+import numpy as np
+
+from .causes.operands import NORMS
+from .records import Backward, Forward, Records, Spectrum, Stats, Thumbnail, Value
 from .statistics import SIDE
+
+_DTYPE = re.compile(r"[<>|=]?\w{1,16}")
+
+# See `notes`.
+_OF_NORMS = ("gamma_over_sigma", "gamma_zeros", "smallest_std")
 
 
 class BrokenRecordsError(ValueError):
@@ -32,6 +41,8 @@ def check(records: Records) -> None:
     BrokenRecordsError
         At the first place that does not fit the others.
     """
+    for name in ("limit", "arrays", "replay", "left_out"):
+        _require_amount(f"budget.{name}", getattr(records.budget, name))
     _numbered("values", records.values)
     _numbered("forward", records.forward)
     _numbered("backward", records.backward)
@@ -43,6 +54,7 @@ def check(records: Records) -> None:
         _check_backward(records, turn)
     _check_steps(records, "forward", len(records.forward))
     _check_steps(records, "backward", len(records.backward))
+    _check_owners(records)
     for number, spectrum in enumerate(records.spectra):
         _check_spectrum(records, f"spectra[{number}]", spectrum)
 
@@ -70,6 +82,9 @@ def _check_value(records: Records, value: Value) -> None:
         f"{place}.shape",
         f"no array has the shape {value.shape}",
     )
+    _check_dtype(f"{place}.dtype", value)
+    _check_stats(f"{place}.stats", value.stats)
+    _check_stats(f"{place}.gradient", value.gradient)
     if value.op is None:
         _require(value.kind != "result", f"{place}.op", "a result needs the op that made it")
     else:
@@ -84,6 +99,49 @@ def _check_value(records: Records, value: Value) -> None:
         _refers(f"{place}.detached_from", value.detached_from, "value", records.values)
     _check_picture(f"{place}.thumbnail", value.thumbnail)
     _check_picture(f"{place}.gradient_thumbnail", value.gradient_thumbnail)
+
+
+def _check_dtype(place: str, value: Value) -> None:
+    """Check that the dtype is one of numbers, and of fractions where there is a gradient."""
+    try:
+        # NumPy would also read whole lists of dtypes.
+        kind = np.dtype(value.dtype).kind if _DTYPE.fullmatch(value.dtype) else ""
+    except TypeError:
+        kind = ""
+    differentiable = value.requires_grad or value.gradient is not None
+    allowed, what = ("fc", "gradients") if differentiable else ("biufc", "numbers")
+    _require(kind in tuple(allowed), place, f"{value.dtype[:40]!r} is no dtype of {what}")
+
+
+def _check_stats(place: str, stats: Stats | None) -> None:
+    if stats is None:
+        return
+    for name in ("norm", "rms", "std"):
+        _require_size(f"{place}.{name}", getattr(stats, name))
+    for name in ("zeros", "tiny"):
+        share = getattr(stats, name)
+        _require(0 <= share <= 1, f"{place}.{name}", f"a share is 0 to 1, found {share}")
+    for name in ("nans", "infs", "sample"):
+        _require_amount(f"{place}.{name}", getattr(stats, name))
+
+
+def _require_size(place: str, size: float) -> None:
+    """Require what a norm may be; of a broken array it is NaN or infinite."""
+    _require(size >= 0 or math.isnan(size), place, f"must not be negative, found {size}")
+
+
+def _require_amount(place: str, amount: int) -> None:
+    # Hundreds of digits would break whatever divides them.
+    _require(0 <= amount < 2**63, place, f"must be 0 to 2**63 - 1, found {str(amount)[:20]}")
+
+
+def _check_notes(place: str, step: Forward) -> None:
+    """Check what explanations take for granted of the notes on a norm."""
+    if step.op not in NORMS or not step.notes:
+        return
+    for name in _OF_NORMS:
+        _require(name in step.notes, place, f"those of a {step.op} have '{name}', too")
+        _require_size(f"{place}.{name}", step.notes[name])
 
 
 def _check_picture(place: str, picture: Thumbnail | None) -> None:
@@ -109,6 +167,7 @@ def _check_picture(place: str, picture: Thumbnail | None) -> None:
 def _check_forward(records: Records, step: Forward) -> None:
     place = f"forward[{step.index}]"
     _check_costs(place, step)
+    _check_notes(f"{place}.notes", step)
     _refers(f"{place}.output", step.output, "value", records.values)
     _require(
         records.values[step.output].op == step.index,
@@ -143,13 +202,16 @@ def _check_backward(records: Records, turn: Backward) -> None:
             f"{place}.op",
             f"forward step {turn.op} did not make value {turn.value}",
         )
+    _check_stats(f"{place}.stats", turn.stats)
     for number, part in enumerate(turn.parts):
         here = f"{place}.parts[{number}]"
+        _check_stats(f"{here}.stats", part.stats)
         if part.consumer is not None:
             _refers(f"{here}.consumer", part.consumer, "forward step", records.forward)
             _check_slot(here, part.slot, records.forward[part.consumer], turn.value)
     for number, sent in enumerate(turn.sent):
         here = f"{place}.sent[{number}]"
+        _check_stats(f"{here}.stats", sent.stats)
         _refers(f"{here}.value", sent.value, "value", records.values)
         _require(turn.op is not None, here, "nothing is sent without an op")
         if turn.op is not None:
@@ -157,9 +219,9 @@ def _check_backward(records: Records, turn: Backward) -> None:
 
 
 def _check_costs(place: str, step: Forward | Backward) -> None:
-    for name in ("seconds", "flops", "bytes"):
-        cost = getattr(step, name)
-        _require(0 <= cost < math.inf, f"{place}.{name}", f"must not be {cost}")
+    _require(0 <= step.seconds < math.inf, f"{place}.seconds", f"must not be {step.seconds}")
+    _require_amount(f"{place}.flops", step.flops)
+    _require_amount(f"{place}.bytes", step.bytes)
 
 
 def _check_slot(place: str, slot: int, step: Forward, value: int) -> None:
@@ -184,6 +246,20 @@ def _check_steps(records: Records, kind: Literal["forward", "backward"], count: 
     _require(expected == count, "steps", f"{count - expected} {kind} steps are missing")
 
 
+def _check_owners(records: Records) -> None:
+    """What a VJP ran came after the backward step whose VJP that is."""
+    begun = 0
+    for kind, index in records.steps:
+        if kind == "backward":
+            begun += 1
+        elif (owner := records.forward[index].vjp_of) is not None:
+            _require(
+                owner < begun,
+                f"forward[{index}].vjp_of",
+                f"backward step {owner} comes only after this step",
+            )
+
+
 def _check_spectrum(records: Records, place: str, spectrum: Spectrum) -> None:
     _refers(f"{place}.value", spectrum.value, "value", records.values)
     counts = [len(each) for each in (spectrum.norms, spectrum.shares, spectrum.paths)]
@@ -192,3 +268,6 @@ def _check_spectrum(records: Records, place: str, spectrum: Spectrum) -> None:
         place,
         "{} norms, {} shares and {} paths, where each has one of each".format(*counts),
     )
+    _require_size(f"{place}.total", spectrum.total)
+    for crossed, norm in enumerate(spectrum.norms):
+        _require_size(f"{place}.norms[{crossed}]", norm)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import SchemaSerializer, SchemaValidator
 
+# Names, sources and errors are told in views, where longer ones would help nobody.
+_LONGEST = 1 << 16
+
+# What was found at a fault may be nearly all of the text, as objects of Python's.
+_QUOTED = 1 << 22
+
+_BEGINNING = re.compile(rb'\s*\{\s*"schema"\s*:\s*"([^"\\]{0,200})"')
+
 _NAMED = ("NaN", "Infinity", "-Infinity")
 
 
@@ -36,7 +44,7 @@ def to_json(records: Records) -> str:
     -------
     str
         The same for equal records. A character that UTF-8 does not have (from an undecodable file
-        name) becomes a question mark.
+        name) becomes a question mark, and a text of more than 65,536 characters is cut.
     """
     # Equal dicts may differ in order.
     steps = [
@@ -69,22 +77,24 @@ def from_json(text: bytes | str) -> Records:
     """
     import pydantic_core
 
-    try:
-        version = pydantic_core.from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise TextError(f"it is not JSON: {error}") from None
-    version = version.get("schema") if isinstance(version, dict) else None
-    if version != SCHEMA:
-        told = repr(version)[:80]
-        raise TextError(
-            f"its schema is {told}, and this version of minires reads {SCHEMA!r} only"
-            + ("" if version is None else "; read it with the version that wrote it")
-        )
+    # A later version's text begins with the key, too; reading all of it twice would take as long.
+    begun = _BEGINNING.match(text if isinstance(text, bytes) else text.encode(errors="replace"))
+    if begun is not None:
+        _require_version(begun[1].decode(errors="replace"))
     try:
         records: Records = _tools()[0].validate_json(text)
     except pydantic_core.ValidationError as error:
-        raise TextError(_said(error)) from None
+        raise TextError(_said(error, quote=len(text) < _QUOTED)) from None
+    _require_version(records.schema)
     return records
+
+
+def _require_version(found: str) -> None:
+    if found != SCHEMA:
+        raise TextError(
+            f"its schema is {found[:80]!r}, and this version of minires reads {SCHEMA!r} only;"
+            " read it with the version that wrote it"
+        )
 
 
 def json_schema() -> dict[str, Any]:
@@ -145,23 +155,29 @@ def _respelled(schema: Any) -> Any:
         )
     if schema.get("type") == "str":
         writer = core_schema.plain_serializer_function_ser_schema(
-            lambda text: text.encode(errors="replace").decode()
+            lambda text: text[:_LONGEST].encode(errors="replace").decode()
         )
-        return {**schema, "serialization": writer}
-    return {key: _respelled(value) for key, value in schema.items()}
+        return {**schema, "serialization": writer, "max_length": _LONGEST}
+    respelled = {key: _respelled(value) for key, value in schema.items()}
+    if schema.get("type") in ("list", "tuple"):
+        respelled["fail_fast"] = True  # to collect millions of faults would take gigabytes
+    return respelled
 
 
-def _said(error: Any) -> str:
-    """Name the first few places at which the text is wrong."""
-    found = error.errors(include_url=False, include_context=False)
+def _said(error: Any, *, quote: bool) -> str:
+    """Name the first few places at which the text is wrong; quote what was found there."""
+    found = error.errors(include_url=False, include_context=False, include_input=quote)
     told = []
     for each in found[:3]:
         what = {
             "missing": "it is missing",
+            "json_invalid": each["msg"].replace("Invalid JSON", "it is not JSON"),
             "unexpected_keyword_argument": "there is no such key",
         }.get(each["type"], each["msg"].replace("Input should be", "it should be"))
+        if each["type"] == "json_invalid":
+            return str(what)
         if each["type"] not in ("missing", "unexpected_keyword_argument"):
-            what += f", found {str(each['input'])[:60]!r}"
+            what += f", found {str(each['input'])[:60]!r}" if quote else ""
         told.append(f"{_place(each['loc'])}: {what}")
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
     return "; ".join(told) + more

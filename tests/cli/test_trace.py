@@ -101,6 +101,60 @@ def test_the_page_and_the_traces_are_written_and_their_names_told(tmp_path: Path
     assert "all 3 sums at forks are bit for bit" in again.stdout
 
 
+def saved(path: Path, title: str) -> Path:
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        (x * 2).sum().backward()
+    trace.records.title = title
+    trace.save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("titles", "names"),
+    [
+        (("net", "net"), ["q-left.trace", "q-right.trace"]),
+        (("Net", "net"), ["q-left.trace", "q-right.trace"]),
+        (("", "net"), ["q-left.trace", "q-right.trace"]),
+        (("../../evil", "a/b\x1b[2J"), ["q-evil.trace", "q-a-b-2J.trace"]),
+    ],
+)
+def test_two_traces_go_to_two_files_whatever_they_are_called(
+    tmp_path: Path,
+    titles: tuple[str, str],
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    files = [saved(tmp_path / "in" / str(i), title) for i, title in enumerate(titles)]
+    monkeypatch.chdir(tmp_path / "out")
+
+    assert main(["trace", *map(str, files), "--out", "q.trace"]) == 0
+    assert capsys.readouterr().out.split() == names
+    assert sorted(path.name for path in Path().iterdir()) == sorted(names)
+    assert [mr.trace.load(name).records.title for name in names] == list(titles)
+
+
+@pytest.mark.parametrize("option", ["--out", "--html"])
+def test_what_cannot_be_written_is_named_as_it_was_asked_for(
+    tmp_path: Path,
+    option: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", ".step.1234.tmp")
+
+    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.chdir(tmp_path)
+    code = main(["trace", *SMALL, option, "step"])
+
+    told = f"minires: {option}: cannot write 'step': No space left on device\n"
+    assert (code, capsys.readouterr().err) == (1, told)
+
+
 def test_a_saved_trace_can_be_stepped_through(tmp_path: Path) -> None:
     minires("trace", *SMALL, "--out", "a.trace", cwd=tmp_path)
     done = minires("step", "a.trace", cwd=tmp_path, keys="fork\nquit\n")
@@ -134,6 +188,9 @@ def test_step_reads_commands_from_a_pipe_and_opens_what_is_spelled_out(tmp_path:
         (["--open", "layer9"], "--open: expand: no block of the trace is called 'layer9'"),
         (["--html", "no/where.html"], "--html: there is no folder 'no'"),
         (["--out", "."], "--out: '.' is a folder"),
+        (["--out", "a", "--html", "./a"], "--html and --out are both 'a'"),
+        (["missing.trace", "--seed", "1"], "--seed: says how to record, but 'missing.trace'"),
+        (["missing.trace", "--spectrum", "--save", "summary"], "--save, --spectrum: says how to"),
         (["missing.trace"], "there is no file 'missing.trace'"),
         (["a", "b", "c"], "at most two stand side by side"),
     ],
@@ -147,7 +204,8 @@ def test_wrong_usage_costs_one_line_and_code_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code = main(["trace", *SMALL[2:], *arguments])
+    options = SMALL[2:] if arguments[0].startswith("--") else []  # a FILE takes none of them
+    code = main(["trace", *options, *arguments])
     captured = capsys.readouterr()
 
     assert (code, captured.out) == (2, "")

@@ -23,6 +23,7 @@ from minires.trace import (
     plot_path_spectrum,
     plot_waterfall,
 )
+from minires.trace.layout import layout_of
 
 PLOTS = [plot_gradient_flow, plot_heat_map, plot_path_spectrum, plot_waterfall, plot_graph]
 
@@ -108,9 +109,12 @@ def test_the_flow_marks_what_came_through_shortcut_and_branch(residual, ax):
 
 def test_twins_share_one_scale_and_their_steps_one_place(residual, plain, ax):
     plot_gradient_flow(residual, ax, other=plain)
-    with_, without = (line(ax, f"CifarResNet, {n} shortcuts") for n in ("3", "no"))
+    with_, without = (line(ax, f"CifarResNet, {kind}") for kind in ("residual", "plain"))
     assert without.get_linestyle() == "-."
     assert with_.get_xdata()[-1] == without.get_xdata()[-1]
+    blocks = len(layout_of(residual.structure, plain.structure).groups)
+    assert len(with_.get_xdata()) <= blocks  # where one has one value, the other may have many
+    assert len(without.get_xdata()) <= blocks
     low, high = ax.get_ylim()
     assert low <= min(without.get_ydata())
     assert high >= max(without.get_ydata())
@@ -217,6 +221,19 @@ def test_a_trace_of_nothing_has_an_empty_graph(ax):
         pass
     plot_graph(trace, ax)
     assert words(ax) == ["nothing was recorded"]
+
+
+@pytest.mark.parametrize("factors", [(5e-324, 1.0), (1e300, 1e-320), (1e-300, 1e300), (1e306, 1e2)])
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_norms_at_the_ends_of_float64_are_drawn_and_written(factors):
+    x = mr.tensor(np.array([1.0, 2.0]), requires_grad=True)
+    with np.errstate(all="ignore"), mr.trace.record() as trace:
+        y = x * factors[0]
+        mr.ops.residual_add(y, y * 1.0).sum().backward(mr.tensor(np.float64(factors[1])))
+    for plot in (plot_gradient_flow, plot_heat_map, plot_waterfall, plot_graph):
+        assert written(plot(trace))
+    assert str(trace.table())
+    assert trace.to_svg(expand=True)
 
 
 def test_names_with_dollar_signs_are_no_formulas():

@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 import minires as mr
 from minires.trace import Trace, TraceFileError
+from minires.trace.schema import to_json
 from tests.trace import networks
 
 Program = list[tuple[str, int, int]]
@@ -65,8 +67,17 @@ def saved(small: Trace, tmp_path: Path) -> Path:
     return path
 
 
+def without_tape(trace: Trace) -> str:
+    """Write a trace as JSON, as if its tape had stayed behind, which alone a file changes."""
+    records = trace.records
+    if records.budget.replay_state == "kept":
+        told = "not in a file: compute what needs it before save()"
+        records = replace(records, budget=replace(records.budget, replay=0, replay_state=told))
+    return to_json(records)
+
+
 def same(one: Trace, other: Trace) -> bool:
-    return one.to_json() == other.to_json() and all(
+    return without_tape(one) == without_tape(other) and all(
         np.array_equal(one.arrays[name], other.arrays[name], equal_nan=True)
         and one.arrays[name].dtype == other.arrays[name].dtype
         for name in {*one.arrays, *other.arrays}
@@ -116,8 +127,19 @@ def test_equal_traces_give_equal_bytes(tmp_path_factory, program, save):
     folder = tmp_path_factory.mktemp("saved")
     trace = traced(program, save)
     trace.save(folder / "one")
-    mr.trace.load(folder / "one").save(folder / "two")
+    trace.save(folder / "two")
     assert (folder / "one").read_bytes() == (folder / "two").read_bytes()
+    mr.trace.load(folder / "one").save(folder / "three")
+    mr.trace.load(folder / "three").save(folder / "four")
+    assert (folder / "three").read_bytes() == (folder / "four").read_bytes()
+
+
+def test_a_loaded_trace_says_that_its_tape_stayed_behind(saved, small):
+    budget = mr.trace.load(saved).records.budget
+    assert small.records.budget.replay_state == "kept"
+    assert budget.replay_state.startswith("not in a file: ")
+    assert budget.replay == 0
+    assert budget.limit == small.records.budget.limit
 
 
 def test_memory_order_is_no_part_of_the_bytes(tmp_path, small):
@@ -321,6 +343,85 @@ def test_edited_json_is_refused_or_still_holds_together(tmp_path_factory, data):
         ),
         (lambda r: r["backward"][0]["sent"][0].update(value=0), r"backward\[0\].sent\[0\].slot"),
         (lambda r: r["forward"][0].update(seconds="NaN"), r"forward\[0\].seconds: must not be nan"),
+        (
+            lambda r: r["forward"][0]["operands"][0].update(value=r["forward"][0]["output"]),
+            r"forward\[0\].operands\[0\].value: value 1 is made by forward step 0",
+        ),
+        (
+            lambda r: r["values"][1].update(kind="input"),
+            r"values\[1\].op: forward step 0 made value 1",
+        ),
+        (
+            lambda r: [step.update(vjp_of=0) for step in r["forward"]],
+            r"forward\[0\].vjp_of: backward step 0 comes only after this step",
+        ),
+        *[
+            (
+                lambda r, to=dtype: r["values"][0].update(dtype=to),
+                r"values\[0\].dtype: .* is no dtype of gradients",
+            )
+            for dtype in ("float99", "", "O", "f4,f4", "f4," * 10_000, "<U4")
+        ],
+        (lambda r: r["values"][0].update(dtype="int64"), r"'int64' is no dtype of gradients"),
+        *[
+            (
+                lambda r, name=name, to=to: r["values"][0]["stats"].update({name: to}),
+                rf"values\[0\].stats.{name}: ",
+            )
+            for name, to in [
+                ("norm", -3.0),
+                ("rms", -1e-9),
+                ("std", -1.0),
+                ("zeros", 1.1),
+                ("zeros", "NaN"),
+                ("tiny", -0.1),
+                ("nans", -1),
+                ("infs", -1),
+                ("sample", -1),
+                ("nans", 10**400),
+            ]
+        ],
+        (
+            lambda r: r["values"][0]["gradient"].update(norm=-1.0),
+            r"values\[0\].gradient.norm: must not be negative",
+        ),
+        (
+            lambda r: r["backward"][0]["stats"].update(norm=-1.0),
+            r"backward\[0\].stats.norm: must not be negative",
+        ),
+        (
+            lambda r: r["backward"][0]["parts"][0]["stats"].update(norm=-1.0),
+            r"backward\[0\].parts\[0\].stats.norm: must not be negative",
+        ),
+        (
+            lambda r: r["backward"][0]["sent"][0]["stats"].update(norm=-1.0),
+            r"backward\[0\].sent\[0\].stats.norm: must not be negative",
+        ),
+        (lambda r: r["forward"][0].update(flops=10**400), r"forward\[0\].flops: must be 0 to"),
+        (lambda r: r["forward"][0].update(bytes=2**63), r"forward\[0\].bytes: must be 0 to"),
+        (lambda r: r["budget"].update(arrays=-1), r"budget.arrays: must be 0 to"),
+        (
+            lambda r: r["forward"][0].update(op="batch_norm", notes={"gamma_zeros": 0.0}),
+            r"forward\[0\].notes: those of a batch_norm have 'gamma_over_sigma', too",
+        ),
+        (
+            lambda r: r["forward"][0].update(
+                op="batch_norm",
+                notes={"gamma_over_sigma": -1.0, "gamma_zeros": 0.0, "smallest_std": 1.0},
+            ),
+            r"forward\[0\].notes.gamma_over_sigma: must not be negative",
+        ),
+        (
+            lambda r: r["spectra"].append(
+                {"at": "", "value": 0, "norms": [-1], "shares": [1], "total": 1, "paths": [1]}
+            ),
+            r"spectra\[0\].norms\[0\]: must not be negative",
+        ),
+        (lambda r: r.update(title="x" * 70_000), r"title: .* at most 65536 characters"),
+        (
+            lambda r: r.update(schema="minires.trace/2", more=[], values={}),
+            r"its schema is 'minires.trace/2'",
+        ),
         (lambda r: r["steps"].pop(), r"steps: 1 backward steps are missing"),
         (lambda r: r["steps"].insert(0, ["forward", 9]), r"steps\[0\]: forward step 9 stands"),
         (
@@ -390,7 +491,10 @@ def huge_header() -> bytes:
         (lambda m: m.update({"trace.json": b"{"}), "it is not JSON"),
         (lambda m: m.update({"trace.json": b"\xff"}), "it is not JSON"),
         (lambda m: m.update({"trace.json": b"[" * 10**5}), "it is not JSON: recursion limit"),
-        (lambda m: m.update({"trace.json": b'{"schema":NaN}'}), "it is not JSON"),
+        (
+            lambda m: m.update({"trace.json": b'{"schema":NaN}'}),
+            "schema: it should be a valid string",
+        ),
     ],
 )
 def test_edited_archives_are_refused_and_nothing_runs(saved, change, told, monkeypatch, tmp_path):
@@ -399,6 +503,38 @@ def test_edited_archives_are_refused_and_nothing_runs(saved, change, told, monke
     with pytest.raises(TraceFileError, match=told):
         mr.trace.load(saved)
     assert sorted(tmp_path.iterdir()) == [saved]
+
+
+def test_more_text_than_any_trace_has_is_refused_unread(saved, monkeypatch):
+    monkeypatch.setattr("minires.trace.file._LARGEST", 999)
+    with pytest.raises(TraceFileError, match=r"bytes; at most 999 are read"):
+        mr.trace.load(saved)
+
+
+def test_millions_of_empty_lists_are_refused_unread(saved):
+    with_records(saved, lambda records: records.update(values=[[]] * (1 << 20)))
+    with pytest.raises(TraceFileError, match="lists and records"):
+        mr.trace.load(saved)
+
+
+def test_the_first_of_a_million_faults_is_enough(saved):
+    with_records(saved, lambda records: records.update(values=[1] * 10**6))
+    with pytest.raises(TraceFileError, match=r"values\[0\]: .{1,200}$"):
+        mr.trace.load(saved)
+
+
+def test_the_schema_may_stand_anywhere_in_the_text(saved, small):
+    with_records(saved, lambda records: records.update(schema=records.pop("schema")))
+    assert same(mr.trace.load(saved), small)
+    with_records(saved, lambda records: (records.pop("schema"), records.update(schema="other/1")))
+    with pytest.raises(TraceFileError, match="its schema is 'other/1'"):
+        mr.trace.load(saved)
+
+
+def test_a_text_of_any_length_is_saved_as_far_as_it_is_read(tmp_path, small):
+    small.records.error = "x" * 70_000
+    small.save(tmp_path / "step.trace")
+    assert mr.trace.load(tmp_path / "step.trace").records.error == "x" * 65_536
 
 
 def test_text_that_unpacks_to_a_thousandfold_is_refused_unread(saved):
@@ -479,5 +615,5 @@ def test_a_saved_spectrum_is_told_again_without_a_replay(tmp_path):
         spectrum.shares,
         spectrum.paths,
     )
-    with pytest.raises(mr.trace.ReplayError, match="from a file"):
+    with pytest.raises(mr.trace.ReplayError, match="not in a file"):
         loaded.path_spectrum("blocks.1")

@@ -85,8 +85,8 @@ def test_an_opened_twin_without_shortcuts_has_empty_slots_and_ghosts_of_arcs(res
     assert texts(picture).count("no such step") == 4  # getitem and pad, twice
     ghosts = of_style(picture, "path", "mrt-ghost")
     assert len(ghosts) == len(residual.structure.joins) + 2  # and what the two pads take
-    assert "CifarResNet, 3 shortcuts" in texts(picture)
-    assert "CifarResNet, no shortcuts" in texts(picture)
+    assert "CifarResNet, residual" in texts(picture)
+    assert "CifarResNet, plain" in texts(picture)
 
 
 def test_a_file_holds_what_is_returned(residual, tmp_path):

@@ -150,6 +150,9 @@ def test_find_goes_to_the_next_value_of_that_name_and_around(walk: Walk, trace: 
         ("frob", "there is no command 'frob'; help lists them all"),
         ("goto 9999", "goto: steps are 0 to "),
         ("goto there", "found 'there'"),
+        ("goto " + "9" * 5000, "found '99"),
+        ("n " + "9" * 5000, "expected a number of steps"),
+        ("pixel 1," + "9" * 5000, "expected row,column"),
         ("n many", "expected a number of steps"),
         ("find", "find: what?"),
         ("find unheard-of", "no other step has 'unheard-of' in its name"),
@@ -204,6 +207,11 @@ def test_keys_type_a_command_until_enter_or_escape(walk: Walk) -> None:
     typing = press(walk, press(walk, state, "/"), "x")
     assert press(walk, typing, "escape").typed is None
     assert press(walk, state, "~").message == "'~' does nothing; ? tells the keys"
+
+
+def test_the_end_of_the_input_ends_the_walk_also_while_a_command_is_typed(walk: Walk) -> None:
+    assert press(walk, walk.start, "ctrl-d").done
+    assert press(walk, press(walk, walk.start, ":"), "ctrl-d").done
 
 
 # -- steps within steps --------------------------------------------------------------------------

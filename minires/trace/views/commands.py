@@ -111,6 +111,8 @@ def press(walk: Walk, state: State, key: str) -> State:
         if key not in KEYS:
             return replace(state, message=f"{key!r} does nothing; ? tells the keys")
         return obey(walk, state, KEYS[key])
+    if key == "ctrl-d":  # also what a terminal that is gone sends, again and again
+        return replace(state, typed=None, done=True)
     if key == "enter":
         return obey(walk, replace(state, typed=None), state.typed or "help")
     if key == "escape":
@@ -121,17 +123,27 @@ def press(walk: Walk, state: State, key: str) -> State:
 
 
 def _along(walk: Walk, state: State, count: str, direction: int) -> State:
-    if count and not count.isdecimal():
-        return replace(state, message=f"next: expected a number of steps, found {count!r}")
-    return walk.along(state, direction * int(count or 1))
+    steps = _whole(count or "1")
+    if steps is None:
+        return replace(state, message=f"next: expected a number of steps, found {_cut(count)!r}")
+    return walk.along(state, direction * steps)
+
+
+def _whole(text: str) -> int | None:
+    """Read a number that a trace could have; Python refuses to read thousands of digits."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def _goto(walk: Walk, state: State, text: str) -> State:
     last = len(walk.trace.records.steps) - 1
-    number = str(last) if text == "end" else text
-    if not number.isdecimal() or int(number) > last:
-        return replace(state, message=f"goto: steps are 0 to {last}, found {text!r}")
-    return walk.to(state, int(number))
+    number = last if text == "end" else _whole(text)
+    if number is None or number > last:
+        return replace(state, message=f"goto: steps are 0 to {last}, found {_cut(text)!r}")
+    return walk.to(state, number)
 
 
 def _find(walk: Walk, state: State, text: str) -> State:
@@ -180,10 +192,11 @@ def _clear(state: State, text: str) -> State:
 
 def _pixel(state: State, text: str) -> State:
     parts = text.replace(",", " ").split()
-    if not 2 <= len(parts) <= 4 or not all(part.isdecimal() for part in parts):
+    numbers = tuple([number for part in parts if (number := _whole(part)) is not None])
+    if not 2 <= len(parts) <= 4 or len(numbers) < len(parts):
         return replace(
             state,
             message="pixel: expected row,column or row,column,filter,image, such as 3,4;"
-            f" found {text!r}",
+            f" found {_cut(text)!r}",
         )
-    return replace(state, pixel=tuple(map(int, parts)))
+    return replace(state, pixel=numbers)

@@ -26,7 +26,7 @@ from .figure_parts import (
     name_ticks,
     say_nothing,
 )
-from .words import number
+from .words import decade, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +62,7 @@ def plot_gradient_flow(trace: Trace, ax: Axes | None = None, other: Trace | None
         return say_nothing(ax, "backward has not run: there is no gradient to see")
     ink = ink_of(ax)
     blue, orange = colours_of(ax)
+    drawn: list[float] = []
     for side, (each, name) in enumerate(zip(traces, names_of(*traces), strict=True)):
         values = each.records.values
         road = [values[v] for v in each.structure.main_road if values[v].op in rows[side]]
@@ -75,9 +76,12 @@ def plot_gradient_flow(trace: Trace, ax: Axes | None = None, other: Trace | None
         marker = "." if side == 0 else "x"
         alpha = 1 if side == 0 else 0.65
         ax.plot(x, _positive(norms), marker=marker, color=ink, alpha=alpha, label=name, **style)
+        drawn += [norm for norm in norms if 0 < norm < math.inf]
         mark_unscaled(ax, x, norms, ink)
         _draw_sides(ax, each, rows[side], (blue, orange), named=side == 0)
     ax.set_yscale("log")
+    if drawn and max(map(abs, map(decade, drawn))) > 200:
+        _set_limits(ax, min(drawn), max(drawn))
     ax.set_ylabel("norm of the gradient")
     ax.set_xlabel("forward order")
     name_ticks(
@@ -124,6 +128,18 @@ def _draw_sides(
 def _positive(norms: Sequence[float]) -> list[float]:
     """Leave out what a logarithmic scale has no place for."""
     return [norm if 0 < norm < math.inf else math.nan for norm in norms]
+
+
+def _set_limits(ax: Axes, least: float, most: float) -> None:
+    """Let a logarithmic axis hold two norms with some room, where numbers have room beyond them."""
+    low, high = decade(least), decade(most)
+    room = 0.12 * (high - low) + 0.02
+    low, high = (min(307.0, max(-307.0, end)) for end in (low - room, high + room))
+    ax.set_ylim(10.0**low, 10.0**high)
+    if max(-low, high) > 200:  # matplotlib looks for ticks beyond the ends, where nothing is left
+        every = math.ceil((high - low) / 8)
+        ax.set_yticks([10.0**power for power in range(math.ceil(low), math.floor(high) + 1, every)])
+        ax.minorticks_off()
 
 
 def plot_heat_map(traces: Trace | Sequence[Trace], ax: Axes | None = None) -> Axes:
@@ -270,7 +286,7 @@ def plot_waterfall(trace: Trace, ax: Axes | None = None) -> Axes:
         ax.plot([place - 0.4, place + 1.4], [gain.after] * 2, color=ink, linewidth=0.7)
         if len(gains) <= 30:
             ax.annotate(
-                f"×{number(math.exp(gain.log_gain))}",
+                f"×{number(gain.after / gain.before)}",
                 (place, high),
                 xytext=(0, 3),
                 textcoords="offset points",
@@ -280,8 +296,7 @@ def plot_waterfall(trace: Trace, ax: Axes | None = None) -> Axes:
     ax.set_yscale("log")
     ends = _positive([norm for gain in gains for norm in (gain.before, gain.after)])
     known = [norm for norm in ends if not math.isnan(norm)] or [1.0]
-    room = (max(known) / min(known)) ** 0.12 * 1.05
-    ax.set_ylim(min(known) / room, max(known) * room)
+    _set_limits(ax, min(known), max(known))
     mark_unscaled(ax, list(range(len(gains))), [gain.after for gain in gains], ink)
     name_ticks(ax, list(range(len(gains))), [gain.block for gain in gains], len(gains))
     ax.set_ylabel("norm of the gradient")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 
@@ -29,7 +30,7 @@ def single_keys() -> Iterator[Callable[[], str]]:
     ------
     callable
         Waits for a key and returns it: a letter, or a name such as "left"; "ctrl-d" when there
-        are no more.
+        are no more; "resized" when the terminal has another size than before.
     """
     if os.name == "nt":
         yield _windows_key
@@ -41,9 +42,20 @@ def single_keys() -> Iterator[Callable[[], str]]:
     before = termios.tcgetattr(number)
     try:
         tty.setcbreak(number)  # Ctrl-C still interrupts
-        yield lambda: _posix_key(number)
+        yield lambda: _resized(number) or _posix_key(number)
     finally:
         termios.tcsetattr(number, termios.TCSADRAIN, before)
+
+
+def _resized(number: int) -> str:
+    """Wait until there is a key, or until the terminal's size has changed."""
+    import select
+
+    before = shutil.get_terminal_size()
+    while not select.select([number], [], [], 0.2)[0]:
+        if shutil.get_terminal_size() != before:
+            return "resized"
+    return ""
 
 
 def _posix_key(number: int) -> str:

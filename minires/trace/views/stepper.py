@@ -59,7 +59,7 @@ def step_through(
 
 
 def _with_keys(scene: Scene, console: Console) -> None:
-    """Show a screen that every key renews."""
+    """Show a screen that every key renews, and every change of its size."""
     from rich.console import Group
 
     marks = glyphs_for(console.encoding)
@@ -67,7 +67,8 @@ def _with_keys(scene: Scene, console: Console) -> None:
     with console.screen() as screen, single_keys() as key:
         while not state.done:
             screen.update(Group(*_screen(scene, state, console.width, console.height, marks)))
-            state = press(scene.walk, state, key())
+            if (pressed := key()) != "resized":
+                state = press(scene.walk, state, pressed)
 
 
 def _screen(scene: Scene, state: State, width: int, height: int, marks: Glyphs) -> list[Text]:

@@ -88,11 +88,13 @@ def percent(share: float | None, marks: Glyphs = UNICODE) -> str:
 
     Examples
     --------
-    >>> percent(0.614), percent(-0.2), percent(None)
-    ('61%', '−20%', '–')
+    >>> percent(0.614), percent(-0.2), percent(-2e9), percent(None)
+    ('61%', '−20%', '−2.00e9×', '–')
     """
     if share is None or not math.isfinite(share):
         return marks.none
+    if abs(share) > 1e6:
+        return f"{marks.minus if share < 0 else ''}{number(abs(share))}{marks.times}"
     whole = round(100 * share)
     return f"{marks.minus if whole < 0 else ''}{abs(whole)}%"
 
@@ -126,6 +128,22 @@ def amount(value: float, unit: str, marks: Glyphs = UNICODE) -> str:
     return f"{text} {prefix}{unit}"
 
 
+# Beyond them a power of ten is zero, infinite or no longer exact, and so would be an axis's end.
+_DECADES = (-307, 307)
+
+
+def decade(norm: float) -> float:
+    """Return the decimal logarithm of a positive number, at most that of a usable axis.
+
+    Examples
+    --------
+    >>> decade(100.0), decade(5e-324), decade(1.7e308)
+    (2.0, -307.0, 307.0)
+    """
+    low, high = _DECADES
+    return min(float(high), max(float(low), math.log10(norm)))
+
+
 class Scale(NamedTuple):
     """A logarithmic scale for bars, from 10 to the power of `low` to 10 to the power of `high`."""
 
@@ -133,8 +151,8 @@ class Scale(NamedTuple):
     high: int
 
     def fraction(self, norm: float) -> float:
-        """Place a positive number on the scale, from 0 to 1."""
-        return min(1.0, max(0.0, (math.log10(norm) - self.low) / (self.high - self.low)))
+        """Place a positive number on the scale, from 0 to 1; what lies beyond stands at its end."""
+        return min(1.0, max(0.0, (decade(norm) - self.low) / (self.high - self.low)))
 
     def bar(self, norm: float | None, width: int, marks: Glyphs = UNICODE) -> str:
         """Draw a bar of at most `width` letters; the least is a thin one, zero and NaN are none."""
@@ -152,18 +170,13 @@ class Scale(NamedTuple):
 def decades(sizes: Sequence[float | None]) -> tuple[int, int] | None:
     """Find the powers of ten that hold all positive, finite sizes; None where there is none.
 
-    They end at -307 and 307: farther out, a power of ten is no normal number, or none at all.
-
     Examples
     --------
     >>> decades([0.02, 3.0, 0.0, None]), decades([5e-324, 1.7e308])
     ((-2, 1), (-307, 307))
     """
-    logs = [math.log10(n) for n in sizes if n is not None and math.isfinite(n) and n > 0]
-    if not logs:
-        return None
-    low, high = math.floor(min(logs)), math.ceil(max(logs))
-    return min(307, max(-307, low)), min(307, max(-307, high))
+    logs = [decade(n) for n in sizes if n is not None and math.isfinite(n) and n > 0]
+    return (math.floor(min(logs)), math.ceil(max(logs))) if logs else None
 
 
 def scale_of(norms: Sequence[float | None]) -> Scale | None:
@@ -172,7 +185,9 @@ def scale_of(norms: Sequence[float | None]) -> Scale | None:
     if found is None:
         return None
     low, high = found
-    return Scale(low - 1 if low == high else low, high)
+    if low == high:
+        low, high = (low - 1, high) if low > _DECADES[0] else (low, high + 1)
+    return Scale(low, high)
 
 
 def spoken(count: int, what: str, plural: str = "") -> str:
