@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from . import traces
@@ -32,6 +34,10 @@ def run_step(
     save: traces.Save = "summary",
     expand: traces.Expand = None,
     create_graph: traces.CreateGraph = False,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Print all steps as JSON, a line for each trace, and stop."),
+    ] = False,
 ) -> None:
     """Carry out the command; its help is `HELP`."""
     traces.refuse_recording_options(context, file or ())
@@ -39,6 +45,11 @@ def run_step(
         model, vs, dataset, batch, width, seed, save, expand, create_graph, spectrum=False
     )
     found = traces.traces_for(file or (), wanted)
+    if json:
+        # One line for each trace: its records, of the schema "minires.trace/1".
+        for trace in found:
+            typer.echo(trace.to_json())
+        return
     try:
         found[0].step(*found[1:])
     except ValueError as error:

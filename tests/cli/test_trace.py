@@ -234,3 +234,12 @@ def test_names_are_those_of_the_models() -> None:
     assert network("cifar_plain14", 2, 3, 5, 0).depth == 14
     wanted = mr.models.cifar_resnet(8, "B", 2, 1, 10, seed=0).parameters()
     assert parameters("cifar_resnet8_b") == [p.numpy().sum() for p in wanted]
+
+
+def test_the_steps_are_printed_as_json_without_reading_commands(tmp_path: Path) -> None:
+    done = minires("step", *SMALL, "--vs", "cifar_plain8", "--json", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    residual, plain = map(json.loads, done.stdout.splitlines())
+    assert residual["schema"] == plain["schema"] == "minires.trace/1"
+    assert len(residual["forward"]) > len(plain["forward"])
