@@ -142,7 +142,7 @@ def table_of(*traces: Trace, expand: Expand = False, layout: Layout | None = Non
     ...     mr.ops.residual_add(x, 3 * x).sum().backward()
     >>> print(table_of(trace).text(width=60))
     trace: 3 forward and 4 backward steps, save=summary, replay
-      kept: 8 B
+      kept: 12 B
     <BLANKLINE>
       block        op output |gradient|          shortcut branch
     ● mul                  2       1.41 █▎
