@@ -111,6 +111,9 @@ class Opened:
     def press(self, *keys: str) -> Opened:
         for key in keys:
             self.page.keyboard.press(key)
+            if key == "Escape":
+                # Chromium tells of it twice, the second time some time later; no hand is so quick.
+                self.page.wait_for_timeout(150)
         return self
 
     @property

@@ -132,6 +132,13 @@
     document.querySelector("dialog[open]").close();
   }
   for (const each of document.querySelectorAll("dialog")) {
+    // Left to itself the browser closes a dialog some time after Escape, perhaps the next one opened.
+    each.setAttribute("closedby", "none");
+    each.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      each.close();
+    });
     each.setAttribute("aria-label", each.firstChild.textContent);
     each.append(h("div", "row", button("Close", close)));
   }
