@@ -114,6 +114,10 @@ def _moments(x: Array) -> tuple[float, float, float, float, float, float]:
     zeros = tiny = 0
     with xp.errstate(all="ignore"), one_blas_thread():
         mean = math.fsum(_finite_sum(piece) for piece in pieces) / x.size
+        low, high = float(x.min()), float(x.max())
+        # Squares of what lies farther out would leave even float64.
+        farthest = max(high - mean, mean - low)
+        scale = farthest if 0 < farthest < 1e-140 or 1e140 < farthest < math.inf else 1.0
         square = 0.0
         for piece in pieces:
             wide = piece.astype(xp.float64)
@@ -122,9 +126,11 @@ def _moments(x: Array) -> tuple[float, float, float, float, float, float]:
             if smallest:
                 tiny += int(xp.count_nonzero(abs(wide) < smallest)) - found
             wide -= mean
+            if scale != 1:
+                wide /= scale
             square += float(xp.dot(wide, wide))
-        low, high = float(x.min()), float(x.max())
-    return mean, math.sqrt(square / x.size), low, high, zeros / x.size, tiny / x.size
+    std = scale * math.sqrt(square / x.size)
+    return mean, std, low, high, zeros / x.size, tiny / x.size
 
 
 def _finite_sum(x: Array) -> float:

@@ -226,3 +226,9 @@ def test_a_colour_image_shows_all_its_channels():
 
 def test_an_empty_batch_of_images_has_an_empty_thumbnail():
     assert thumbnail_of(np.zeros((0, 3, 8, 8))).pixels == ""
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-208, 1e-150, 1.0, 1e150, 1e300])
+def test_a_deviation_is_right_at_the_ends_of_float64(scale):
+    found = stats_of(np.array([2.0, 0.0, -1.0]) * scale)
+    assert found.std == pytest.approx(float(np.std([2.0, 0.0, -1.0])) * scale)
