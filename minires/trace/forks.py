@@ -129,16 +129,17 @@ def _fork(trace: Trace, visit: Backward) -> Fork:
 
 def _fork_part(trace: Trace, part: Part) -> ForkPart:
     roles: list[Role] = []
+    side: Side | None = None
     consumer = "backward" if part.edge == "output" else "(before recording)"
     if part.consumer is not None:
         step = trace.records.forward[part.consumer]
         consumer = trace.records.values[step.output].name
         roles = trace.structure.roles.get((part.consumer, part.slot), [])
-    nearest = min(roles, key=lambda role: role.join) if roles else None
+        side = trace.structure.side_of(part.consumer, part.slot)
     return ForkPart(
         part.edge,
         consumer,
-        None if nearest is None else nearest.side,
+        side,
         tuple(roles),
         math.nan if part.stats is None else part.stats.norm,
         part.cosine,

@@ -164,9 +164,7 @@ def _arcs(structure: Structure, steps: list[int | None]) -> list[Arc]:
             start, end = row_of[made], row_of.get(step)
             if end is None or following.get(start) == end:
                 continue
-            roles = structure.roles.get((step, slot), [])
-            side = min(roles, key=lambda role: role.join).side if roles else None
-            spans.append((start, end, value, side))
+            spans.append((start, end, value, structure.side_of(step, slot)))
     spans.sort(key=lambda span: (span[1] - span[0], span[0]))
     lanes: list[list[tuple[int, int]]] = []  # each in order, none overlapping another
     arcs = []

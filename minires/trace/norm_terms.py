@@ -7,16 +7,15 @@ mean depends on x, and what comes back because the variance does (Ioffe and Szeg
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from minires import devices
 from minires.autograd import Tensor
 from minires.devices import Array
 
 from .replay import ReplayError, replay
-from .statistics import norm_of
+from .statistics import norm_of, shares_of
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -89,13 +88,5 @@ def batch_norm_terms(trace: Trace, module: str) -> BatchNormTerms:
     total = total.astype(x.dtype, copy=False)
     terms = {"direct": direct, "mean": through_mean, "variance": through_variance}
     sizes = {name: norm_of(term) for name, term in terms.items()}
-    return BatchNormTerms(module, **terms, total=total, norms=sizes, shares=_shares(terms, total))
-
-
-def _shares(terms: dict[str, Array], total: Array) -> dict[str, Any]:
-    xp = devices.of(total).xp
-    size = norm_of(total)
-    if not 0 < size < math.inf:
-        return dict.fromkeys(terms)
-    unit = total.astype(xp.float64) / size
-    return {n: float((t.astype(xp.float64) / size * unit).sum()) for n, t in terms.items()}
+    shares = dict(zip(terms, shares_of(terms.values(), total), strict=True))
+    return BatchNormTerms(module, **terms, total=total, norms=sizes, shares=shares)

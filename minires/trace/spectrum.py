@@ -20,7 +20,7 @@ from minires.devices import Array
 from .places import value_at
 from .records import Forward, Spectrum, Value
 from .replay import replay
-from .statistics import norm_of
+from .statistics import norm_of, shares_of
 from .structure import block_added_in, crosses_branch
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def path_spectrum(trace: Trace, at: Any = None) -> PathSpectrum:
         parts,
         found.total,
         tuple([norm_of(part) for part in parts]),
-        tuple(_shares(parts, found.total)),
+        tuple(shares_of(parts, found.total)),
         tuple([paths.get(k, 0) for k in range(length)]),
     )
     _keep(trace, value, spectrum)
@@ -144,17 +144,6 @@ def _paths(trace: Trace, value: Value) -> dict[int, int]:
             for crossed, paths in way.items():
                 here[crossed] = here.get(crossed, 0) + paths
     return counts.get(value.index, {})
-
-
-def _shares(parts: tuple[Array, ...], total: Array) -> list[float | None]:
-    """<part, total> / <total, total>, on numbers scaled to the total's size."""
-    xp = devices.of(total).xp
-    size = norm_of(total)
-    if not (size > 0 and math.isfinite(size)):
-        return [None] * len(parts)
-    whole = total.astype(xp.float64) / size
-    square = float((whole * whole).sum())
-    return [float((part.astype(xp.float64) / size * whole).sum()) / square for part in parts]
 
 
 def _keep(trace: Trace, value: Value, found: PathSpectrum) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from minires import devices
@@ -231,6 +231,20 @@ def verify_sum(parts: list[Array], total: Array) -> tuple[bool, list[float | Non
         products, square = _products(rows, whole, largest)
     shares = [product / square if math.isfinite(product) else None for product in products]
     return equal, shares
+
+
+def shares_of(parts: Iterable[Array], total: Array) -> list[float | None]:
+    """Return <part, total> / <total, total> for each part, on numbers scaled to the total's size.
+
+    None where the total is zero or not finite.
+    """
+    xp = devices.of(total).xp
+    size = norm_of(total)
+    if not (size > 0 and math.isfinite(size)):
+        return [None for _ in parts]
+    whole = total.astype(xp.float64) / size
+    square = float((whole * whole).sum())
+    return [float((part.astype(xp.float64) / size * whole).sum()) / square for part in parts]
 
 
 def _side_by_side(parts: list[Array], total: Array) -> tuple[list[Array], Array]:

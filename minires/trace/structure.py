@@ -130,6 +130,11 @@ class Structure:
                         found[use][Role(side, join)] = None
         return {use: list(roles) for use, roles in found.items()}
 
+    def side_of(self, step: int, slot: int) -> Side | None:
+        """Return the side that a use is on at the nearest addition that it has a role in."""
+        roles = self.roles.get((step, slot))
+        return min(roles, key=lambda role: role.join).side if roles else None
+
     def _partings(self, join: int) -> list[dict[Side, list[tuple[int, int]]]]:
         """Follow an addition's sides back to where they meet; tell which uses each came by."""
         forward, values = self.records.forward, self.records.values

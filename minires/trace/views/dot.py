@@ -107,7 +107,6 @@ def _edge(trace: Trace, step: Forward, slot: int) -> str:
     assert operand.value is not None
     made = trace.records.values[operand.value].op
     start = f"v{operand.value}" if made is None else f"f{made}"
-    roles = trace.structure.roles.get((step.index, slot), [])
-    side = min(roles, key=lambda role: role.join).side if roles else operand.edge
+    side = trace.structure.side_of(step.index, slot) or operand.edge
     style = f", {_STYLES[side]}" if side in _STYLES else ""
     return f"  {start} -> f{step.index} [label={quoted(operand.edge)}{style}];"

@@ -173,7 +173,7 @@ def _part(part: Part, structure: Structure) -> dict[str, Any]:
     return _present(
         consumer=part.consumer,
         edge=part.edge,
-        side=min(roles, key=lambda role: role.join).side if roles else None,
+        side=None if part.consumer is None else structure.side_of(part.consumer, part.slot),
         roles=[[role.side, role.join] for role in roles] or None,
         norm=None if part.stats is None else _number(part.stats.norm),
         cosine=_number(part.cosine, 5),

@@ -185,8 +185,7 @@ class Sight:
         )
 
     def _side(self, consumer: int | None, slot: int) -> str | None:
-        roles = [] if consumer is None else self.trace.structure.roles.get((consumer, slot), [])
-        return min(roles, key=lambda role: role.join).side if roles else None
+        return None if consumer is None else self.trace.structure.side_of(consumer, slot)
 
     # -- spelled-out ops ---------------------------------------------------------------------
 
