@@ -1,6 +1,6 @@
 """Record what the installed CuPy offers, for the lint and for the fake. No GPU is needed.
 
-    python tests/devices/cuda/snapshot.py > tests/devices/cuda/cupy_snapshot.json
+python tests/devices/cuda/snapshot.py > tests/devices/cuda/cupy_snapshot.json
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from .array import launch, ndarray
 from .counts import Counts, counting, strict
+from .device import installed
 from .errors import (
     HiddenUploadError,
     OutOfRangeError,
@@ -26,7 +27,6 @@ from .errors import (
     StrayNumpyError,
     SynchronizedError,
 )
-from .installing import installed
 from .module import cupyx, module
 
 __all__ = [

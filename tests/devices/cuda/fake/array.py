@@ -77,7 +77,7 @@ def _make(host: np.ndarray, mem: memory.Memory, base: ndarray | None) -> ndarray
 
 
 def view_or_copy(name: str, source: ndarray, host: np.ndarray) -> ndarray:
-    """Return what NumPy made of `source._host`: a view for nothing, or a copy, which is a launch."""
+    """Return what NumPy made of `source._host`: a view for nothing, or a copy by a launch."""
     if host.size == 0 or np.may_share_memory(host, source._host):
         return view(source, host)
     return launch(name, lambda: np.array(host, order="C"), (source,))
@@ -162,7 +162,7 @@ class ndarray:  # noqa: N801 (CuPy's name)
             )
         except (TypeError, ValueError) as error:
             raise OutsideMemoryError(
-                f"an array of shape {shape}, dtype {np.dtype(dtype)}, strides {strides} does not fit"
+                f"shape {shape}, dtype {np.dtype(dtype)}, strides {strides}: does not fit"
                 f" into its {self.mem.nbytes} bytes at offset {memptr.offset}: {error}"
             ) from None
 
@@ -339,7 +339,7 @@ class ndarray:  # noqa: N801 (CuPy's name)
         launch("fill", lambda: np.copyto(host, given, casting="unsafe"), (), (self,))
 
     def astype(
-        self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: bool = True
+        self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: Any = True
     ) -> ndarray:
         if not copy and self.dtype == np.dtype(dtype):
             return self

@@ -105,5 +105,5 @@ def _consumes(part: Any) -> int:
     """Return how many axes a part of an index stands for."""
     if part is None or isinstance(part, bool):
         return 0
-    dtype = getattr(part, "dtype", None)
-    return part.ndim if dtype == bool else 1
+    is_mask = getattr(part, "dtype", None) == np.dtype(bool)
+    return part.ndim if is_mask else 1

@@ -101,6 +101,4 @@ module = Room(
     **_OWN,
 )
 module.get_array_module = lambda *args: module if array.arrays_in(args) else np
-cupyx = SimpleNamespace(
-    __name__="cupyx", empty_pinned=creation.empty_pinned, errstate=np.errstate
-)
+cupyx = SimpleNamespace(__name__="cupyx", empty_pinned=creation.empty_pinned, errstate=np.errstate)

@@ -52,7 +52,7 @@ class Ufunc:
         targets = tuple([x._host for x in outs])
         shape = np.broadcast_shapes(*(np.shape(x) for x in hosts))
         if any(target.shape != shape for target in targets):
-            raise ValueError(f"Out shape is mismatched: {targets[0].shape}, the result's is {shape}")
+            raise ValueError(f"Out shape is mismatched: {targets[0].shape}, not {shape}")
         launch(
             self.__name__,
             lambda: function(*hosts, out=targets, **kwargs),
