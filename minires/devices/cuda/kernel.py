@@ -17,7 +17,7 @@ import numpy as np
 Array = Any
 
 # C's names of what an array's elements and a kernel's scalars can be.
-_DTYPES = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "float": np.dtype("float32"),
     "double": np.dtype("float64"),
     "int": np.dtype("int32"),
