@@ -90,6 +90,19 @@ def _compiled(name: str, text: str, sanitize: str | None) -> Path:
 
 
 @functools.cache
+def runner() -> tuple[str, ...]:
+    """Return the command that starts sanitized programs.
+
+    The sanitizers' shadow does not fit around every random layout of the address space; not
+    everywhere may a process ask for a fixed one.
+    """
+    fixed = ("setarch", os.uname().machine, "-R")
+    if shutil.which("setarch") and not subprocess.run([*fixed, "true"], check=False).returncode:
+        return fixed
+    return ()
+
+
+@functools.cache
 def loaded(path: Path) -> ctypes.PyDLL:
     """Return a compiled library; calls hold the interpreter's lock, for launches are not for two."""
     library = ctypes.PyDLL(str(path))

@@ -3,8 +3,6 @@
 
 #include <ucontext.h>
 
-#include <memory>
-
 #include "memory.hpp"
 
 #ifdef HOST_THREADS
@@ -12,6 +10,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 static std::mutex gate;
 static std::condition_variable opened;
@@ -57,14 +56,14 @@ template <class Body> static void run_block(Body& body, bool) {
 // nanoseconds where swapcontext asks the kernel each time. It runs its part of every block.
 struct Fiber {
     static constexpr size_t STACK = 128 * 1024;
-    std::unique_ptr<char[]> stack;
+    char* stack;
     ucontext_t context;
     jmp_buf left;
-    bool started = false, finished = false;
-    int line = 0;
+    bool started, finished;
+    int line;
 };
 
-static std::vector<Fiber> fibers;
+static Fiber* fibers;
 static Fiber* current;
 static jmp_buf scheduler;
 static void (*body_of_launch)(void*);
@@ -96,11 +95,14 @@ static void resume(Fiber& fiber) {
 }
 
 static void prepare_fibers() {
-    if (fibers.size() < blockDim.x) fibers.resize(blockDim.x);
-    for (Fiber& fiber : fibers) {
-        if (!fiber.stack) fiber.stack.reset(new char[Fiber::STACK]);
+    if (!fibers) {  // once for all launches: a kernel's blocks are all of one size
+        fibers = new Fiber[blockDim.x]();
+        for (unsigned t = 0; t < blockDim.x; t++) fibers[t].stack = new char[Fiber::STACK];
+    }
+    for (unsigned t = 0; t < blockDim.x; t++) {
+        Fiber& fiber = fibers[t];
         getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.get();
+        fiber.context.uc_stack.ss_sp = fiber.stack;
         fiber.context.uc_stack.ss_size = Fiber::STACK;
         fiber.context.uc_link = nullptr;
         makecontext(&fiber.context, live, 0);
