@@ -128,10 +128,10 @@ class CudaBlas(Launching):
         """
         if a.dtype not in DATA_TYPES or max(*a.shape, *b.shape) >= TOO_LARGE:
             return self.xp.matmul(a, b)
-        if a.ndim == 1:
-            return self.matmul(a.reshape(1, -1), b)[..., 0, :]
         if b.ndim == 1:
             return self.matmul(a, b.reshape(-1, 1))[..., 0]
+        if a.ndim == 1:
+            return self.matmul(a.reshape(1, -1), b)[..., 0, :]
         if a.ndim > 2 and b.ndim == 2 and a.flags.c_contiguous:
             # One tall matrix is quicker than a batch of small ones.
             rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
@@ -161,7 +161,7 @@ def _matrix(x: Array) -> Matrix | None:
 
 def _whole(stride: int, size: int) -> int | None:
     """Return a stride in elements that a leading dimension can be."""
-    return stride // size if stride % size == 0 and 0 < stride < size * TOO_LARGE else None
+    return stride // size if stride % size == 0 and stride < size * TOO_LARGE else None
 
 
 def _common_stride(leading: list[int], strides: list[int], size: int) -> int | None:
