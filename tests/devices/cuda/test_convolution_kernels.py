@@ -109,7 +109,7 @@ def test_the_plain_versions_are_the_readable_kernels(at):
             expected = expected.transpose(1, 0, 2).reshape(columns.shape)
         np.testing.assert_array_equal(columns, expected)
     (_, (by_rows, x, s), _), (_, (columns, y, t), _), (_, (same, z, u), _) = col2im_cases(at)
-    n, c, h, w = at.shape
+    n, _c, h, w = at.shape
     COL2IM.plain(columns, y, t)
     np.testing.assert_array_equal(y, plain.col2im(columns, at.window, (h, w)))
     COL2IM.plain(by_rows, x, s)
@@ -166,7 +166,7 @@ FINISH_MISTAKES = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "kernel, cases, mistakes",
+    ("kernel", "cases", "mistakes"),
     [
         (IM2COL, [case for at in UNEVEN for case in im2col_cases(at)], IM2COL_MISTAKES),
         (COL2IM, [case for at in UNEVEN for case in col2im_cases(at)], COL2IM_MISTAKES),
