@@ -68,7 +68,7 @@ class Watch:
     """Who else is told of launches and transfers: the recorder of a graph, while one captures.
 
     `recorder` has two methods: ``launch(name, function, reads, writes)``, called *instead of*
-    running the function (see `array.launch`), and ``transfer(kind, what)``, called before every
+    running the function (see `launching.launch`), and ``transfer(kind, what)``, called before every
     upload and download (kind "upload", "download", "hidden download" or "synchronize"), which a
     capture refuses by raising.
     """
