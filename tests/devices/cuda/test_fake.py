@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.devices.cuda import fake
-from tests.devices.cuda.bugs import BUGS, FINE, Bench
+from tests.devices.cuda.bank import BUGS, FINE, Bench
 
 xp = fake.module
 
