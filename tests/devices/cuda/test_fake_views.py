@@ -34,7 +34,6 @@ VIEWS = {
     "diagonal": lambda xp, x: x.diagonal(0, 2, 3),
     "split": lambda xp, x: xp.split(x, x.shape[0], axis=0)[1],
     "view": lambda xp, x: x.view("int32"),
-    "atleast_2d": lambda xp, x: xp.atleast_2d(x[0, 0, 0]),
     "as_strided": lambda xp, x: xp.lib.stride_tricks.as_strided(x, (2, 3), (4, 8)),
     "ravel": lambda xp, x: x.transpose(1, 0, 2, 3).ravel(),
     "ascontiguousarray": lambda xp, x: xp.ascontiguousarray(x.transpose(1, 0, 2, 3)),
@@ -51,14 +50,20 @@ def on_fake(host):
     return fake.ndarray(host.shape, host.dtype, fake.module.cuda.MemoryPointer(memory, 0))
 
 
+def steps(array):
+    """The strides of axes along which there is more than one element: others mean nothing."""
+    return [stride for stride, length in zip(array.strides, array.shape, strict=True) if length > 1]
+
+
 @pytest.mark.parametrize("name", VIEWS)
 def test_view_lies_as_cupys(name):
     host = np.arange(240, dtype="float32").reshape(3, 2, 5, 8)
     ours = VIEWS[name](fake.module, on_fake(host).transpose(1, 0, 2, 3))
     theirs = VIEWS[name](cupy, on_cupy(host).transpose(1, 0, 2, 3))
-    for attribute in ("shape", "strides", "dtype", "nbytes", "size", "ndim"):
+    for attribute in ("shape", "dtype", "nbytes", "size", "ndim"):
         assert getattr(ours, attribute) == getattr(theirs, attribute), attribute
-    assert ours.data.ptr == theirs.data.ptr
+    assert steps(ours) == steps(theirs)
+    assert ours.size == 0 or ours.data.ptr == theirs.data.ptr
     assert ours.flags.c_contiguous == theirs.flags.c_contiguous
     assert ours.flags.f_contiguous == theirs.flags.f_contiguous
 
