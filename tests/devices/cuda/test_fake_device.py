@@ -62,9 +62,10 @@ def test_names_of_the_device_hold_for_a_while():
     assert fake.ndarray not in devices.ARRAY_TYPES
 
 
-def test_a_kernel_is_one_launch_of_its_plain_version(device):
+@pytest.mark.parametrize("kernels", ["plain", "host"])
+def test_a_kernel_is_one_launch(kernels):
     x, y = fake.module.ones(5, "float32"), fake.module.empty(5, "float32")
-    with fake.counting() as counts:
+    with fake.installed(kernels) as device, fake.counting() as counts:
         device.launch(ADD_ONE, ADD_ONE.grid(5), x, y, 5, T=x.dtype)
     assert counts.launches == ["add_one"]
     assert y.get().tolist() == [2] * 5
