@@ -23,10 +23,10 @@ from .updates import CudaUpdates
 
 class CudaDevice(
     CudaAugmentation,
-    CudaBlas,
     CudaElementwise,
     CudaPooling,
     CudaConvolution,
+    CudaBlas,
     CudaNormalization,
     CudaLosses,
     CudaScatter,
