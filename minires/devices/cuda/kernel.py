@@ -67,7 +67,7 @@ class Kernel:
         types: dict[str, np.dtype[Any]] | None = None,
     ) -> None:
         found = _SIGNATURE.search(source)
-        assert found is not None, "a kernel's source has one extern \"C\" __global__ function"
+        assert found is not None, 'a kernel\'s source has one extern "C" __global__ function'
         self.name = found[1]
         self.source = source.strip()
         self.plain = plain
