@@ -42,21 +42,21 @@ class DeviceFloor:
     def __init__(self, convolutions: Sequence[Convolution], batch: int, device: Device) -> None:
         counted = Counter(p for each in convolutions for p in each.products())
         self.gigaflops = 2e-9 * batch * sum(n * math.prod(p[:3]) for p, n in counted.items())
-        self.traffic_bytes = (
-            4 * PASSES * batch * sum(c.filters * c.pixels_out for c in convolutions)
-        )
+        outputs = sum(each.filters * each.pixels_out for each in convolutions)
+        self.traffic_bytes = 4 * PASSES * batch * outputs
         xp = device.xp
-        # All products compute in the same memory: what they hold does not matter, that it is there.
         large = max(batch * p.rows * max(p.left, p.right) for p in counted)
-        columns, images = (xp.full(large, 0.5, "float32") for _ in range(2))
-        weight = xp.full(max(p.left * p.right for p in counted), 0.5, "float32")
+        small = max(p.left * p.right for p in counted)
+        # All products share their memory; none reads what another wrote, which would grow.
+        columns, given, images = (xp.full(large, 0.5, "float32") for _ in range(3))
+        weight, gradient = (xp.full(small, 0.5, "float32") for _ in range(2))
         self._products: list[Job] = []
         for (rows, left, right, reduces), count in counted.items():
             a = columns[: left * batch * rows].reshape(left, batch * rows)
-            y = images[: right * batch * rows].reshape(right, batch * rows)
-            w = weight[: left * right].reshape(right, left)
+            dy, y = (m[: right * batch * rows].reshape(right, -1) for m in (given, images))
+            w, dw = (m[: left * right].reshape(right, left) for m in (weight, gradient))
             product = (
-                partial(xp.matmul, y, a.T, out=w) if reduces else partial(xp.matmul, w, a, out=y)
+                partial(xp.matmul, dy, a.T, out=dw) if reduces else partial(xp.matmul, w, a, out=y)
             )
             self._products += [product] * count
         self._copy = _Copy(device)
