@@ -88,6 +88,10 @@ class Node:
         place = f" in '{self.module_path}'" if self.module_path else ""
         return f"'{self.name}'{place}"
 
+    def gives_away(self, slot: int) -> bool:
+        """Tell whether the gradient for the input at `slot` is nobody's but the receiver's."""
+        return self.op is not None and self.op.gives_away(slot)
+
     def succeeded_by_shape(self, shape: tuple[int, ...]) -> Node:
         """Return the node of this leaf's value in a new shape; graphs of the old one are void."""
         successor = leaf(shape, self.dtype)

@@ -77,6 +77,7 @@ class Op(Generic[P]):
         differentiable: bool,
         view: bool,
         broadcasts: bool,
+        fresh: tuple[str, ...] = (),
     ) -> None:
         # Without `updated`, which would give the Op a dict of its own: Python reads that slowly.
         functools.update_wrapper(self, forward, updated=())
@@ -86,6 +87,7 @@ class Op(Generic[P]):
         self.differentiable = differentiable
         self.is_view = view
         self.broadcasts = broadcasts
+        self._fresh = fresh
         # minires' own ops are known not to write into what they are given.
         self.guarded = not str(forward.__module__).startswith("minires.ops.")
         self._compute: Callable[..., Any] = self._guarded_forward if self.guarded else forward
@@ -129,6 +131,10 @@ class Op(Generic[P]):
     def input_name(self, index: int) -> str:
         """Name of the input at `index`: the parameter's, or its number among many."""
         return self.input_names[index] if index < len(self.input_names) else f"input {index}"
+
+    def gives_away(self, index: int) -> bool:
+        """Tell whether the gradient of the input at `index` is nobody's but the receiver's."""
+        return bool(self._fresh) and self.input_name(index) in self._fresh
 
     def kept_name(self, position: int) -> str:
         """Name of the input at `position` among those that the tape keeps."""
@@ -509,6 +515,7 @@ def op(
     differentiable: bool = True,
     view: bool = False,
     broadcasts: bool = False,
+    fresh: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, Any]], Op[P]]: ...
 def op(
     forward: Callable[P, Any] | None = None,
@@ -518,6 +525,7 @@ def op(
     differentiable: bool = True,
     view: bool = False,
     broadcasts: bool = False,
+    fresh: tuple[str, ...] = (),
 ) -> Op[P] | Callable[[Callable[P, Any]], Op[P]]:
     """Make an op of a function on plain arrays.
 
@@ -537,6 +545,9 @@ def op(
     broadcasts : bool
         Inputs broadcast against each other. The VJP may return gradients of the output's shape;
         the engine sums each over the axes along which its input was repeated.
+    fresh : tuple of str
+        Inputs whose gradients the VJP always computes into memory of their own. Such a gradient
+        becomes a parameter's ``.grad`` as it is; any other is copied first.
 
     Returns
     -------
@@ -559,7 +570,7 @@ def op(
 
     def make(function: Callable[P, Any]) -> Op[P]:
         title = name or function.__name__.lstrip("_")
-        made = Op(function, title, has_aux, differentiable, view, broadcasts)
+        made = Op(function, title, has_aux, differentiable, view, broadcasts, fresh)
         if made.guarded and title in registry and not registry[title].guarded:
             raise ValueError(
                 f"minires has an op called {title!r}; give yours another name, @mr.op(name=...)"

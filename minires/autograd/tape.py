@@ -141,9 +141,12 @@ def _run(
             parts = pending.pop(node, None)
             if parts is None or (useful is not None and node not in useful):
                 continue
-            total, owned = (
-                (parts[0][0], False) if len(parts) == 1 else (_sum(parts, recorded), True)
-            )
+            total, owned = parts[0][0], False
+            if len(parts) > 1:
+                total, owned = _sum(parts, recorded), True
+            elif node.op is None and not recorded:
+                consumer, slot = parts[0][1:]
+                owned = consumer is not None and consumer.gives_away(slot)
             for hook in hooks:
                 hook.contributions_met(node, [Contribution(*part) for part in parts], total)
             if node.hooks:

@@ -447,5 +447,5 @@ class Tensor(TensorMethods):
 
 
 blank_tensor = functools.partial(object.__new__, Tensor)
-ARRAY_TYPES = {type(devices.cpu.xp.empty(0))}
+ARRAY_TYPES = devices.ARRAY_TYPES
 TENSOR_TYPES.add(Tensor)

@@ -1,10 +1,13 @@
 """Devices: arrays, and the few kernels that differ between them.
 
-The NumPy device is complete; a CUDA device through CuPy takes the same seam: a `Device` whose
-`xp` is cupy and which overrides the kernels it can do better.
+A `Device` has an array library `xp` and some named kernels, in readable form. The NumPy device
+overrides those that it can do faster, and so does the CUDA device, whose `xp` is CuPy; it is loaded
+when somebody asks for it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from . import random
 from .device import Array, Device
@@ -31,35 +34,81 @@ from .windows import Window
 
 cpu = NumpyDevice()
 
+# The classes of arrays, of all devices that were ever asked for.
+ARRAY_TYPES: set[type] = {type(cpu.xp.empty(0))}
+
+_devices: dict[str, Device] = {"cpu": cpu, "numpy": cpu}
+# For each class of arrays but NumPy's, what tells the device of one of them.
+_finders: dict[type, Callable[[Array], Device]] = {}
+
 
 def get(device: str | Device | None = None) -> Device:
     """Return the device called `device`; None stands for the CPU.
 
+    Parameters
+    ----------
+    device : str or Device, optional
+        ``"cpu"``, ``"cuda:0"``, or ``"cuda"``, which is the first GPU.
+
     Raises
     ------
     ValueError
-        If there is no such device.
+        If there is no device of that name.
+    RuntimeError
+        If it is a GPU, and CuPy, its driver or the GPU itself is missing; it says which.
     """
     if device is None:
         return cpu
     if isinstance(device, Device):
         return device
-    if device in ("cpu", "numpy"):
-        return cpu
-    if isinstance(device, str) and device.split(":")[0] == "cuda":
-        raise ValueError(
-            f"device {device!r} is not available: this version of minires computes on the CPU only"
-            " (device 'cpu'); a CUDA device through CuPy is planned"
-        )
-    raise ValueError(f"unknown device {device!r}; the devices of this version: 'cpu'")
+    known = _devices.get(device) if isinstance(device, str) else None
+    if known is not None:
+        return known
+    kind, _, number = device.partition(":") if isinstance(device, str) else (device, "", "")
+    if kind == "cuda" and (number.isdecimal() or device == "cuda"):
+        from . import cuda
+
+        index = int(number or 0)
+        found = get(f"cuda:{index}") if device == "cuda" else cuda.load(index)
+        _devices[device] = found
+        return found
+    raise ValueError(
+        f"unknown device {device!r}; there are 'cpu', 'cuda' and 'cuda:0', 'cuda:1', ..."
+    )
 
 
 def of(array: Array) -> Device:
-    """Return the device on which `array` lives."""
-    return cpu
+    """Return the device on which `array` lives; numbers and lists live on the CPU."""
+    finder = _finders.get(array.__class__)
+    return cpu if finder is None else finder(array)
+
+
+def register(device: Device, array_type: type, finder: Callable[[Array], Device]) -> None:
+    """Make a device known by its name, and its arrays by their class.
+
+    Parameters
+    ----------
+    device : Device
+    array_type : type
+        The class of its arrays.
+    finder : callable
+        Returns the device of such an array, for several devices may share the class.
+    """
+    _devices[device.name] = device
+    _finders[array_type] = finder
+    ARRAY_TYPES.add(array_type)
+
+
+def unregister(device: Device, array_type: type) -> None:
+    """Forget a device and its class of arrays."""
+    for name in [name for name, known in _devices.items() if known is device]:
+        del _devices[name]
+    _finders.pop(array_type, None)
+    ARRAY_TYPES.discard(array_type)
 
 
 __all__ = [
+    "ARRAY_TYPES",
     "Array",
     "Device",
     "Normalizer",
@@ -82,7 +131,9 @@ __all__ = [
     "is_float",
     "of",
     "random",
+    "register",
     "result_dtype",
     "set_num_threads",
     "uint8",
+    "unregister",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from .dtypes import as_dtype, default_float
+from .losses import LossKernels
 from .normalization import NormalizationKernels
 from .pooling import PoolingKernels
+from .updates import UpdateKernels
 
 Array = Any
 
 
-class Device(PoolingKernels, NormalizationKernels):
+class Device(PoolingKernels, NormalizationKernels, LossKernels, UpdateKernels):
     """A place where arrays live and are computed with.
 
     Ordinary work goes through `xp` (the array library: numpy, or cupy on a GPU). What needs
@@ -24,10 +27,14 @@ class Device(PoolingKernels, NormalizationKernels):
         What a user writes: ``"cpu"`` or ``"cuda:0"``.
     xp
         The array library.
+    synchronous : bool
+        Whether looking at a value costs nothing. Where it is false, computing runs ahead of
+        Python, and every look waits for it and copies.
     """
 
     name: str
     xp: Any
+    synchronous = True
 
     def __repr__(self) -> str:
         return f"device({self.name!r})"
@@ -65,6 +72,10 @@ class Device(PoolingKernels, NormalizationKernels):
     def add_at(self, target: Array, index: Any, values: Array) -> None:
         """``target[index] += values`` in which every repetition of an index counts."""
         raise NotImplementedError
+
+    def quiet(self) -> AbstractContextManager[Any]:
+        """Return a context in which NaN and infinity arise without a warning."""
+        return nullcontext()
 
     def astype(self, x: Array, dtype: Any) -> Array:
         """Return x in `dtype`; x itself if it has that dtype already."""

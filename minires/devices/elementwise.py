@@ -1,4 +1,4 @@
-"""Addition and ReLU on plain arrays."""
+"""Element-wise functions of plain arrays; addition and ReLU, which every block has."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ class ElementwiseKernels:
     """The device's element-wise kernels, written with its `xp`."""
 
     xp: Any
+
+    def apply(self, name: str, *operands: Any) -> Array:
+        """Return what the array library's element-wise function `name` makes of the operands.
+
+        The result has the memory order of the operands, where they agree in it.
+        """
+        return getattr(self.xp, name)(*operands)
 
     def add(self, a: Array, b: Array) -> Array:
         """a + b, of equal shapes."""

@@ -60,6 +60,42 @@ class NormalizationKernels(ElementwiseKernels):
         variance = self.xp.square(centred).mean(axes) - rest * rest
         return mean + rest, variance
 
+    def batch_norm(
+        self,
+        x: Array,
+        weight: Array | None,
+        bias: Array | None,
+        eps: float,
+        running: tuple[Array, Array] | None,
+        momentum: float,
+        shortcut: Array | None = None,
+        rectify: bool = False,
+    ) -> tuple[Array, tuple[Array, Array]]:
+        """Normalise a batch by its own statistics, which are returned too, as in training.
+
+        The running mean and variance, if given, are moved towards the batch's by `momentum`; the
+        running variance estimates the unbiased one.
+        """
+        mean, variance = self.batch_statistics(x)
+        self.move_statistics(running, mean, variance, momentum, x.size // x.shape[1])
+        by = Normalizer(mean, variance, weight, bias, eps)
+        return self.normalize(x, by, shortcut, rectify), (mean, variance)
+
+    def move_statistics(
+        self,
+        running: tuple[Array, Array] | None,
+        mean: Array,
+        variance: Array,
+        momentum: float,
+        count: int,
+    ) -> None:
+        """Move running statistics, in place, towards those of a batch of `count` values."""
+        if running is None:
+            return
+        unbiased = variance * (count / (count - 1)) if count > 1 else variance
+        for statistic, batch in zip(running, (mean, unbiased), strict=True):
+            statistic[...] = statistic * (1 - momentum) + batch * momentum
+
     def normalize(
         self, x: Array, by: Normalizer, shortcut: Array | None = None, rectify: bool = False
     ) -> Array:

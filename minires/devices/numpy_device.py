@@ -77,6 +77,10 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
         view.flags.writeable = False
         return view
 
+    def quiet(self) -> contextlib.AbstractContextManager[Any]:
+        """Return a context in which NaN and infinity arise without a warning."""
+        return np.errstate(all="ignore")
+
     def matmul(self, a: Array, b: Array) -> Array:
         """Matrix product of the last two axes; large ones on several threads.
 

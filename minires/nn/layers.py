@@ -246,10 +246,9 @@ class _BatchNorm(Module):
             )
         momentum = self.momentum
         if self.training and self.track_running_stats:
-            count = self.num_batches_tracked.item() + 1
-            self.num_batches_tracked.copy_(count)
+            self.num_batches_tracked.copy_(self.num_batches_tracked._data + 1)
             if momentum is None:
-                momentum = 1 / count
+                momentum = 1 / self.num_batches_tracked.item()
         vectors = self.running_mean, self.running_var, self.weight, self.bias
         training = self.training or not self.track_running_stats
         return vectors, {"training": training, "momentum": momentum or 0.0, "eps": self.eps}

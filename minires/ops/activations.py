@@ -129,7 +129,7 @@ def _log_softmax(x: Array, *, dim: int) -> Array:
     if x.size == 0:
         return x.copy()
     # A row of -inf alone has no probabilities: it is nan, in silence.
-    with xp.errstate(invalid="ignore"):
+    with device.quiet():
         shifted = x - x.max(dim, keepdims=True)
     total = xp.exp(shifted).sum(dim, dtype=devices.accumulator(x.dtype), keepdims=True)
     return shifted - xp.log(total).astype(x.dtype)
@@ -162,7 +162,7 @@ def _softmax(x: Array, *, dim: int) -> Array:
     xp, x = device.xp, device.floating(x)
     if x.size == 0:
         return x.copy()
-    with xp.errstate(invalid="ignore"):
+    with device.quiet():
         powers = xp.exp(x - x.max(dim, keepdims=True))
     total = powers.sum(dim, dtype=devices.accumulator(x.dtype), keepdims=True)
     return (powers / total).astype(x.dtype)

@@ -22,11 +22,13 @@ def _broadcast_error(name: str, a: Any, b: Any) -> ValueError:
 
 
 def _combine(name: str, compute: Callable[[Any, Any], Any], a: Any, b: Any) -> Array:
-    """Compute with two operands in their common dtype."""
+    """Compute with two operands in their common dtype; `compute` is NumPy's way to do it."""
     if getattr(a, "dtype", None) is not getattr(b, "dtype", a):
         a, b = same_dtype(a, b)
     try:
-        return compute(a, b)
+        if a.__class__ in _HOST or b.__class__ in _HOST:
+            return compute(a, b)
+        return device_of(a, b).apply(_UFUNCS.get(name, name), a, b)
     except ValueError as error:
         raise _broadcast_error(name, a, b) from error
     except TypeError as error:
@@ -34,12 +36,15 @@ def _combine(name: str, compute: Callable[[Any, Any], Any], a: Any, b: Any) -> A
         raise TypeError(located(f"{name}: not defined for {found}")) from error
 
 
-def _of_library(name: str) -> Callable[[Any, Any], Any]:
-    """Return the function called `name` of whatever array library the operands belong to."""
-    return lambda a, b: getattr(device_of(a, b).xp, name)(a, b)
-
-
-_maximum, _minimum = _of_library("maximum"), _of_library("minimum")
+# The class of the CPU's arrays. Python's operators are the quickest way to compute with them;
+# other devices are asked by the name of the function.
+_HOST = {type(devices.cpu.xp.empty(0))}
+_UFUNCS = {
+    "sub": "subtract",
+    "mul": "multiply",
+    "div": "true_divide",
+    "floor_div": "floor_divide",
+}
 
 
 def _truth(x: Any) -> Any:
@@ -109,7 +114,7 @@ def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
 @op
 def neg(x: Array) -> Array:
     """-x, element by element."""
-    return -x
+    return devices.of(x).apply("negative", x)
 
 
 @neg.vjp
@@ -122,7 +127,7 @@ def pow(a: Array, b: Array) -> Array:
     """a ** b, element by element."""
     a, b = same_dtype(a, b)
     try:
-        return a**b
+        return device_of(a, b).apply("power", a, b)
     except ValueError as error:
         if "negative integer" in str(error):
             raise ValueError(
@@ -158,7 +163,7 @@ def _log_of_base(a: Any, b: Any) -> Any:
 @op(broadcasts=True)
 def maximum(a: Array, b: Array) -> Array:
     """The larger of a and b, element by element; equal values share the gradient half and half."""
-    return _combine("maximum", _maximum, a, b)
+    return _combine("maximum", devices.cpu.xp.maximum, a, b)
 
 
 @maximum.vjp
@@ -169,7 +174,7 @@ def _(g: Array, a: Any, b: Any) -> Any:
 @op(broadcasts=True)
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b, element by element; equal values share the gradient half and half."""
-    return _combine("minimum", _minimum, a, b)
+    return _combine("minimum", devices.cpu.xp.minimum, a, b)
 
 
 @minimum.vjp

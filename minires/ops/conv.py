@@ -24,7 +24,7 @@ Needs = tuple[bool, ...]
 Size = tuple[int, int]
 
 
-@op
+@op(fresh=("weight", "bias"))
 def _conv2d(
     input: Array, weight: Array, bias: Array | None, *, window: Window, groups: int
 ) -> Array:

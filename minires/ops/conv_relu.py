@@ -19,7 +19,7 @@ from .residual import check_equal_shapes, residual_add
 Needs = tuple[bool, ...]
 
 
-@op(name="conv2d_relu")
+@op(name="conv2d_relu", fresh=("weight", "bias"))
 def _conv2d_relu(
     input: Array,
     weight: Array,

@@ -6,11 +6,11 @@ from numbers import Integral
 from typing import Any
 
 from minires import devices
-from minires.autograd import Tensor
-from minires.devices import Device, random
+from minires.autograd import Tensor, op
+from minires.devices import Array, Device, random
 
 from .operands import lengths_of
-from .shapes import cast, clone
+from .shapes import cast
 
 
 def tensor(
@@ -27,7 +27,7 @@ def tensor(
     requires_grad : bool
         Whether backward passes should compute a gradient for it.
     device : str or Device, optional
-        By default the CPU.
+        By default where the data are: the CPU, unless they are an array on another device.
 
     Returns
     -------
@@ -46,8 +46,15 @@ def tensor(
     tensor([[1., 2.]], requires_grad=True)
     """
     plain = data._data if isinstance(data, Tensor) else data
-    made = Tensor._wrap(devices.get(device).array(plain, dtype))
+    place = devices.of(plain) if device is None else devices.get(device)
+    made = Tensor._wrap(place.array(_brought(plain, place), dtype))
     return made.requires_grad_(requires_grad)
+
+
+def _brought(plain: Any, place: Device) -> Any:
+    """Return data as `place` can copy them: arrays of another device come by way of the host."""
+    origin = devices.of(plain)
+    return plain if origin in (place, devices.cpu) else origin.to_numpy(plain)
 
 
 def full(
@@ -85,7 +92,10 @@ def _like(
 ) -> Tensor:
     place = input.device if device is None else devices.get(device)
     kind = input.dtype if dtype is None else devices.as_dtype(dtype)
-    made = getattr(place.xp, name)(input._data, dtype=kind)
+    if place is input.device:
+        made = getattr(place.xp, name)(input._data, dtype=kind)
+    else:
+        made = getattr(place.xp, name.removesuffix("_like"))(tuple(input.shape), dtype=kind)
     return Tensor._wrap(made).requires_grad_(requires_grad)
 
 
@@ -205,8 +215,19 @@ def to(input: Tensor, target: Any) -> Tensor:
     """
     if is_device(target):
         device = devices.get(target)
-        return input if device is input.device else clone(input)
+        return input if device is input.device else _transfer(input, target=device)
     return cast(input, target)
+
+
+@op(name="to")
+def _transfer(x: Array, *, target: Device) -> Array:
+    return target.array(_brought(x, target))
+
+
+@_transfer.vjp
+def _(g: Array, x: Array) -> Any:
+    origin = devices.of(x._data if isinstance(x, Tensor) else x)
+    return to(g, origin) if isinstance(g, Tensor) else origin.array(_brought(g, origin))
 
 
 def is_device(target: Any) -> bool:

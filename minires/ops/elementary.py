@@ -12,10 +12,10 @@ from .arithmetic import div, greater, less, logical_or, mul, neg, not_equal, sub
 from .operands import as_array
 
 
-def _floating(x: Array) -> tuple[Any, Array]:
-    """Return the array library, and x as a floating array."""
+def _of_floats(name: str, x: Array) -> Array:
+    """Compute the array library's function `name`; of integers, in float32."""
     device = devices.of(as_array(x))
-    return device.xp, device.floating(x)
+    return device.apply(name, device.floating(x))
 
 
 @op
@@ -28,8 +28,7 @@ def exp(x: Array) -> Array:
     >>> mr.ops.exp(mr.tensor([0.0, 0.6931472]))
     tensor([1., 2.])
     """
-    xp, x = _floating(x)
-    return xp.exp(x)
+    return _of_floats("exp", x)
 
 
 @exp.vjp
@@ -40,9 +39,8 @@ def _(g: Array, output: Array) -> Array:
 @op
 def log(x: Array) -> Array:
     """Natural logarithm; -inf at 0, nan below."""
-    xp, x = _floating(x)
-    with xp.errstate(divide="ignore", invalid="ignore"):
-        return xp.log(x)
+    with devices.of(as_array(x)).quiet():
+        return _of_floats("log", x)
 
 
 @log.vjp
@@ -53,9 +51,8 @@ def _(g: Array, x: Array) -> Array:
 @op
 def sqrt(x: Array) -> Array:
     """Square root; nan below 0."""
-    xp, x = _floating(x)
-    with xp.errstate(invalid="ignore"):
-        return xp.sqrt(x)
+    with devices.of(as_array(x)).quiet():
+        return _of_floats("sqrt", x)
 
 
 @sqrt.vjp
@@ -66,8 +63,7 @@ def _(g: Array, output: Array) -> Array:
 @op
 def tanh(input: Array) -> Array:
     """Hyperbolic tangent."""
-    xp, x = _floating(input)
-    return xp.tanh(x)
+    return _of_floats("tanh", input)
 
 
 @tanh.vjp
@@ -91,8 +87,7 @@ def _(g: Array, x: Array) -> Array:
 @op
 def sin(x: Array) -> Array:
     """Sine of an angle in radians."""
-    xp, x = _floating(x)
-    return xp.sin(x)
+    return _of_floats("sin", x)
 
 
 @sin.vjp
@@ -103,8 +98,7 @@ def _(g: Array, x: Array) -> Array:
 @op
 def cos(x: Array) -> Array:
     """Cosine of an angle in radians."""
-    xp, x = _floating(x)
-    return xp.cos(x)
+    return _of_floats("cos", x)
 
 
 @cos.vjp

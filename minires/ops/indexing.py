@@ -6,7 +6,7 @@ from typing import Any
 
 from minires import devices
 from minires.autograd import Tensor, located, op
-from minires.devices import Array
+from minires.devices import Array, Device
 
 
 def _is_basic(index: Any) -> bool:
@@ -43,13 +43,14 @@ def _(g: Array, index: Any) -> Array:
     return _getitem(g, index=index)
 
 
-def _plain(part: Any) -> Any:
+def _plain(part: Any, device: Device) -> Any:
     """Return an index as the array library understands it, no longer the caller's own memory."""
     if isinstance(part, Tensor):
-        return part._data.copy()
+        part = part._data
     if isinstance(part, list):
-        return devices.cpu.array(part, None if part else devices.int64)
-    return part.copy() if hasattr(part, "dtype") else part
+        return device.array(part, None if part else devices.int64)
+    # A copy, for the caller may write into the index before the backward pass.
+    return device.array(part) if hasattr(part, "dtype") else part
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
@@ -66,7 +67,9 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     IndexError
         If the index does not fit the shape.
     """
-    plain = tuple(map(_plain, index)) if isinstance(index, tuple) else _plain(index)
+    device = devices.of(input._data if isinstance(input, Tensor) else input)
+    several = isinstance(index, tuple)
+    plain = tuple([_plain(part, device) for part in index]) if several else _plain(index, device)
     try:
         return _getitem(input, index=plain)
     except IndexError as error:

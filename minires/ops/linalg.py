@@ -187,7 +187,7 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
     return _einsum(*values, subscripts=tuple(subscripts), result=result)
 
 
-@op
+@op(fresh=("weight", "bias"))
 def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
     x, weight = same_dtype(x, weight)
     y = devices.of(x).matmul(x, weight.T)

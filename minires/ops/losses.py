@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from minires import devices
@@ -17,54 +16,71 @@ from .selection import _gather as pick
 from .shapes import floating, permute, reshape
 
 
-def _soft_targets(target: Array, classes: int, smoothing: float, dtype: Any) -> Array:
-    """One-hot rows (N, classes), mixed with the uniform distribution."""
-    xp = devices.of(target).xp
-    uniform = smoothing / classes
-    soft = xp.full((target.shape[0], classes), uniform, dtype)
-    soft[xp.arange(target.shape[0]), target] = 1 - smoothing + uniform
-    return soft
-
-
 @op(name="cross_entropy")
 def _cross_entropy(
-    logits: Array, *, target: Array, label_smoothing: float, weight: Array | None = None
+    logits: Array,
+    *,
+    target: Array,
+    ignore_index: int = -100,
+    label_smoothing: float,
+    weight: Array | None = None,
 ) -> Array:
     """Loss of each row of logits (N, C), as (N,)."""
     device = devices.of(logits)
-    log_p = log_softmax(device.floating(logits), 1)
-    if weight is not None:
-        log_p = log_p * weight
-    rows = device.xp.arange(target.shape[0])
-    loss = -log_p[rows, target] * (1 - label_smoothing)
-    if label_smoothing:
-        loss = loss - log_p.mean(1) * label_smoothing
-    return loss
+    return device.cross_entropy(
+        device.floating(logits), target, ignore_index, label_smoothing, weight
+    )
 
 
 @_cross_entropy.vjp
 def _(
-    g: Array, logits: Array, target: Array, label_smoothing: float, weight: Array | None
+    g: Array,
+    logits: Array,
+    target: Array,
+    ignore_index: int,
+    label_smoothing: float,
+    weight: Array | None,
 ) -> Array:
+    if not isinstance(g, Tensor):
+        return devices.of(g).cross_entropy_backward(
+            g, logits, target, ignore_index, label_smoothing, weight
+        )
     # The loss is -<soft, log_softmax(logits)>; the rows of soft sum to 1 unless weighted.
-    soft = _soft_targets(target, logits.shape[1], label_smoothing, logits.dtype)
+    soft = _soft_targets(target, logits, label_smoothing)
     p = softmax(logits, 1)
     if weight is not None:
         soft = soft * weight
         p = mul(p, soft.sum(1, keepdims=True))
-    return mul(reshape(g, -1, 1), sub(p, soft))
+    counted = mul(g, (target != ignore_index).astype(g.dtype))
+    return mul(reshape(counted, -1, 1), sub(p, soft))
 
 
 @_cross_entropy.twin
 def _(
-    logits: Tensor, *, target: Array, label_smoothing: float, weight: Array | None = None
+    logits: Tensor,
+    *,
+    target: Array,
+    ignore_index: int = -100,
+    label_smoothing: float,
+    weight: Array | None = None,
 ) -> Tensor:
     log_p = log_softmax(logits, 1)
     if weight is not None:
         log_p = mul(log_p, weight)
-    index = target.reshape(-1, 1)
+    counted = target != ignore_index
+    index = (target * counted).reshape(-1, 1)
     loss = mul(reshape(pick(log_p, dim=1, index=index), -1), -(1 - label_smoothing))
-    return sub(loss, mul(mean(log_p, 1), label_smoothing)) if label_smoothing else loss
+    if label_smoothing:
+        loss = sub(loss, mul(mean(log_p, 1), label_smoothing))
+    return where(counted, loss, 0.0)
+
+
+def _soft_targets(target: Array, logits: Tensor, smoothing: float) -> Array:
+    """One-hot rows (N, C), mixed with the uniform distribution."""
+    xp, classes, number = logits.device.xp, logits.shape[1], logits.dtype.type
+    hit = target[:, None] == xp.arange(classes)
+    uniform = smoothing / classes
+    return xp.where(hit, number(1 - smoothing + uniform), number(uniform))
 
 
 def _reduced(loss: Tensor, reduction: str, name: str) -> Tensor:
@@ -112,7 +128,8 @@ def cross_entropy(
     Raises
     ------
     ValueError
-        If shapes do not fit, a label is out of range, or labels are not integers.
+        If shapes do not fit, labels are not integers, or one of them is out of range. Labels that
+        are on a GPU already are not looked at: the loss of one that is out of range is nan.
 
     Examples
     --------
@@ -120,10 +137,11 @@ def cross_entropy(
     >>> mr.ops.cross_entropy(mr.zeros(1, 2), mr.tensor([1]))
     tensor(0.6931472)
     """
-    plain = target._data if isinstance(target, Tensor) else target
     device = devices.of(input._data if isinstance(input, Tensor) else input)
-    # A copy, for the caller may write into the labels before the backward pass.
-    labels = device.array(plain)
+    given = target._data if isinstance(target, Tensor) else target
+    # Labels that come from the host are looked at there. A copy, for the caller may write into
+    # them before the backward pass.
+    labels = devices.of(given).array(given)
     shape = tuple(input.shape)
     if len(shape) < 2 or tuple(labels.shape) != (shape[0], *shape[2:]):
         raise ValueError(
@@ -136,21 +154,12 @@ def cross_entropy(
         raise ValueError(
             located(f"cross_entropy: labels must be integers (class numbers), found {labels.dtype}")
         )
-    counts = labels != ignore_index
-    if not counts.all():
-        labels = labels * counts
-    if labels.size and not (int(labels.min()) >= 0 and int(labels.max()) < shape[1]):
-        bad = labels[(labels < 0) | (labels >= shape[1])][0]
-        raise ValueError(
-            located(
-                f"cross_entropy: label {int(bad)} is out of range; with {shape[1]} logits labels"
-                f" go from 0 to {shape[1] - 1}"
-            )
-        )
     if not 0 <= label_smoothing <= 1:
         raise ValueError(
             located(f"cross_entropy: label_smoothing must lie in [0, 1], found {label_smoothing}")
         )
+    all_count = _checked(labels, ignore_index, shape[1])
+    labels = device.array(labels) if devices.of(labels) is not device else labels
     if weight is not None:
         weight = device.array(
             weight._data if isinstance(weight, Tensor) else weight, floating(input).dtype
@@ -165,17 +174,43 @@ def cross_entropy(
     rows = input
     if len(shape) > 2:
         rows = reshape(permute(input, 0, *range(2, len(shape)), 1), -1, shape[1])  # (N*places, C)
-    flat = labels.reshape(-1)
-    loss = _cross_entropy(rows, target=flat, label_smoothing=label_smoothing, weight=weight)
+    loss = _cross_entropy(
+        rows,
+        target=labels.reshape(-1),
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        weight=weight,
+    )
     loss = loss if len(shape) == 2 else reshape(loss, labels.shape)
-    if weight is None and counts.all():
+    if reduction != "mean" or (weight is None and all_count):
         return _reduced(loss, reduction, "cross_entropy")
-    loss = where(counts, loss, 0.0)
-    if reduction != "mean":
-        return _reduced(loss, reduction, "cross_entropy")
-    total = float((counts if weight is None else weight[labels] * counts).sum())
-    # Where nothing counts there is no mean, and no warning either.
-    return div(sum(loss), total or math.nan)
+    counts = labels != ignore_index
+    # Where nothing counts there is no mean: it is nan.
+    shares = counts if weight is None else weight[labels * counts] * counts
+    total = shares.sum(dtype=loss.dtype)
+    # Where nothing counts there is no mean: 0 / False is nan.
+    with device.quiet():
+        return div(sum(loss), device.apply("true_divide", total, total != 0))
+
+
+def _checked(labels: Array, ignore_index: int, classes: int) -> bool:
+    """Refuse labels that are no classes; tell whether all of them count.
+
+    Where looking would mean waiting for a GPU nothing is refused, and the answer is no: the loss of
+    a label that is no class is nan there.
+    """
+    if not devices.of(labels).synchronous:
+        return False
+    counts = labels != ignore_index
+    wrong = counts & ((labels < 0) | (labels >= classes))
+    if wrong.any():
+        raise ValueError(
+            located(
+                f"cross_entropy: label {int(labels[wrong][0])} is out of range; with {classes}"
+                f" logits labels go from 0 to {classes - 1}"
+            )
+        )
+    return bool(counts.all())
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:

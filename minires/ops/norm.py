@@ -9,6 +9,8 @@ direct term, the one through the mean, and the one through the variance.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from minires import devices
@@ -50,7 +52,7 @@ def _normalized(x: Any, statistics: Statistics | None, eps: float) -> tuple[Any,
     return div(sub(x, average), std), std
 
 
-@op(name="batch_norm", has_aux=True)
+@op(name="batch_norm", has_aux=True, fresh=("weight", "bias"))
 def _batch_norm(
     input: Array,
     weight: Array | None,
@@ -61,8 +63,7 @@ def _batch_norm(
     momentum: float,
     eps: float,
 ) -> Any:
-    own = gather_statistics(input, statistics, running, momentum)
-    return devices.of(input).normalize(input, Normalizer(*own, weight, bias, eps)), own
+    return normalized(input, weight, bias, statistics, running, momentum, eps)
 
 
 @_batch_norm.vjp
@@ -93,14 +94,14 @@ def _(
     momentum: float,
     eps: float,
 ) -> Tensor:
-    gather_statistics(input._data, statistics, running, momentum)
+    _move_running(input._data, statistics, running, momentum)
     y, _ = _normalized(input, statistics, eps)
     if weight is not None:
         y = mul(y, _channels(weight, y))
     return y if bias is None else add(y, _channels(bias, y))
 
 
-@op(name="batch_norm_relu", has_aux=True)
+@op(name="batch_norm_relu", has_aux=True, fresh=("weight", "bias"))
 def _batch_norm_relu(
     input: Array,
     weight: Array | None,
@@ -112,9 +113,8 @@ def _batch_norm_relu(
     momentum: float,
     eps: float,
 ) -> Any:
-    own = gather_statistics(input, statistics, running, momentum)
-    by = Normalizer(*own, weight, bias, eps)
-    return devices.of(input).normalize(input, by, shortcut, rectify=True), own
+    given = input, weight, bias, statistics, running, momentum, eps
+    return normalized(*given, shortcut, rectify=True)
 
 
 @_batch_norm_relu.vjp
@@ -168,22 +168,45 @@ def recorded_gradients(
     )
 
 
-def gather_statistics(
-    input: Array, statistics: Statistics | None, running: Running, momentum: float
-) -> Statistics:
-    """Return the given statistics, or gather the batch's own and move the running ones.
-
-    The running variance estimates the *unbiased* one.
-    """
+def normalized(
+    input: Array,
+    weight: Array | None,
+    bias: Array | None,
+    statistics: Statistics | None,
+    running: Running,
+    momentum: float,
+    eps: float,
+    shortcut: Array | None = None,
+    rectify: bool = False,
+) -> tuple[Array, Statistics]:
+    """Normalise by the given statistics, or by the batch's own; return them, too."""
+    device = devices.of(input)
     if statistics is not None:
-        return statistics
-    average, variance = devices.of(input).batch_statistics(input)
-    if running is not None:
-        count = input.size // input.shape[1]
-        unbiased = variance * (count / (count - 1)) if count > 1 else variance
-        for statistic, batch in zip(running, (average, unbiased), strict=True):
-            statistic.copy_(statistic._data * (1 - momentum) + batch * momentum)
-    return average, variance
+        by = Normalizer(*statistics, weight, bias, eps)
+        return device.normalize(input, by, shortcut, rectify), statistics
+    with _written(running) as arrays:
+        return device.batch_norm(
+            input, weight, bias, eps, arrays, momentum, shortcut=shortcut, rectify=rectify
+        )
+
+
+@contextmanager
+def _written(running: Running) -> Iterator[Statistics | None]:
+    """Hand out the arrays of running statistics, to be written; the tape learns of it."""
+    yield None if running is None else (running[0]._data, running[1]._data)
+    for statistic in running or ():
+        statistic._versioned().wrote()
+
+
+def _move_running(
+    input: Array, statistics: Statistics | None, running: Running, momentum: float
+) -> None:
+    """Move the running statistics by those of a batch that is normalised step by step."""
+    if statistics is None and running is not None:
+        device = devices.of(input)
+        with _written(running) as arrays:
+            own = device.batch_statistics(input)
+            device.move_statistics(arrays, *own, momentum, input.size // input.shape[1])
 
 
 def batch_norm(

@@ -23,14 +23,18 @@ from .norm import (
     _batch_norm_relu,
     batch_norm_relu,
     check_arguments,
-    gather_statistics,
+    normalized,
     recorded_gradients,
 )
 
 Needs = tuple[bool, ...]
 
 
-@op(name="batch_norm_relu_conv2d", has_aux=True)
+@op(
+    name="batch_norm_relu_conv2d",
+    has_aux=True,
+    fresh=("norm_weight", "norm_bias", "weight", "bias"),
+)
 def _batch_norm_relu_conv2d(
     input: Array,
     norm_weight: Array | None,
@@ -45,10 +49,9 @@ def _batch_norm_relu_conv2d(
     window: Window,
     groups: int,
 ) -> Any:
-    own = gather_statistics(input, statistics, running, momentum)
-    device, by = devices.of(input), Normalizer(*own, norm_weight, norm_bias, eps)
-    active = device.normalize(input, by, rectify=True)
-    return device.conv2d(active, weight, window, groups, bias), own
+    given = input, norm_weight, norm_bias, statistics, running, momentum, eps
+    active, own = normalized(*given, rectify=True)
+    return devices.of(input).conv2d(active, weight, window, groups, bias), own
 
 
 @_batch_norm_relu_conv2d.vjp

@@ -143,7 +143,7 @@ def _logsumexp(x: Array, *, dim: Shape, keepdim: bool) -> Array:
     top = x.max(dim, keepdims=True)
     top = xp.where(xp.isfinite(top), top, top.dtype.type(0))
     total = xp.exp(x - top).sum(dim, dtype=devices.accumulator(x.dtype), keepdims=True)
-    with xp.errstate(divide="ignore"):
+    with device.quiet():
         result = (xp.log(total) + top).astype(x.dtype)
     return result if keepdim else result.reshape(x.sum(dim).shape)
 

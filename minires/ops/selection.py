@@ -201,10 +201,11 @@ def gather(input: Tensor, dim: int, index: Any) -> Tensor:
     ValueError
         If the number of axes or a length does not fit.
     IndexError
-        If an index is out of range.
+        If an index is out of range (on the CPU; a GPU does not look at the values).
     """
+    device = devices.of(input._data if isinstance(input, Tensor) else input)
     # A copy, for the caller may write into the index before the backward pass.
-    plain = (index._data if isinstance(index, Tensor) else index).copy()
+    plain = device.array(index._data if isinstance(index, Tensor) else index)
     if not input.shape and plain.ndim <= 1:
         # A 0-d Tensor is picked from as if it had one axis, of length 1.
         row = gather(reshape(input, 1), dim, plain.reshape(-1))
@@ -216,6 +217,10 @@ def gather(input: Tensor, dim: int, index: Any) -> Tensor:
         raise ValueError(
             located(f"gather: index of shape {tuple(plain.shape)} does not fit input {shape}")
         )
-    if plain.size and not (-shape[axis] <= plain.min() and plain.max() < shape[axis]):
+    if (
+        device.synchronous
+        and plain.size
+        and not (-shape[axis] <= plain.min() and plain.max() < shape[axis])
+    ):
         raise IndexError(located(f"gather: an index lies outside 0..{shape[axis] - 1}"))
     return _gather(input, dim=axis, index=plain)

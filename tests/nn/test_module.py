@@ -140,8 +140,8 @@ def test_to_dtype_converts_floating_state_only():
 
 
 def test_to_an_unknown_device_says_what_there_is():
-    with pytest.raises(ValueError, match=r"cuda.*not available"):
-        small_net().to("cuda")
+    with pytest.raises(ValueError, match=r"unknown device 'cuda:one'; there are 'cpu', 'cuda'"):
+        small_net().to("cuda:one")
 
 
 def test_a_deep_copy_shares_nothing_and_computes_the_same():

@@ -7,7 +7,6 @@ to be looked for; all else of minires works without.
 from __future__ import annotations
 
 import sys
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -50,9 +49,8 @@ class Versions(NamedTuple):
     driver: str
 
 
-@cache
 def load(index: int = 0) -> CudaDevice:
-    """Return the CUDA device with this number.
+    """Return the CUDA device with this number, and make it known to `minires.devices`.
 
     Raises
     ------
@@ -61,14 +59,16 @@ def load(index: int = 0) -> CudaDevice:
     """
     if reason := missing(index):
         raise RuntimeError(f"device 'cuda:{index}' is not available: {reason}")
-    from .. import register
+    from .. import get, register
     from .cuda_device import CudaDevice
 
     cupy = _cupy()
     device = CudaDevice(cupy, index)
     # Asked at every op: which GPU an array is on takes a microsecond to find out.
     alone = cupy.cuda.runtime.getDeviceCount() == 1
-    register(device, cupy.ndarray, lambda array: device if alone else load(array.device.id))
+    register(
+        device, cupy.ndarray, lambda array: device if alone else get(f"cuda:{array.device.id}")
+    )
     return device
 
 

@@ -17,7 +17,7 @@ import numpy as np
 Array = Any
 
 # C's names of what an array's elements and a kernel's scalars can be.
-_DTYPES = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "float": np.dtype("float32"),
     "double": np.dtype("float64"),
     "int": np.dtype("int32"),
@@ -95,7 +95,8 @@ class Kernel:
             stored = np.dtype(T)
             wide = np.dtype("float32") if stored == np.float16 else stored
             return stored if parameter.type == "T" else wide
-        return self.types.get(parameter.type) or _DTYPES[parameter.type]
+        known: dict[str, np.dtype[Any]] = {**_DTYPES, **self.types}
+        return known[parameter.type]
 
     def arguments(self, given: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
         """Return what to hand to the compiled kernel: scalars in C's types, arrays as they are.

@@ -209,6 +209,11 @@ ROWS: dict[str, Row] = {
     ),
     "residual_add": residual_add,
     "dropout": dropout,
+    "to": unary(
+        lambda x: mr.ops.creation._transfer(x, target=mr.devices.cpu),
+        np.copy,
+        lambda t, x: x.clone(),
+    ),
     "clone": unary(lambda x: x.clone(), np.copy, lambda t, x: x.clone()),
     "cast": cast,
 }

@@ -1,0 +1,81 @@
+"""A GPU: CuPy, and the kernels that do better than CuPy alone."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from ..device import Array, Device
+from ..dtypes import as_dtype, default_float
+from .augmentation import CudaAugmentation
+from .blas import CudaBlas
+from .convolution import CudaConvolution
+from .elementwise import CudaElementwise
+from .losses import CudaLosses
+from .normalization import CudaNormalization
+from .pooling import CudaPooling
+from .scatter import CudaScatter
+from .summary import CudaSummary
+from .updates import CudaUpdates
+
+
+class CudaDevice(
+    CudaAugmentation,
+    CudaBlas,
+    CudaElementwise,
+    CudaPooling,
+    CudaConvolution,
+    CudaNormalization,
+    CudaLosses,
+    CudaScatter,
+    CudaSummary,
+    CudaUpdates,
+    Device,
+):
+    """Arrays in the memory of one GPU.
+
+    Parameters
+    ----------
+    xp
+        CuPy.
+    index : int
+        The GPU's number.
+    """
+
+    synchronous = False
+
+    def __init__(self, xp: Any, index: int = 0) -> None:
+        self.xp = xp
+        self.index = index
+        self.name = f"cuda:{index}"
+        self._functions = {}
+
+    def array(self, data: Any, dtype: Any = None) -> Array:
+        """Copy `data`, keeping an array's memory order; Python floats become float32."""
+        if isinstance(data, self.xp.ndarray):
+            return data.astype(data.dtype if dtype is None else as_dtype(dtype), order="K")
+        typed = isinstance(data, (np.ndarray, np.generic))
+        host = np.asarray(data)
+        if dtype is None and not typed and host.dtype.kind == "f":
+            dtype = default_float
+        return self.xp.asarray(host.astype(as_dtype(host.dtype if dtype is None else dtype)))
+
+    def to_numpy(self, array: Array) -> Array:
+        """Return a copy on the host; it waits for everything that was launched."""
+        return array.get() if isinstance(array, self.xp.ndarray) else np.asarray(array)
+
+    def fingerprint(self, array: Array) -> int:
+        """CRC-32 of the array's bytes, on the host."""
+        return zlib.crc32(np.ascontiguousarray(self.to_numpy(array)).data)
+
+    def erf(self, x: Array) -> Array:
+        """Error function, by CuPy's SciPy."""
+        from cupyx.scipy.special import erf
+
+        return erf(x).astype(x.dtype, copy=False)
+
+    def add_at(self, target: Array, index: Any, values: Array) -> None:
+        """``target[index] += values`` in which every repetition of an index counts."""
+        self.xp.add.at(target, index, values)
