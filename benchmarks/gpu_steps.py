@@ -6,7 +6,7 @@ None of them looks at the loss in a timed step, for that would wait for the GPU.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import minires as mr
 from minires import devices
@@ -20,17 +20,21 @@ _LR, _MOMENTUM = 0.002, 0.9
 PRECISIONS = {"float32": "highest", "tf32": "high"}
 
 
-class Step(Protocol):
-    """A training step; `loss` reads what the last one lost, and waits for it."""
+class Step:
+    """A training step on the GPU."""
+
+    _loss: Any
 
     def __call__(self) -> None:
         """Order a step; it may still be computing afterwards."""
+        raise NotImplementedError
 
     def loss(self) -> float:
-        """Return the loss of the last step's batch, before the step."""
+        """Return the loss of the last step's batch, before the step; wait for it."""
+        return float(self._loss.item())
 
 
-class Eager:
+class Eager(Step):
     """minires, op by op."""
 
     def __init__(self, depth: int, batch: int) -> None:
@@ -39,13 +43,11 @@ class Eager:
         self.optimizer = SGD(self.model.parameters(), lr=_LR, momentum=_MOMENTUM)
 
     def __call__(self) -> None:
+        """Order a step."""
         self.optimizer.zero_grad()
         self._loss = cross_entropy(self.model(self.images), self.labels)
         self._loss.backward()
         self.optimizer.step()
-
-    def loss(self) -> float:
-        return float(self._loss.item())
 
 
 class Graphed(Eager):
@@ -60,10 +62,11 @@ class Graphed(Eager):
         )
 
     def __call__(self) -> None:
+        """Order a replay."""
         self._loss = self._step(self.images, self.labels)
 
 
-class Torch:
+class Torch(Step):
     """PyTorch; `compiled` as torch.compile(mode="reduce-overhead") does it, with CUDA graphs."""
 
     def __init__(self, depth: int, batch: int, compiled: bool) -> None:
@@ -78,15 +81,13 @@ class Torch:
         self._images, self._labels = (torch.tensor(each).cuda() for each in noise(batch, 32))
 
     def __call__(self) -> None:
+        """Order a step."""
         self._torch.compiler.cudagraph_mark_step_begin()
         self._optimizer.zero_grad()
         logits = self._model(self._images)
         self._loss = self._torch.nn.functional.cross_entropy(logits, self._labels)
         self._loss.backward()
         self._optimizer.step()
-
-    def loss(self) -> float:
-        return float(self._loss.item())
 
 
 def contenders(depth: int, batch: int, with_torch: bool) -> dict[str, Callable[[], Step]]:

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from ..device import Device
     from .cuda_device import CudaDevice
 
 # What the names and keywords that minires uses were recorded from, and what it is tested with.
@@ -66,9 +67,11 @@ def load(index: int = 0) -> CudaDevice:
     device = CudaDevice(cupy, index)
     # Asked at every op: which GPU an array is on takes a microsecond to find out.
     alone = cupy.cuda.runtime.getDeviceCount() == 1
-    register(
-        device, cupy.ndarray, lambda array: device if alone else get(f"cuda:{array.device.id}")
-    )
+
+    def find(array: Any) -> Device:
+        return device if alone else get(f"cuda:{array.device.id}")
+
+    register(device, cupy.ndarray, find)
     return device
 
 
