@@ -1,0 +1,385 @@
+"""The strict device array: real memory of the host behind the manners of `cupy.ndarray`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tests.devices.cuda import api
+
+from . import counts, indexing, memory
+from .errors import OutsideMemoryError, StrayNumpyError
+
+SCALARS = (bool, int, float, complex, np.generic)
+_STEALING = {"partition", "sort"}  # methods that work in place
+_VIEWS = {"diagonal", "ravel", "reshape", "squeeze", "swapaxes", "transpose", "view"}
+_SYNCHRONIZING = {"compress", "dump", "dumps", "nonzero", "tobytes", "tofile"}
+
+
+def launch(
+    name: str,
+    function: Callable[[], Any],
+    reads: Sequence[ndarray] = (),
+    writes: Sequence[ndarray] | None = None,
+) -> Any:
+    """Run `function` as one launch on the device; every launch of the fake passes through here.
+
+    Parameters
+    ----------
+    name : str
+        What to count it as.
+    function : callable
+        Computes with host arrays that it closes over (`ndarray._host`), Python numbers included: a
+        second call computes the same from whatever the arrays then hold. With `writes` it writes
+        into those and returns nothing of interest. Without, it returns one fresh host array or a
+        tuple of them, which become new device arrays: the return value of `launch`.
+    reads, writes : sequences of ndarray
+        The device arrays involved. Their `mem` (an allocation, shared by views, can be referenced
+        weakly) tells which buffers a replay needs.
+
+    Notes
+    -----
+    While `counts.Watch.recorder` is set (a stream captures), ``recorder.launch(name, function,
+    reads, writes)`` is called instead and returns what this function would. With `writes` it can
+    leave out the call and so capture without executing; without, it needs the result's shape:
+    ``results(run(function))`` makes the device arrays, which a replay then writes into.
+    """
+    counts.launched(name)
+    if counts.Watch.recorder is not None:
+        return counts.Watch.recorder.launch(name, function, reads, writes)
+    result = run(function)
+    return None if writes is not None else results(result)
+
+
+def run(function: Callable[[], Any]) -> Any:
+    """Call `function` with a GPU's attitude to division by zero and the like: silence."""
+    with np.errstate(all="ignore"):
+        return function()
+
+
+def results(host: Any) -> Any:
+    """Return fresh host arrays as device arrays."""
+    if isinstance(host, tuple | list):
+        return tuple([results(part) for part in host])
+    host = np.asarray(host)
+    return _make(host, memory.adopt(host), None)
+
+
+def _make(host: np.ndarray, mem: memory.Memory, base: ndarray | None) -> ndarray:
+    array = object.__new__(ndarray)
+    array._host = host
+    array.mem = mem
+    array.base = base
+    return array
+
+
+def view_or_copy(name: str, source: ndarray, host: np.ndarray) -> ndarray:
+    """Return what NumPy made of `source._host`: a view for nothing, or a copy by a launch."""
+    if host.size == 0 or np.may_share_memory(host, source._host):
+        return view(source, host)
+    return launch(name, lambda: np.array(host, order="C"), (source,))
+
+
+def view(source: ndarray, host: np.ndarray) -> ndarray:
+    """Return a view of `source`, given the host's view of its memory."""
+    return _make(host, source.mem, source if source.base is None else source.base)
+
+
+def refuse_host(value: Any) -> None:
+    """Raise TypeError, as CuPy does, if there is a host array in `value`, however deep."""
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"Unsupported type {type(value)}: a host array meets the device")
+    if isinstance(value, tuple | list):
+        for part in value:
+            refuse_host(part)
+    elif isinstance(value, dict):
+        refuse_host(list(value.values()))
+
+
+def unwrap(value: Any) -> Any:
+    """Return host arrays for device arrays, in nested lists, tuples and dicts as well."""
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, tuple | list):
+        return type(value)([unwrap(part) for part in value])
+    if isinstance(value, dict):
+        return {key: unwrap(part) for key, part in value.items()}
+    return value
+
+
+def arrays_in(value: Any) -> list[ndarray]:
+    """Return the device arrays in `value`, however deep."""
+    if isinstance(value, ndarray):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [array for part in value for array in arrays_in(part)]
+    if isinstance(value, dict):
+        return arrays_in(list(value.values()))
+    return []
+
+
+class Flags:
+    """CuPy's flags: contiguity and ownership; there is no `writeable`."""
+
+    def __init__(self, array: ndarray) -> None:
+        self.c_contiguous = array._host.flags.c_contiguous
+        self.f_contiguous = array._host.flags.f_contiguous
+        self.owndata = array.base is None
+        self.forc = self.c_contiguous or self.f_contiguous
+        self.fnc = self.f_contiguous and not self.c_contiguous
+
+    def __getitem__(self, name: str) -> bool:
+        return getattr(self, name.lower())
+
+
+class ndarray:  # noqa: N801 (CuPy's name)
+    """An array on the fake device. Its memory is the host's, at the address `data.ptr`."""
+
+    __slots__ = ("__weakref__", "_host", "base", "mem")
+    __array_priority__ = 100
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        shape: Any,
+        dtype: Any = float,
+        memptr: Any = None,
+        strides: Any = None,
+        order: str = "C",
+    ) -> None:
+        shape = (operator.index(shape),) if not isinstance(shape, tuple | list) else tuple(shape)
+        self.base = None
+        if memptr is None:
+            self._host, self.mem = memory.allocate(shape, dtype, order)
+            return
+        self.mem = memptr.mem
+        try:
+            self._host = np.ndarray(
+                shape, dtype, self.mem.buffer, memptr.offset, strides, None if strides else order
+            )
+        except (TypeError, ValueError) as error:
+            raise OutsideMemoryError(
+                f"shape {shape}, dtype {np.dtype(dtype)}, strides {strides}: does not fit"
+                f" into its {self.mem.nbytes} bytes at offset {memptr.offset}: {error}"
+            ) from None
+
+    shape = property(lambda self: self._host.shape)
+    strides = property(lambda self: self._host.strides)
+    dtype = property(lambda self: self._host.dtype)
+    ndim = property(lambda self: self._host.ndim)
+    size = property(lambda self: self._host.size)
+    itemsize = property(lambda self: self._host.itemsize)
+    nbytes = property(lambda self: self._host.nbytes)
+    flags = property(Flags)
+    T = property(lambda self: view(self, self._host.T))
+    mT = property(lambda self: view(self, self._host.mT))  # noqa: N815 (CuPy's name)
+    real = property(lambda self: self if self.dtype.kind != "c" else view(self, self._host.real))
+    imag = property(lambda self: view(self, self._host.imag))
+
+    @property
+    def data(self) -> memory.MemoryPointer:
+        address = self._host.__array_interface__["data"][0]
+        return memory.MemoryPointer(self.mem, address - self.mem.ptr)
+
+    @property
+    def device(self) -> Any:
+        from .cuda import Device
+
+        return Device(0)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "descr": self.dtype.descr,
+            "version": 3,
+            "strides": None if self._host.flags.c_contiguous else self.strides,
+            "data": (self.data.ptr, False),
+        }
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed."
+            " Please use `.get()` to construct a NumPy array explicitly."
+        )
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        # CuPy computes np.exp(device) and says nothing. Purity is what is tested here, so only
+        # what Python's operators come to is computed: a NumPy scalar beside a device array.
+        refuse_host(inputs)
+        refuse_host(kwargs)
+        if method == "__call__" and any(isinstance(x, np.generic) for x in inputs) and not kwargs:
+            from .ufuncs import Ufunc
+
+            return Ufunc(ufunc.__name__)(*inputs)
+        raise StrayNumpyError(
+            f"np.{ufunc.__name__} was called with a device array; call the device's function"
+            f" (xp.{ufunc.__name__})"
+        )
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.copyto and isinstance(args[0], np.ndarray):
+            raise AttributeError("'memoryview' object has no attribute 'copy_from_async'")
+        name = function.__name__
+        if name not in api.names("cupy") | api.names("cupy.linalg"):
+            raise TypeError(f"no implementation found for 'numpy.{name}' on types {types}")
+        raise StrayNumpyError(
+            f"np.{name} was called with a device array; call the device's function (xp.{name})"
+        )
+
+    # What makes the host wait.
+
+    def item(self, *args: Any) -> Any:
+        counts.synchronized("item()")
+        return self._host.item(*args)
+
+    def tolist(self) -> Any:
+        counts.synchronized("tolist()")
+        return self._host.tolist()
+
+    def __bool__(self) -> bool:
+        if self.size > 1:
+            raise ValueError(
+                "The truth value of an array with more than one element is ambiguous."
+                " Use a.any() or a.all()"
+            )
+        counts.synchronized("bool() or if")
+        return bool(self._host)
+
+    def __float__(self) -> float:
+        counts.synchronized("float()")
+        return float(self._host)
+
+    def __int__(self) -> int:
+        counts.synchronized("int()")
+        return int(self._host)
+
+    def __complex__(self) -> complex:
+        counts.synchronized("complex()")
+        return complex(self._host)
+
+    def __format__(self, spec: str) -> str:
+        counts.synchronized("format()")
+        return format(self._host[()], spec)
+
+    def __repr__(self) -> str:
+        counts.synchronized("repr()")
+        return repr(self._host)
+
+    def __str__(self) -> str:
+        counts.synchronized("str()")
+        return str(self._host)
+
+    def __len__(self) -> int:
+        return len(self._host)
+
+    def __iter__(self) -> Iterator[ndarray]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return any(bool(row) for row in (self == value))
+
+    def __reduce__(self) -> Any:
+        counts.synchronized("pickle")
+        from .functions import asarray
+
+        return asarray, (self._host.copy(),)
+
+    def __copy__(self) -> ndarray:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> ndarray:
+        return self.copy()
+
+    # Transfers.
+
+    def get(
+        self, stream: Any = None, order: str = "C", out: Any = None, blocking: bool = True
+    ) -> np.ndarray:
+        counts.download("get()")
+        if order == "C" and not self._host.flags.c_contiguous and out is None:
+            counts.launched("ascontiguousarray")
+        if out is None:
+            return np.array(self._host, order=order)
+        if out.dtype != self.dtype or out.shape != self.shape:
+            raise ValueError(f"out is {out.dtype}{out.shape}, the array {self.dtype}{self.shape}")
+        out[...] = self._host
+        return out
+
+    def set(self, arr: np.ndarray, stream: Any = None) -> None:
+        if not isinstance(arr, np.ndarray):
+            raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
+        if arr.dtype != self.dtype:
+            raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
+        if arr.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
+        if not (self._host.flags.c_contiguous or self._host.flags.f_contiguous):
+            raise RuntimeError("Cannot set to non-contiguous array")
+        counts.upload("set()")
+        self._host[...] = arr
+
+    # Indexing.
+
+    def __getitem__(self, index: Any) -> ndarray:
+        return indexing.read(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        indexing.write(self, index, value)
+
+    # Methods.
+
+    def fill(self, value: Any) -> None:
+        if isinstance(value, np.ndarray) and value.ndim:
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+        host, given = self._host, unwrap(value)
+        launch("fill", lambda: np.copyto(host, given, casting="unsafe"), (), (self,))
+
+    def astype(
+        self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: Any = True
+    ) -> ndarray:
+        if not copy and self.dtype == np.dtype(dtype):
+            return self
+        host = self._host
+        return launch("astype", lambda: host.astype(dtype, order=order, copy=True), (self,))
+
+    def copy(self, order: str = "C") -> ndarray:
+        host = self._host
+        return launch("copy", lambda: host.copy(order=order), (self,))
+
+    def flatten(self, order: str = "C") -> ndarray:
+        host = self._host
+        return launch("flatten", lambda: host.flatten(order), (self,))
+
+    def dot(self, b: ndarray, out: ndarray | None = None) -> ndarray:
+        from .functions import call
+
+        return call("dot", self, b, **({} if out is None else {"out": out}))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in api.names("cupy.ndarray"):
+            raise AttributeError(f"'ndarray' object has no attribute {name!r}")
+        return lambda *args, **kwargs: self._method(name, args, kwargs)
+
+    def _method(self, name: str, args: Any, kwargs: Any) -> Any:
+        api.check_call(f"cupy.ndarray.{name}", args, kwargs)
+        refuse_host((args, kwargs))
+        from .functions import check_indices, tidy
+
+        check_indices(name, self, args, kwargs)
+        if name in _SYNCHRONIZING:
+            counts.synchronized(f"{name}()")
+        hosts, keywords, host = unwrap(args), unwrap(kwargs), self._host
+        reads = [self, *arrays_in((args, kwargs))]
+        method = getattr(host, name)
+        if name in _VIEWS:
+            return view_or_copy(name, self, method(*hosts, **keywords))
+        if name in _STEALING:
+            return launch(name, lambda: method(*hosts, **keywords), reads, (self,))
+        out = kwargs.get("out")
+        writes = None if out is None else (out,)
+        result = launch(name, lambda: tidy(method(*hosts, **keywords)), reads, writes)
+        return result if out is None else out

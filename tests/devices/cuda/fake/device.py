@@ -1,0 +1,85 @@
+"""minires' CUDA device on the fake: everything but the launch of a kernel is the real code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minires import devices
+from minires.devices.cuda.cuda_device import CudaDevice
+from minires.devices.cuda.kernel import Kernel
+
+from .array import launch, ndarray, unwrap
+from .module import module
+
+
+class FakeCudaDevice(CudaDevice):
+    """A CudaDevice whose kernels run on the host, one counted launch each.
+
+    Parameters
+    ----------
+    kernels : {"plain", "host"}
+        Whether a launch runs the kernel's plain version, or its source compiled for the host.
+    """
+
+    def __init__(self, kernels: str = "plain") -> None:
+        assert kernels in ("plain", "host"), kernels
+        super().__init__(module, 0)
+        self.kernels = kernels
+
+    def _compiled(self, kernel: Kernel, T: Any) -> Callable[..., None]:
+        arrays = [p for p in kernel.parameters if p.is_array]
+
+        def start(grid: Any, block: Any, args: tuple[Any, ...]) -> None:
+            given = [
+                (p, x) for p, x in zip(kernel.parameters, args, strict=True) if p in arrays and
+                x is not None
+            ]  # fmt: skip
+            for p, x in given:
+                if not isinstance(x, ndarray):
+                    raise TypeError(
+                        f"kernel {kernel.name}: array {p.name!r} is {type(x)}, which has no address"
+                        " on the device"
+                    )
+            hosts = unwrap(tuple(args))
+            launch(
+                kernel.name,
+                lambda: self._execute(kernel, grid, hosts, T),
+                [x for p, x in given if p.is_const],
+                [x for p, x in given if not p.is_const],
+            )
+
+        return start
+
+    def _execute(self, kernel: Kernel, grid: Any, hosts: tuple[Any, ...], T: Any) -> None:
+        if self.kernels == "plain":
+            kernel.plain(*hosts)
+            return
+        from tests.devices.cuda import host
+
+        host.run(kernel, grid, hosts, T)
+
+    def erf(self, x: Any) -> Any:
+        # cupyx.scipy.special.erf, one elementwise kernel
+        from scipy.special import erf
+
+        given = x._host
+        return launch("erf", lambda: erf(given).astype(given.dtype).copy("C"), (x,))
+
+
+@contextmanager
+def installed(kernels: str = "plain") -> Iterator[FakeCudaDevice]:
+    """Register a FakeCudaDevice as "cuda:0" (and "cuda") of minires, and yield it.
+
+    Parameters
+    ----------
+    kernels : {"plain", "host"}
+        What a launch of a CUDA kernel runs: its plain version, or its source compiled for the host.
+    """
+    device = FakeCudaDevice(kernels)
+    devices.register(device, ndarray, lambda array: device)
+    try:
+        yield device
+    finally:
+        devices.unregister(device, ndarray)

@@ -1,0 +1,173 @@
+"""The device's memory: allocations with owners and pools, poisoned until somebody writes."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+TOTAL = 8 << 30
+_POISON = 0xA5  # as an integer it is negative or large: an index made of it is out of range
+
+
+class OutOfMemoryError(MemoryError):
+    """A pool's limit is reached."""
+
+
+class Memory:
+    """One allocation. It lives as long as an array or a pointer into it does.
+
+    Weak references to it tell when a buffer died: `ndarray.mem` is the same for all views.
+    """
+
+    __slots__ = ("__weakref__", "nbytes", "owner", "pool")
+
+    def __init__(self, owner: np.ndarray, pool: MemoryPool | None) -> None:
+        self.pool = None
+        self.owner = owner
+        self.nbytes = owner.nbytes
+        if pool is not None:
+            pool._take(self.nbytes)
+            self.pool = pool
+
+    def __del__(self) -> None:
+        if self.pool is not None:
+            self.pool._give_back(self.nbytes)
+
+    @property
+    def ptr(self) -> int:
+        return self.owner.__array_interface__["data"][0]
+
+    @property
+    def size(self) -> int:
+        return self.nbytes
+
+    @property
+    def buffer(self) -> np.ndarray:
+        """The bytes, as the host sees them."""
+        return np.frombuffer((ctypes.c_uint8 * self.nbytes).from_address(self.ptr), np.uint8)
+
+
+class MemoryPointer:
+    """An address within an allocation."""
+
+    def __init__(self, mem: Memory, offset: int) -> None:
+        self.mem = mem
+        self.offset = offset
+        self.ptr = mem.ptr + offset
+        self.device_id = 0
+
+    def __add__(self, offset: int) -> MemoryPointer:
+        return MemoryPointer(self.mem, self.offset + offset)
+
+    def __int__(self) -> int:
+        return self.ptr
+
+
+class MemoryPool:
+    """Counts what is in use; freed memory goes back to the host at once."""
+
+    def __init__(self, allocator: Any = None) -> None:
+        self._used = 0
+        self._most = 0
+        self._limit = 0
+
+    def malloc(self, size: int) -> MemoryPointer:
+        return MemoryPointer(Memory(np.full(size, _POISON, np.uint8), self), 0)
+
+    def _take(self, nbytes: int) -> None:
+        if self._limit and self._used + nbytes > self._limit:
+            raise OutOfMemoryError(
+                f"Out of memory allocating {nbytes} bytes (allocated so far: {self._used} bytes,"
+                f" limit set to: {self._limit} bytes)."
+            )
+        self._used += nbytes
+        self._most = max(self._most, self._used)
+
+    def _give_back(self, nbytes: int) -> None:
+        self._used -= nbytes
+
+    def used_bytes(self) -> int:
+        return self._used
+
+    def total_bytes(self) -> int:
+        return self._most
+
+    def free_bytes(self) -> int:
+        return self._most - self._used
+
+    def n_free_blocks(self) -> int:
+        return int(self._most > self._used)
+
+    def free_all_blocks(self, stream: Any = None) -> None:
+        self._most = self._used
+
+    def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
+        self._limit = int(size or 0) if fraction is None else int(fraction * TOTAL)
+
+    def get_limit(self) -> int:
+        return self._limit
+
+
+DEFAULT_POOL = MemoryPool()
+_local = threading.local()
+
+
+def current_allocator() -> Callable[[int], MemoryPointer]:
+    """Return the allocator of the innermost `using_allocator` block."""
+    return getattr(_local, "allocator", None) or _allocator
+
+
+def set_allocator(allocator: Callable[[int], MemoryPointer] | None = None) -> None:
+    """Set the allocator outside of all `using_allocator` blocks."""
+    global _allocator
+    _allocator = allocator or DEFAULT_POOL.malloc
+
+
+@contextmanager
+def using_allocator(allocator: Callable[[int], MemoryPointer] | None = None) -> Iterator[None]:
+    """Allocate from `allocator` inside the block, in this thread."""
+    before = getattr(_local, "allocator", None)
+    _local.allocator = allocator or DEFAULT_POOL.malloc
+    try:
+        yield
+    finally:
+        _local.allocator = before
+
+
+_allocator: Callable[[int], MemoryPointer] = DEFAULT_POOL.malloc
+
+
+def allocate(shape: tuple[int, ...], dtype: Any, order: str = "C") -> tuple[np.ndarray, Memory]:
+    """Return poisoned memory and the host's view of it: NaN in floats, a pattern elsewhere."""
+    dtype = np.dtype(dtype)
+    count = int(np.prod(shape, dtype=np.int64))
+    pointer = current_allocator()(count * dtype.itemsize)
+    host = np.ndarray(shape, dtype, pointer.mem.buffer, pointer.offset, order=order)
+    if dtype.kind in "fc":
+        host.fill(np.nan)
+    elif dtype.kind == "b":
+        host.fill(True)  # 0xA5 is no bool
+    return host, pointer.mem
+
+
+def adopt(host: np.ndarray) -> Memory:
+    """Return the allocation that a fresh and dense result stands for."""
+    pool = getattr(current_allocator(), "__self__", None)
+    return Memory(host, pool if isinstance(pool, MemoryPool) else None)
+
+
+class UnownedMemory(Memory):
+    """Memory that somebody else allocated, at a known address."""
+
+    __slots__ = ("device_id", "foreign")
+
+    def __init__(self, ptr: int, size: int, owner: object, device_id: int = -1) -> None:
+        bytes_ = (ctypes.c_uint8 * size).from_address(ptr)
+        super().__init__(np.frombuffer(bytes_, np.uint8), None)
+        self.foreign = owner
+        self.device_id = device_id
