@@ -31,7 +31,9 @@ _STORED = {
     np.dtype("float32"): ("float", "float"),
     np.dtype("float64"): ("double", "double"),
 }
-_SIGNATURE = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(\w+)\s*\(([^)]*)\)')
+_SIGNATURE = re.compile(
+    r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(([^)]*)\)'
+)
 
 
 class Parameter(NamedTuple):

@@ -10,7 +10,8 @@ from minires import devices
 from minires.devices.cuda.cuda_device import CudaDevice
 from minires.devices.cuda.kernel import Kernel
 
-from .array import launch, ndarray, unwrap
+from .array import ndarray
+from .launching import launch, unwrap
 from .module import module
 
 
