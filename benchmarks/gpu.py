@@ -7,7 +7,8 @@ for the GPU, so that whoever orders work ahead of it may.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ from minires.models import cifar_resnet, is_possible_depth
 from . import results
 from .gpu_floor import expected_launches, floors, work_of
 from .gpu_profile import profiled, told
-from .gpu_steps import PRECISIONS, PeakMemory, Step, contenders, no_torch, set_precision
+from .gpu_steps import PRECISIONS, PeakMemory, Steps, contenders, no_torch, set_precision
 
 # What the first steps' losses may differ by: TF32 keeps 10 bits of a factor.
 TOLERANCES = {"float32": 0.005, "tf32": 0.05}
@@ -104,13 +105,13 @@ def measure(depth: int, batch: int, precision: str, rounds: int, steps: int) -> 
             continue
         memory[name] = peak.torch if name.startswith("torch") else peak.ours
         gc.collect()  # what was needed to capture, or to choose an algorithm, is given back
-    jobs = {name: timing.finished(_turn(step, steps), device) for name, step in made.items()}
+    jobs = {name: timing.finished(partial(step, steps), device) for name, step in made.items()}
     measured = timing.interleaved(jobs, rounds)
     times = {name: measured.times(name, 1e3 / steps) for name in made}
     profiles = {}
     if not reason:
         profiles = {
-            name: told(profiled(step, steps), steps, times[name]["minimum"])
+            name: told(profiled(partial(step, steps)), steps, times[name]["minimum"])
             for name, step in made.items()
         }
     return {
@@ -199,17 +200,9 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _turn(step: Step, steps: int) -> Callable[[], None]:
-    def turn() -> None:
-        for _ in range(steps):
-            step()
-
-    return turn
-
-
-def _loss_of(step: Step) -> float:
-    step()
-    return step.loss()
+def _loss_of(steps: Steps) -> float:
+    steps(1)
+    return steps.loss()
 
 
 if __name__ == "__main__":

@@ -66,15 +66,14 @@ def told(ran: Iterable[Ran], steps: int, step_ms: float) -> dict[str, Any]:
     }
 
 
-def profiled(step: Callable[[], object], steps: int) -> list[Ran]:
-    """Run steps and return every kernel that ran on the GPU; needs PyTorch for CUDA."""
+def profiled(job: Callable[[], object]) -> list[Ran]:
+    """Do the job and return every kernel that ran on the GPU; needs PyTorch for CUDA."""
     import torch
     from torch.profiler import ProfilerActivity, profile
 
     torch.cuda.synchronize()
     with profile(activities=[ProfilerActivity.CUDA]) as seen:
-        for _ in range(steps):
-            step()
+        job()
         torch.cuda.synchronize()
     return [
         Ran(event.name, event.device_time)

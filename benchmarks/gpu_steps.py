@@ -14,19 +14,25 @@ from minires.lab.speed import noise
 from minires.models import cifar_resnet
 from minires.ops import cross_entropy, tensor
 from minires.optim import SGD
+from minires.training import Trainer
 
 _LR, _MOMENTUM = 0.002, 0.9
 # What both call the precisions: PyTorch's names, which are minires' too.
 PRECISIONS = {"float32": "highest", "tf32": "high"}
 
 
-class Step:
-    """A training step on the GPU."""
+class Steps:
+    """Training steps on the GPU."""
 
     _loss: Any
 
-    def __call__(self) -> None:
-        """Order a step; it may still be computing afterwards."""
+    def __call__(self, count: int) -> None:
+        """Order so many steps; they may still be computing afterwards."""
+        for _ in range(count):
+            self.step()
+
+    def step(self) -> None:
+        """Order a step."""
         raise NotImplementedError
 
     def loss(self) -> float:
@@ -34,7 +40,7 @@ class Step:
         return float(self._loss.item())
 
 
-class Eager(Step):
+class Eager(Steps):
     """minires, op by op."""
 
     def __init__(self, depth: int, batch: int) -> None:
@@ -42,7 +48,7 @@ class Eager(Step):
         self.images, self.labels = (tensor(each, device="cuda") for each in noise(batch, 32))
         self.optimizer = SGD(self.model.parameters(), lr=_LR, momentum=_MOMENTUM)
 
-    def __call__(self) -> None:
+    def step(self) -> None:
         """Order a step."""
         self.optimizer.zero_grad()
         self._loss = cross_entropy(self.model(self.images), self.labels)
@@ -51,22 +57,25 @@ class Eager(Step):
 
 
 class Graphed(Eager):
-    """minires, the whole step captured as a CUDA graph and launched again."""
+    """minires, the whole step captured as a CUDA graph and launched again, as a `Trainer` does it.
+
+    The trainer keeps the losses on the GPU, and reads them together when it is done.
+    """
 
     def __init__(self, depth: int, batch: int) -> None:
-        from minires.training.graph import CapturedStep
-
         super().__init__(depth, batch)
-        self._step = CapturedStep(
-            self.model, self.optimizer, cross_entropy, self.images, self.labels
-        )
+        self._trainer = Trainer(self.model, self.optimizer, graph=True)
 
-    def __call__(self) -> None:
-        """Order a replay."""
-        self._loss = self._step(self.images, self.labels)
+    def __call__(self, count: int) -> None:
+        """Train on the batch so many times."""
+        self._trainer.fit([(self.images, self.labels)] * count, epochs=1)
+
+    def loss(self) -> float:
+        """Return the loss of the last step's batch."""
+        return self._trainer.history.loss[-1]
 
 
-class Torch(Step):
+class Torch(Steps):
     """PyTorch; `compiled` as torch.compile(mode="reduce-overhead") does it, with CUDA graphs."""
 
     def __init__(self, depth: int, batch: int, compiled: bool) -> None:
@@ -80,7 +89,7 @@ class Torch(Step):
         self._model = torch.compile(model, mode="reduce-overhead") if compiled else model
         self._images, self._labels = (torch.tensor(each).cuda() for each in noise(batch, 32))
 
-    def __call__(self) -> None:
+    def step(self) -> None:
         """Order a step."""
         self._torch.compiler.cudagraph_mark_step_begin()
         self._optimizer.zero_grad()
@@ -90,9 +99,9 @@ class Torch(Step):
         self._optimizer.step()
 
 
-def contenders(depth: int, batch: int, with_torch: bool) -> dict[str, Callable[[], Step]]:
+def contenders(depth: int, batch: int, with_torch: bool) -> dict[str, Callable[[], Steps]]:
     """Return how to make each contender, in the order of the table."""
-    ours: dict[str, Callable[[], Step]] = {
+    ours: dict[str, Callable[[], Steps]] = {
         "minires": lambda: Eager(depth, batch),
         "minires graph": lambda: Graphed(depth, batch),
     }

@@ -56,7 +56,7 @@ class DeviceFloor:
             dy, y = (m[: right * batch * rows].reshape(right, -1) for m in (given, images))
             w, dw = (m[: left * right].reshape(right, left) for m in (weight, gradient))
             product = (
-                partial(xp.matmul, dy, a.T, out=dw) if reduces else partial(xp.matmul, w, a, out=y)
+                partial(device.gemm, dy, a.T, dw) if reduces else partial(device.gemm, w, a, y)
             )
             self._products += [product] * count
         self._copy = _Copy(device)
@@ -102,7 +102,7 @@ def device_speed(device: Device, side: int = 8192, size: int = 4 << 30) -> dict[
     """
     a, b, out = (device.xp.ones((side, side), "float32") for _ in range(3))
     jobs: dict[str, Any] = {
-        "product": partial(device.xp.matmul, a, b, out=out),
+        "product": partial(device.gemm, a, b, out),
         "copy": partial(_Copy(device), size),
     }
     measured = interleaved(
