@@ -21,11 +21,12 @@ from .source import host_source
 INCLUDE = Path(__file__).parent / "include"
 
 # No fused multiply-add where the source has two roundings: NumPy, its judge, has two.
-_FLAGS = ["-std=c++17", "-ffp-contract=off", "-U_FORTIFY_SOURCE", f"-I{INCLUDE}"]
+_FLAGS = ["-ffp-contract=off", "-U_FORTIFY_SOURCE", f"-I{INCLUDE}"]
+_THREADS = ["-std=c++20", "-O1", "-g", "-DHOST_THREADS", "-pthread"]  # std::barrier is of C++20
 _MODES = {
-    None: ["-O1", "-shared", "-fPIC"],
-    "thread": ["-O1", "-g", "-fsanitize=thread", "-DHOST_THREADS", "-pthread"],
-    "address": ["-O1", "-g", "-fsanitize=address,undefined", "-DHOST_THREADS", "-pthread"],
+    None: ["-std=c++17", "-O1", "-shared", "-fPIC"],
+    "thread": [*_THREADS, "-fsanitize=thread"],
+    "address": [*_THREADS, "-fsanitize=address,undefined"],
 }
 
 
@@ -53,6 +54,15 @@ def _compiler() -> str:
 
 
 @functools.cache
+def _poison() -> list[str]:
+    """Return what makes variables that nothing has set hold a strange value, where it is known."""
+    option = "-ftrivial-auto-var-init=pattern"
+    asked = ["g++", option, "-E", "-x", "c++", os.devnull]
+    known = subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    return [option] if known else []
+
+
+@functools.cache
 def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"minires-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -76,8 +86,9 @@ def compiled(kernel: Kernel, T: object, sanitize: str | None = None) -> Path:
 
 @functools.cache
 def _compiled(name: str, text: str, sanitize: str | None) -> Path:
-    flags = [*_FLAGS, *_MODES[sanitize]]
-    key = hashlib.sha256("\0".join([_compiler(), *flags, text]).encode()).hexdigest()[:24]
+    compiler = _compiler()
+    flags = [*_FLAGS, *_MODES[sanitize], *_poison()]
+    key = hashlib.sha256("\0".join([compiler, *flags, text]).encode()).hexdigest()[:24]
     target = _folder() / f"{name}-{key}"
     if not target.exists():
         beside = target.with_name(f"{target.name}.{os.getpid()}")
@@ -104,7 +115,7 @@ def runner() -> tuple[str, ...]:
 
 @functools.cache
 def loaded(path: Path) -> ctypes.PyDLL:
-    """Return a compiled library; calls hold the interpreter's lock, for launches are not for two."""
+    """Return a compiled library. Calls hold the interpreter's lock: one launch at a time."""
     library = ctypes.PyDLL(str(path))
     library.fault_message.restype = ctypes.c_char_p
     return library
