@@ -239,7 +239,7 @@ class Op(Generic[P]):
                 parents.append(None)
         try:
             data, aux = self._compute(*arrays, **constants), None
-        except TypeError:
+        except (AttributeError, TypeError):
             refuse_several_devices(self.name, (*arrays, *constants.values()))
             raise
         if self.has_aux:
@@ -263,7 +263,7 @@ class Op(Generic[P]):
         parents = (x_node, y_node) if x_node or y_node else None
         try:
             data = self._compute(x, y)
-        except TypeError:
+        except (AttributeError, TypeError):
             refuse_several_devices(self.name, (x, y))
             raise
         return self._finished(data, context, (a, b), parents, _NO_CONSTANTS, None)

@@ -10,12 +10,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
-
-from minires.devices import Device
+from typing import TYPE_CHECKING, Any
 
 from .floor import PASSES, Convolution
 from .timing import Job, finished, interleaved
+
+if TYPE_CHECKING:
+    from minires.devices.cuda.cuda_device import CudaDevice
 
 # More than the caches of a GPU hold.
 _COPIED = 256 << 20
@@ -29,7 +30,7 @@ class DeviceFloor:
     convolutions : sequence of Convolution
     batch : int
         Images per step.
-    device : Device
+    device : CudaDevice
 
     Attributes
     ----------
@@ -39,7 +40,7 @@ class DeviceFloor:
         Ten passes over all convolution outputs in float32.
     """
 
-    def __init__(self, convolutions: Sequence[Convolution], batch: int, device: Device) -> None:
+    def __init__(self, convolutions: Sequence[Convolution], batch: int, device: CudaDevice) -> None:
         counted = Counter(p for each in convolutions for p in each.products())
         self.gigaflops = 2e-9 * batch * sum(n * math.prod(p[:3]) for p, n in counted.items())
         outputs = sum(each.filters * each.pixels_out for each in convolutions)
@@ -74,7 +75,7 @@ class DeviceFloor:
 class _Copy:
     """Copies memory of a device within it."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: CudaDevice) -> None:
         self._xp = device.xp
         self._source, self._target = (device.xp.zeros(_COPIED // 4, "float32") for _ in range(2))
 
@@ -83,12 +84,12 @@ class _Copy:
             self._xp.copyto(self._target[:left], self._source[:left])
 
 
-def device_speed(device: Device, side: int = 8192, size: int = 4 << 30) -> dict[str, float]:
+def device_speed(device: CudaDevice, side: int = 8192, size: int = 4 << 30) -> dict[str, float]:
     """Measure the peak of matrix products and of copying on a device, the best of five.
 
     Parameters
     ----------
-    device : Device
+    device : CudaDevice
     side : int
         Of the matrices, float32.
     size : int

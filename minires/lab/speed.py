@@ -278,7 +278,7 @@ def measure_speed(
         raise ValueError(f"batch: must be at least 1, found {batch}")
     threads = get_num_threads()
     step = TrainingStep(cifar_resnet(depth, seed=0), batch, device=device)
-    place = step.device
+    place: Any = step.device
     convolutions = convolutions_of(cifar_resnet(depth, seed=0), (3, 32, 32))
     on_cpu = place is devices.cpu
     floor = Floor(convolutions, batch) if on_cpu else DeviceFloor(convolutions, batch, place)

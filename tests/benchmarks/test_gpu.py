@@ -16,11 +16,11 @@ from benchmarks import results
 from benchmarks.gpu import agreement, goals, tables
 from benchmarks.gpu_floor import Work, expected_launches, floors, work_of
 from benchmarks.gpu_profile import Ran, phase_of, told
-from minires.devices import cpu
 from minires.lab import device_floor
 from minires.lab.device_floor import DeviceFloor, device_speed
 from minires.lab.floor import Floor, convolutions_of
 from minires.models import cifar_resnet
+from tests.devices.cuda import fake
 
 ROOT = Path(results.__file__).parent.parent
 GB = 1e9
@@ -160,9 +160,13 @@ def test_the_floor_of_a_device_is_the_same_work_as_that_of_the_cpu(
 ) -> None:
     monkeypatch.setattr(device_floor, "_COPIED", 1 << 20)
     convolutions = convolutions_of(cifar_resnet(8, width=2, seed=0), (3, 8, 8))
-    ours, cpus = DeviceFloor(convolutions, 6, cpu), Floor(convolutions, 6)
+    with fake.installed() as device:
+        ours, cpus = DeviceFloor(convolutions, 6, device), Floor(convolutions, 6)
 
-    assert (ours.gigaflops, ours.traffic_bytes) == (cpus.gigaflops, cpus.traffic_bytes)
-    ours.products()
-    ours.traffic()
-    assert device_speed(cpu, side=64, size=1 << 20).keys() == {"sgemm_gflops", "copy_gbps"}
+        assert (ours.gigaflops, ours.traffic_bytes) == (cpus.gigaflops, cpus.traffic_bytes)
+        with fake.counting() as counts:
+            ours.products()
+        assert len(counts.launches) == 3 * len(convolutions) - 1
+        ours.traffic()
+        speed = device_speed(device, side=64, size=1 << 20)
+        assert speed.keys() == {"sgemm_gflops", "copy_gbps"}

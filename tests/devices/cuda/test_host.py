@@ -15,6 +15,7 @@ from tests.devices.cuda.samples import (
     SOME_WAIT,
     TOTAL,
     UNSYNCHRONISED,
+    kernel,
 )
 
 T = "float32"
@@ -28,12 +29,6 @@ def compiler():
 def rows(count: int = 100, T: str = T) -> tuple[np.ndarray, np.ndarray, int]:
     x = np.random.default_rng(0).standard_normal((3, count)).astype(T)
     return x, np.full(3, np.nan, T), count
-
-
-def kernel(body: str, parameters: str = "T* y", head: str = "", **options) -> Kernel:
-    """A kernel that is only run, and never read."""
-    source = f'{head}\nextern "C" __global__ void trial({parameters}) {{\n{body}\n}}'
-    return Kernel(source, lambda *args: None, **({"block": 4} | options))
 
 
 @pytest.mark.parametrize("T", ["float16", "float32", "float64"])
@@ -140,8 +135,6 @@ def test_a_helpers_pointers_are_checked_too():
         "__device__ void set(A* to, int i, A v) { to[i] = v; }",
         block=1,
     )
-    with pytest.raises(host.Uninitialised, match=r"s\[0\]"):
-        host.run(host.mutated(helped, "set(s, threadIdx.x, 2);", ""), 1, (np.zeros(1, T), 0), T)
     host.run(helped, 1, (np.zeros(1, T), -1), T)
     with pytest.raises(host.OutOfBounds, match=r"s\[3\], but s has 1"):
         host.run(helped, 1, (np.zeros(1, T), 2), T)
@@ -199,10 +192,13 @@ def test_waiting_at_different_barriers_is_caught():
 
 
 def test_after_a_fault_the_next_launch_is_right():
-    mutant = host.mutated(TOTAL, "int i = t;", "int i = count == 7 ? t - 9 : t;")
-    with pytest.raises(IndexError, match=r"x\[-9\]"):
-        host.run(mutant, 3, rows(7), T)
-    host.check(mutant, 3, rows(100), T)
+    one_more = host.mutated(TOTAL, "< count", "<= count")
+    x, y, count = rows(100)
+    with pytest.raises(IndexError):
+        host.run(one_more, 3, (x, y, count), T)
+    host.run(one_more, 3, (x, y, count - 1), T)
+    sums = [x.reshape(-1)[99 * block : 99 * block + 100].sum() for block in range(3)]
+    np.testing.assert_allclose(y, sums, rtol=1e-5)
 
 
 def test_null_pointers_can_be_asked_for_and_not_be_used():
@@ -270,40 +266,6 @@ def test_a_structure_laid_out_otherwise_than_its_dtype_does_not_compile():
     )
     with pytest.raises(host.DoesNotCompile, match="static assertion"):
         host.compiled(wrong, T)
-
-
-HALVES = np.arange(65536, dtype=np.uint16).view(np.float16)
-
-
-def converted(source: str, target: str, x: np.ndarray) -> np.ndarray:
-    """What C++ makes of `x`: `source` and `target` are letters, of half or its accumulator."""
-    convert = kernel(
-        f"int i = blockIdx.x * BLOCK + threadIdx.x;\nif (i < count) y[i] = ({target})x[i];",
-        f"const {source}* x, {target}* y, int count",
-        block=256,
-    )
-    y = np.zeros(x.size, np.float16 if target == "T" else np.float32)
-    host.run(convert, convert.grid(x.size), (x, y, x.size), "float16")
-    return y
-
-
-def test_every_half_becomes_the_float_that_numpy_makes_of_it():
-    np.testing.assert_array_equal(converted("T", "A", HALVES), HALVES.astype(np.float32))
-
-
-def test_floats_become_the_halves_that_numpy_makes_of_them():
-    exact = HALVES.astype(np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        # Every half, both neighbours of it, and what lies midway to the next.
-        near = [exact, np.nextafter(exact, np.float32(9e9)), np.nextafter(exact, np.float32(-9e9))]
-        midway = (exact[:-1].astype(np.float64) + exact[1:]) / 2
-        x = np.concatenate([*near, midway.astype(np.float32), np.float32([65519.9, 65520, 1e30])])
-        np.testing.assert_array_equal(converted("A", "T", x), x.astype(np.float16))
-
-
-def test_half_has_no_arithmetic_of_its_own():
-    with pytest.raises(host.DoesNotCompile, match="deleted"):
-        host.compiled(kernel("y[0] = x[0] + x[1];", "const T* x, T* y"), "float16")
 
 
 def test_what_was_compiled_is_not_compiled_again():

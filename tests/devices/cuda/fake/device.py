@@ -11,6 +11,7 @@ from minires.devices.cuda.cuda_device import CudaDevice
 from minires.devices.cuda.kernel import Kernel
 
 from .array import ndarray
+from .cublas import FakeCublas
 from .launching import launch, unwrap
 from .module import module
 
@@ -60,6 +61,9 @@ class FakeCudaDevice(CudaDevice):
         from tests.devices.cuda import host
 
         host.run(kernel, grid, hosts, T)
+
+    def _cublas_library(self) -> FakeCublas:
+        return FakeCublas()
 
     def erf(self, x: Any) -> Any:
         # cupyx.scipy.special.erf, one elementwise kernel
