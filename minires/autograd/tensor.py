@@ -439,6 +439,8 @@ class Tensor(TensorMethods):
     def __repr__(self) -> str:
         values = self.device.to_numpy(self._data)
         text = devices.cpu.xp.array2string(values, separator=", ", prefix="tensor(")
+        if self.device is not devices.cpu:
+            text += f", device={self.device.name!r}"
         if self.dtype not in (devices.float32, devices.int64, devices.bool_):
             text += f", dtype={self.dtype}"
         if self._node is not None:

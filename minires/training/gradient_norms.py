@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minires import devices
 from minires.nn import Module
 
 from .callbacks import Callback
@@ -60,11 +62,31 @@ class GradientNorms(Callback):
         if (step - 1) % self.every:
             return
         self.steps.append(step)
-        row = []
-        for weight in self._weights:
-            gradient = weight.grad
-            row.append(0.0 if gradient is None else norm(weight.device.to_numpy(gradient.data)))
-        self.norms.append(row)
+        gradients = [weight.grad for weight in self._weights]
+        arrays = [None if gradient is None else gradient.data for gradient in gradients]
+        self.norms.append(norms(arrays))
+
+
+def norms(arrays: Sequence[Any]) -> list[float]:
+    """Return the Euclidean norm of each array, 0 for None.
+
+    Those of a GPU are squared there and come to the host together: every look would wait for it.
+    """
+    found = dict.fromkeys(range(len(arrays)), 0.0)
+    squares = {}
+    for number, array in enumerate(arrays):
+        if array is None:
+            continue
+        device = devices.of(array)
+        if device.synchronous or array.dtype == devices.float64:
+            found[number] = norm(device.to_numpy(array))
+        else:  # in float64, squares of narrower numbers neither over- nor underflow
+            squares[number] = (array.astype(devices.float64) ** 2).sum()
+    if squares:
+        device = devices.of(next(iter(squares.values())))
+        told = device.to_numpy(device.xp.stack(list(squares.values())))
+        found |= {number: math.sqrt(each) for number, each in zip(squares, told, strict=True)}
+    return list(found.values())
 
 
 def norm(array: Any) -> float:
