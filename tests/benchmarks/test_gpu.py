@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from benchmarks import results
-from benchmarks.gpu import agreement, goals, tables
+from benchmarks.gpu import agreement, app, goals, tables
 from benchmarks.gpu_floor import Work, expected_launches, floors, work_of
 from benchmarks.gpu_profile import Ran, phase_of, told
 from minires.lab import device_floor
@@ -127,9 +128,9 @@ def test_a_result_of_a_gpu_is_named_after_it() -> None:
     assert results.file_name(result) == "nvidia-h1-80-gb-2026-01-02.json"
 
 
-def gpu(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu", *arguments],
+def test_without_a_gpu_it_says_what_is_missing_and_ends_with_2(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path)],
         capture_output=True,
         encoding="utf-8",
         cwd=ROOT,
@@ -138,10 +139,6 @@ def gpu(*arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
     )
 
-
-def test_without_a_gpu_it_says_what_is_missing_and_ends_with_2(tmp_path: Path) -> None:
-    done = gpu("--out", str(tmp_path))
-
     assert done.returncode == 2
     assert done.stderr.startswith("benchmarks.gpu: device 'cuda:0' is not available: ")
     assert list(tmp_path.iterdir()) == []
@@ -149,10 +146,10 @@ def test_without_a_gpu_it_says_what_is_missing_and_ends_with_2(tmp_path: Path) -
 
 @pytest.mark.parametrize("arguments", [("--depths", "9"), ("--precisions", "half")])
 def test_a_mistake_is_told_before_a_gpu_is_looked_for(arguments: tuple[str, str]) -> None:
-    done = gpu(*arguments)
+    done = CliRunner().invoke(app, arguments)
 
-    assert done.returncode == 2
-    assert arguments[0] in done.stderr
+    assert done.exit_code == 2
+    assert arguments[0] in done.output
 
 
 def test_the_floor_of_a_device_is_the_same_work_as_that_of_the_cpu(
