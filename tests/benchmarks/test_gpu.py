@@ -13,10 +13,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from benchmarks import results
+from benchmarks import gpu, results
 from benchmarks.gpu import agreement, app, goals, tables
 from benchmarks.gpu_floor import Work, expected_launches, floors, work_of
 from benchmarks.gpu_profile import Ran, phase_of, told
+from benchmarks.gpu_steps import Eager, Steps
 from minires.lab import device_floor
 from minires.lab.device_floor import DeviceFloor, device_speed
 from minires.lab.floor import Floor, convolutions_of
@@ -167,3 +168,36 @@ def test_the_floor_of_a_device_is_the_same_work_as_that_of_the_cpu(
         ours.traffic()
         speed = device_speed(device, side=64, size=1 << 20)
         assert speed.keys() == {"sgemm_gflops", "copy_gbps"}
+
+
+class _NoHook:
+    """CuPy's MemoryHook where nothing is allocated."""
+
+    def __enter__(self) -> _NoHook:
+        return self
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def test_who_fails_is_told_and_the_others_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Steps:
+        raise RuntimeError("no graph\nand more")
+
+    contenders = {"minires": lambda: Eager(8, 2), "minires graph": broken}
+    monkeypatch.setattr(gpu, "contenders", lambda *asked: contenders)
+    monkeypatch.setattr(gpu, "no_torch", lambda: "PyTorch is not installed")
+    rates = {"sgemm_gflops": 45000.0, "copy_gbps": 4000.0}
+    monkeypatch.setattr(gpu, "device_speed", lambda device: rates)
+    with fake.installed():
+        monkeypatch.setattr(fake.module.cuda, "MemoryHook", _NoHook, raising=False)
+        measured = gpu.measure(8, 2, "float32", rounds=1, steps=1)
+
+    assert measured["failed"] == {
+        "torch": "PyTorch is not installed",
+        "minires graph": "RuntimeError: no graph",
+    }
+    assert measured["jobs"].keys() == {"minires"}
+    assert len(measured["losses"]["minires"]) == 3
+    assert results.figures({"gpu": {"case": measured}}).keys() == {"gpu / case / minires"}
+    for table in gpu.tables(measured):
+        Console(file=StringIO()).print(table)
