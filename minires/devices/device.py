@@ -69,10 +69,6 @@ class Device(PoolingKernels, NormalizationKernels, LossKernels, UpdateKernels):
         """Error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""
         raise NotImplementedError
 
-    def add_at(self, target: Array, index: Any, values: Array) -> None:
-        """``target[index] += values`` in which every repetition of an index counts."""
-        raise NotImplementedError
-
     def quiet(self) -> AbstractContextManager[Any]:
         """Return a context in which NaN and infinity arise without a warning."""
         return nullcontext()

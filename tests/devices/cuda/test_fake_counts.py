@@ -209,3 +209,17 @@ def test_generator_has_other_streams_than_numpy():
     drawn = xp.random.default_rng(0).standard_normal(3, dtype="float32")
     assert isinstance(drawn, Core)
     assert not np.allclose(drawn.get(), np.random.default_rng(0).standard_normal(3, "float32"))
+
+
+def test_waiting_is_counted_apart():
+    with fake.counting() as counts, fake.strict():
+        xp.cuda.Stream(non_blocking=True).synchronize()
+        xp.cuda.runtime.deviceSynchronize()
+    assert (len(counts.waits), counts.downloads) == (2, [])
+
+
+def test_pinned_memory_is_a_buffer():
+    pinned = xp.cuda.alloc_pinned_memory(16)
+    host = np.frombuffer(pinned, "float32", 4)
+    host[:] = 1
+    assert host.ctypes.data == pinned.ptr

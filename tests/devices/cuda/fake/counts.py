@@ -24,10 +24,13 @@ class Counts:
         Names of the kernels and functions that ran on the device.
     uploads, downloads : list of str
         ``"array() at ops/x.py:12 < nn/y.py:34"``; a hidden one says ``"hidden float() at ..."``.
+    waits : list of str
+        Calls of ``synchronize()``, which are asked for as well.
     """
 
     def __init__(self) -> None:
         self.launches: list[str] = []
+        self.waits: list[str] = []
         self.uploads: list[str] = []
         self.downloads: list[str] = []
 
@@ -98,6 +101,13 @@ def download(what: str) -> None:
         where = caller()
         for counts in _active:
             counts.downloads.append(f"{what} at {where}")
+
+
+def waited(what: str) -> None:
+    """Count a wait for the device that the code asks for by name."""
+    _transfer("synchronize", what)
+    for counts in _active:
+        counts.waits.append(f"{what} at {caller()}")
 
 
 def synchronized(what: str) -> None:

@@ -81,7 +81,12 @@ def installed(kernels: str = "plain") -> Iterator[FakeCudaDevice]:
     ----------
     kernels : {"plain", "host"}
         What a launch of a CUDA kernel runs: its plain version, or its source compiled for the host.
+        Where there is no compiler, "host" skips the test.
     """
+    if kernels == "host":
+        from tests.devices.cuda import host
+
+        host.needs_compiler()
     device = FakeCudaDevice(kernels)
     devices.register(device, ndarray, lambda array: device)
     try:
