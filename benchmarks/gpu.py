@@ -99,7 +99,7 @@ def measure(depth: int, batch: int, precision: str, rounds: int, steps: int) -> 
             with PeakMemory(not reason) as peak:
                 made[name] = step = make()
                 losses[name] = [_loss_of(step) for _ in range(_COMPARED)]
-        except Exception as error:
+        except Exception as error:  # whatever it is, the others are worth measuring
             made.pop(name, None)
             failed[name] = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
             continue

@@ -134,7 +134,7 @@ def no_torch() -> str:
 
 
 class PeakMemory:
-    """The most memory in use at once inside the block, in megabytes, of minires and of PyTorch."""
+    """The most memory that the block needs at once, in megabytes, of minires and of PyTorch."""
 
     def __init__(self, with_torch: bool) -> None:
         self._with_torch = with_torch
@@ -157,12 +157,12 @@ class PeakMemory:
                 self.used -= told["mem_size"]
 
         self._hook = Watch()
-        self._hook.used = xp.get_default_memory_pool().used_bytes()
         self._hook.__enter__()
         if self._with_torch:
             import torch
 
             torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -171,4 +171,4 @@ class PeakMemory:
         if self._with_torch:
             import torch
 
-            self.torch = torch.cuda.max_memory_allocated() / 1e6
+            self.torch = (torch.cuda.max_memory_allocated() - self._before) / 1e6

@@ -28,15 +28,18 @@ def run_info(
 ) -> None:
     """Carry out the command; its help is `HELP`."""
     from minires.devices import cuda
+    from minires.devices.precision import get_float32_matmul_precision
     from minires.lab.machine import environment
 
     told = environment()
+    precision = get_float32_matmul_precision()
     gpus, missing, versions = cuda.describe(), cuda.missing(), cuda.versions()
     if json:
         from minires.lab import to_json
 
         of_cuda = {
             "missing": missing or None,
+            "float32_matmul_precision": precision,
             "versions": versions and versions._asdict(),
             "devices": [gpu._asdict() for gpu in gpus],
         }
@@ -49,6 +52,8 @@ def run_info(
         _line("CuPy", f"{versions.cupy}, for CUDA {versions.runtime}; {driver}")
     for gpu in gpus:
         _line(gpu.device, _about(gpu))
+    if gpus:
+        _line("float32 products", f"{precision} precision")
     if missing:
         _line("cuda", f"not available: {missing}")
     if told["kernels"] == "numpy":

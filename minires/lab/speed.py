@@ -13,6 +13,7 @@ import numpy as np
 from minires import devices
 from minires.autograd import EngineHook, Node, Op
 from minires.devices import Device, get_num_threads
+from minires.devices.precision import get_float32_matmul_precision
 from minires.models import cifar_resnet, is_possible_depth
 from minires.nn import Module
 from minires.ops import cross_entropy, tensor
@@ -295,6 +296,7 @@ def measure_speed(
             "rounds": rounds,
             "threads": threads,
             "device": place.name,
+            "precision": get_float32_matmul_precision(),
         },
         "machine": (
             {str(n): machine_speed(n) for n in sorted({1, threads})}

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
-from benchmarks import results
-from benchmarks.gpu import agreement, goals, tables
+from benchmarks import gpu, results
+from benchmarks.gpu import agreement, app, goals, tables
 from benchmarks.gpu_floor import Work, expected_launches, floors, work_of
 from benchmarks.gpu_profile import Ran, phase_of, told
+from benchmarks.gpu_steps import Eager, Steps
 from minires.lab import device_floor
 from minires.lab.device_floor import DeviceFloor, device_speed
 from minires.lab.floor import Floor, convolutions_of
@@ -127,9 +129,9 @@ def test_a_result_of_a_gpu_is_named_after_it() -> None:
     assert results.file_name(result) == "nvidia-h1-80-gb-2026-01-02.json"
 
 
-def gpu(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.gpu", *arguments],
+def test_without_a_gpu_it_says_what_is_missing_and_ends_with_2(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path)],
         capture_output=True,
         encoding="utf-8",
         cwd=ROOT,
@@ -138,10 +140,6 @@ def gpu(*arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
     )
 
-
-def test_without_a_gpu_it_says_what_is_missing_and_ends_with_2(tmp_path: Path) -> None:
-    done = gpu("--out", str(tmp_path))
-
     assert done.returncode == 2
     assert done.stderr.startswith("benchmarks.gpu: device 'cuda:0' is not available: ")
     assert list(tmp_path.iterdir()) == []
@@ -149,10 +147,10 @@ def test_without_a_gpu_it_says_what_is_missing_and_ends_with_2(tmp_path: Path) -
 
 @pytest.mark.parametrize("arguments", [("--depths", "9"), ("--precisions", "half")])
 def test_a_mistake_is_told_before_a_gpu_is_looked_for(arguments: tuple[str, str]) -> None:
-    done = gpu(*arguments)
+    done = CliRunner().invoke(app, arguments)
 
-    assert done.returncode == 2
-    assert arguments[0] in done.stderr
+    assert done.exit_code == 2
+    assert arguments[0] in done.output
 
 
 def test_the_floor_of_a_device_is_the_same_work_as_that_of_the_cpu(
@@ -170,3 +168,36 @@ def test_the_floor_of_a_device_is_the_same_work_as_that_of_the_cpu(
         ours.traffic()
         speed = device_speed(device, side=64, size=1 << 20)
         assert speed.keys() == {"sgemm_gflops", "copy_gbps"}
+
+
+class _NoHook:
+    """CuPy's MemoryHook where nothing is allocated."""
+
+    def __enter__(self) -> _NoHook:
+        return self
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def test_who_fails_is_told_and_the_others_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Steps:
+        raise RuntimeError("no graph\nand more")
+
+    contenders = {"minires": lambda: Eager(8, 2), "minires graph": broken}
+    monkeypatch.setattr(gpu, "contenders", lambda *asked: contenders)
+    monkeypatch.setattr(gpu, "no_torch", lambda: "PyTorch is not installed")
+    rates = {"sgemm_gflops": 45000.0, "copy_gbps": 4000.0}
+    monkeypatch.setattr(gpu, "device_speed", lambda device: rates)
+    with fake.installed():
+        monkeypatch.setattr(fake.module.cuda, "MemoryHook", _NoHook, raising=False)
+        measured = gpu.measure(8, 2, "float32", rounds=1, steps=1)
+
+    assert measured["failed"] == {
+        "torch": "PyTorch is not installed",
+        "minires graph": "RuntimeError: no graph",
+    }
+    assert measured["jobs"].keys() == {"minires"}
+    assert len(measured["losses"]["minires"]) == 3
+    assert results.figures({"gpu": {"case": measured}}).keys() == {"gpu / case / minires"}
+    for table in gpu.tables(measured):
+        Console(file=StringIO()).print(table)

@@ -50,7 +50,8 @@ def test_bench_as_json_holds_the_same_figures() -> None:
 
     assert done.returncode == 0
     assert told["schema"] == "minires.bench/1"
-    assert told["settings"] == {"depth": 8, "batch": 2, "rounds": 1, "threads": 1, "device": "cpu"}
+    asked = {"depth": 8, "batch": 2, "rounds": 1, "threads": 1, "device": "cpu"}
+    assert told["settings"] == asked | {"precision": "highest"}
     assert told["machine"].keys() == {"1"}
     assert told["jobs"].keys() == {"step", "floor", "products", "traffic"}
     assert told["step_to_floor"]["median"] > 0

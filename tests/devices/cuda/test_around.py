@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 import minires as mr
 from minires.cli import main
-from minires.lab import speed
+from minires.data import TensorDataset
+from minires.lab import Comparison, Settings, device_floor, speed
 from minires.training.gradient_norms import norms
 from tests.devices.cuda import fake
 
@@ -24,8 +26,11 @@ def _device() -> Iterator[Any]:
 
 
 def test_a_comparison_of_twins_is_trained_on_the_device() -> None:
+    comparison = Comparison(Settings(depths=(8,), epochs=1, width=1, device="cuda"))
+    few = TensorDataset(*comparison.split.train.take(range(32)))
+    comparison.split = dataclasses.replace(comparison.split, train=few, test=few)
     with fake.counting() as counts:
-        comparison = mr.lab.compare_twins([8], epochs=1, width=1, batch_size=512, device="cuda")
+        comparison.train()
 
     assert counts.launches
     assert {run.name for run in comparison.runs} == {"plain-8", "residual-8"}
@@ -88,6 +93,7 @@ def test_bench_names_the_device_and_measures_its_own_floor(
 ) -> None:
     rates = {"sgemm_gflops": 1.0, "copy_gbps": 1.0}
     monkeypatch.setattr(speed, "device_speed", lambda device: rates)
+    monkeypatch.setattr(device_floor, "_COPIED", 1 << 20)
 
     words = ["--depth", "8", "--batch", "2", "--rounds", "1", "--json"]
     assert main(["bench", "--device", "cuda", *words]) == 0
