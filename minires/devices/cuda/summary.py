@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..summary import SummaryKernels
 from .launching import Launching
 
 
-class CudaSummary(Launching):
+class CudaSummary(Launching, SummaryKernels):
     """The tracer's statistics on a GPU."""
