@@ -19,7 +19,7 @@ from . import measures, thumbnails
 from .keeping import Keeper
 from .notes import take_notes
 from .readings import Readings
-from .records import Backward, Forward, Records, Stats, Thumbnail, Value
+from .records import Backward, Forward, Operand, Records, Stats, Thumbnail, Value
 from .statistics import checksum_of, stats_of, verify_sum
 
 Select = str | Iterable[str] | Callable[[Value], bool] | None
@@ -50,6 +50,14 @@ class Looks:
     def take_notes(self, step: Forward, inputs: Sequence[Any], node: Node | None) -> None:
         """Note what matters of an op's small arrays."""
         take_notes(step.notes, step.op, inputs, node, self._readings)
+
+    def tell_number(self, operand: Operand, value: Array) -> None:
+        """Write down the number that an array of no axes is."""
+
+        def tell(number: Array) -> None:
+            operand.text = repr(number.item())
+
+        self._readings.read(devices.of(value), [value], tell, alive=True)
 
     def selected(self, value: Value) -> bool:
         """Tell whether a value is to be looked at."""

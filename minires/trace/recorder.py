@@ -153,7 +153,10 @@ class Recorder(EngineHook):
                 self._looks.look(known, value._data)
             return Operand(edge, known.index)
         shape = getattr(value, "shape", None)
-        return Operand(edge, None, repr(value) if shape is None else f"array {tuple(shape)}")
+        operand = Operand(edge, None, repr(value) if shape is None else f"array {tuple(shape)}")
+        if shape == ():
+            self._looks.tell_number(operand, value)
+        return operand
 
     # -- contributions met -------------------------------------------------------------------
 
