@@ -5,6 +5,7 @@ Both stay on the device, so that many of them can be copied to the host at once.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 Array = Any
@@ -54,6 +55,9 @@ class SummaryKernels:
             What `SUMMARY_FIELDS` names.
         """
         xp = self.xp
+        if array.size == 0:
+            nothing = {"min": math.inf, "max": -math.inf}
+            return xp.asarray([nothing.get(name, 0.0) for name in SUMMARY_FIELDS])
         x = array if array.dtype.kind == "f" else array.astype("float64")
         smallest = float(xp.finfo(x.dtype).tiny)
         x = x.reshape(-1).astype("float64")

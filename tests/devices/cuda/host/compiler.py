@@ -20,12 +20,14 @@ from .source import host_source
 
 INCLUDE = Path(__file__).parent / "include"
 
-# No fused multiply-add where the source has two roundings: NumPy, its judge, has two.
-_FLAGS = ["-std=c++17", "-ffp-contract=off", "-U_FORTIFY_SOURCE", f"-I{INCLUDE}"]
+# No fused multiply-add where the source has two roundings: NumPy, its judge, has two. And what
+# is shared in a template belongs to its kernel: unique symbols would be one for all libraries.
+_FLAGS = ["-ffp-contract=off", "-fno-gnu-unique", "-U_FORTIFY_SOURCE", f"-I{INCLUDE}"]
+_THREADS = ["-std=c++20", "-O1", "-g", "-DHOST_THREADS", "-pthread"]  # std::barrier is of C++20
 _MODES = {
-    None: ["-O1", "-shared", "-fPIC"],
-    "thread": ["-O1", "-g", "-fsanitize=thread", "-DHOST_THREADS", "-pthread"],
-    "address": ["-O1", "-g", "-fsanitize=address,undefined", "-DHOST_THREADS", "-pthread"],
+    None: ["-std=c++17", "-O1", "-shared", "-fPIC"],
+    "thread": [*_THREADS, "-fsanitize=thread"],
+    "address": [*_THREADS, "-fsanitize=address,undefined"],
 }
 
 
@@ -90,8 +92,21 @@ def _compiled(name: str, text: str, sanitize: str | None) -> Path:
 
 
 @functools.cache
+def runner() -> tuple[str, ...]:
+    """Return the command that starts sanitized programs.
+
+    The sanitizers' shadow does not fit around every random layout of the address space; not
+    everywhere may a process ask for a fixed one.
+    """
+    fixed = ("setarch", os.uname().machine, "-R")
+    if shutil.which("setarch") and not subprocess.run([*fixed, "true"], check=False).returncode:
+        return fixed
+    return ()
+
+
+@functools.cache
 def loaded(path: Path) -> ctypes.PyDLL:
-    """Return a compiled library; calls hold the interpreter's lock, for launches are not for two."""
+    """Return a compiled library. Calls hold the interpreter's lock: one launch at a time."""
     library = ctypes.PyDLL(str(path))
     library.fault_message.restype = ctypes.c_char_p
     return library

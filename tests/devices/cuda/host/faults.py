@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818
     """A kernel did what it may not do; the message names kernel, thread, array and index."""
 
 
-class OutOfBounds(Fault, IndexError):
+class OutOfBounds(Fault, IndexError):  # noqa: N818
     """It reached outside an array, or through a null pointer."""
 
 
@@ -27,7 +27,7 @@ class Unsanitary(Fault):
     """A sanitizer had something to say."""
 
 
-class DoesNotCompile(Exception):
+class DoesNotCompile(Exception):  # noqa: N818
     """The compiler refused a kernel's source."""
 
 

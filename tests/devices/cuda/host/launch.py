@@ -16,7 +16,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from minires.devices.cuda.kernel import Kernel
 
-from .compiler import compiled, loaded
+from .compiler import compiled, loaded, runner
 from .faults import KINDS, Unsanitary
 
 Array = np.ndarray[Any, Any]
@@ -68,7 +68,9 @@ def run(
     sizes = _grid(kernel, grid)
     checked = kernel.arguments(tuple(args), T)
     names = [parameter.name for parameter in kernel.parameters]
-    described = [_described(kernel, *pair, T) for pair in zip(kernel.parameters, checked, strict=True)]
+    described = [
+        _described(kernel, *pair, T) for pair in zip(kernel.parameters, checked, strict=True)
+    ]
     for name, array in (memory or {}).items():
         names.append(name)
         described.append((*_span(name, array), array.itemsize, array))
@@ -130,9 +132,14 @@ def _run_program(kernel: Kernel, path: Path, sizes: tuple[int, ...], arguments: 
                 file.write(a.name[:63].ljust(63, b"\0"))
                 file.write(np.array([a.address or 0, a.count, a.itemsize], np.int64).tobytes())
                 file.write(ctypes.string_at(a.data, _bytes(a)) if _bytes(a) else b"")
-        # The sanitizers' shadow does not fit around every random layout of the address space.
-        command = ["setarch", os.uname().machine, "-R", str(path), str(given), str(result)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+        done = subprocess.run(
+            [*runner(), str(path), str(given), str(result)],
+            env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"},  # the program's, not the kernel's
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
         _, fault, rest = done.stderr.partition("FAULT ")
         if fault:
             kind, _, message = rest.partition(" ")

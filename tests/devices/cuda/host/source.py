@@ -8,7 +8,7 @@ from minires.devices.cuda.kernel import Kernel, Parameter
 
 _TYPES = ["unsigned char", "long long", "unsigned", "T", "A", "float", "double", "int", "bool"]
 _STRUCTURE = re.compile(r"\bstruct\s+(\w+)\s*\{([^}]*)\}")
-_SHARED = re.compile(r"__shared__\s+([\w ]+?)\s+(\w+)\s*((?:\[[^\]]+\]\s*)*)([,;])([^;\n]*)")
+_SHARED = re.compile(r"__shared__\s+([\w ]+?)\s+(\w+\s*(?:[\[,][^;]*)?);")
 
 
 def host_source(kernel: Kernel, T: object) -> str:
@@ -33,13 +33,17 @@ def _checked(kernel: Kernel, T: object) -> str:
 
 
 def _shared(found: re.Match[str]) -> str:
-    kind, name, sizes, end, more = found.groups()
-    if end == ",":
-        raise ValueError(f"declare shared arrays one by one: {found[0]!r}")
-    if not sizes:  # a scalar is the one element of an array
-        return f'static Shared<{kind}, 1> {name}_s("{name}"); auto {name} = {name}_s[0];{more}'
-    numbers = ", ".join(re.findall(r"\[([^\]]+)\]", sizes))
-    return f'static Shared<{kind}, {numbers}> {name}("{name}");{more}'
+    kind, names = found.groups()
+    declared = []
+    for name in names.split(","):
+        name, *sizes = re.findall(r"\w[^\[\]]*", name)
+        if sizes:
+            declared.append(f'static Shared<{kind}, {", ".join(sizes)}> {name}("{name}");')
+        else:  # a scalar is the one element of an array
+            declared.append(
+                f'static Shared<{kind}, 1> {name}_s("{name}"); auto {name} = {name}_s[0];'
+            )
+    return " ".join(declared)
 
 
 def _launch(kernel: Kernel, T: object) -> str:
@@ -58,10 +62,10 @@ def _launch(kernel: Kernel, T: object) -> str:
 {" ".join(layouts)}
 extern "C" char* fault_message() {{ return message; }}
 extern "C" int launch(const unsigned* grid, unsigned block, Argument* given, int count) {{
-    know_all(given, count);
+    know(given, count);
     auto body = [&] {{ {kernel.name}({arguments}); }};
     int fault = run_grid({{grid[0], grid[1], grid[2]}}, block, {barriers}, body);
-    forget_all();
+    forget();
     return fault;
 }}
 extern "C" void check_tables(bool checked) {{ tables_are_checked = checked; }}

@@ -3,49 +3,43 @@
 
 #include <ucontext.h>
 
-#include <memory>
-
 #include "memory.hpp"
 
 #ifdef HOST_THREADS
 
-#include <condition_variable>
-#include <mutex>
+#include <atomic>
+#include <barrier>
 #include <thread>
+#include <vector>
 
-static std::mutex gate;
-static std::condition_variable opened;
-static unsigned waiting, gone, rounds;
+// Threads that wait and, times 2**32, that have ended. Relaxed, and so no order between the
+// threads: only the barrier itself may hide a race from the sanitizer.
+static std::atomic<unsigned long long> standing;
+static std::barrier<>* gate;
 
-static void check_gate() {
-    if (waiting && gone)
-        fail(DIVERGED, "%u threads wait at a barrier that %u never reach", waiting, gone);
+static unsigned long long stand(unsigned long long change) {
+    unsigned long long now = standing.fetch_add(change, std::memory_order_relaxed) + change;
+    if ((unsigned)now && now >> 32)
+        fail(DIVERGED, "%u threads wait at a barrier that %u never reach", (unsigned)now,
+             (unsigned)(now >> 32));
+    return now;
 }
 
 static void barrier(int) {
-    std::unique_lock<std::mutex> lock(gate);
-    unsigned round = rounds;
-    waiting += 1;
-    check_gate();
-    if (waiting == blockDim.x) {
-        waiting = 0;
-        rounds += 1;
-        opened.notify_all();
-    } else {
-        opened.wait(lock, [&] { return rounds != round; });
-    }
+    if (stand(1) == blockDim.x) standing.fetch_sub(blockDim.x, std::memory_order_relaxed);
+    gate->arrive_and_wait();
 }
 
 template <class Body> static void run_block(Body& body, bool) {
+    std::barrier<> block(blockDim.x);
     std::vector<std::thread> threads;
-    gone = 0;
+    gate = &block;
+    standing = 0;
     for (unsigned t = 0; t < blockDim.x; t++) {
         threads.emplace_back([&body, t] {
             threadIdx.x = t;
             body();
-            std::unique_lock<std::mutex> lock(gate);
-            gone += 1;
-            check_gate();
+            stand(1ull << 32);
         });
     }
     for (std::thread& one : threads) one.join();
@@ -57,14 +51,14 @@ template <class Body> static void run_block(Body& body, bool) {
 // nanoseconds where swapcontext asks the kernel each time. It runs its part of every block.
 struct Fiber {
     static constexpr size_t STACK = 128 * 1024;
-    std::unique_ptr<char[]> stack;
+    char* stack;
     ucontext_t context;
     jmp_buf left;
-    bool started = false, finished = false;
-    int line = 0;
+    bool started, finished;
+    int line;
 };
 
-static std::vector<Fiber> fibers;
+static Fiber* fibers;
 static Fiber* current;
 static jmp_buf scheduler;
 static void (*body_of_launch)(void*);
@@ -96,11 +90,14 @@ static void resume(Fiber& fiber) {
 }
 
 static void prepare_fibers() {
-    if (fibers.size() < blockDim.x) fibers.resize(blockDim.x);
-    for (Fiber& fiber : fibers) {
-        if (!fiber.stack) fiber.stack.reset(new char[Fiber::STACK]);
+    if (!fibers) {  // once for all launches: a kernel's blocks are all of one size
+        fibers = new Fiber[blockDim.x]();
+        for (unsigned t = 0; t < blockDim.x; t++) fibers[t].stack = new char[Fiber::STACK];
+    }
+    for (unsigned t = 0; t < blockDim.x; t++) {
+        Fiber& fiber = fibers[t];
         getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.get();
+        fiber.context.uc_stack.ss_sp = fiber.stack;
         fiber.context.uc_stack.ss_size = Fiber::STACK;
         fiber.context.uc_link = nullptr;
         makecontext(&fiber.context, live, 0);

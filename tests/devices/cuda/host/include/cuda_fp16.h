@@ -1,7 +1,6 @@
 // CUDA's half for the host: 16 bits that can be converted, and no arithmetic, for that is A's.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -12,7 +11,7 @@ struct half {
     uint16_t bits;
 
     half() = default;
-    template <class U> half(const Element<U>& element);
+    template <class U> explicit half(const Element<U>& element);
     template <class U, std::enable_if_t<std::is_arithmetic_v<U>, int> = 0>
     half(U value) : bits(rounded((double)value)) {}
 
@@ -28,14 +27,14 @@ struct half {
     // To the nearest, of two equally near ones to the even one. The carry out of the digits is
     // right as it is: it makes the next exponent, the largest subnormal's the first normal number.
     static uint16_t rounded(double value) {
-        uint16_t sign = std::signbit(value) ? 0x8000 : 0;
-        double size = std::fabs(value);
-        if (std::isnan(value)) return sign | 0x7e00;
+        uint16_t sign = __builtin_signbit(value) ? 0x8000 : 0;
+        double size = __builtin_fabs(value);
+        if (__builtin_isnan(value)) return sign | 0x7e00;
         if (size >= 65520.0) return sign | 0x7c00;
-        if (size < 0x1p-14) return sign | (uint16_t)std::nearbyint(size * 0x1p24);
+        if (size < 0x1p-14) return sign | (uint16_t)__builtin_nearbyint(size * 0x1p24);
         int exponent;
-        double digits = std::frexp(size, &exponent);
-        return sign | (uint16_t)(((exponent + 14) << 10) + (int)std::nearbyint(digits * 2048) - 1024);
+        double digits = __builtin_frexp(size, &exponent);
+        return sign | (uint16_t)(((exponent + 14) << 10) + (int)__builtin_nearbyint(digits * 2048) - 1024);
     }
 };
 

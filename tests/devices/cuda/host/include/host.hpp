@@ -21,33 +21,30 @@ struct Argument {
     long long itemsize;
 };
 
-// Makes an array that the kernel, or its tables' pointers, can reach. Arguments that are the same
+// Makes the arrays that the kernel, or its tables' pointers, can reach. Those that are the same
 // memory share their touches: in place, one may not read what another thread writes.
-static void know(const Argument& a) {
-    memories.push_back({a.name, a.data, a.address, a.count, a.count * a.itemsize, nullptr, false});
+static void know(const Argument* arguments, int count) {
+    memories = new Memory[count];
+    memory_count = count;
+    for (int i = 0; i < count; i++) {
+        const Argument& a = arguments[i];
+        Memory& m = memories[i];
+        m = {a.name, a.data, a.address, a.count, a.count * a.itemsize, nullptr, nullptr, false};
 #ifndef HOST_THREADS
-    Memory& m = memories.back();
-    for (const Memory& before : memories)
-        if (before.touches && before.data == m.data && before.count >= m.count)
-            m.touches = before.touches;
-    if (!m.touches && m.count > 0) m.touches = (Touches*)calloc(m.count, sizeof(Touches));
+        for (Memory* before = memories; before != &m && !m.touches; before++)
+            if (before->data == m.data && before->bytes == m.bytes) m.touches = before->touches;
+        if (!m.touches && m.count > 0) m.touches = (Touches*)calloc(m.count, sizeof(Touches));
 #endif
-}
-
-static void know_all(const Argument* arguments, int count) {
-    memories.clear();
-    memories.reserve(count);
-    for (int i = 0; i < count; i++) know(arguments[i]);
-}
-
-static void forget_all() {
-    for (size_t i = 0; i < memories.size(); i++) {
-        bool last = true;
-        for (size_t j = i + 1; j < memories.size(); j++)
-            last &= memories[j].touches != memories[i].touches;
-        if (last) free(memories[i].touches);
     }
-    memories.clear();
+}
+
+static void forget() {
+    for (int i = 0; i < memory_count; i++) {
+        bool shared = false;
+        for (int j = 0; j < i; j++) shared |= memories[j].touches == memories[i].touches;
+        if (!shared) free(memories[i].touches);
+    }
+    delete[] memories;
 }
 
 template <class T> static Pointer<T> array(int index) {

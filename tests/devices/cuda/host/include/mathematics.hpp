@@ -1,49 +1,51 @@
-// Functions that CUDA C++ has and the host has not, or has under std.
+// Functions of CUDA C++: the C library's by name, for to include <cmath> takes as long to compile
+// as all the rest.
 #pragma once
 
-#include <cmath>
+#define OF_ONE(name)                                       \
+    extern "C" double name(double) noexcept;               \
+    extern "C" float name##f(float) noexcept;              \
+    static inline float name(float x) { return name##f(x); }
+#define OF_TWO(name)                                              \
+    extern "C" double name(double, double) noexcept;              \
+    extern "C" float name##f(float, float) noexcept;              \
+    static inline float name(float x, float y) { return name##f(x, y); }
+OF_ONE(exp) OF_ONE(exp2) OF_ONE(expm1) OF_ONE(log) OF_ONE(log2) OF_ONE(log1p)
+OF_ONE(sqrt) OF_ONE(sin) OF_ONE(cos) OF_ONE(tanh) OF_ONE(erf)
+OF_ONE(fabs) OF_ONE(floor) OF_ONE(ceil) OF_ONE(trunc) OF_ONE(rint) OF_ONE(round)
+OF_TWO(pow) OF_TWO(fmin) OF_TWO(fmax) OF_TWO(fmod)
+#undef OF_ONE
+#undef OF_TWO
 
-using std::isfinite;
-using std::isinf;
-using std::isnan;
+#define OF_FLOATING(type)                                                     \
+    static inline bool isnan(type x) { return __builtin_isnan(x); }           \
+    static inline bool isinf(type x) { return __builtin_isinf(x); }           \
+    static inline bool isfinite(type x) { return __builtin_isfinite(x); }     \
+    /* As on a GPU, a NaN gives way to a number. */                           \
+    static inline type min(type a, type b) { return fmin(a, b); }             \
+    static inline type max(type a, type b) { return fmax(a, b); }             \
+    static inline type rsqrt(type x) { return 1 / sqrt(x); }
+OF_FLOATING(float)
+OF_FLOATING(double)
+#undef OF_FLOATING
+static inline float rsqrtf(float x) { return rsqrt(x); }
 
-#define BOTH(type)                                          \
+#define OF_WHOLE(type)                                               \
     static inline type min(type a, type b) { return b < a ? b : a; } \
     static inline type max(type a, type b) { return a < b ? b : a; }
-BOTH(int)
-BOTH(unsigned)
-BOTH(long long)
-BOTH(unsigned long long)
-#undef BOTH
-
-// As on a GPU, a NaN gives way to a number.
-static inline float min(float a, float b) { return fminf(a, b); }
-static inline float max(float a, float b) { return fmaxf(a, b); }
-static inline double min(double a, double b) { return fmin(a, b); }
-static inline double max(double a, double b) { return fmax(a, b); }
-
-static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-static inline float rsqrt(float x) { return 1.0f / sqrtf(x); }
-static inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
+OF_WHOLE(int)
+OF_WHOLE(unsigned)
+OF_WHOLE(long long)
+OF_WHOLE(unsigned long long)
+#undef OF_WHOLE
 
 // Rounded one by one: a compiler may not make a fused operation of these.
-static inline float __fadd_rn(float a, float b) { return a + b; }
-static inline float __fsub_rn(float a, float b) { return a - b; }
-static inline float __fmul_rn(float a, float b) { return a * b; }
-static inline float __fdiv_rn(float a, float b) { return a / b; }
-static inline float __fsqrt_rn(float a) { return sqrtf(a); }
-static inline double __dadd_rn(double a, double b) { return a + b; }
-static inline double __dsub_rn(double a, double b) { return a - b; }
-static inline double __dmul_rn(double a, double b) { return a * b; }
-static inline double __ddiv_rn(double a, double b) { return a / b; }
-static inline double __dsqrt_rn(double a) { return std::sqrt(a); }
-
-// float functions for float arguments, as CUDA has them in the global namespace
-using std::abs;
-using std::ceil;
-using std::exp;
-using std::fabs;
-using std::floor;
-using std::log;
-using std::pow;
-using std::sqrt;
+#define ROUNDED(type, letter)                                               \
+    static inline type __##letter##add_rn(type a, type b) { return a + b; } \
+    static inline type __##letter##sub_rn(type a, type b) { return a - b; } \
+    static inline type __##letter##mul_rn(type a, type b) { return a * b; } \
+    static inline type __##letter##div_rn(type a, type b) { return a / b; } \
+    static inline type __##letter##sqrt_rn(type a) { return sqrt(a); }
+ROUNDED(float, f)
+ROUNDED(double, d)
+#undef ROUNDED

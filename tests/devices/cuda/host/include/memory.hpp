@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 #include "cuda_fp16.h"
 #include "faults.hpp"
@@ -32,6 +31,7 @@ struct Memory {
     long long count;    // elements; -1: a null pointer
     long long bytes;
     Touches* touches;
+    Memory* next_shared;
     bool shared;
 
     void check(long long index) const {
@@ -68,6 +68,11 @@ struct Memory {
                  index);
         t.writer = thread;
         t.written = moment;
+    }
+
+    void forget() const {
+        std::memset(data, 0xff, bytes);
+        if (touches) std::memset((void*)touches, 0, count * sizeof(Touches));
     }
 
     static const char* other(uint32_t who, const char* did) {
@@ -145,7 +150,8 @@ template <class T> struct Pointer {
     bool operator!=(std::nullptr_t) const { return base; }
 };
 
-static std::vector<Memory> memories;  // of this launch
+static Memory* memories;  // of this launch
+static int memory_count;
 static bool tables_are_checked;
 
 // A pointer inside a structure: as large as a pointer, it finds its array when it is used.
@@ -166,7 +172,8 @@ template <class T> struct Address {
     Pointer<T> found() const {
         auto at = (uintptr_t)address;
         if (!at) fail(BOUNDS, "uses a null pointer of a structure");
-        for (const Memory& m : memories) {
+        for (int i = 0; i < memory_count; i++) {
+            const Memory& m = memories[i];
             if (m.count > 0 && m.address <= at && at < m.address + m.bytes)
                 return {(T*)m.data, (long long)((at - m.address) / sizeof(T)), &m};
         }
@@ -176,7 +183,7 @@ template <class T> struct Address {
     }
 };
 
-static std::vector<Memory*> blocks_memories;  // the __shared__ ones, of whichever block runs
+static Memory* shared_memories;  // a chain of the __shared__ ones, of whichever block runs
 
 // A __shared__ array. Its bytes are all ones at the start of a block: NaN, or -1.
 template <class T, size_t Rows, size_t Columns = 0> struct Shared {
@@ -186,12 +193,12 @@ template <class T, size_t Rows, size_t Columns = 0> struct Shared {
     Memory memory;
 
     explicit Shared(const char* name)
-        : memory{name, (char*)data, (uintptr_t)data, count, sizeof data, touches, true} {
+        : memory{name, (char*)data, (uintptr_t)data, count, sizeof data, touches, shared_memories, true} {
 #ifdef HOST_THREADS
         memory.touches = nullptr;  // the sanitizer watches
 #endif
-        blocks_memories.push_back(&memory);
-        forget(memory);
+        shared_memories = &memory;
+        memory.forget();
     }
     operator Pointer<T>() const { return {(T*)data, 0, &memory}; }
     operator Pointer<const T>() const { return {data, 0, &memory}; }
@@ -204,14 +211,8 @@ template <class T, size_t Rows, size_t Columns = 0> struct Shared {
             return ((Pointer<T>)*this)[index];
         }
     }
-
-    static void forget(Memory& memory) {
-        std::memset(memory.data, 0xff, memory.bytes);
-        if (memory.touches)
-            std::memset((void*)memory.touches, 0, memory.count * sizeof(Touches));
-    }
 };
 
 static void forget_shared() {
-    for (Memory* memory : blocks_memories) Shared<char, 1>::forget(*memory);
+    for (Memory* m = shared_memories; m; m = m->next_shared) m->forget();
 }

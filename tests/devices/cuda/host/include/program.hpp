@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdio>
+#include <vector>
 
 static long long number(FILE* file) {
     long long value = 0;
