@@ -31,6 +31,7 @@ _PUBLIC = {
         "bool_",
         *("get_num_threads", "set_num_threads"),
     ),
+    "devices.precision": ("get_float32_matmul_precision", "set_float32_matmul_precision"),
     "devices.random": ("manual_seed",),
     "lab": (),
     "models": (),

@@ -30,6 +30,8 @@ from .devices import int32 as int32
 from .devices import int64 as int64
 from .devices import set_num_threads as set_num_threads
 from .devices import uint8 as uint8
+from .devices.precision import get_float32_matmul_precision as get_float32_matmul_precision
+from .devices.precision import set_float32_matmul_precision as set_float32_matmul_precision
 from .devices.random import manual_seed as manual_seed
 from .ops import abs as abs
 from .ops import arange as arange

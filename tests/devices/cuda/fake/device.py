@@ -11,6 +11,7 @@ from minires.devices.cuda.cuda_device import CudaDevice
 from minires.devices.cuda.kernel import Kernel
 
 from .array import launch, ndarray, unwrap
+from .cublas import FakeCublas
 from .module import module
 
 
@@ -59,6 +60,9 @@ class FakeCudaDevice(CudaDevice):
         from tests.devices.cuda import host
 
         host.run(kernel, grid, hosts, T)
+
+    def _cublas_library(self) -> FakeCublas:
+        return FakeCublas()
 
     def erf(self, x: Any) -> Any:
         # cupyx.scipy.special.erf, one elementwise kernel

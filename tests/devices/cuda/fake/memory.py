@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,9 @@ _POISON = 0xA5  # as an integer it is negative or large: an index made of it is 
 
 class OutOfMemoryError(MemoryError):
     """A pool's limit is reached."""
+
+
+_alive: weakref.WeakSet[Memory] = weakref.WeakSet()
 
 
 class Memory:
@@ -33,6 +37,7 @@ class Memory:
         if pool is not None:
             pool._take(self.nbytes)
             self.pool = pool
+        _alive.add(self)
 
     def __del__(self) -> None:
         if self.pool is not None:
@@ -50,6 +55,14 @@ class Memory:
     def buffer(self) -> np.ndarray:
         """The bytes, as the host sees them."""
         return np.frombuffer((ctypes.c_uint8 * self.nbytes).from_address(self.ptr), np.uint8)
+
+
+def allocation(address: int) -> Memory | None:
+    """Return the live allocation that an address points into; None if there is none."""
+    for memory in list(_alive):
+        if memory.ptr <= address < memory.ptr + memory.nbytes:
+            return memory
+    return None
 
 
 class MemoryPointer:
