@@ -67,7 +67,11 @@ class CudaDevice(
         host = np.asarray(data)
         if dtype is None and not typed and host.dtype.kind == "f":
             dtype = default_float
-        return self.xp.asarray(host.astype(as_dtype(host.dtype if dtype is None else dtype)))
+        host = host.astype(as_dtype(host.dtype if dtype is None else dtype), copy=False)
+        # CuPy keeps no memory order but C's and Fortran's.
+        order = sorted(range(host.ndim), key=lambda axis: -abs(host.strides[axis]))
+        dense = np.asarray(host.transpose(order), order="C")
+        return self.xp.asarray(dense).transpose(np.argsort(order).tolist())
 
     def to_numpy(self, array: Array) -> Array:
         """Return a copy on the host; it waits for everything that was launched."""

@@ -31,7 +31,9 @@ _STORED = {
     np.dtype("float32"): ("float", "float"),
     np.dtype("float64"): ("double", "double"),
 }
-_SIGNATURE = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(\w+)\s*\(([^)]*)\)')
+_SIGNATURE = re.compile(
+    r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(([^)]*)\)'
+)
 
 
 class Parameter(NamedTuple):
@@ -95,8 +97,7 @@ class Kernel:
             stored = np.dtype(T)
             wide = np.dtype("float32") if stored == np.float16 else stored
             return stored if parameter.type == "T" else wide
-        known: dict[str, np.dtype[Any]] = {**_DTYPES, **self.types}
-        return known[parameter.type]
+        return {**_DTYPES, **self.types}[parameter.type]
 
     def arguments(self, given: tuple[Any, ...], T: Any) -> tuple[Any, ...]:
         """Return what to hand to the compiled kernel: scalars in C's types, arrays as they are.

@@ -57,3 +57,9 @@ extern "C" __global__ void total(const T* x, T* y, int count) {
 UNSYNCHRONISED = ("sums[t + half_way];\n        __syncthreads();", "sums[t + half_way];")
 EVERYONE_WRITES = ("if (t == 0) y", "y")
 SOME_WAIT = ("if (t < half_way) sums[t]", "if (t >= half_way) continue; else sums[t]")
+
+
+def kernel(body: str, parameters: str = "T* y", head: str = "", **options) -> Kernel:
+    """A kernel that is only run, and never read."""
+    source = f'{head}\nextern "C" __global__ void trial({parameters}) {{\n{body}\n}}'
+    return Kernel(source, lambda *args: None, **({"block": 4} | options))

@@ -24,10 +24,13 @@ class Counts:
         Names of the kernels and functions that ran on the device.
     uploads, downloads : list of str
         ``"array() at ops/x.py:12 < nn/y.py:34"``; a hidden one says ``"hidden float() at ..."``.
+    waits : list of str
+        Calls of ``synchronize()``, which are asked for as well.
     """
 
     def __init__(self) -> None:
         self.launches: list[str] = []
+        self.waits: list[str] = []
         self.uploads: list[str] = []
         self.downloads: list[str] = []
 
@@ -68,7 +71,7 @@ class Watch:
     """Who else is told of launches and transfers: the recorder of a graph, while one captures.
 
     `recorder` has two methods: ``launch(name, function, reads, writes)``, called *instead of*
-    running the function (see `array.launch`), and ``transfer(kind, what)``, called before every
+    running the function (see `launching.launch`), and ``transfer(kind, what)``, called before every
     upload and download (kind "upload", "download", "hidden download" or "synchronize"), which a
     capture refuses by raising.
     """
@@ -98,6 +101,13 @@ def download(what: str) -> None:
         where = caller()
         for counts in _active:
             counts.downloads.append(f"{what} at {where}")
+
+
+def waited(what: str) -> None:
+    """Count a wait for the device that the code asks for by name."""
+    _transfer("synchronize", what)
+    for counts in _active:
+        counts.waits.append(f"{what} at {caller()}")
 
 
 def synchronized(what: str) -> None:

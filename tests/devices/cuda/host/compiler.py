@@ -54,6 +54,15 @@ def _compiler() -> str:
 
 
 @functools.cache
+def _poison() -> list[str]:
+    """Return what makes variables that nothing has set hold a strange value, where it is known."""
+    option = "-ftrivial-auto-var-init=pattern"
+    asked = ["g++", option, "-E", "-x", "c++", os.devnull]
+    known = subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    return [option] if known else []
+
+
+@functools.cache
 def _folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"minires-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -77,8 +86,9 @@ def compiled(kernel: Kernel, T: object, sanitize: str | None = None) -> Path:
 
 @functools.cache
 def _compiled(name: str, text: str, sanitize: str | None) -> Path:
-    flags = [*_FLAGS, *_MODES[sanitize]]
-    key = hashlib.sha256("\0".join([_compiler(), *flags, text]).encode()).hexdigest()[:24]
+    compiler = _compiler()
+    flags = [*_FLAGS, *_MODES[sanitize], *_poison()]
+    key = hashlib.sha256("\0".join([compiler, *flags, text]).encode()).hexdigest()[:24]
     target = _folder() / f"{name}-{key}"
     if not target.exists():
         beside = target.with_name(f"{target.name}.{os.getpid()}")

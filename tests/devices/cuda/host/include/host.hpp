@@ -31,8 +31,10 @@ static void know(const Argument* arguments, int count) {
         Memory& m = memories[i];
         m = {a.name, a.data, a.address, a.count, a.count * a.itemsize, nullptr, nullptr, false};
 #ifndef HOST_THREADS
-        for (Memory* before = memories; before != &m && !m.touches; before++)
-            if (before->data == m.data && before->bytes == m.bytes) m.touches = before->touches;
+        for (Memory* before = memories; before != &m && !m.touches; before++) {
+            bool same = before->count == m.count && before->bytes == m.bytes;
+            if (same && before->data == m.data) m.touches = before->touches;
+        }
         if (!m.touches && m.count > 0) m.touches = (Touches*)calloc(m.count, sizeof(Touches));
 #endif
     }

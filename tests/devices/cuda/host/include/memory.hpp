@@ -145,6 +145,11 @@ template <class T> struct Pointer {
     Pointer& operator+=(long long n) { return *this = *this + n; }
     Pointer& operator-=(long long n) { return *this = *this - n; }
     Pointer& operator++() { return *this += 1; }
+    Pointer operator++(int) { return (*this += 1) - 1; }
+    long long operator-(Pointer<const T> other) const { return offset - other.offset; }
+    bool operator<(Pointer<const T> other) const { return *this - other < 0; }
+    bool operator==(Pointer<const T> other) const { return base + offset == other.base + other.offset; }
+    bool operator!=(Pointer<const T> other) const { return !(*this == other); }
     explicit operator bool() const { return base != nullptr; }
     bool operator==(std::nullptr_t) const { return !base; }
     bool operator!=(std::nullptr_t) const { return base; }
