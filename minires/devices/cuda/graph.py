@@ -18,6 +18,9 @@ from typing import Any
 
 from .launching import Launching
 
+# How many lines of the way to what was refused an error names.
+_LINES = 3
+
 
 class CaptureError(RuntimeError):
     """Something was done inside a capture that a GPU cannot record."""
@@ -117,7 +120,7 @@ class CudaGraphs(Launching):
 
     def _explained(self, error: BaseException) -> CaptureError:
         return CaptureError(
-            f"capture: {self._place(error)} does what cannot be captured"
+            f"capture: what cannot be captured was done at {self._place(error)}"
             f" ({type(error).__name__}: {error}). While a step is captured nothing runs, so no"
             " value can be copied to the host or looked at (item(), float(), if, print), nothing"
             " can be waited for, and nothing be uploaded: keep values on the device, and make"
@@ -125,15 +128,15 @@ class CudaGraphs(Launching):
         )
 
     def _place(self, error: BaseException) -> str:
-        """Name the line that asked for it: the innermost one outside of the array library."""
-        library = sys.modules[self.xp.ndarray.__module__].__file__ or ""
-        inside = str(Path(library).parent)
+        """Name the line that asked for it, outside of the array library, and who called that."""
+        library = str(Path(sys.modules[self.xp.ndarray.__module__].__file__ or "").parent)
         lines = [
-            frame
+            f"{frame.filename}:{frame.lineno} ({frame.line})"
             for frame in traceback.extract_tb(error.__traceback__)
-            if not frame.filename.startswith(inside) and not frame.filename.endswith(".pyx")
+            if not frame.filename.startswith((library, __file__, contextlib.__file__))
+            and not frame.filename.endswith(".pyx")
         ]
-        return f"{lines[-1].filename}:{lines[-1].lineno} ({lines[-1].line})"
+        return ", called from ".join(lines[: -_LINES - 1 : -1])
 
     def refuse_upload(self) -> None:
         """Raise if a capture is under way: CuPy records the copy of memory that it soon reuses.

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import counts, memory
-from .array import ndarray, results, run
+from .launching import Core, results, run
 
 
 class DiedError(RuntimeError):
@@ -74,15 +74,15 @@ class Recorder:
         self,
         name: str,
         function: Callable[[], Any],
-        reads: Sequence[ndarray],
-        writes: Sequence[ndarray] | None,
+        reads: Sequence[Core],
+        writes: Sequence[Core] | None,
     ) -> Any:
         for array in writes or ():
             held = array.mem.buffer
             self._before.setdefault(array.mem.ptr, (held, held.copy()))
         result = run(function)
         made = () if writes is not None else results(result)
-        arrays = [made] if isinstance(made, ndarray) else list(made)
+        arrays = [made] if isinstance(made, Core) else list(made)
         for array in arrays:
             self._before[array.mem.ptr] = (array.mem.buffer, _poison(array._host))
         touched = [_place(array.mem) for array in (*reads, *(writes or ()), *arrays)]
