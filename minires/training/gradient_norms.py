@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minires import devices
+from minires.autograd import Tensor
+from minires.devices import Device
 from minires.nn import Module
 
 from .callbacks import Callback
@@ -34,7 +34,8 @@ class GradientNorms(Callback):
     steps : list of int
         The steps that were looked at, counted from 1.
     norms : list of list of float
-        For each of those steps, one norm per layer.
+        For each of those steps, one norm per layer. On a GPU norms are computed right after the
+        step, and the lists grow when the trainer looks at the losses.
 
     Examples
     --------
@@ -56,37 +57,43 @@ class GradientNorms(Callback):
         self._weights = list(weights.values())
         self.steps: list[int] = []
         self.norms: list[list[float]] = []
+        self._unread: list[tuple[int, Any]] = []
 
     def on_step(self, trainer: Trainer, step: int) -> None:
         """Measure the gradients of this step."""
         if (step - 1) % self.every:
             return
-        self.steps.append(step)
         gradients = [weight.grad for weight in self._weights]
-        arrays = [None if gradient is None else gradient.data for gradient in gradients]
-        self.norms.append(norms(arrays))
+        devices = {weight.device for weight in self._weights}
+        if len(devices) == 1 and not (device := devices.pop()).synchronous:
+            self._unread.append((step, norms_on(device, gradients)))
+            return
+        self.steps.append(step)
+        self.norms.append(
+            [0.0 if g is None else norm(g.device.to_numpy(g.data)) for g in gradients]
+        )
+
+    def on_look(self, trainer: Trainer, step: int) -> None:
+        """Read what was measured on a GPU, up to a step."""
+        known = [entry for entry in self._unread if entry[0] <= step]
+        self._unread = []  # what is not known by now are steps that will not have happened
+        for measured_at, row in known:
+            self.steps.append(measured_at)
+            self.norms.append(self._weights[0].device.to_numpy(row).tolist())
 
 
-def norms(arrays: Sequence[Any]) -> list[float]:
-    """Return the Euclidean norm of each array, 0 for None.
+def norms_on(device: Device, gradients: list[Tensor | None]) -> Any:
+    """Return the norms of some gradients as an array of their device, without waiting for it.
 
-    Those of a GPU are squared there and come to the host together: every look would wait for it.
+    Squares are summed in float64, in which those of float32 neither over- nor underflow.
     """
-    found = dict.fromkeys(range(len(arrays)), 0.0)
-    squares = {}
-    for number, array in enumerate(arrays):
-        if array is None:
-            continue
-        device = devices.of(array)
-        if device.synchronous or array.dtype == devices.float64:
-            found[number] = norm(device.to_numpy(array))
-        else:  # in float64, squares of narrower numbers neither over- nor underflow
-            squares[number] = (array.astype(devices.float64) ** 2).sum()
-    if squares:
-        device = devices.of(next(iter(squares.values())))
-        told = device.to_numpy(device.xp.stack(list(squares.values())))
-        found |= {number: math.sqrt(each) for number, each in zip(squares, told, strict=True)}
-    return list(found.values())
+    xp = device.xp
+    norms = xp.zeros(len(gradients), "float64")
+    for position, gradient in enumerate(gradients):
+        if gradient is not None:
+            values = gradient.data.astype("float64")
+            norms[position] = xp.sqrt((values * values).sum())
+    return norms
 
 
 def norm(array: Any) -> float:

@@ -12,11 +12,14 @@ from .augmentation import CudaAugmentation
 from .blas import CudaBlas
 from .convolution import CudaConvolution
 from .elementwise import CudaElementwise
+from .graph import CudaGraphs
 from .losses import CudaLosses
+from .memory import CudaMemory
 from .normalization import CudaNormalization
 from .pooling import CudaPooling
 from .scatter import CudaScatter
 from .summary import CudaSummary
+from .tally import CudaTally
 from .updates import CudaUpdates
 
 
@@ -30,7 +33,10 @@ class CudaDevice(
     CudaLosses,
     CudaScatter,
     CudaSummary,
+    CudaTally,
     CudaUpdates,
+    CudaGraphs,
+    CudaMemory,
     Device,
 ):
     """Arrays in the memory of one GPU.
@@ -55,6 +61,7 @@ class CudaDevice(
         """Copy `data`, keeping an array's memory order; Python floats become float32."""
         if isinstance(data, self.xp.ndarray):
             return data.astype(data.dtype if dtype is None else as_dtype(dtype), order="K")
+        self.refuse_upload()
         typed = isinstance(data, (np.ndarray, np.generic))
         host = np.asarray(data)
         if dtype is None and not typed and host.dtype.kind == "f":
