@@ -10,33 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ..summary import SUMMARY_FIELDS, SummaryKernels
 from .blocks import GROUP_SUM, cut
 from .kernel import Kernel
 from .launching import Launching
 
 Array = Any
-
-# What `summarize` returns, in this order. All but the first two are about the finite elements:
-#
-# nan, inf, zero    how many elements are NaN, infinite, 0
-# tiny              how many others are smaller than the dtype's smallest normal number
-# min, max          infinity and -infinity if no element is finite
-# sum               infinite if it leaves the range of float64
-# square            sum of (x / largest)**2, so the Euclidean norm is largest * sqrt(square)
-# largest           largest absolute value; 0 if no element is finite
-# spread            sum of ((x - mean) / largest)**2
-SUMMARY_FIELDS = (
-    "nan",
-    "inf",
-    "zero",
-    "tiny",
-    "min",
-    "max",
-    "sum",
-    "square",
-    "largest",
-    "spread",
-)
 
 # What is known of a piece: the counts, the extremes, and of its finite elements divided by the
 # largest of them the mean, and the sum of squared distances from it.
@@ -207,7 +186,7 @@ extern "C" __global__ void join_summaries(const double* known, double* summary, 
 )
 
 
-class CudaSummary(Launching):
+class CudaSummary(Launching, SummaryKernels):
     """The tracer's statistics on a GPU."""
 
     def summarize(self, array: Array) -> Array:

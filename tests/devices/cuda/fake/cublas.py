@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import launch
+from .launching import launch
 from .cuda import get_current_stream
 from .memory import allocation
 

@@ -10,8 +10,9 @@ from minires import devices
 from minires.devices.cuda.cuda_device import CudaDevice
 from minires.devices.cuda.kernel import Kernel
 
-from .array import launch, ndarray, unwrap
+from .array import ndarray
 from .cublas import FakeCublas
+from .launching import launch, unwrap
 from .module import module
 
 
@@ -80,7 +81,12 @@ def installed(kernels: str = "plain") -> Iterator[FakeCudaDevice]:
     ----------
     kernels : {"plain", "host"}
         What a launch of a CUDA kernel runs: its plain version, or its source compiled for the host.
+        Where there is no compiler, "host" skips the test.
     """
+    if kernels == "host":
+        from tests.devices.cuda import host
+
+        host.needs_compiler()
     device = FakeCudaDevice(kernels)
     devices.register(device, ndarray, lambda array: device)
     try:
