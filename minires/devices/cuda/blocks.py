@@ -16,21 +16,24 @@ SHORTEST = 1024
 # Pieces begin where a cache line does.
 ALIGNMENT = 32
 
-BLOCK_SUM = r"""
-// The sum of every thread's value, the same in all threads. V is a number, or has an operator +.
-template <class V> __device__ V block_sum(V mine) {
+GROUP_SUM = r"""
+// The sum of every thread's value in groups of `width` threads, a power of 2; all of a group's
+// threads get it. V is a number, or has an operator +.
+template <class V> __device__ V group_sum(V mine, unsigned width) {
     __shared__ V parts[BLOCK];
-    int t = threadIdx.x;
+    unsigned t = threadIdx.x, lane = t % width;
     parts[t] = mine;
     __syncthreads();
-    for (int half_way = BLOCK / 2; half_way > 0; half_way /= 2) {
-        if (t < half_way) parts[t] = mine = mine + parts[t + half_way];
+    for (unsigned half_way = width / 2; half_way > 0; half_way /= 2) {
+        if (lane < half_way) parts[t] = mine = mine + parts[t + half_way];
         __syncthreads();
     }
-    V total = parts[0];
+    V total = parts[t - lane];
     __syncthreads();  // only now may the next sum write
     return total;
 }
+
+template <class V> __device__ V block_sum(V mine) { return group_sum(mine, BLOCK); }
 """
 
 

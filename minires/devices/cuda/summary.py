@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..summary import SUMMARY_FIELDS, SummaryKernels
-from .blocks import BLOCK_SUM, cut
+from .blocks import GROUP_SUM, cut
 from .kernel import Kernel
 from .launching import Launching
 
@@ -65,7 +65,7 @@ def _summarize_pieces(x: Array, known: Array, count: int, length: int, smallest:
 # The second and third look at a piece find it in the cache.
 SUMMARIZE_PIECES = Kernel(
     _EXTENT
-    + BLOCK_SUM
+    + GROUP_SUM
     + r"""
 extern "C" __global__ void summarize_pieces(const T* x, double* known, long long count,
                                             long long length, double smallest) {
@@ -138,7 +138,7 @@ def _join_summaries(known: Array, summary: Array, pieces: int, count: int, lengt
 
 JOIN_SUMMARIES = Kernel(
     _EXTENT
-    + BLOCK_SUM
+    + GROUP_SUM
     + r"""
 extern "C" __global__ void join_summaries(const double* known, double* summary, int pieces,
                                           long long count, long long length) {
