@@ -4,7 +4,7 @@ Assignments through a Tensor (``t.data = v``, ``t.data -= v``, ``t.copy_(v)``) l
 which they happened, on the clock that also numbers the nodes: a node may use what it kept if
 nothing was written since the node was made. A write into the array itself (``t.data[0] = v``)
 cannot be seen, so a value whose array has left the Tensor is fingerprinted when the tape keeps it,
-and compared when backward needs it.
+and compared when backward needs it. On a GPU only assignments through a Tensor are noticed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Version:
         return self._checksum is None or self._fingerprint() == self._checksum
 
     def _fingerprint(self) -> int:
-        return devices.of(self._array).fingerprint(self._array)
+        device = devices.of(self._array)
+        # To look at an array on a GPU would be to wait for it, in every step.
+        return device.fingerprint(self._array) if device.synchronous else 0
 
 
 # Stands in for the version of every value that the tape kept and that nobody has looked at or

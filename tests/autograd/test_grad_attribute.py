@@ -157,3 +157,59 @@ def test_an_error_in_a_hook_reaches_the_caller():
     x.register_hook(fail)
     with pytest.raises(KeyError, match="mine"):
         (x * 2).sum().backward()
+
+
+def normed(op, x, *others):
+    zeros, ones = mr.zeros(3), mr.ones(3)
+    return op(x, zeros, ones, *leaves(np.ones(3), np.zeros(3)), *others, training=True)
+
+
+GIVING = {
+    "conv2d": lambda x: mr.ops.conv2d(x, *leaves(np.ones((3, 3, 1, 1)), np.ones(3))),
+    "conv2d_relu": lambda x: mr.ops.conv2d_relu(x, *leaves(np.ones((3, 3, 1, 1)), np.ones(3))),
+    "batch_norm": lambda x: normed(mr.ops.batch_norm, x),
+    "batch_norm_relu": lambda x: normed(mr.ops.batch_norm_relu, x, x),
+    "batch_norm_relu_conv2d": lambda x: normed(
+        mr.ops.batch_norm_relu_conv2d, x, *leaves(np.ones((3, 3, 1, 1)), np.ones(3))
+    ),
+    "linear": lambda x: mr.ops.linear(x[0, 0], *leaves(np.ones((1, 3)), np.ones(1))),
+}
+
+
+class Seen(mr.autograd.EngineHook):
+    keeps_fused = True
+
+    def __init__(self, name):
+        self.name, self.checked = name, 0
+
+    def vjp_ran(self, node, g, contributions):
+        if node.op.name != self.name:
+            return
+        others = [g, node.output, *(getattr(value, "_data", None) for value in node.kept)]
+        for slot, gradient in enumerate(contributions):
+            if gradient is not None and node.gives_away(slot):
+                self.checked += 1
+                rest = [c for i, c in enumerate(contributions) if i != slot]
+                held = [a for a in (*others, *rest) if a is not None]
+                assert not any(np.shares_memory(gradient, array) for array in held)
+
+
+def test_every_op_that_gives_gradients_away_is_tested():
+    assert {name for name, op in mr.autograd.registry.items() if op._fresh} == set(GIVING)
+
+
+@pytest.mark.parametrize("name", GIVING)
+def test_a_gradient_that_an_op_gives_away_shares_memory_with_nothing(name):
+    with Seen(name) as seen:
+        y = GIVING[name](mr.randn(2, 3, 3, 3, dtype="float64", requires_grad=True))
+        y.backward(np.ones(y.shape))
+    assert seen.checked == len(mr.autograd.registry[name]._fresh)
+
+
+def test_a_gradient_that_was_given_away_becomes_the_parameters_own():
+    x, weight = leaves([[1.0, 2.0]], [[3.0, 4.0]])
+    mr.ops.linear(x, weight).backward([[1.0]])
+    first = weight.grad
+    mr.ops.linear(x, weight).backward([[1.0]])
+    assert first.tolist() == [[1.0, 2.0]]
+    assert weight.grad.tolist() == [[2.0, 4.0]]

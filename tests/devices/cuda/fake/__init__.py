@@ -15,7 +15,7 @@ transfers, `strict()` lets hidden synchronisation raise, `installed()` makes it 
 
 from __future__ import annotations
 
-from .array import launch, ndarray
+from .array import ndarray
 from .counts import Counts, counting, strict
 from .device import installed
 from .errors import (
@@ -27,6 +27,7 @@ from .errors import (
     StrayNumpyError,
     SynchronizedError,
 )
+from .launching import launch
 from .module import cupyx, module
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,113 +12,11 @@ from tests.devices.cuda import api
 
 from . import counts, indexing, memory
 from .errors import OutsideMemoryError, StrayNumpyError
+from .launching import Core, arrays_in, launch, refuse_host, unwrap, view, view_or_copy
 
-SCALARS = (bool, int, float, complex, np.generic)
 _STEALING = {"partition", "sort"}  # methods that work in place
 _VIEWS = {"diagonal", "ravel", "reshape", "squeeze", "swapaxes", "transpose", "view"}
 _SYNCHRONIZING = {"compress", "dump", "dumps", "nonzero", "tobytes", "tofile"}
-
-
-def launch(
-    name: str,
-    function: Callable[[], Any],
-    reads: Sequence[ndarray] = (),
-    writes: Sequence[ndarray] | None = None,
-) -> Any:
-    """Run `function` as one launch on the device; every launch of the fake passes through here.
-
-    Parameters
-    ----------
-    name : str
-        What to count it as.
-    function : callable
-        Computes with host arrays that it closes over (`ndarray._host`), Python numbers included: a
-        second call computes the same from whatever the arrays then hold. With `writes` it writes
-        into those and returns nothing of interest. Without, it returns one fresh host array or a
-        tuple of them, which become new device arrays: the return value of `launch`.
-    reads, writes : sequences of ndarray
-        The device arrays involved. Their `mem` (an allocation, shared by views, can be referenced
-        weakly) tells which buffers a replay needs.
-
-    Notes
-    -----
-    While `counts.Watch.recorder` is set (a stream captures), ``recorder.launch(name, function,
-    reads, writes)`` is called instead and returns what this function would. With `writes` it can
-    leave out the call and so capture without executing; without, it needs the result's shape:
-    ``results(run(function))`` makes the device arrays, which a replay then writes into.
-    """
-    counts.launched(name)
-    if counts.Watch.recorder is not None:
-        return counts.Watch.recorder.launch(name, function, reads, writes)
-    result = run(function)
-    return None if writes is not None else results(result)
-
-
-def run(function: Callable[[], Any]) -> Any:
-    """Call `function` with a GPU's attitude to division by zero and the like: silence."""
-    with np.errstate(all="ignore"):
-        return function()
-
-
-def results(host: Any) -> Any:
-    """Return fresh host arrays as device arrays."""
-    if isinstance(host, tuple | list):
-        return tuple([results(part) for part in host])
-    host = np.asarray(host)
-    return _make(host, memory.adopt(host), None)
-
-
-def _make(host: np.ndarray, mem: memory.Memory, base: ndarray | None) -> ndarray:
-    array = object.__new__(ndarray)
-    array._host = host
-    array.mem = mem
-    array.base = base
-    return array
-
-
-def view_or_copy(name: str, source: ndarray, host: np.ndarray) -> ndarray:
-    """Return what NumPy made of `source._host`: a view for nothing, or a copy by a launch."""
-    if host.size == 0 or np.may_share_memory(host, source._host):
-        return view(source, host)
-    return launch(name, lambda: np.array(host, order="C"), (source,))
-
-
-def view(source: ndarray, host: np.ndarray) -> ndarray:
-    """Return a view of `source`, given the host's view of its memory."""
-    return _make(host, source.mem, source if source.base is None else source.base)
-
-
-def refuse_host(value: Any) -> None:
-    """Raise TypeError, as CuPy does, if there is a host array in `value`, however deep."""
-    if isinstance(value, np.ndarray):
-        raise TypeError(f"Unsupported type {type(value)}: a host array meets the device")
-    if isinstance(value, tuple | list):
-        for part in value:
-            refuse_host(part)
-    elif isinstance(value, dict):
-        refuse_host(list(value.values()))
-
-
-def unwrap(value: Any) -> Any:
-    """Return host arrays for device arrays, in nested lists, tuples and dicts as well."""
-    if isinstance(value, ndarray):
-        return value._host
-    if isinstance(value, tuple | list):
-        return type(value)([unwrap(part) for part in value])
-    if isinstance(value, dict):
-        return {key: unwrap(part) for key, part in value.items()}
-    return value
-
-
-def arrays_in(value: Any) -> list[ndarray]:
-    """Return the device arrays in `value`, however deep."""
-    if isinstance(value, ndarray):
-        return [value]
-    if isinstance(value, tuple | list):
-        return [array for part in value for array in arrays_in(part)]
-    if isinstance(value, dict):
-        return arrays_in(list(value.values()))
-    return []
 
 
 class Flags:
@@ -135,10 +33,13 @@ class Flags:
         return getattr(self, name.lower())
 
 
-class ndarray:  # noqa: N801 (CuPy's name)
-    """An array on the fake device. Its memory is the host's, at the address `data.ptr`."""
+class ndarray(Core):  # noqa: N801 (CuPy's name)
+    """An array on the fake device. Its memory is the host's, at the address `data.ptr`.
 
-    __slots__ = ("__weakref__", "_host", "base", "mem")
+    Every launch passes through `launching.launch`.
+    """
+
+    __slots__ = ()
     __array_priority__ = 100
     __hash__ = None  # type: ignore[assignment]
 

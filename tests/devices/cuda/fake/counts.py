@@ -23,11 +23,14 @@ class Counts:
     launches : list of str
         Names of the kernels and functions that ran on the device.
     uploads, downloads : list of str
-        ``"asarray at tests/x.py:12"``. A hidden download says ``"hidden float at ..."``.
+        ``"array() at ops/x.py:12 < nn/y.py:34"``; a hidden one says ``"hidden float() at ..."``.
+    waits : list of str
+        Calls of ``synchronize()``, which are asked for as well.
     """
 
     def __init__(self) -> None:
         self.launches: list[str] = []
+        self.waits: list[str] = []
         self.uploads: list[str] = []
         self.downloads: list[str] = []
 
@@ -68,7 +71,7 @@ class Watch:
     """Who else is told of launches and transfers: the recorder of a graph, while one captures.
 
     `recorder` has two methods: ``launch(name, function, reads, writes)``, called *instead of*
-    running the function (see `array.launch`), and ``transfer(kind, what)``, called before every
+    running the function (see `launching.launch`), and ``transfer(kind, what)``, called before every
     upload and download (kind "upload", "download", "hidden download" or "synchronize"), which a
     capture refuses by raising.
     """
@@ -100,6 +103,13 @@ def download(what: str) -> None:
             counts.downloads.append(f"{what} at {where}")
 
 
+def waited(what: str) -> None:
+    """Count a wait for the device that the code asks for by name."""
+    _transfer("synchronize", what)
+    for counts in _active:
+        counts.waits.append(f"{what} at {caller()}")
+
+
 def synchronized(what: str) -> None:
     """Count a copy to the host that nobody asked for; raise inside `strict()`."""
     _transfer("hidden download", what)
@@ -116,12 +126,14 @@ def _transfer(kind: str, what: str) -> None:
         Watch.recorder.transfer(kind, what)
 
 
-def caller() -> str:
-    """Return file and line of the code that called the fake."""
+def caller(depth: int = 3) -> str:
+    """Return files and lines of the code that called the fake, innermost first."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
-    if frame is None:
-        return "?"
-    path = Path(frame.f_code.co_filename)
-    return f"{'/'.join(path.parts[-3:])}:{frame.f_lineno}"
+    places = []
+    while frame is not None and len(places) < depth:
+        path = Path(frame.f_code.co_filename)
+        places.append(f"{'/'.join(path.parts[-2:])}:{frame.f_lineno}")
+        frame = frame.f_back
+    return " < ".join(places)

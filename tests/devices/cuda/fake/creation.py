@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .array import launch, ndarray, unwrap
+from .array import ndarray
+from .launching import launch, unwrap
 
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import itertools
 import threading
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from . import counts
 from .memory import (  # noqa: F401 (cupy.cuda has these names)
     DEFAULT_POOL,
+    POISON,
     TOTAL,
     Memory,
     MemoryPointer,
@@ -68,7 +68,7 @@ class Device:
         """Make this the current device, which it is."""
 
     def synchronize(self) -> None:
-        counts.synchronized("Device.synchronize()")
+        counts.waited("Device.synchronize()")
 
     @property
     def compute_capability(self) -> str:
@@ -115,7 +115,7 @@ class Stream:
         return self
 
     def synchronize(self) -> None:
-        counts.synchronized("Stream.synchronize()")
+        counts.waited("Stream.synchronize()")
 
     def record(self, event: Any = None) -> Any:
         return event if event is not None else Event()
@@ -163,33 +163,32 @@ class Event:
         """Every launch is over already."""
 
     def synchronize(self) -> None:
-        counts.synchronized("Event.synchronize()")
+        counts.waited("Event.synchronize()")
 
 
 def get_elapsed_time(start_event: Event, end_event: Event) -> float:
     return 0.0
 
 
-class PinnedMemoryPointer:
-    """Page-locked memory of the host; numpy.frombuffer reads it."""
+def alloc_pinned_memory(size: int) -> Any:
+    """Page-locked memory of the host: `ptr`, and a buffer that numpy.frombuffer reads."""
 
-    def __init__(self, size: int) -> None:
-        self._bytes = np.full(size, 0xA5, np.uint8)
-        self.ptr = self._bytes.ctypes.data
-        self.mem = SimpleNamespace(size=size, ptr=self.ptr)
+    class PinnedMemoryPointer(ctypes.c_uint8 * size):  # type: ignore[misc]
+        ptr = property(ctypes.addressof)
 
-    def __buffer__(self, flags: int) -> memoryview:
-        return memoryview(self._bytes)
+        def size(self) -> int:
+            return size
 
-    def size(self) -> int:
-        return self._bytes.size
+    pointer = PinnedMemoryPointer()
+    ctypes.memset(pointer, POISON, size)
+    return pointer
 
 
 class PinnedMemoryPool:
     """Hands out pinned memory."""
 
-    def malloc(self, size: int) -> PinnedMemoryPointer:
-        return PinnedMemoryPointer(size)
+    def malloc(self, size: int) -> Any:
+        return alloc_pinned_memory(size)
 
     def free_all_blocks(self) -> None:
         """Nothing is kept."""
@@ -207,11 +206,6 @@ def alloc(size: int) -> MemoryPointer:
 
 def get_allocator() -> Any:
     return current_allocator()
-
-
-def alloc_pinned_memory(size: int) -> Any:
-    # A ctypes array: Python 3.11 has no __buffer__ for classes of its own.
-    return memoryview(np.full(size, 0xA5, np.uint8))
 
 
 def is_available() -> bool:
@@ -240,5 +234,5 @@ runtime = SimpleNamespace(
         "l2CacheSize": 50 << 20,
     },
     memGetInfo=lambda: (TOTAL - DEFAULT_POOL.total_bytes(), TOTAL),
-    deviceSynchronize=lambda: counts.synchronized("deviceSynchronize()"),
+    deviceSynchronize=lambda: counts.waited("deviceSynchronize()"),
 )

@@ -22,11 +22,14 @@ class StrayNumpyError(PurityError, TypeError):
     """A function of NumPy was called with a device array; CuPy computes it without a word."""
 
 
-class OutOfRangeError(PurityError, IndexError):
-    """An index on the device reaches outside of its axis; CuPy wraps it around."""
+class OutOfRangeError(PurityError, RuntimeError):
+    """An index on the device reaches outside of its axis; CuPy wraps it around.
+
+    No IndexError: code that waits for one would be right here, and wrong on a GPU.
+    """
 
 
-class RepeatedIndexError(PurityError, IndexError):
+class RepeatedIndexError(PurityError, RuntimeError):
     """An assignment names an element twice: which value stays is undefined on a GPU."""
 
 

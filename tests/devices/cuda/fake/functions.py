@@ -9,17 +9,9 @@ import numpy as np
 from tests.devices.cuda import api
 
 from . import counts, indexing
-from .array import (
-    SCALARS,
-    arrays_in,
-    launch,
-    ndarray,
-    refuse_host,
-    unwrap,
-    view,
-    view_or_copy,
-)
+from .array import ndarray
 from .errors import HiddenUploadError, OutsideMemoryError
+from .launching import SCALARS, arrays_in, launch, refuse_host, unwrap, view, view_or_copy
 
 # Answered from shapes and dtypes, on the host.
 HOST = {

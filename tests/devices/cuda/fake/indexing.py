@@ -12,12 +12,11 @@ import numpy as np
 
 from . import counts
 from .errors import HiddenUploadError, OutOfRangeError, RepeatedIndexError
+from .launching import SCALARS, Core, arrays_in, launch, unwrap, view
 
 
 def read(array: Any, index: Any) -> Any:
     """``array[index]``."""
-    from .array import launch, unwrap, view
-
     parts, gathers = _parts(array, index)
     hosts = tuple([unwrap(part) for part in parts])
     if not gathers:
@@ -32,11 +31,9 @@ def read(array: Any, index: Any) -> Any:
 
 def write(array: Any, index: Any, value: Any) -> None:
     """``array[index] = value``."""
-    from .array import SCALARS, arrays_in, launch, ndarray, unwrap
-
     if isinstance(value, np.ndarray) and value.ndim:
-        raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-    if not isinstance(value, (ndarray, np.ndarray, *SCALARS)):
+        raise ValueError("non-scalar numpy.Core cannot be used for fill")
+    if not isinstance(value, (Core, np.ndarray, *SCALARS)):
         raise HiddenUploadError(
             f"a {type(value).__name__} assigned to a device array is a hidden upload;"
             " make it a device array first"
@@ -44,7 +41,7 @@ def write(array: Any, index: Any, value: Any) -> None:
     parts, gathers = _parts(array, index)
     hosts = tuple([unwrap(part) for part in parts])
     host, given = array._host, unwrap(value)
-    many = isinstance(value, ndarray) and value.size > 1
+    many = isinstance(value, Core) and value.size > 1
     integers = [part for part in gathers if part.dtype != bool]
     if many and integers:
         check_repeated(host, hosts)
@@ -80,10 +77,8 @@ def check_repeated(host: np.ndarray, hosts: tuple[Any, ...]) -> None:
 
 def _parts(array: Any, index: Any) -> tuple[list[Any], list[Any]]:
     """Return the parts of an index, and those among them that are device arrays."""
-    from .array import ndarray
-
     parts = list(index) if isinstance(index, tuple) else [index]
-    gathers = [part for part in parts if isinstance(part, ndarray)]
+    gathers = [part for part in parts if isinstance(part, Core)]
     for part in parts:
         if isinstance(part, np.ndarray | list | tuple):
             raise HiddenUploadError(
@@ -95,7 +90,7 @@ def _parts(array: Any, index: Any) -> tuple[list[Any], list[Any]]:
         if part is Ellipsis:
             axis = array.ndim - sum(_consumes(later) for later in parts[position + 1 :])
             continue
-        if isinstance(part, ndarray) and part.dtype != bool:
+        if isinstance(part, Core) and part.dtype != bool:
             check_range(part, array.shape[axis], axis)
         axis += _consumes(part)
     return parts, gathers

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 TOTAL = 8 << 30
-_POISON = 0xA5  # as an integer it is negative or large: an index made of it is out of range
+POISON = 0xA5  # as an integer it is negative or large: an index made of it is out of range
 
 
 class OutOfMemoryError(MemoryError):
@@ -90,7 +90,7 @@ class MemoryPool:
         self._limit = 0
 
     def malloc(self, size: int) -> MemoryPointer:
-        return MemoryPointer(Memory(np.full(size, _POISON, np.uint8), self), 0)
+        return MemoryPointer(Memory(np.full(size, POISON, np.uint8), self), 0)
 
     def _take(self, nbytes: int) -> None:
         if self._limit and self._used + nbytes > self._limit:

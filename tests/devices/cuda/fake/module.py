@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.devices.cuda import api
 
-from . import array, creation, cuda, functions, memory, random
+from . import array, creation, cuda, functions, launching, memory, random
 from .ufuncs import ufunc
 
 
@@ -52,8 +52,8 @@ def _answer(name: str, function: Any, args: Any, kwargs: Any) -> Any:
         return function(*args, **kwargs)
     api.check_call(f"cupy.{name}", args, kwargs)
     if name == "may_share_memory":
-        array.refuse_host(args)
-    return function(*array.unwrap(args), **array.unwrap(kwargs))
+        launching.refuse_host(args)
+    return function(*launching.unwrap(args), **launching.unwrap(kwargs))
 
 
 def _check(path: str, function: Any) -> Any:
@@ -100,5 +100,5 @@ module = Room(
     get_default_pinned_memory_pool=lambda: cuda.DEFAULT_PINNED_POOL,
     **_OWN,
 )
-module.get_array_module = lambda *args: module if array.arrays_in(args) else np
+module.get_array_module = lambda *args: module if launching.arrays_in(args) else np
 cupyx = SimpleNamespace(__name__="cupyx", empty_pinned=creation.empty_pinned, errstate=np.errstate)

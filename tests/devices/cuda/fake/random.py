@@ -9,8 +9,8 @@ import numpy as np
 from tests.devices.cuda import api
 
 from . import counts
-from .array import launch, refuse_host, unwrap
 from .functions import tidy
+from .launching import launch, refuse_host, unwrap
 
 
 class Generator:

@@ -9,8 +9,9 @@ import numpy as np
 
 from tests.devices.cuda import api
 
-from . import indexing
-from .array import SCALARS, arrays_in, launch, ndarray, refuse_host, unwrap
+from . import functions, indexing
+from .array import ndarray
+from .launching import SCALARS, arrays_in, launch, refuse_host, unwrap
 
 
 class Ufunc:
@@ -32,7 +33,7 @@ class Ufunc:
         return f"<ufunc {self.name!r}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        unknown = {key: kwargs[key] for key in kwargs.keys() - api.UFUNC_KEYWORDS}
+        unknown = sorted(kwargs.keys() - api.UFUNC_KEYWORDS)
         if unknown:
             raise TypeError(f"Wrong arguments {unknown}: CuPy's ufuncs take {_KEYWORDS}")
         if not self.nin <= len(args) <= self.nin + self.nout:
@@ -160,6 +161,10 @@ def _foreign(other: Any) -> bool:
     return getattr(other, "__array_ufunc__", False) is None or hasattr(other, "__array_priority__")
 
 
+def _matmul(a: Any, b: Any) -> Any:
+    return NotImplemented if _foreign(a) or _foreign(b) else functions.call("matmul", a, b)
+
+
 def _add_operators() -> None:
     def binary(name: str) -> Any:
         return lambda self, other: NotImplemented if _foreign(other) else ufunc(name)(self, other)
@@ -181,6 +186,8 @@ def _add_operators() -> None:
             setattr(ndarray, f"__i{python}__", in_place(name))
     for python, name in _UNARY.items():
         setattr(ndarray, f"__{python}__", unary(name))
+    ndarray.__matmul__ = _matmul
+    ndarray.__rmatmul__ = lambda self, other: _matmul(other, self)
 
 
 _add_operators()

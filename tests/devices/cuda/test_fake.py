@@ -1,0 +1,88 @@
+"""The stand-in for CuPy flags the mistakes of the bank, and lets pass what is fine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.devices.cuda import fake
+from tests.devices.cuda.bank import BUGS, FINE, Bench
+
+xp = fake.module
+
+# gpu.md's table: these were seeded first, by name, and every one is flagged.
+SEEDED = (
+    "asarray_of_device", "device_plus_host", "host_eye_indexed_by_device_labels",
+    "device_indexed_by_host_labels", "host_zeros_plus_equals_device", "host_permutation_of_device",
+    "isinstance_dispatch", "float_of_loss", "if_on_a_device_scalar", "fstring_of_loss",
+    "boolean_mask_index", "range_of_a_device_integer", "max_initial", "sum_where", "maximum_reduce",
+    "einsum_path", "errstate", "clip_min", "generator_normal",
+    "gather_that_waits_for_an_index_error", "repeated_index_in_an_assignment",
+    "uninitialised_empty", "float64_through_a_numpy_scalar", "python_loop_over_rows",
+)  # fmt: skip
+
+
+def on_the_fake():
+    return Bench(xp, xp.asarray)
+
+
+def on_numpy():
+    return Bench(np, np.asarray)
+
+
+def test_the_bank_holds_what_was_seeded_first():
+    assert len(SEEDED) == 24
+    assert set(SEEDED) <= set(BUGS)
+
+
+@pytest.mark.parametrize("name", [name for name, bug in BUGS.items() if bug.error])
+def test_fake_raises_at(name):
+    bench = on_the_fake()
+    with fake.strict(), pytest.raises(BUGS[name].error):
+        BUGS[name].function(bench)
+
+
+@pytest.mark.parametrize("name", [name for name, bug in BUGS.items() if bug.check])
+def test_fake_shows_to_a_check(name):
+    bench, bug = on_the_fake(), BUGS[name]
+    with fake.strict(), fake.counting() as counts:
+        result = bug.function(bench)
+    assert not bug.check(bench, result, len(counts.launches))
+
+
+# NumPy shows these to the same check: they are slips of arithmetic, not of the device.
+@pytest.mark.parametrize("name", BUGS)
+def test_numpy_says_nothing_of(name):
+    with np.errstate(all="ignore"):
+        BUGS[name].function(on_numpy())
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_fake_lets_pass(name):
+    bench = on_the_fake()
+    with fake.strict(), fake.counting() as counts:
+        result = FINE[name](bench)
+    assert (counts.uploads, counts.downloads) == ([], [])
+    np.testing.assert_allclose(result.get(), FINE[name](on_numpy()), rtol=1e-6)
+
+
+# CuPy's __array__ does not know NumPy 2's copy=, which NumPy says before it raises.
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", BUGS)
+def test_cupy_does_what_the_bank_says(name):
+    cupy = pytest.importorskip("cupy")
+    bench, bug = Bench(cupy, cupy.asarray), BUGS[name]
+    if bug.cupy == "raises":
+        with pytest.raises(bug.error):
+            bug.function(bench)
+    else:
+        bug.function(bench)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", FINE)
+def test_cupy_computes(name):
+    cupy = pytest.importorskip("cupy")
+    result = FINE[name](Bench(cupy, cupy.asarray))
+    np.testing.assert_allclose(result.get(), FINE[name](on_numpy()), rtol=1e-6)
