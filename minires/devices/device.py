@@ -86,6 +86,10 @@ class Device(
         """Return a context in which NaN and infinity arise without a warning."""
         return nullcontext()
 
+    def is_capturing(self) -> bool:
+        """Tell whether what is computed now is recorded in a graph, instead of being done."""
+        return False
+
     def astype(self, x: Array, dtype: Any) -> Array:
         """Return x in `dtype`; x itself if it has that dtype already."""
         return x if x.dtype == dtype else x.astype(as_dtype(dtype))

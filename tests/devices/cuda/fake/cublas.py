@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .array import launch
 from .cuda import get_current_stream
+from .launching import launch
 from .memory import allocation
 
 INVALID_VALUE, NOT_SUPPORTED = 7, 15
