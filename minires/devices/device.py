@@ -41,11 +41,15 @@ class Device(
     synchronous : bool
         Whether looking at a value costs nothing. Where it is false, computing runs ahead of
         Python, and every look waits for it and copies.
+    recomputes : bool
+        Whether normalised activations are computed once more on the way back rather than kept. It
+        saves the traffic to memory; where each kernel has to be launched it saves no time.
     """
 
     name: str
     xp: Any
     synchronous = True
+    recomputes = True
 
     def __repr__(self) -> str:
         return f"device({self.name!r})"
