@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .launching import launch
 from .cuda import get_current_stream
+from .launching import launch
 from .memory import allocation
 
 INVALID_VALUE, NOT_SUPPORTED = 7, 15
