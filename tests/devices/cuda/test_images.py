@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import minires as mr
 from minires.devices import Window, cpu
 from minires.devices.cuda import convolution, elementwise
 from minires.devices.cuda.layout import dense, fills_one_run, is_laid_out
-from tests.devices.cuda import fake
+from tests.devices.cuda import fake, host
 from tests.devices.cuda.geometries import UNEVEN, Geometry, geometries
 from tests.devices.plain import plain
 from tests.helpers import LAYOUTS, laid_out
@@ -75,7 +76,7 @@ class Drawn:
         }
 
 
-def run(device: Any, case: Drawn, arrays: dict[str, Any]) -> list[Any]:
+def run(device: Any, case: Any, arrays: dict[str, Any]) -> list[Any]:
     """Everything a convolution has to do with."""
     x, weight, g = (arrays[name] for name in ("x", "weight", "g"))
     window, groups, bias = case.window, case.groups, arrays.get("bias")
@@ -112,6 +113,28 @@ def test_they_do_in_other_dtypes(cuda, T, data):
     pairs = zip(run(cuda, case, case.device), run(plain, case, case.host), strict=True)
     for found, expected in pairs:
         near(found, expected.astype(found.dtype), T)
+
+
+@pytest.mark.parametrize("at", UNEVEN)
+def test_the_sources_are_launched_with_enough_blocks(cuda, monkeypatch, at: Geometry):
+    host.needs_compiler()
+    monkeypatch.setattr(cuda, "kernels", "host")
+    monkeypatch.setattr(cuda, "_functions", {})
+    x, weight = at.images(), at.normal(4, at.shape[1], *at.window.kernel)
+    x = np.tile(x, (40, 1, 1, 1))  # several blocks
+    y = plain.conv2d(x, weight, at.window, 1)
+    case = SimpleNamespace(window=at.window, groups=1)
+    arrays = {"x": x, "weight": weight, "g": y, "shortcut": y[::-1], "bias": weight[:, 0, 0, 0]}
+    uploaded = {name: cuda.array(array) for name, array in arrays.items()}
+    for found, expected in zip(run(cuda, case, uploaded), run(plain, case, arrays), strict=True):
+        near(found, expected, "float32")
+    for name in ("add", "relu_backward"):
+        pair = uploaded["g"], uploaded["shortcut"]
+        near(getattr(cuda, name)(*pair), getattr(plain, name)(y, y[::-1]), "float32")
+    winners = plain.max_pool(x, at.window)[1]
+    g = np.where(winners < 0, 0, winners).astype("float32")
+    found = cuda.max_pool_backward(cuda.array(g), cuda.array(winners), at.window, x.shape[2:])
+    near(found, cpu.max_pool_backward(g, winners, at.window, x.shape[2:]), "float32")
 
 
 @given(geometries())
