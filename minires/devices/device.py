@@ -5,16 +5,27 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from .augmentation import AugmentationKernels
 from .dtypes import as_dtype, default_float
 from .losses import LossKernels
 from .normalization import NormalizationKernels
 from .pooling import PoolingKernels
+from .summary import SummaryKernels
+from .tally import TallyKernels
 from .updates import UpdateKernels
 
 Array = Any
 
 
-class Device(PoolingKernels, NormalizationKernels, LossKernels, UpdateKernels):
+class Device(
+    PoolingKernels,
+    NormalizationKernels,
+    LossKernels,
+    SummaryKernels,
+    UpdateKernels,
+    TallyKernels,
+    AugmentationKernels,
+):
     """A place where arrays live and are computed with.
 
     Ordinary work goes through `xp` (the array library: numpy, or cupy on a GPU). What needs

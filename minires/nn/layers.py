@@ -246,7 +246,9 @@ class _BatchNorm(Module):
             )
         momentum = self.momentum
         if self.training and self.track_running_stats:
-            self.num_batches_tracked.copy_(self.num_batches_tracked._data + 1)
+            count = self.num_batches_tracked
+            count.device.xp.add(count._data, 1, out=count._data)  # one launch, where those count
+            count._versioned().wrote()
             if momentum is None:
                 momentum = 1 / self.num_batches_tracked.item()
         vectors = self.running_mean, self.running_var, self.weight, self.bias

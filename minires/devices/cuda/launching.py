@@ -30,6 +30,10 @@ class Launching:
     index: int
     _functions: dict[tuple[Kernel, str], Callable[..., None]]
 
+    def is_capturing(self) -> bool:
+        """Tell whether the current stream records a graph."""
+        return bool(self.xp.cuda.get_current_stream().is_capturing())
+
     def launch(self, kernel: Kernel, grid: Grid, *args: Any, T: Any) -> None:
         """Start `kernel` with so many blocks, on the current stream; do not wait for it.
 
