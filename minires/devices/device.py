@@ -41,11 +41,15 @@ class Device(
     synchronous : bool
         Whether looking at a value costs nothing. Where it is false, computing runs ahead of
         Python, and every look waits for it and copies.
+    recomputes : bool
+        Whether normalised activations are computed once more on the way back rather than kept. It
+        saves the traffic to memory; where each kernel has to be launched it saves no time.
     """
 
     name: str
     xp: Any
     synchronous = True
+    recomputes = True
 
     def __repr__(self) -> str:
         return f"device({self.name!r})"
@@ -83,6 +87,10 @@ class Device(
     def quiet(self) -> AbstractContextManager[Any]:
         """Return a context in which NaN and infinity arise without a warning."""
         return nullcontext()
+
+    def is_capturing(self) -> bool:
+        """Tell whether what is computed now is recorded in a graph, instead of being done."""
+        return False
 
     def astype(self, x: Array, dtype: Any) -> Array:
         """Return x in `dtype`; x itself if it has that dtype already."""

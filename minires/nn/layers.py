@@ -246,9 +246,7 @@ class _BatchNorm(Module):
             )
         momentum = self.momentum
         if self.training and self.track_running_stats:
-            count = self.num_batches_tracked
-            count.device.xp.add(count._data, 1, out=count._data)  # one launch, where those count
-            count._versioned().wrote()
+            self.num_batches_tracked.data += 1
             if momentum is None:
                 momentum = 1 / self.num_batches_tracked.item()
         vectors = self.running_mean, self.running_var, self.weight, self.bias

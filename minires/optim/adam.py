@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from minires.devices import Array, of
+from minires.autograd import Tensor
+from minires.devices import Array, Device, of
 
 from .optimizer import Optimizer, Parameters, State, check_not_negative
+from .together import gradients
 
 
 class Adam(Optimizer):
@@ -91,6 +93,45 @@ class Adam(Optimizer):
         mean_share, square_share = 1 - beta1 ** state["step"], 1 - beta2 ** state["step"]
         scale = xp.sqrt(square) / square_share**0.5 + options["eps"]
         data -= options["lr"] / mean_share * (mean / scale)
+
+    def update_together(
+        self, device: Device, parameters: list[Tensor], options: dict[str, Any]
+    ) -> bool:
+        """Apply the rule to all parameters in two launches, where the device can.
+
+        The counts of steps are kept on the device, where replays of a graph count on.
+        """
+        own = type(self).update, type(self).decay
+        if device.fused_adam is None or own not in (
+            (Adam.update, Adam.decay),
+            (Adam.update, AdamW.decay),
+        ):
+            return False
+        xp = device.xp
+        states = [self.state.setdefault(parameter, {}) for parameter in parameters]
+        grads = gradients(parameters)
+        for parameter, grad, state in zip(parameters, grads, states, strict=True):
+            remembered = [state[key] for key in ("exp_avg", "exp_avg_sq") if key in state]
+            if not device.can_fuse(parameter._data, grad, *remembered):
+                return False
+        rate = self._rate(device, options)
+        for parameter, state in zip(parameters, states, strict=True):
+            if not state:
+                for key in ("exp_avg", "exp_avg_sq"):
+                    state[key] = xp.zeros_like(parameter._data)
+            if isinstance(state.get("step", 0), int):
+                state["step"] = xp.full((), state.get("step", 0), "int32")
+        device.fused_adam(
+            [parameter._data for parameter in parameters],
+            grads,
+            *([state[key] for state in states] for key in ("exp_avg", "exp_avg_sq", "step")),
+            rate,
+            options["betas"],
+            options["eps"],
+            options["weight_decay"],
+            type(self).decay is AdamW.decay,
+        )
+        return True
 
 
 class AdamW(Adam):

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minires.autograd import Tensor
-from minires.devices import Array
+from minires.devices import Array, Device, of
+
+from .together import DeviceRate, alike, gradients
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 State = dict[str, Any]
@@ -46,6 +48,7 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, State] = {}
+        self._rates: dict[tuple[int, Device], DeviceRate] = {}
         if not isinstance(params, Iterable) or isinstance(params, (Tensor, Mapping)):
             raise TypeError(
                 f"{self._name}: params must be an iterable of parameters, as in"
@@ -159,16 +162,72 @@ class Optimizer:
             elif parameter.grad is not None:
                 parameter.grad = parameter.grad.detach().copy_(0.0)
 
+    def update_together(
+        self, device: Device, parameters: list[Tensor], options: dict[str, Any]
+    ) -> bool:
+        """Update parameters of one device and dtype by fewer launches than one by one.
+
+        Parameters
+        ----------
+        device : Device
+            Where the parameters are.
+        parameters : list of Tensor
+            Each has a gradient.
+        options : dict
+            The parameters' group.
+
+        Returns
+        -------
+        bool
+            Whether they have been updated. If not, `update` is called for each.
+        """
+        return False
+
     def step(self) -> None:
         """Update every parameter that has a gradient, in its own memory."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state.setdefault(parameter, {})
-                self.update(parameter._data, parameter.grad._data, state, group)
-                # A graph that still needs the old values must notice that they are gone.
-                parameter._versioned().wrote()
+            ready = [p for p in group["params"] if p.grad is not None]
+            for parameters in alike(ready):
+                together = self.update_together(parameters[0].device, parameters, group)
+                for parameter, grad in zip(parameters, gradients(parameters), strict=True):
+                    if not together:
+                        state = self.state.setdefault(parameter, {})
+                        self.update(parameter._data, grad, state, group)
+                    # A graph that still needs the old values must notice that they are gone.
+                    parameter._versioned().wrote()
+
+    def refresh(self) -> None:
+        """Make learning rates known to a captured step: call it before each of its replays.
+
+        A replay repeats the launches of a step. It reads the learning rate, which this method
+        writes to the device where it has changed, and counts Adam's steps by itself. All other
+        options are frozen in the graph.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no `step` on a GPU since the optimiser was made or loaded, or another
+            option has changed since: the step must be captured again.
+        """
+        if not self._rates:
+            raise RuntimeError(
+                f"{self._name}: no step was taken on a GPU since the optimiser was made or its"
+                " state was loaded; take one, then capture the next"
+            )
+        for group in self.param_groups:
+            for (identity, _), rate in self._rates.items():
+                if identity == id(group):
+                    rate.check(group)
+                    rate.follow(group)
+
+    def _rate(self, device: Device, group: dict[str, Any]) -> Array:
+        """Return the group's learning rate as an array (1,) on the device."""
+        rate = self._rates.get((id(group), device))
+        if rate is None:
+            rate = self._rates[id(group), device] = DeviceRate(device)
+        rate.follow(group)
+        rate.launched(group)
+        return rate.array
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on later, in PyTorch's layout.
@@ -186,10 +245,7 @@ class Optimizer:
             for group in self.param_groups
         ]
         state = {
-            numbers[parameter]: {
-                key: value if isinstance(value, (int, float)) else Tensor(value)
-                for key, value in remembered.items()
-            }
+            numbers[parameter]: {key: _saved(value) for key, value in remembered.items()}
             for parameter, remembered in self.state.items()
         }
         return {"state": state, "param_groups": groups}
@@ -229,6 +285,7 @@ class Optimizer:
         for group, saved in zip(self.param_groups, saved_groups, strict=True):
             group.update({key: value for key, value in saved.items() if key != "params"})
         self.state = state
+        self._rates = {}
 
     def _loaded(self, key: str, value: Any, number: int, parameter: Tensor) -> Any:
         """Copy one remembered value; an array gets the parameter's dtype and memory order."""
@@ -244,6 +301,13 @@ class Optimizer:
             )
         empty = parameter.device.xp.empty_like(parameter._data)
         return Tensor(empty).copy_(value)._data
+
+
+def _saved(value: Any) -> Any:
+    """Return a remembered value for `state_dict`; a count on a device becomes a number."""
+    if isinstance(value, (int, float)):
+        return value
+    return int(of(value).to_numpy(value)) if value.dtype.kind == "i" else Tensor(value)
 
 
 def check_not_negative(optimizer: Optimizer, options: dict[str, Any], *names: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from minires.devices import Array, of
+from minires.autograd import Tensor
+from minires.devices import Array, Device, of
 
 from .optimizer import Optimizer, Parameters, State, check_not_negative
+from .together import gradients
 
 
 class SGD(Optimizer):
@@ -90,3 +92,36 @@ class SGD(Optimizer):
                 velocity[...] = step
             step = step + momentum * velocity if options["nesterov"] else velocity
         data -= options["lr"] * step
+
+    def update_together(
+        self, device: Device, parameters: list[Tensor], options: dict[str, Any]
+    ) -> bool:
+        """Apply the rule to all parameters in one launch, where the device can."""
+        if device.fused_sgd is None or type(self).update is not SGD.update:
+            return False
+        momentum, key = options["momentum"], "momentum_buffer"
+        states = [self.state.setdefault(parameter, {}) for parameter in parameters]
+        grads = gradients(parameters)
+        for parameter, grad, state in zip(parameters, grads, states, strict=True):
+            remembered = [state[key]] if key in state else []
+            if not device.can_fuse(parameter._data, grad, *remembered):
+                return False
+        rate = self._rate(device, options)
+        numbers = momentum, options["dampening"], options["weight_decay"], options["nesterov"]
+        begun = [bool(momentum) and key in state for state in states]
+        for fresh in (True, False):
+            some = [i for i in range(len(states)) if begun[i] != fresh]
+            if not some:
+                continue
+            if fresh and momentum:
+                for i in some:
+                    states[i][key] = device.xp.empty_like(parameters[i]._data)
+            device.fused_sgd(
+                [parameters[i]._data for i in some],
+                [grads[i] for i in some],
+                [states[i][key] for i in some] if momentum else [],
+                fresh,
+                rate,
+                *numbers,
+            )
+        return True

@@ -126,7 +126,7 @@ class _Recording:
         self.circumstances = circumstances
         self._optimizer = step.optimizer
         self._images, self._labels = (
-            Tensor(device.xp.empty_like(batch.data)) for batch in (images, labels)
+            Tensor(batch.data.copy(order="K")) for batch in (images, labels)
         )
         # Gradients of eager steps go before the capture, so that the graph has its own.
         step.optimizer.zero_grad()

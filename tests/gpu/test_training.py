@@ -108,3 +108,20 @@ def test_a_step_that_is_not_looked_at_brings_nothing_to_the_host(
     assert copies == []
     assert np.isfinite(loss.numpy())
     assert copies == [()]
+
+
+@pytest.mark.gpu
+def test_replayed_steps_are_the_eager_ones_also_when_the_learning_rate_falls(gpu: Device) -> None:
+    given = [
+        (mr.tensor(images, device=gpu), mr.tensor(labels, device=gpu))
+        for images, labels in batches(6, batch=8, size=16)
+    ]
+    losses = {}
+    for graph in (False, True):
+        model = mr.models.cifar_resnet(20, width=4, seed=0).to(gpu)
+        optimizer = mr.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        schedule = mr.optim.lr_scheduler.MultiStepLR(optimizer, [1, 2])
+        trainer = mr.training.Trainer(model, optimizer, schedule, graph=graph)
+        losses[graph] = trainer.fit(given, epochs=3).loss
+
+    np.testing.assert_allclose(losses[True], losses[False], rtol=1e-6)

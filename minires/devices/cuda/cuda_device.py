@@ -50,6 +50,7 @@ class CudaDevice(
     """
 
     synchronous = False
+    recomputes = False
 
     def __init__(self, xp: Any, index: int = 0) -> None:
         self.xp = xp

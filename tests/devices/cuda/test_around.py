@@ -15,12 +15,12 @@ import minires as mr
 from minires.cli import main
 from minires.data import TensorDataset
 from minires.lab import Comparison, Settings, device_floor, speed
-from minires.training.gradient_norms import norms
+from minires.training.gradient_norms import norms_on
 from tests.devices.cuda import fake
 
 
 @pytest.fixture(autouse=True)
-def _device() -> Iterator[Any]:
+def device() -> Iterator[Any]:
     with fake.installed() as device:
         yield device
 
@@ -37,20 +37,20 @@ def test_a_comparison_of_twins_is_trained_on_the_device() -> None:
     assert all(isinstance(w, np.ndarray) for w in comparison.runs[0].weights.values())
 
 
-def test_the_norms_of_all_gradients_come_to_the_host_in_one_copy() -> None:
+def test_the_norms_of_all_gradients_are_measured_without_a_copy(device: Any) -> None:
     host = [np.random.default_rng(n).standard_normal(n + 2).astype("f4") for n in range(5)]
-    arrays = [None, *(mr.tensor(each, device="cuda").data for each in host)]
-    with fake.counting() as counts:
-        found = norms(arrays)
+    tensors = [None, *(mr.tensor(each, device="cuda") for each in host)]
+    with fake.counting() as counts, fake.strict():
+        found = norms_on(device, tensors)
 
-    assert len(counts.downloads) == 1
-    np.testing.assert_allclose(found, [0, *map(np.linalg.norm, host)], rtol=1e-6)
+    assert not counts.downloads
+    np.testing.assert_allclose(found.get(), [0, *map(np.linalg.norm, host)], rtol=1e-6)
 
 
-def test_squares_of_large_and_tiny_gradients_neither_over_nor_underflow() -> None:
-    found = norms([mr.tensor([3 * size, 4 * size], device="cuda").data for size in (1e30, 1e-30)])
+def test_squares_of_large_and_tiny_gradients_neither_over_nor_underflow(device: Any) -> None:
+    tensors = [mr.tensor([3 * size, 4 * size], device="cuda") for size in (1e30, 1e-30)]
 
-    np.testing.assert_allclose(found, [5e30, 5e-30], rtol=1e-6)
+    np.testing.assert_allclose(norms_on(device, tensors).get(), [5e30, 5e-30], rtol=1e-6)
 
 
 def test_operands_on_two_devices_are_named_with_what_to_do() -> None:

@@ -12,7 +12,9 @@ from minires.devices.cuda.kernel import Kernel
 
 from .array import ndarray
 from .cublas import FakeCublas
+from .errors import OutsideMemoryError
 from .launching import launch, unwrap
+from .memory import MemoryPointer, allocation
 from .module import module
 
 
@@ -45,11 +47,12 @@ class FakeCudaDevice(CudaDevice):
                         " on the device"
                     )
             hosts = unwrap(tuple(args))
+            tables = [x for x in hosts if getattr(x, "dtype", None) in kernel.types.values()]
             launch(
                 kernel.name,
                 lambda: self._execute(kernel, grid, hosts, T),
                 [x for p, x in given if p.is_const],
-                [x for p, x in given if not p.is_const],
+                [x for p, x in given if not p.is_const] + pointed_to(kernel, tables),
             )
 
         return start
@@ -71,6 +74,22 @@ class FakeCudaDevice(CudaDevice):
 
         given = x._host
         return launch("erf", lambda: erf(given).astype(given.dtype).copy("C"), (x,))
+
+
+def pointed_to(kernel: Kernel, tables: list[Any]) -> list[ndarray]:
+    """Return what stands for the memory that addresses in structures lead to, which must live."""
+    found = []
+    for table in tables:
+        for name in [name for name in table.dtype.names if table.dtype[name].base == "uint64"]:
+            for address in table[name][(table["size"] != 0) & (table[name] != 0)].tolist():
+                memory = allocation(address)
+                if memory is None:
+                    raise OutsideMemoryError(
+                        f"kernel {kernel.name}: {name} has the address {address:#x}, where nothing"
+                        " is allocated"
+                    )
+                found.append(ndarray(memory.nbytes, "uint8", MemoryPointer(memory, 0)))
+    return found
 
 
 @contextmanager
