@@ -34,11 +34,13 @@ class CudaLayout(Launching):
 
     def empty_like(self, x: Array) -> Array:
         """Allocate an array of x's shape and dtype, its axes in the same order in memory."""
+        shape = x.shape
         if x.flags.c_contiguous:
-            return self.xp.empty(x.shape, x.dtype)
+            return self.xp.empty(shape, x.dtype)
+        if is_laid_out(x):
+            return self.empty_images(shape, x.dtype)
         order = order_of(x)
-        lengths = x.shape
-        return self.xp.empty([lengths[axis] for axis in order], x.dtype).transpose(_back(order))
+        return put_back(self.xp.empty([shape[axis] for axis in order], x.dtype), order)
 
     def in_order_of(self, model: Array, x: Array) -> Array:
         """Return x, copied if its strides are not those of `model`, an array of its shape."""
@@ -72,7 +74,8 @@ def is_laid_out(x: Array) -> bool:
 
 def order_of(x: Array) -> tuple[int, ...]:
     """Return the axes of x from the widest step in memory to the narrowest."""
-    return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
+    steps = [-abs(stride) for stride in x.strides]
+    return tuple(sorted(range(len(steps)), key=steps.__getitem__))
 
 
 def fills_one_run(x: Array) -> bool:
@@ -93,11 +96,7 @@ def in_turn(x: Array, order: tuple[int, ...]) -> Array:
 
 def put_back(x: Array, order: tuple[int, ...]) -> Array:
     """Undo `in_turn`."""
-    return x.transpose(_back(order))
-
-
-def _back(order: tuple[int, ...]) -> list[int]:
-    return sorted(range(len(order)), key=order.__getitem__)
+    return x.transpose(sorted(range(len(order)), key=order.__getitem__))
 
 
 def _swapped(x: Array) -> Array:
