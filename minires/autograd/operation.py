@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 from minires import devices
 from minires.devices import Array
 
-from .context import Context, EngineHook, changed, current
+from .context import Context, EngineHook, changed, current, located
 from .errors import AutogradError
 from .guard import no_writing, read_only
 from .node import TENSOR_TYPES, VOID, Node
@@ -221,7 +221,11 @@ class Op(Generic[P]):
             if value.__class__ in TENSOR_TYPES:
                 break
         else:
-            result = self._compute(*inputs, **constants)
+            try:
+                result = self._compute(*inputs, **constants)
+            except Exception as error:
+                self._check_devices(inputs, constants, error)
+                raise
             return result[0] if self.has_aux else result  # type: ignore[no-any-return]
         context = current.get()
         if self.name in context.expanded and self.twin_function is not None:
@@ -237,7 +241,12 @@ class Op(Generic[P]):
             else:
                 arrays.append(value)
                 parents.append(None)
-        data, aux = self._compute(*arrays, **constants), None
+        aux = None
+        try:
+            data = self._compute(*arrays, **constants)
+        except Exception as error:
+            self._check_devices(arrays, constants, error)
+            raise
         if self.has_aux:
             data, aux = data
         known = tuple(parents) if any(parents) else None
@@ -257,7 +266,34 @@ class Op(Generic[P]):
         if b.__class__ in TENSOR_TYPES:
             y, y_node = b._data, b._node
         parents = (x_node, y_node) if x_node or y_node else None
-        return self._finished(self._compute(x, y), context, (a, b), parents, _NO_CONSTANTS, None)
+        try:
+            data = self._compute(x, y)
+        except Exception as error:
+            self._check_devices((x, y), _NO_CONSTANTS, error)
+            raise
+        return self._finished(data, context, (a, b), parents, _NO_CONSTANTS, None)
+
+    def _check_devices(
+        self, inputs: Sequence[Any], constants: Mapping[str, Any], error: Exception
+    ) -> None:
+        """Say, after an error, if arrays of different devices met; that explains it better."""
+        named = [(self.input_name(i), value) for i, value in enumerate(inputs)]
+        places = [
+            (name, devices.of(value))
+            for name, value in [*named, *constants.items()]
+            if value.__class__ in ARRAY_TYPES
+        ]
+        first, home = places[0] if places else ("", devices.cpu)
+        for name, device in places:
+            if device is home:
+                continue
+            wanted, moved = (device, first) if home is devices.cpu else (home, name)
+            raise TypeError(
+                located(
+                    f"{self.name}: input {first!r} is on {home}, {name!r} is on {device}; move one"
+                    f" of them first, as in {moved}.to({wanted.name!r})"
+                )
+            ) from error
 
     def _finished(
         self,
