@@ -54,24 +54,25 @@ def diverged(trainer: Trainer, data: list[Batch]) -> DivergedError:
     return caught.value
 
 
-@pytest.mark.parametrize("options", [{}, {"look_every": 4}, {"look_every": 1}, {"graph": True}])
+@pytest.mark.parametrize("options", [{}, {"look_every": 4}, {"graph": True}])
 @pytest.mark.parametrize("spoilt", [None, 4])
 def test_divergence_is_noticed_late_and_told_as_if_it_had_been_seen_at_once(
     device: Any, options: dict[str, Any], spoilt: int | None
 ) -> None:
     data = batches(spoilt=spoilt)
     callbacks = [] if spoilt else [RateOfEachStep()]
-    here, there = network(), network(device)
-    at_once, late = trainer_of(here, *callbacks), trainer_of(there, *callbacks, **options)
+    at_once = trainer_of(network(device), *callbacks, look_every=1)
+    late = trainer_of(network(device), *callbacks, **options)
 
     expected, found = diverged(at_once, data), diverged(late, data)
 
     for name in ("step", "epoch", "last_finite_step", "cause", "op", "module", "parameter"):
         assert getattr(found, name) == getattr(expected, name), name
     assert late.step == at_once.step == found.step - 1
-    assert late.history.loss == pytest.approx(at_once.history.loss, rel=1e-4)
-    for name, value in here.state_dict().items():
-        np.testing.assert_allclose(there.state_dict()[name].numpy(), value.numpy(), rtol=1e-4)
+    assert late.history.loss == at_once.history.loss
+    state = at_once.model.state_dict()
+    for name, value in late.model.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), state[name].numpy(), err_msg=name)
 
 
 def test_a_divergence_that_does_not_come_again_is_still_told_with_its_step(device: Any) -> None:
