@@ -14,7 +14,7 @@ from minires.devices import Array
 
 from .context import Context, EngineHook, changed, current
 from .errors import AutogradError
-from .guard import no_writing, read_only
+from .guard import no_writing, read_only, refuse_several_devices
 from .node import TENSOR_TYPES, VOID, Node
 from .tensor import ARRAY_TYPES, Tensor, blank_tensor
 from .version import KEPT, clock
@@ -237,7 +237,11 @@ class Op(Generic[P]):
             else:
                 arrays.append(value)
                 parents.append(None)
-        data, aux = self._compute(*arrays, **constants), None
+        try:
+            data, aux = self._compute(*arrays, **constants), None
+        except (AttributeError, TypeError):
+            refuse_several_devices(self.name, (*arrays, *constants.values()))
+            raise
         if self.has_aux:
             data, aux = data
         known = tuple(parents) if any(parents) else None
@@ -257,7 +261,12 @@ class Op(Generic[P]):
         if b.__class__ in TENSOR_TYPES:
             y, y_node = b._data, b._node
         parents = (x_node, y_node) if x_node or y_node else None
-        return self._finished(self._compute(x, y), context, (a, b), parents, _NO_CONSTANTS, None)
+        try:
+            data = self._compute(x, y)
+        except (AttributeError, TypeError):
+            refuse_several_devices(self.name, (x, y))
+            raise
+        return self._finished(data, context, (a, b), parents, _NO_CONSTANTS, None)
 
     def _finished(
         self,

@@ -292,7 +292,10 @@ class Tensor(TensorMethods):
             array = self.device.array(array, self.dtype)
         if getattr(array, "shape", ()) not in ((), self.shape):
             raise ValueError(f"copy_: shape {array.shape} into a Tensor of shape {self.shape}")
-        self._data[...] = array if devices.of(array) is self.device else self.device.array(array)
+        home = devices.of(array)
+        if home is not self.device:
+            array = self.device.array(home.to_numpy(array))
+        self._data[...] = array
         self._versioned().wrote()
         return self
 
@@ -439,6 +442,8 @@ class Tensor(TensorMethods):
     def __repr__(self) -> str:
         values = self.device.to_numpy(self._data)
         text = devices.cpu.xp.array2string(values, separator=", ", prefix="tensor(")
+        if self.device is not devices.cpu:
+            text += f", device={self.device.name!r}"
         if self.dtype not in (devices.float32, devices.int64, devices.bool_):
             text += f", dtype={self.dtype}"
         if self._node is not None:

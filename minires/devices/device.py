@@ -10,6 +10,7 @@ from .dtypes import as_dtype, default_float
 from .losses import LossKernels
 from .normalization import NormalizationKernels
 from .pooling import PoolingKernels
+from .summary import SummaryKernels
 from .tally import TallyKernels
 from .updates import UpdateKernels
 
@@ -20,6 +21,7 @@ class Device(
     PoolingKernels,
     NormalizationKernels,
     LossKernels,
+    SummaryKernels,
     UpdateKernels,
     TallyKernels,
     AugmentationKernels,
@@ -39,11 +41,15 @@ class Device(
     synchronous : bool
         Whether looking at a value costs nothing. Where it is false, computing runs ahead of
         Python, and every look waits for it and copies.
+    recomputes : bool
+        Whether normalised activations are computed once more on the way back rather than kept. It
+        saves the traffic to memory; where each kernel has to be launched it saves no time.
     """
 
     name: str
     xp: Any
     synchronous = True
+    recomputes = True
 
     def __repr__(self) -> str:
         return f"device({self.name!r})"
@@ -76,10 +82,6 @@ class Device(
 
     def erf(self, x: Array) -> Array:
         """Error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""
-        raise NotImplementedError
-
-    def add_at(self, target: Array, index: Any, values: Array) -> None:
-        """``target[index] += values`` in which every repetition of an index counts."""
         raise NotImplementedError
 
     def quiet(self) -> AbstractContextManager[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,10 @@ from .updates import CudaUpdates
 
 class CudaDevice(
     CudaAugmentation,
-    CudaBlas,
     CudaElementwise,
     CudaPooling,
     CudaConvolution,
+    CudaBlas,
     CudaNormalization,
     CudaLosses,
     CudaScatter,
@@ -51,6 +50,7 @@ class CudaDevice(
     """
 
     synchronous = False
+    recomputes = False
 
     def __init__(self, xp: Any, index: int = 0) -> None:
         self.xp = xp
@@ -78,8 +78,8 @@ class CudaDevice(
         return array.get() if isinstance(array, self.xp.ndarray) else np.asarray(array)
 
     def fingerprint(self, array: Array) -> int:
-        """CRC-32 of the array's bytes, on the host."""
-        return zlib.crc32(np.ascontiguousarray(self.to_numpy(array)).data)
+        """Return the digest of the array; it waits for everything that was launched."""
+        return int(self.to_numpy(self.digest(array))[0])
 
     def erf(self, x: Array) -> Array:
         """Error function, by CuPy's SciPy."""

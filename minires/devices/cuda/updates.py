@@ -35,7 +35,7 @@ def _at(address: Any, size: Any, dtype: Any) -> Array:
     """Return the array of the host's memory at an address."""
     count = int(size) * np.dtype(dtype).itemsize
     memory = (ctypes.c_uint8 * count).from_address(int(address))
-    return np.frombuffer(memory, dtype)
+    return np.ndarray(int(size), dtype, memory)
 
 
 def _rows(table: Array, *names: str) -> Iterator[tuple[Array, ...]]:
@@ -327,10 +327,9 @@ def _tables(
     params = columns["p"]
     grads = [_ordered_as(xp, g, p) for g, p in zip(columns["g"], params, strict=True)]
     columns = {**columns, "g": grads}
-    kept = [i for i, p in enumerate(params) if p.size]
     many = kernel.types["Table"]["size"].shape[0]
-    for start in range(0, len(kept), many):
-        some = kept[start : start + many]
+    for start in range(0, len(params), many):
+        some = range(start, min(start + many, len(params)))
         table = np.zeros((), kernel.types["Table"])
         for name, arrays in columns.items():
             if arrays:
@@ -345,7 +344,7 @@ def _tables(
 
 def _ordered_as(xp: Any, grad: Array, data: Array) -> Array:
     """Return the gradient in the memory order of its parameter."""
-    if _steps(grad) == _steps(data):
+    if data.size == 0 or _steps(grad) == _steps(data):
         return grad
     copy = xp.empty_like(data)
     copy[...] = grad

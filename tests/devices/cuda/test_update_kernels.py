@@ -54,24 +54,30 @@ def run(case, steps, skipped=()):
 
 def assert_same(found, expected, rtol=1e-6):
     for x, y in zip(found[1], expected[1], strict=True):
-        tolerance = 4e-3 if y.dtype == "float16" else rtol
-        np.testing.assert_allclose(
-            x.detach().to("cpu").numpy(), y.detach().numpy(), tolerance, tolerance
-        )
+        np.testing.assert_allclose(x.detach().to("cpu").numpy(), y.detach().numpy(), rtol, rtol)
 
 
 @pytest.mark.parametrize(("make", "options"), OPTIMISERS)
-@pytest.mark.parametrize("kernels", ["plain", "host"])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize(
+    ("kernels", "dtype"),
+    [
+        *[("plain", dtype) for dtype in ("float16", "float32", "float64")],
+        ("host", "float32"),
+        pytest.param("host", "float16", marks=pytest.mark.long),
+        pytest.param("host", "float64", marks=pytest.mark.long),
+    ],
+)
 def test_the_kernels_follow_the_optimisers_rule(make, options, kernels, dtype):
     if kernels == "host":
         host.needs_compiler()
+    if dtype == "float16" and make is not mr.optim.SGD and "eps" not in options:
+        pytest.skip("1e-8, and squares of small gradients, are 0 in float16")
     expected = optimiser_case(make, options, dtype=dtype)
     run(expected, range(4))
     with fake.installed(kernels):
         found = optimiser_case(make, options, dtype=dtype, device="cuda")
         run(found, range(4))
-        assert_same(found, expected, 1e-6 if dtype == "float32" else 1e-13)
+        assert_same(found, expected, {"float16": 1e-2, "float32": 1e-6, "float64": 1e-13}[dtype])
 
 
 @pytest.mark.parametrize(("make", "options"), [*OPTIMISERS[2:4], *OPTIMISERS[5:]])
@@ -196,7 +202,7 @@ def test_the_learning_rate_lives_on_the_device_and_is_written_only_when_it_chang
     with fake.installed():
         found = optimiser_case(mr.optim.SGD, {}, device="cuda")
         for case in (expected, found):
-            scheduler = mr.optim.lr_scheduler.StepLR(case[0], step_size=2, gamma=0.1)
+            scheduler = mr.optim.lr_scheduler.MultiStepLR(case[0], [2], gamma=0.1)
             counted = []
             for step in range(4):
                 case[2](step)
@@ -269,7 +275,11 @@ SIZES = st.lists(
     min_size=1,
     max_size=6,
 )
-DTYPES = st.sampled_from(["float32", "float64", "float16"])
+DTYPES = [
+    "float32",
+    pytest.param("float64", marks=pytest.mark.long),
+    pytest.param("float16", marks=pytest.mark.long),
+]
 SHARES = np.abs(np.random.default_rng(1).normal(size=2 * updates.ADAM_MANY)) + 0.5
 
 
@@ -309,13 +319,15 @@ def check(kernel, sizes, dtype, arguments, seed, sanitize=None):
     host.check(kernel, blocks, args, np.dtype(dtype), rtol, rtol, sanitize, memory)
 
 
-@given(SIZES, DTYPES, st.sampled_from(SGD_CHOICES), st.integers(0, 9))
-def test_the_source_of_sgd_is_its_plain_version(sizes, dtype, options, seed):
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(SIZES, st.sampled_from(SGD_CHOICES), st.integers(0, 9))
+def test_the_source_of_sgd_is_its_plain_version(dtype, sizes, options, seed):
     check(updates.SGD, sizes, dtype, lambda table: sgd_arguments(table, options), seed)
 
 
-@given(SIZES, DTYPES, st.sampled_from(ADAM_CHOICES), st.integers(0, 9))
-def test_the_source_of_adam_is_its_plain_version(sizes, dtype, options, seed):
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(SIZES, st.sampled_from(ADAM_CHOICES), st.integers(0, 9))
+def test_the_source_of_adam_is_its_plain_version(dtype, sizes, options, seed):
     check(updates.ADAM, sizes, dtype, lambda table: adam_arguments(table, options), seed)
 
 
@@ -343,7 +355,6 @@ def test_no_thread_disturbs_another(kernel):
 
 FIND_MISTAKES = [
     ("table.first[middle] <= blockIdx.x", "table.first[middle] < blockIdx.x"),
-    ("else high = middle - 1", "else high = middle"),
     ("high = table.tensors - 1", "high = table.tensors"),
     ("(blockIdx.x - table.first[low]) * PIECE", "blockIdx.x * PIECE"),
     ("min(start + PIECE, table.size[low])", "start + PIECE"),
@@ -390,6 +401,7 @@ def check_all(kernel, choices, arguments):
         check(kernel, TRIED, "float32", lambda table, o=options: arguments(table, o), 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [*FIND_MISTAKES, *SGD_MISTAKES])
 def test_a_mistake_in_sgd_is_caught(change):
     mutant = host.mutated(updates.SGD, *change)
@@ -397,13 +409,15 @@ def test_a_mistake_in_sgd_is_caught(change):
         check_all(mutant, SGD_CHOICES, sgd_arguments)
 
 
-@pytest.mark.parametrize("change", [*FIND_MISTAKES[:4], *ADAM_MISTAKES])
+@pytest.mark.long
+@pytest.mark.parametrize("change", [*FIND_MISTAKES[:3], *ADAM_MISTAKES])
 def test_a_mistake_in_adam_is_caught(change):
     mutant = host.mutated(updates.ADAM, *change)
     with pytest.raises((AssertionError, host.Fault)):
         check_all(mutant, ADAM_CHOICES, adam_arguments)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", COUNT_MISTAKES)
 def test_a_mistake_in_adams_count_is_caught(change):
     mutant = host.mutated(updates.ADAM_COUNT, *change)

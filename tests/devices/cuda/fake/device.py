@@ -81,7 +81,7 @@ def pointed_to(kernel: Kernel, tables: list[Any]) -> list[ndarray]:
     found = []
     for table in tables:
         for name in [name for name in table.dtype.names if table.dtype[name].base == "uint64"]:
-            for address in table[name][table[name] != 0].tolist():
+            for address in table[name][(table["size"] != 0) & (table[name] != 0)].tolist():
                 memory = allocation(address)
                 if memory is None:
                     raise OutsideMemoryError(
