@@ -58,9 +58,9 @@ def paired(
     }
 
 
-def environment() -> dict[str, str | int]:
+def environment(device: str = "cpu") -> dict[str, str | int]:
     """Describe where it was measured, peers included, without naming the machine."""
-    described = machine.environment()
+    described = machine.environment(device)
     with contextlib.suppress(metadata.PackageNotFoundError):
         described["torch"] = metadata.version("torch")
     return described

@@ -16,16 +16,21 @@ FOLDER = Path(__file__).parent / "results"
 SCHEMA = "minires.benchmark/2"
 
 
-def new_result() -> dict[str, Any]:
+def new_result(device: str = "cpu") -> dict[str, Any]:
     """Return a result that holds nothing yet but where and when."""
-    return {"schema": SCHEMA, "date": date.today().isoformat(), "environment": environment()}
+    today = date.today().isoformat()
+    return {"schema": SCHEMA, "date": today, "environment": environment(device)}
 
 
 def file_name(result: dict[str, Any]) -> str:
-    """Return ``<processor>-<number>cpu-<date>.json``; the name of the machine has no part in it."""
+    """Return ``<processor>-<number>cpu-<date>.json``, or ``<gpu>-<date>.json``.
+
+    The name of the machine has no part in it.
+    """
     where = result["environment"]
-    slug = re.sub(r"[^a-z0-9]+", "-", where["processor"].lower()).strip("-")
-    return f"{slug}-{where['processors']}cpu-{result['date']}.json"
+    slug = re.sub(r"[^a-z0-9]+", "-", where.get("gpu", where["processor"]).lower()).strip("-")
+    number = "" if "gpu" in where else f"-{where['processors']}cpu"
+    return f"{slug}{number}-{result['date']}.json"
 
 
 def save(result: dict[str, Any], path: Path) -> None:

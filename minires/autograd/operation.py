@@ -12,9 +12,9 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 from minires import devices
 from minires.devices import Array
 
-from .context import Context, EngineHook, changed, current, located
+from .context import Context, EngineHook, changed, current
 from .errors import AutogradError
-from .guard import no_writing, read_only
+from .guard import no_writing, read_only, refuse_several_devices
 from .node import TENSOR_TYPES, VOID, Node
 from .tensor import ARRAY_TYPES, Tensor, blank_tensor
 from .version import KEPT, clock
@@ -223,8 +223,8 @@ class Op(Generic[P]):
         else:
             try:
                 result = self._compute(*inputs, **constants)
-            except Exception as error:
-                self._check_devices(inputs, constants, error)
+            except Exception:
+                refuse_several_devices(self.name, self._named(inputs, constants))
                 raise
             return result[0] if self.has_aux else result  # type: ignore[no-any-return]
         context = current.get()
@@ -241,11 +241,10 @@ class Op(Generic[P]):
             else:
                 arrays.append(value)
                 parents.append(None)
-        aux = None
         try:
-            data = self._compute(*arrays, **constants)
-        except Exception as error:
-            self._check_devices(arrays, constants, error)
+            data, aux = self._compute(*arrays, **constants), None
+        except Exception:
+            refuse_several_devices(self.name, self._named(arrays, constants))
             raise
         if self.has_aux:
             data, aux = data
@@ -268,32 +267,14 @@ class Op(Generic[P]):
         parents = (x_node, y_node) if x_node or y_node else None
         try:
             data = self._compute(x, y)
-        except Exception as error:
-            self._check_devices((x, y), _NO_CONSTANTS, error)
+        except Exception:
+            refuse_several_devices(self.name, self._named((x, y), _NO_CONSTANTS))
             raise
         return self._finished(data, context, (a, b), parents, _NO_CONSTANTS, None)
 
-    def _check_devices(
-        self, inputs: Sequence[Any], constants: Mapping[str, Any], error: Exception
-    ) -> None:
-        """Say, after an error, if arrays of different devices met; that explains it better."""
-        named = [(self.input_name(i), value) for i, value in enumerate(inputs)]
-        places = [
-            (name, devices.of(value))
-            for name, value in [*named, *constants.items()]
-            if value.__class__ in ARRAY_TYPES
-        ]
-        first, home = places[0] if places else ("", devices.cpu)
-        for name, device in places:
-            if device is home:
-                continue
-            wanted, moved = (device, first) if home is devices.cpu else (home, name)
-            raise TypeError(
-                located(
-                    f"{self.name}: input {first!r} is on {home}, {name!r} is on {device}; move one"
-                    f" of them first, as in {moved}.to({wanted.name!r})"
-                )
-            ) from error
+    def _named(self, inputs: Sequence[Any], constants: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Return inputs and constants by name."""
+        return [*((self.input_name(i), x) for i, x in enumerate(inputs)), *constants.items()]
 
     def _finished(
         self,

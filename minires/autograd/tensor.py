@@ -271,7 +271,7 @@ class Tensor(TensorMethods):
         """
         if self._data.size != 1:
             raise ValueError(f"item(): needs exactly one value, this Tensor has shape {self.shape}")
-        return self._data.item()  # type: ignore[no-any-return]
+        return self.device.to_numpy(self._data).item()  # type: ignore[no-any-return]
 
     def tolist(self) -> Any:
         """Return the values as nested Python lists."""
@@ -391,7 +391,7 @@ class Tensor(TensorMethods):
                 f"the truth value of a Tensor of shape {self.shape} is ambiguous; use .all() or"
                 " .any()"
             )
-        return bool(self._data.item())
+        return bool(self.item())
 
     def __float__(self) -> float:
         return float(self.item())
@@ -442,6 +442,8 @@ class Tensor(TensorMethods):
     def __repr__(self) -> str:
         values = self.device.to_numpy(self._data)
         text = devices.cpu.xp.array2string(values, separator=", ", prefix="tensor(")
+        if self.device is not devices.cpu:
+            text += f", device={self.device.name!r}"
         if self.dtype not in (devices.float32, devices.int64, devices.bool_):
             text += f", dtype={self.dtype}"
         if self._node is not None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from minires import devices
 from minires.autograd import Tensor
 from minires.nn import Module
 
-from .engines import MINIRES, Engine, Torch
+from .engines import Engine, Minires, Torch
 from .examination import Examination, examine
 from .numerical import Settings
 from .point import failure
@@ -53,7 +54,8 @@ def gradcheck(
         one of its modules), a function of those.
     inputs : Tensor or array of floats, or a sequence of them
         Where to check; taken in float64. A list or tuple means several inputs. Prefer random
-        values: special ones such as 0 hide mistakes.
+        values: special ones such as 0 hide mistakes. Where Tensors, or the Module, are on a GPU,
+        it is what the GPU computes that is checked.
     order : {1, 2}
         With 2, the gradient's own gradient is checked as well (not for NumPy functions).
     mode : {"auto", "full", "random"}
@@ -218,15 +220,19 @@ def _float64(value: Any, number: int) -> Array:
 
 def _engine_of(fn: Any, inputs: list[Any]) -> tuple[Engine, bool]:
     """Return whose function it is, and whether it is a module."""
+    ours = [value for value in inputs if isinstance(value, Tensor)]
     if isinstance(fn, Module):
-        return MINIRES, True
+        ours += fn.parameters()
+    engine = Minires(ours[0].device if ours else devices.cpu)
+    if isinstance(fn, Module):
+        return engine, True
     torch = sys.modules.get("torch")  # who passes a Tensor of PyTorch's has imported it
-    if torch is None or any(isinstance(value, Tensor) for value in inputs):
-        return MINIRES, False
+    if torch is None or ours:
+        return engine, False
     if isinstance(fn, torch.nn.Module):
         return Torch(), True
     theirs = any(isinstance(value, torch.Tensor) for value in inputs)
-    return (Torch() if theirs else MINIRES), False
+    return (Torch() if theirs else engine), False
 
 
 def _names(function: Any, count: int) -> list[str]:

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from minires import devices
 from minires.autograd import EngineHook, Node, Tensor, enable_grad, grad
-from minires.devices import float64
+from minires.devices import Device, float64
 from minires.nn import Module
 
 from .report import Finding
@@ -26,13 +27,13 @@ class Engine(Protocol):
         """Tell whether it is one of the engine's Tensors."""
 
     def leaf(self, array: Array) -> Any:
-        """Return a Tensor that requires a gradient, on the memory of `array`."""
+        """Return a Tensor with the values of `array` that requires a gradient."""
 
     def array(self, tensor: Any) -> Array:
         """Return the values of a Tensor."""
 
     def put(self, parameter: Any, array: Array) -> None:
-        """Let a parameter hold `array`, uncopied."""
+        """Let a parameter hold the values of `array`."""
 
     def doubled(self, module: Any) -> Any:
         """Return a copy of a module, in float64."""
@@ -50,37 +51,61 @@ class Engine(Protocol):
         """Return what won in every choice that `run()` made."""
 
 
-class _Minires:
+class Minires:
+    """minires, on one of its devices.
+
+    Parameters
+    ----------
+    device : Device
+        Where functions are computed, and so where their Tensors are.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
     def is_tensor(self, value: Any) -> bool:
+        """Tell whether it is a Tensor of minires'."""
         return isinstance(value, Tensor)
 
+    def _placed(self, array: Array) -> Any:
+        """Return an array on the device: itself on the CPU, a copy elsewhere."""
+        return array if self._device is devices.cpu else self._device.array(array)
+
     def leaf(self, array: Array) -> Tensor:
-        return Tensor(array).requires_grad_()
+        """Return a Tensor that requires a gradient; on the CPU on the memory of `array`."""
+        return Tensor(self._placed(array)).requires_grad_()
 
     def array(self, tensor: Tensor) -> Array:
+        """Return the values of a Tensor."""
         array: Array = tensor.detach().numpy()
         return array
 
     def put(self, parameter: Tensor, array: Array) -> None:
-        parameter.data = array
+        """Let a parameter hold the values of `array`."""
+        parameter.data = self._placed(array)
 
     def doubled(self, module: Module) -> Module:
+        """Return a copy of a module, in float64."""
         return copy.deepcopy(module).to(float64)
 
     def grad(self, roots: Any, leaves: Any, starts: Any, create_graph: bool) -> Sequence[Any]:
+        """Differentiate; None for leaves that the roots do not depend on."""
         return grad(roots, leaves, starts, create_graph=create_graph, allow_unused=True)
 
     def recording(self) -> AbstractContextManager[None]:
+        """Switch recording on."""
         return enable_grad()
 
     def watching(self) -> AbstractContextManager[Any]:
+        """Look on for gradients of another dtype, before the engine casts them back."""
         return _GradientDtypes()
 
     def winners(self, run: Callable[[], Any]) -> Winners | None:
+        """Return what won in every choice that `run()` made."""
         return winners_of_ops(run)
 
 
-MINIRES = _Minires()
+MINIRES = Minires(devices.cpu)
 
 
 class _GradientDtypes(EngineHook):

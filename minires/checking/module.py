@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from minires.autograd import Tensor
+from minires.devices import Device
 from minires.devices.random import seeded
 from minires.nn import Module
 from minires.ops import cross_entropy, mse_loss
 
 from .check import reported, settings_of
+from .engines import Minires
 from .examination import Examination, examine
 from .numerical import Settings
 from .point import failure, running
@@ -39,8 +41,8 @@ def gradcheck_module(
 ) -> GradcheckReport:
     """Check the gradient of a network's loss in every parameter, and that buffers behave.
 
-    A float64 copy is checked; the model itself stays as it is. Random numbers, as of Dropout, are
-    drawn anew from the same seed in every pass.
+    A float64 copy is checked, on the model's device; the model itself stays as it is. Random
+    numbers, as of Dropout, are drawn anew from the same seed in every pass.
 
     Parameters
     ----------
@@ -82,6 +84,7 @@ def gradcheck_module(
         raise ValueError(f"gradcheck_module: modes must be 'train', 'eval' or both, found {modes}")
     if not any(p.requires_grad for p in model.parameters()):
         raise ValueError("gradcheck_module: no parameter of the model requires a gradient")
+    device = next(iter(model.parameters())).device
     done: list[Examination] = []
     others: list[InputReport] = []
     for name in modes:
@@ -89,7 +92,8 @@ def gradcheck_module(
             with running("to copy the model"):
                 network = copy.deepcopy(model).to("float64").train(name == "train")
             with np.errstate(all="ignore"):
-                done.append(_examined(network, _constant(x), _constant(y), settings, name))
+                given = _constant(x, device), _constant(y, device)
+                done.append(_examined(network, *given, settings, name))
                 others += _other_rows(network, name)
                 _check_buffers(model, network, name)
         except Exception as error:
@@ -123,7 +127,8 @@ def _examined(network: Module, x: Tensor, y: Tensor, settings: Settings, group: 
         with seeded(settings.seed):
             return criterion(network(x), y)
 
-    subject = TensorFunction(loss, list(parameters.values()))
+    engine = Minires(x.device)
+    subject = TensorFunction(loss, list(parameters.values()), engine)
     arrays = [p.detach().numpy() for p in parameters.values()]
     return examine(subject, arrays, list(parameters), settings, group)
 
@@ -157,6 +162,7 @@ def _check_buffers(model: Module, network: Module, mode: str) -> None:
         raise Finding("wrong", f"the buffer {name} {problem}")
 
 
-def _constant(value: Any) -> Tensor:
+def _constant(value: Any, device: Device) -> Tensor:
     array = np.asarray(value.detach().numpy() if isinstance(value, Tensor) else value)
-    return Tensor(array.astype(np.float64) if array.dtype.kind == "f" else array)
+    host = array.astype(np.float64) if array.dtype.kind == "f" else array
+    return Tensor(device.array(host))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .devices import Device, require
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
@@ -34,16 +36,18 @@ def run_bench(
     threads: Annotated[
         int | None, typer.Option(help="Threads of the kernels.", show_default="as they are", min=1)
     ] = None,
+    device: Device = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Carry out the command; its help is `HELP`."""
     from minires.devices.threads import set_num_threads
     from minires.lab.speed import measure_speed
 
+    require(device)
     if threads is not None:
         set_num_threads(threads)
     try:
-        measured = measure_speed(depth, batch, rounds)
+        measured = measure_speed(depth, batch, rounds, device)
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from None
     except MemoryError as error:
@@ -63,11 +67,11 @@ def _print(measured: dict[str, Any]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     where, settings = measured["environment"], measured["settings"]
-    console.print(
+    processor = (
         f"{where['processor']}, {where['processors']} processors; {where['kernels']} kernels on"
-        f" {settings['threads']} threads",
-        markup=False,
+        f" {settings['threads']} threads"
     )
+    console.print(where.get("gpu", processor), markup=False)
     console.print()
     console.print(_machine(measured["machine"]))
     console.print()
@@ -83,7 +87,8 @@ def _print(measured: dict[str, Any]) -> None:
 
 
 def _machine(machine: dict[str, dict[str, float]]) -> Table:
-    table = _table("this machine", *(f"{n} thread{'s' * (n != '1')}" for n in machine))
+    headings = (f"{n} thread{'s' * (n != '1')}" if n.isdecimal() else n for n in machine)
+    table = _table("this machine", *headings)
     for label, key in (("sgemm", "sgemm_gflops"), ("memory copy", "copy_gbps")):
         unit = "GF/s" if key == "sgemm_gflops" else "GB/s"
         table.add_row(label, *(f"{rates[key]:.1f} {unit}" for rates in machine.values()))

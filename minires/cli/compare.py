@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .devices import Device
+
 # Each paragraph in one line: the terminal decides where to break it.
 HELP = (
     "Train residual networks beside their plain twins, and see the difference.\n\n"
@@ -24,7 +26,7 @@ def run_compare(
     dataset: Annotated[str, typer.Option(help="What to learn.")] = "digits",
     width: Annotated[int, typer.Option(help="Channels of the first stage.")] = 8,
     seed: Annotated[int, typer.Option(help="For the weights and the order of the images.")] = 0,
-    device: Annotated[str, typer.Option(help="Where to compute.")] = "cpu",
+    device: Device = "cpu",
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the results.", show_default="runs/<time>-compare"),

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from . import traces
+from .devices import Device
 
 # Each paragraph in one line, which the terminal breaks; after \b lines stay as they are.
 HELP = (
@@ -31,6 +32,7 @@ def run_step(
     batch: traces.Batch = 8,
     width: traces.Width = 16,
     seed: traces.Seed = 0,
+    device: Device = "cpu",
     save: traces.Save = "summary",
     expand: traces.Expand = None,
     create_graph: traces.CreateGraph = False,
@@ -42,7 +44,7 @@ def run_step(
     """Carry out the command; its help is `HELP`."""
     traces.refuse_recording_options(context, file or ())
     wanted = traces.Wanted(
-        model, vs, dataset, batch, width, seed, save, expand, create_graph, spectrum=False
+        model, vs, dataset, batch, width, seed, device, save, expand, create_graph, spectrum=False
     )
     found = traces.traces_for(file or (), wanted)
     if json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import traces
+from .devices import Device
 
 if TYPE_CHECKING:
     from minires.trace import Trace
@@ -38,6 +39,7 @@ def run_trace(
     batch: traces.Batch = 8,
     width: traces.Width = 16,
     seed: traces.Seed = 0,
+    device: Device = "cpu",
     save: traces.Save = "summary",
     expand: traces.Expand = None,
     create_graph: traces.CreateGraph = False,
@@ -75,7 +77,7 @@ def run_trace(
         raise typer.BadParameter(f"--html and --out are both {str(out)!r}")
     traces.refuse_recording_options(context, file or ())
     wanted = traces.Wanted(
-        model, vs, dataset, batch, width, seed, save, expand, create_graph, spectrum
+        model, vs, dataset, batch, width, seed, device, save, expand, create_graph, spectrum
     )
     found = traces.traces_for(file or (), wanted)
     try:

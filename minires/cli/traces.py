@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .devices import require
+
 if TYPE_CHECKING:
     from minires.trace import Trace
 
@@ -48,7 +50,7 @@ Spectrum = Annotated[
 
 _RECORDING = {
     *("model", "vs", "dataset", "batch", "width"),
-    *("seed", "save", "expand", "create_graph", "spectrum"),
+    *("seed", "device", "save", "expand", "create_graph", "spectrum"),
 }
 
 
@@ -62,6 +64,7 @@ class Wanted:
     batch: int
     width: int
     seed: int
+    device: str
     save: str
     expand: str | None
     create_graph: bool
@@ -128,6 +131,7 @@ def _recorded(wanted: Wanted) -> list[Trace]:
 
     if wanted.save not in ("summary", "thumbs", "full"):
         raise typer.BadParameter(f"--save: expected summary, thumbs or full, found {wanted.save!r}")
+    require(wanted.device)
     save: Literal["summary", "thumbs", "full"] = wanted.save  # type: ignore[assignment]
     try:
         split = get_dataset(wanted.dataset)
@@ -137,9 +141,10 @@ def _recorded(wanted: Wanted) -> list[Trace]:
     models = []
     for option, name in names.items():
         try:
-            models.append(network(name, wanted.width, split.channels, split.classes, wanted.seed))
+            model = network(name, wanted.width, split.channels, split.classes, wanted.seed)
         except ValueError as error:
             raise typer.BadParameter(f"{option}: {error}") from None
+        models.append(model.to(wanted.device))
     batch = first_batch(split, wanted.batch, wanted.seed)
     # With its spectrum in view, what a replay needs is kept whatever it takes.
     options = {"replay": True} if wanted.spectrum else {}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from .dataset import Dataset, Subset, TensorDataset
 from .handwriting import digits
 from .loader import DataLoader
+from .on_device import DeviceLoader
 from .registry import dataset_names, get_dataset
 from .split import Split
 
 __all__ = [
     "DataLoader",
     "Dataset",
+    "DeviceLoader",
     "Split",
     "Subset",
     "TensorDataset",

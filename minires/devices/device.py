@@ -5,16 +5,27 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from .augmentation import AugmentationKernels
 from .dtypes import as_dtype, default_float
 from .losses import LossKernels
 from .normalization import NormalizationKernels
 from .pooling import PoolingKernels
+from .summary import SummaryKernels
+from .tally import TallyKernels
 from .updates import UpdateKernels
 
 Array = Any
 
 
-class Device(PoolingKernels, NormalizationKernels, LossKernels, UpdateKernels):
+class Device(
+    PoolingKernels,
+    NormalizationKernels,
+    LossKernels,
+    SummaryKernels,
+    UpdateKernels,
+    TallyKernels,
+    AugmentationKernels,
+):
     """A place where arrays live and are computed with.
 
     Ordinary work goes through `xp` (the array library: numpy, or cupy on a GPU). What needs
@@ -30,11 +41,15 @@ class Device(PoolingKernels, NormalizationKernels, LossKernels, UpdateKernels):
     synchronous : bool
         Whether looking at a value costs nothing. Where it is false, computing runs ahead of
         Python, and every look waits for it and copies.
+    recomputes : bool
+        Whether normalised activations are computed once more on the way back rather than kept. It
+        saves the traffic to memory; where each kernel has to be launched it saves no time.
     """
 
     name: str
     xp: Any
     synchronous = True
+    recomputes = True
 
     def __repr__(self) -> str:
         return f"device({self.name!r})"
@@ -67,10 +82,6 @@ class Device(PoolingKernels, NormalizationKernels, LossKernels, UpdateKernels):
 
     def erf(self, x: Array) -> Array:
         """Error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""
-        raise NotImplementedError
-
-    def add_at(self, target: Array, index: Any, values: Array) -> None:
-        """``target[index] += values`` in which every repetition of an index counts."""
         raise NotImplementedError
 
     def quiet(self) -> AbstractContextManager[Any]:

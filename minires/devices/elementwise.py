@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Array = Any
@@ -12,12 +13,22 @@ class ElementwiseKernels:
 
     xp: Any
 
-    def apply(self, name: str, *operands: Any) -> Array:
-        """Return what the array library's element-wise function `name` makes of the operands.
+    def apply(self, function: str | Callable[..., Array], *operands: Any) -> Array:
+        """Return what an element-wise function makes of the operands, in their memory order.
 
-        The result has the memory order of the operands, where they agree in it.
+        It is the name of one of the array library's, or computes with `xp` itself. It may be given
+        its operands with axes in another order, all in the same.
         """
-        return getattr(self.xp, name)(*operands)
+        compute = getattr(self.xp, function) if isinstance(function, str) else function
+        return compute(*operands)
+
+    def concatenate(self, arrays: Sequence[Array], axis: int) -> Array:
+        """Join arrays along an axis, in their memory order."""
+        return self.xp.concatenate(arrays, axis)
+
+    def add_at(self, target: Array, index: Any, values: Array) -> None:
+        """``target[index] += values`` in which every repetition of an index counts."""
+        raise NotImplementedError
 
     def add(self, a: Array, b: Array) -> Array:
         """a + b, of equal shapes."""

@@ -40,6 +40,18 @@ class PoolingKernels(ConvolutionKernels):
                 winner = xp.where(better, place, winner)
         return best, winner
 
+    def max_pool_backward(
+        self, g: Array, winners: Array, window: Window, size: tuple[int, int]
+    ) -> Array:
+        """Transpose of `max_pool` in x: g (N, C, OH, OW) goes to the winners of the windows."""
+        n, c, oh, ow = g.shape
+        h, w = size
+        dx = self.xp.zeros((n * c, h * w), g.dtype)
+        image = self.xp.arange(n * c).reshape(-1, 1)
+        places = n * c, oh * ow
+        self.add_at(dx, (image, winners.reshape(places)), g.reshape(places))
+        return dx.reshape(n, c, h, w)
+
     def window_sums(self, x: Array, window: Window) -> Array:
         """Sum of each window of the zero-padded images (N, C, H, W), (N, C, OH, OW)."""
         return self.windows(x, window).sum((-2, -1))

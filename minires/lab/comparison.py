@@ -80,7 +80,7 @@ class Comparison:
         watcher = watcher or Watcher()
         split = self.split
         steps_per_epoch = -(-len(split.train) // self.settings.batch_size)
-        self.environment = environment()
+        self.environment = environment(self.settings.device)
         watcher.comparison_began(self.settings, steps_per_epoch)
         for depth in self.settings.depths:
             models = make_twins(depth, self.settings, split)

@@ -26,7 +26,7 @@ from .timing import Job
 
 _CHUNK = 3 << 19  # bytes of columns at a time, 1.5 MiB: what stays in a core's own cache
 _COPIED = 64 << 20  # bytes, beyond what caches hold
-_PASSES = 10
+PASSES = 10
 
 
 class Product(NamedTuple):
@@ -138,7 +138,7 @@ class Floor:
         counted = Counter(p for each in convolutions for p in each.products())
         self.gigaflops = 2e-9 * batch * sum(n * math.prod(p[:3]) for p, n in counted.items())
         outputs = sum(each.filters * each.pixels_out for each in convolutions)
-        self.traffic_bytes = _PASSES * 4 * batch * outputs
+        self.traffic_bytes = PASSES * 4 * batch * outputs
         self._work = [
             [_chunked(p, count, batch * p.rows // number) for p, count in counted.items()]
             for _ in range(number)

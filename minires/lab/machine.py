@@ -11,17 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from minires.devices import cpu, threads
+from minires.devices import Device, cpu, cuda, threads
 
 
-def environment() -> dict[str, str | int]:
+def environment(device: str | Device = "cpu") -> dict[str, str | int]:
     """Describe where a measurement was taken, without the names of hosts, users or folders.
+
+    Parameters
+    ----------
+    device : str or Device
+        What it is computed on.
 
     Returns
     -------
     dict
         Versions, system, processor type, number of processors, the library behind NumPy's matrix
-        products with its number of threads, and minires' kernels with theirs.
+        products with its number of threads, and minires' kernels with theirs; of a GPU its name,
+        CuPy, and the versions of CUDA.
     """
     return {
         "minires": version("minires"),
@@ -34,6 +40,7 @@ def environment() -> dict[str, str | int]:
         **_blas(),
         "kernels": getattr(cpu, "kernels", "numpy"),
         "threads": threads.get_num_threads(),
+        **(_gpu(str(device)) if str(device).startswith("cuda") else {}),
     }
 
 
@@ -50,6 +57,16 @@ def _processor() -> str:
     except (OSError, IndexError, subprocess.CalledProcessError):
         pass  # ARM's Linux tells no name; the architecture is better than nothing
     return " ".join(re.sub(r"\((R|TM)\)|\bCPU\b|@.*", " ", name).split())
+
+
+def _gpu(device: str) -> dict[str, str | int]:
+    versions = cuda.versions()
+    names = {gpu.device: gpu.name for gpu in cuda.describe()}
+    told = {} if versions is None else versions._asdict()
+    return {
+        "gpu": names.get("cuda:0" if device == "cuda" else device, "none"),
+        **{f"cuda_{name}" if name != "cupy" else name: value for name, value in told.items()},
+    }
 
 
 def _blas() -> dict[str, str | int]:

@@ -76,7 +76,7 @@ class Settings:
             )
         try:
             devices.get(self.device)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise ValueError(f"device: {error}") from None
 
     @property

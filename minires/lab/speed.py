@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from minires import devices
 from minires.autograd import EngineHook, Node, Op
-from minires.devices import cpu, get_num_threads
+from minires.devices import Device, get_num_threads
+from minires.devices.precision import get_float32_matmul_precision
 from minires.models import cifar_resnet, is_possible_depth
 from minires.nn import Module
 from minires.ops import cross_entropy, tensor
 from minires.optim import SGD
 
+from .device_floor import DeviceFloor, device_speed
 from .floor import Copy, Floor, convolutions_of, side_by_side
 from .machine import environment
-from .timing import Job, interleaved
+from .timing import Job, finished, interleaved, wait
 
 # The parts of a step that are told apart, by the device's kernels that they consist of. (An op may
 # run several: `batch_norm_relu_conv2d` normalises and convolves.)
@@ -41,6 +44,8 @@ class TrainingStep:
         Maps images to logits of 10 classes.
     batch, size : int
         Images (batch, 3, size, size).
+    device : str or Device
+        Where; the model is moved there.
 
     Attributes
     ----------
@@ -50,10 +55,13 @@ class TrainingStep:
         Of every step so far, before the step.
     """
 
-    def __init__(self, model: Module, batch: int, size: int = 32) -> None:
-        self.model = model
+    def __init__(
+        self, model: Module, batch: int, size: int = 32, device: str | Device = "cpu"
+    ) -> None:
+        self.device = devices.get(device)
+        self.model = model.to(self.device)
         self.images, self.labels = noise(batch, size)
-        self._x, self._y = tensor(self.images), tensor(self.labels)
+        self._x, self._y = (tensor(each, device=self.device) for each in (self.images, self.labels))
         self._optimizer = SGD(model.parameters(), lr=0.002, momentum=0.9)
         self.losses: list[float] = []
 
@@ -144,7 +152,12 @@ class KernelTimes:
     """The seconds spent in each part of a step, by the kernels called inside the block.
 
     A kernel that another one calls counts as part of that one. Batch norm is here with the
-    addition and the ReLU of a block, which share its passes.
+    addition and the ReLU of a block, which share its passes. On a GPU each kernel is waited for.
+
+    Parameters
+    ----------
+    device : Device
+        Whose kernels; the CPU's by default.
 
     Attributes
     ----------
@@ -160,22 +173,23 @@ class KernelTimes:
     'convolution'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: Device = devices.cpu) -> None:
         self.seconds = dict.fromkeys(_PARTS, 0.0)
+        self._device = device
         self._inside = False
 
     def __enter__(self) -> KernelTimes:
         """Put a clock before every kernel."""
         for part, kernels in _PARTS.items():
             for kernel in kernels:
-                setattr(cpu, kernel, self._timed(part, getattr(cpu, kernel)))
+                setattr(self._device, kernel, self._timed(part, getattr(self._device, kernel)))
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Take the clocks away."""
         for kernels in _PARTS.values():
             for kernel in kernels:
-                delattr(cpu, kernel)
+                delattr(self._device, kernel)
 
     def _timed(self, part: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any, **options: Any) -> Any:
@@ -183,7 +197,9 @@ class KernelTimes:
                 return kernel(*arguments, **options)
             self._inside, start = True, time.perf_counter()
             try:
-                return kernel(*arguments, **options)
+                made = kernel(*arguments, **options)
+                wait(self._device)
+                return made
             finally:
                 self.seconds[part] += time.perf_counter() - start
                 self._inside = False
@@ -196,7 +212,7 @@ def parts_of(step: TrainingStep, steps: int) -> dict[str, float]:
     found = []
     for _ in range(steps):
         start = time.perf_counter()
-        with KernelTimes() as times:
+        with KernelTimes(step.device) as times:
             step()
         total = time.perf_counter() - start
         found.append(times.seconds | {"other": total - sum(times.seconds.values())})
@@ -231,8 +247,10 @@ def machine_speed(number: int, side: int = 2048) -> dict[str, float]:
     }
 
 
-def measure_speed(depth: int, batch: int, rounds: int) -> dict[str, Any]:
-    """Measure this machine, and beside each other a ResNet's training step and its floor.
+def measure_speed(
+    depth: int, batch: int, rounds: int, device: str | Device = "cpu"
+) -> dict[str, Any]:
+    """Measure a device, and beside each other a ResNet's training step and its floor.
 
     Parameters
     ----------
@@ -242,11 +260,12 @@ def measure_speed(depth: int, batch: int, rounds: int) -> dict[str, Any]:
         Images of 3 x 32 x 32 per step.
     rounds : int
         How often everything is measured.
+    device : str or Device
 
     Returns
     -------
     dict
-        Ready for JSON: rates of the machine for one and for all threads of the kernels, times in
+        Ready for JSON: rates of the CPU for one and for all threads, or of the GPU, times in
         milliseconds, the ratio of step to floor, and the milliseconds of each part of a step.
 
     Raises
@@ -259,17 +278,31 @@ def measure_speed(depth: int, batch: int, rounds: int) -> dict[str, Any]:
     if batch < 1:
         raise ValueError(f"batch: must be at least 1, found {batch}")
     threads = get_num_threads()
-    step = TrainingStep(cifar_resnet(depth, seed=0), batch)
-    floor = Floor(convolutions_of(cifar_resnet(depth, seed=0), (3, 32, 32)), batch)
+    step = TrainingStep(cifar_resnet(depth, seed=0), batch, device=device)
+    place: Any = step.device
+    convolutions = convolutions_of(cifar_resnet(depth, seed=0), (3, 32, 32))
+    on_cpu = place is devices.cpu
+    floor = Floor(convolutions, batch) if on_cpu else DeviceFloor(convolutions, batch, place)
     jobs: dict[str, Job] = {"step": step, "products": floor.products, "traffic": floor.traffic}
-    measured = interleaved(jobs, rounds)
+    measured = interleaved({name: finished(job, place) for name, job in jobs.items()}, rounds)
     measured.add_sum("floor", ("products", "traffic"))
     by_op = breakdown(step, rounds)
     return {
         "schema": "minires.bench/1",
-        "environment": environment(),
-        "settings": {"depth": depth, "batch": batch, "rounds": rounds, "threads": threads},
-        "machine": {str(n): machine_speed(n) for n in sorted({1, threads})},
+        "environment": environment(place),
+        "settings": {
+            "depth": depth,
+            "batch": batch,
+            "rounds": rounds,
+            "threads": threads,
+            "device": place.name,
+            "precision": get_float32_matmul_precision(),
+        },
+        "machine": (
+            {str(n): machine_speed(n) for n in sorted({1, threads})}
+            if on_cpu
+            else {place.name: device_speed(place)}
+        ),
         "unit": "ms",
         "jobs": {name: measured.times(name, 1e3) for name in measured.wall},
         "images_per_second": batch / min(measured.wall["step"]),

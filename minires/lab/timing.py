@@ -7,7 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from minires.devices import Device
+
 Job = Callable[[], object]
+
+
+def wait(device: Device) -> None:
+    """Return when the device has done what it was told to do."""
+    if not device.synchronous:
+        device.xp.cuda.get_current_stream().synchronize()
+
+
+def finished(job: Job, device: Device) -> Job:
+    """Return the job as one that ends when the device has done the work, not when it is ordered."""
+
+    def waited() -> None:
+        job()
+        wait(device)
+
+    return waited
 
 
 @dataclass

@@ -66,7 +66,8 @@ def traced_step(
         If an op cannot be spelled out.
     """
     device = next(iter(model.parameters())).device
-    images, labels = (tensor.to(device) for tensor in batch)
+    # Labels that are on the host are looked at there: so the steps are the same on every device.
+    images, labels = batch[0].to(device), batch[1]
     model.train()
     spelled = expand(*expanded) if expanded else contextlib.nullcontext()
     with spelled, record(model, save=save, **options) as trace:

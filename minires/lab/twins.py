@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from minires.data import DataLoader, Split
@@ -120,7 +121,9 @@ class _Recorder(Callback):
         self.test = DataLoader(split.test, _EVALUATION_BATCH)
 
     def on_step(self, trainer: Trainer, step: int) -> None:
-        self.watcher.step_done(trainer.epoch + 1, step, trainer.history.loss[-1])
+        # The newest loss that is known: on a GPU, asking the trainer would wait for this step's.
+        loss = self.run.loss[-1] if self.run.loss else math.nan
+        self.watcher.step_done(trainer.epoch + 1, step, loss)
 
     def on_epoch(self, trainer: Trainer, epoch: int) -> None:
         train, test = trainer.evaluate(self.train), trainer.evaluate(self.test)

@@ -246,7 +246,7 @@ class _BatchNorm(Module):
             )
         momentum = self.momentum
         if self.training and self.track_running_stats:
-            self.num_batches_tracked.copy_(self.num_batches_tracked._data + 1)
+            self.num_batches_tracked.data += 1
             if momentum is None:
                 momentum = 1 / self.num_batches_tracked.item()
         vectors = self.running_mean, self.running_var, self.weight, self.bias

@@ -45,8 +45,11 @@ def rectified(g: Array, output: Array) -> Array:
 @op
 def _leaky_relu(x: Array, *, negative_slope: float) -> Array:
     device = devices.of(as_array(x))
-    x = device.floating(x)
-    return device.xp.where(x > 0, x, x * negative_slope)
+
+    def compute(x: Array) -> Array:
+        return device.xp.where(x > 0, x, x * negative_slope)
+
+    return device.apply(compute, device.floating(x))
 
 
 @_leaky_relu.vjp
@@ -69,10 +72,14 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 def sigmoid(input: Array) -> Array:
     """1 / (1 + e^-input), without overflow."""
     device = devices.of(as_array(input))
-    xp, x = device.xp, device.floating(input)
-    # e^-|x| never overflows; the two branches are the same function.
-    decay = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, 1 / (1 + decay), decay / (1 + decay))
+    xp = device.xp
+
+    def compute(x: Array) -> Array:
+        # e^-|x| never overflows; the two branches are the same function.
+        decay = xp.exp(-xp.abs(x))
+        return xp.where(x >= 0, 1 / (1 + decay), decay / (1 + decay))
+
+    return device.apply(compute, device.floating(input))
 
 
 @sigmoid.vjp
@@ -88,8 +95,11 @@ _INVERSE_SQRT_TWO_PI = 0.3989422804014327
 @op(name="gelu")
 def _gelu_exact(x: Array) -> Array:
     device = devices.of(as_array(x))
-    x = device.floating(x)
-    return x * (0.5 * (1 + device.erf(x * _SQRT_HALF)))
+
+    def compute(x: Array) -> Array:
+        return x * (0.5 * (1 + device.erf(x * _SQRT_HALF)))
+
+    return device.apply(compute, device.floating(x))
 
 
 @_gelu_exact.vjp

@@ -192,7 +192,8 @@ def _where(condition: Array, a: Array, b: Array) -> Array:
     a, b = same_dtype(a, b)
     dtype = devices.result_dtype(a, b)
     try:
-        return device_of(condition).astype(device_of(condition).xp.where(condition, a, b), dtype)
+        device = device_of(condition)
+        return device.astype(device.apply("where", condition, a, b), dtype)
     except ValueError as error:
         raise _broadcast_error("where", a, b) from error
 
@@ -281,7 +282,7 @@ def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
 @op(differentiable=False)
 def logical_not(x: Array) -> Array:
     """Whether x is zero, element by element, as bool."""
-    return devices.of(x).xp.logical_not(x)
+    return devices.of(x).apply("logical_not", x)
 
 
 @op(differentiable=False)
@@ -317,4 +318,4 @@ def bitwise_xor(a: Array, b: Array) -> Array:
 @op(differentiable=False)
 def bitwise_not(x: Array) -> Array:
     """~x: bit by bit of integers, logical not of bools."""
-    return devices.of(x).xp.invert(x)
+    return devices.of(x).apply("invert", x)

@@ -54,7 +54,7 @@ def _sum(x: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
     if x.dtype.kind != "f":
         return x.sum(dim, dtype=devices.int64, keepdims=keepdim)
     total = x.sum(dim, dtype=devices.accumulator(x.dtype), keepdims=keepdim)
-    return total.astype(x.dtype)
+    return total.astype(x.dtype, copy=False)
 
 
 @_sum.vjp

@@ -75,7 +75,7 @@ def _(g: Array, output: Array) -> Array:
 def erf(x: Array) -> Array:
     """Error function, 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x."""
     device = devices.of(as_array(x))
-    return device.erf(device.floating(x))
+    return device.apply(device.erf, device.floating(x))
 
 
 @erf.vjp
@@ -109,7 +109,7 @@ def _(g: Array, x: Array) -> Array:
 @op
 def abs(x: Array) -> Array:
     """Absolute value; its gradient at 0 is 0."""
-    return devices.of(as_array(x)).xp.abs(x)
+    return devices.of(as_array(x)).apply("abs", x)
 
 
 @abs.vjp
@@ -121,26 +121,26 @@ def _(g: Array, x: Array) -> Array:
 def sign(x: Array) -> Array:
     """-1, 0 or 1 by the sign of x; it carries no gradient."""
     # A bool has no sign, and is its own answer.
-    return x.copy() if as_array(x).dtype == devices.bool_ else devices.of(x).xp.sign(x)
+    return x.copy() if as_array(x).dtype == devices.bool_ else devices.of(x).apply("sign", x)
 
 
 @op(differentiable=False)
 def isnan(x: Array) -> Array:
     """Whether x is not a number, as bool."""
-    return devices.of(as_array(x)).xp.isnan(x)
+    return devices.of(as_array(x)).apply("isnan", x)
 
 
 @op(differentiable=False)
 def isfinite(x: Array) -> Array:
     """Whether x is neither infinite nor nan, as bool."""
-    return devices.of(as_array(x)).xp.isfinite(x)
+    return devices.of(as_array(x)).apply("isfinite", x)
 
 
 @op
 def _clip(x: Array, *, min: float | None, max: float | None) -> Array:
     device = devices.of(as_array(x))
     bounds = [bound for bound in (min, max) if bound is not None]
-    return device.xp.clip(device.astype(x, devices.result_dtype(x, *bounds)), min, max)
+    return device.apply("clip", device.astype(x, devices.result_dtype(x, *bounds)), min, max)
 
 
 @_clip.vjp

@@ -16,7 +16,7 @@ from .shapes import unsqueeze
 
 @op
 def _concatenate(*arrays: Array, dim: int) -> Array:
-    return device_of(*arrays).xp.concatenate(same_dtype(*arrays), dim)
+    return device_of(*arrays).concatenate(same_dtype(*arrays), dim)
 
 
 @_concatenate.vjp

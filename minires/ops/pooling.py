@@ -72,6 +72,8 @@ def _(g: Array, x: Array, aux: Any, shapes: Any, window: Window) -> Array:
     n, c, h, w = shapes[0]
     # The winners are constants: recording the VJP, they are simply found again.
     winners = devices.of(x._data).max_pool(x._data, window)[1] if aux is None else aux
+    if not isinstance(g, Tensor):
+        return devices.of(g).max_pool_backward(g, winners, window, (h, w))
     flat = reshape(g, n, c, math.prod(g.shape[2:]))
     index = winners.reshape(flat.shape)
     return reshape(scatter_add(flat, dim=2, index=index, shape=(n, c, h * w)), n, c, h, w)
@@ -162,7 +164,8 @@ def _(g: Array, window: Window) -> Array:
 @op(name="avg_pool2d")
 def _avg_pool(x: Array, *, window: Window, shares: Array) -> Array:
     device = devices.of(x)
-    return device.window_sums(x, window) * shares.astype(x.dtype)
+    sums = device.window_sums(x, window)
+    return device.apply("multiply", sums, device.astype(shares, x.dtype))
 
 
 @_avg_pool.vjp

@@ -17,7 +17,7 @@ import numpy as np
 
 from .causes.operands import NORMS
 from .records import Backward, Forward, Records, Spectrum, Stats, Thumbnail, Value
-from .statistics import SIDE
+from .thumbnails import SIDE
 
 _DTYPE = re.compile(r"[<>|=]?\w{1,16}")
 

@@ -54,7 +54,9 @@ class Keeper:
     def keep(self, name: str, array: Array) -> None:
         """Keep a copy of an array."""
         if self.has_room(array.nbytes):
-            self.arrays[name] = devices.of(array).to_numpy(array).copy(order="K")
+            device = devices.of(array)
+            host = device.to_numpy(array)  # from elsewhere it is a copy already
+            self.arrays[name] = host.copy(order="K") if device.synchronous else host
 
     def has_room(self, size: int) -> bool:
         """Count what is about to be kept, unless there is no room for it."""

@@ -30,7 +30,8 @@ class BatchNormTerms:
     at : str
         Path of the module.
     direct, mean, variance : array
-        Of the input's shape. Mean and variance are zero where running statistics were used.
+        Of the input's shape, on the host. Mean and variance are zero where running statistics
+        were used.
     total : array
         What the engine's VJP sent.
     norms : dict of str to float
@@ -85,8 +86,10 @@ def batch_norm_terms(trace: Trace, module: str) -> BatchNormTerms:
     total = node.op.pull_back(node, g, needs, False)[0]
     assert total is not None
     assert not isinstance(total, Tensor)
-    total = total.astype(x.dtype, copy=False)
-    terms = {"direct": direct, "mean": through_mean, "variance": through_variance}
+    host = devices.of(x).to_numpy
+    total = host(total.astype(x.dtype, copy=False))
+    found = {"direct": direct, "mean": through_mean, "variance": through_variance}
+    terms = {name: host(term) for name, term in found.items()}
     sizes = {name: norm_of(term) for name, term in terms.items()}
     shares = dict(zip(terms, shares_of(terms.values(), total), strict=True))
     return BatchNormTerms(module, **terms, total=total, norms=sizes, shares=shares)

@@ -65,8 +65,8 @@ def differs_from_float64(tape: Tape, visit: Backward, node: Node, seed: int) -> 
     state = random.generator().bit_generator.state if state is None else state
     epsilon = float(np.finfo(dtype).eps)
     start = next(iter(tape.starts.values()))[0]
-    # On the device on which the step ran.
-    found = _sent(node, devices.of(start).array(g), slots, state)
+    g = devices.of(start).array(g)  # where the step ran
+    found = _sent(node, g, slots, state)
     exact = _sent(_in_float64(node), wide(g), slots, state)
     shaken = _sent(_in_float64(node, epsilon, rng), _shaken(wide(g), epsilon, rng), slots, state)
     for slot in slots:
@@ -84,12 +84,12 @@ def differs_from_float64(tape: Tape, visit: Backward, node: Node, seed: int) -> 
 
 
 def _sent(node: Node, g: Any, slots: list[int], state: Any) -> dict[int, Array]:
-    """Run a VJP; give what it sends to these inputs, in float64."""
+    """Run a VJP; give what it sends to these inputs, in float64, on the host."""
     assert node.op is not None
     needs = tuple([slot in slots for slot in range(len(node.parents))])
     with changed(hooks=(), recording=False, expanded=frozenset()), random_state(state):
         gradients = node.op.pull_back(node, g, needs, False)
-    return {slot: np.asarray(wide(gradients[slot])) for slot in slots}
+    return {slot: on_host(wide(gradients[slot])) for slot in slots}
 
 
 def _in_float64(node: Node, epsilon: float = 0.0, rng: np.random.Generator | None = None) -> Node:
@@ -108,13 +108,13 @@ def _shaken(value: Any, epsilon: float, rng: np.random.Generator | None) -> Any:
     """Round every float of an array once more, at random; zeros stay what they are."""
     if type(value) in (tuple, list):
         return type(value)([_shaken(each, epsilon, rng) for each in value])
-    if rng is None or not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+    if rng is None or type(value) not in devices.ARRAY_TYPES or value.dtype.kind != "f":
         return value
-    return value * (1 + epsilon * rng.uniform(-1, 1, value.shape))
+    return value * devices.of(value).array(1 + epsilon * rng.uniform(-1, 1, value.shape))
 
 
 def wide(value: Any) -> Any:
-    """Return arrays of floats in float64, copied to the host; everything else as it is."""
+    """Return copies of arrays, those of floats in float64; everything else as it is."""
     if type(value) in (tuple, list):
         return type(value)(map(wide, value))
     if isinstance(value, Tensor):
@@ -123,5 +123,9 @@ def wide(value: Any) -> Any:
         return np.dtype(np.float64)
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
         return value
-    array = devices.of(value).to_numpy(value)
-    return array.astype(np.float64) if array.dtype.kind == "f" else array.copy()
+    return value.astype(np.float64) if value.dtype.kind == "f" else value.copy()
+
+
+def on_host(value: Any) -> Array:
+    """Return an array on the host."""
+    return np.asarray(devices.of(value).to_numpy(value))

@@ -8,11 +8,8 @@ arrives.
 from __future__ import annotations
 
 import copy
-import fnmatch
-import math
 import sys
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -23,15 +20,13 @@ from minires.nn import Module
 
 from .costs import flops_of, vjp_flops
 from .keeping import Keeper
-from .notes import notes_of
+from .looks import Looks, Select
 from .records import SCHEMA, Backward, Forward, Operand, Part, Records, Sent, Stats, Value
 from .source import caller
-from .statistics import checksum_of, stats_of, thumbnail_of, verify_sum
 from .tape import Tape
 from .valuebook import ValueBook
 
 Save = Literal["summary", "thumbs", "full"]
-Select = str | Iterable[str] | Callable[[Value], bool] | None
 
 
 @dataclass
@@ -70,8 +65,7 @@ class Recorder(EngineHook):
         self._keeper = Keeper(budget_mb, replay)
         self.records = Records(SCHEMA, _version(), title, save, self._keeper.budget)
         self._paths = {id(m): path for path, m in model.named_modules()} if named else {}
-        self._test = _selection(select)
-        self._chosen: dict[int, bool] = {}
+        self._looks = Looks(self.records, self._keeper, select)
         self._values = ValueBook(self.records, model)
         self._sent: dict[tuple[int, int], Stats] = {}
         self._passes: list[_Pass] = []
@@ -107,37 +101,13 @@ class Recorder(EngineHook):
         super().__exit__(*exception)
         current.set(replace(current.get(), module_names=self._names_before))
 
+    def settle(self) -> None:
+        """Write down what was measured on a device and is not on the host yet."""
+        self._looks.settle()
+
     def find(self, tensor: Tensor) -> int | None:
         """Return which value a Tensor is; None for one that took no part."""
         return self._values.find(tensor)
-
-    # -- looking at arrays -------------------------------------------------------------------
-
-    def _selected(self, value: Value) -> bool:
-        """Tell whether a value is to be looked at."""
-        if value.index not in self._chosen:
-            self._chosen[value.index] = bool(self._test(value))
-        return self._chosen[value.index]
-
-    def _stats(self, array: Array) -> Stats:
-        return stats_of(array, exact=self.records.save == "full")
-
-    def _look(self, value: Value, array: Array) -> None:
-        """Look at the array of a new value."""
-        if self._selected(value):
-            value.stats = self._stats(array)
-            value.thumbnail = self._kept(f"value/{value.index}", array)
-            if value.kind == "parameter":
-                value.checksum = checksum_of(array)
-
-    def _kept(self, name: str, array: Array) -> Any:
-        """Keep of an array what `save` asks for; return its thumbnail."""
-        if self.records.save == "summary":
-            return None
-        if self.records.save == "full":
-            self._keeper.keep(name, array)
-        picture = thumbnail_of(array)
-        return picture if self._keeper.has_room(len(picture.pixels)) else None
 
     # -- an op ran ---------------------------------------------------------------------------
 
@@ -147,7 +117,7 @@ class Recorder(EngineHook):
         records, index, module = self.records, len(self.records.forward), module_path()
         operands = tuple([self._operand(op, slot, value) for slot, value in enumerate(inputs)])
         made = self._values.made(op.name, module, output, index)
-        self._look(made, output._data)
+        self._looks.look(made, output._data)
         within = self._passes[-1].at if self._passes else None
         shapes = [getattr(value, "shape", None) for value in inputs]
         step = Forward(
@@ -161,11 +131,13 @@ class Recorder(EngineHook):
             flops_of(op.name, shapes, made.shape),
             output._data.nbytes + sum(_bytes(value) for value in inputs),
             seconds,
-            notes_of(op.name, inputs, node) if self._selected(made) else {},
+            {},
             None if within is None else within.index,
             node is not None,
             twin_of(),
         )
+        if self._looks.selected(made):
+            self._looks.take_notes(step, inputs, node)
         records.forward.append(step)
         records.steps.append(("forward", index))
         self._keeper.decide(output._data.nbytes)
@@ -178,10 +150,13 @@ class Recorder(EngineHook):
         if isinstance(value, Tensor):
             known, new = self._values.given(value)
             if new:
-                self._look(known, value._data)
+                self._looks.look(known, value._data)
             return Operand(edge, known.index)
         shape = getattr(value, "shape", None)
-        return Operand(edge, None, repr(value) if shape is None else f"array {tuple(shape)}")
+        operand = Operand(edge, None, repr(value) if shape is None else f"array {tuple(shape)}")
+        if shape == ():
+            self._looks.tell_number(operand, value)
+        return operand
 
     # -- contributions met -------------------------------------------------------------------
 
@@ -218,8 +193,9 @@ class Recorder(EngineHook):
         now.at = step
         records.backward.append(step)
         records.steps.append(("backward", step.index))
-        if self._selected(value):
-            self._look_at_sum(step, contributions, _array(total))
+        if self._looks.selected(value):
+            arrays = [_array(part.value) for part in contributions]
+            self._looks.look_at_sum(step, value, arrays, _array(total))
         if self.tape is not None:
             self._note_for_replay(self.tape, step, node, contributions, total)
         self._last = time.perf_counter()
@@ -231,16 +207,16 @@ class Recorder(EngineHook):
             return
         step.changed_by_hook = True
         value = self.records.values[step.value]
-        if self._selected(value):
-            value.gradient = self._stats(_array(gradient))
-            value.gradient_thumbnail = self._kept(f"gradient/{value.index}", _array(gradient))
+        if self._looks.selected(value):
+            value.gradient = self._looks.stats(_array(gradient))
+            value.gradient_thumbnail = self._looks.keep(f"gradient/{value.index}", _array(gradient))
         self._last = time.perf_counter()
 
     def _note_for_replay(
         self, tape: Tape, step: Backward, node: Node, parts: list[Contribution], total: Any
     ) -> None:
         place = step.run, step.value
-        step.checksum = checksum_of(_array(total))
+        self._looks.note_bits(step, _array(total))
         if isinstance(total, Tensor):
             tape.recorded_runs.add(step.run)
         if node.op is not None and node.op.guarded:
@@ -258,28 +234,9 @@ class Recorder(EngineHook):
             if made is not None:
                 step = self.records.values[made].op
                 stats = self._sent.pop((made, part.slot), None)
-        if stats is None and self._selected(value):
-            stats = self._stats(_array(part.value))
+        if stats is None and self._looks.selected(value):
+            stats = self._looks.stats(_array(part.value))
         return Part(step, part.slot, part.edge, stats)
-
-    def _look_at_sum(self, step: Backward, parts: list[Contribution], total: Array) -> None:
-        value = self.records.values[step.value]
-        if len(parts) == 1:
-            # The array itself is the sum; it was looked at when it was sent.
-            step.verdict, step.stats = "single", step.parts[0].stats
-            norm = 0.0 if step.stats is None else step.stats.norm
-            shares: list[float | None] = [1.0 if 0 < norm < math.inf else None]
-        else:
-            arrays = [_array(part.value) for part in parts]
-            equal, shares = verify_sum(arrays, total)
-            step.verdict, step.stats = "exact" if equal else "wrong", self._stats(total)
-            if self.records.save == "full":
-                for place, array in enumerate(arrays):
-                    self._keeper.keep(f"part/{step.index}/{place}", array)
-        assert step.stats is not None
-        _fill_shares(step.parts, shares, step.stats.norm)
-        value.gradient = step.stats
-        value.gradient_thumbnail = self._kept(f"gradient/{value.index}", total)
 
     # -- a VJP ran ---------------------------------------------------------------------------
 
@@ -298,8 +255,8 @@ class Recorder(EngineHook):
             if contribution is None or to is None or parent is None:
                 continue
             array, stats = _array(contribution), None
-            if self._selected(self.records.values[to]):
-                stats = self._stats(array)
+            if self._looks.selected(self.records.values[to]):
+                stats = self._looks.stats(array)
                 if array.dtype == parent.dtype:  # else the engine casts it first
                     self._sent[step.value, slot] = stats
             sent.append(Sent(slot, node.op.input_name(slot), to, stats))
@@ -330,23 +287,3 @@ def _told(constant: Any) -> str:
     if hasattr(constant, "nbytes"):
         return f"array {tuple(constant.shape)}"
     return str(constant)
-
-
-def _fill_shares(parts: tuple[Part, ...], shares: list[float | None], total: float) -> None:
-    for part, share in zip(parts, shares, strict=True):
-        part.share = share
-        norm = 0.0 if part.stats is None else part.stats.norm
-        if share is not None and 0 < norm < math.inf:
-            # <part, total> / (|part| |total|)
-            part.cosine = max(-1.0, min(1.0, share * (total / norm)))
-
-
-def _selection(select: Select) -> Callable[[Value], bool]:
-    """Turn what the caller said into a test for values."""
-    if select is None:
-        return lambda value: True
-    if callable(select):
-        return select
-    names = [select] if isinstance(select, str) else list(select)
-    patterns = [pattern for name in names for pattern in (name, f"{name}[./]*")]
-    return lambda value: any(fnmatch.fnmatchcase(value.name, each) for each in patterns)

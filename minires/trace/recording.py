@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .recorder import Recorder, Save, Select
+from .looks import Select
+from .recorder import Recorder, Save
 from .trace import Trace
 
 
@@ -82,5 +83,6 @@ class record:  # noqa: N801
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         """Stop recording; an exception is noted, and passes on."""
         self._recorder.__exit__(kind, error, traceback)
+        self._recorder.settle()
         if error is not None:
             self._recorder.records.error = f"{type(error).__name__}: {error}"

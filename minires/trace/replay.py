@@ -63,6 +63,10 @@ class Replayed(NamedTuple):
     total: Array
     parts: Mapping[Any, Array]
 
+    def on_host(self) -> Replayed:
+        """Return the same with arrays on the host: themselves on the CPU, else copies."""
+        return Replayed(_on_host(self.total), {k: _on_host(v) for k, v in self.parts.items()})
+
 
 def replay(trace: Trace, target: int, route: Route | None = None) -> Replayed:
     """Carry the gradient back to one value once more.
@@ -295,9 +299,10 @@ def _check_linear(
         if total is None or one is None or other is None or 0 in total.shape:
             continue
         a, b, c = map(_array, (total, one, other))
-        xp = devices.of(a).xp
-        allowed = float(xp.finfo(a.dtype).eps) ** 0.5 * float((abs(b) + abs(c)).max())
-        if float(abs(b + c - a).max()) > allowed:
+        device = devices.of(a)
+        sizes = device.xp.stack([(abs(b) + abs(c)).max(), abs(b + c - a).max()])
+        size, error = device.to_numpy(sizes).tolist()
+        if error > float(device.xp.finfo(a.dtype).eps) ** 0.5 * size:
             raise ReplayError(
                 f"the VJP of {node.where()} is not linear in the gradient, so a gradient cannot be"
                 " taken apart behind it: VJP(a) + VJP(b) must be VJP(a + b)"
@@ -366,6 +371,10 @@ def random_state(state: Any) -> Iterator[None]:
         yield
     finally:
         generator.state = present
+
+
+def _on_host(array: Array) -> Array:
+    return devices.of(array).to_numpy(array)
 
 
 def _array(value: Any) -> Array:

@@ -36,7 +36,7 @@ class PathSpectrum:
     at : str
         Name of the value.
     parts : tuple of array
-        ``parts[k]`` crossed k branches; each has the value's shape.
+        ``parts[k]`` crossed k branches; each has the value's shape. Arrays are on the host.
     total : array
         The engine's gradient, bit for bit. The parts add up to it, to rounding.
     norms : tuple of float
@@ -95,7 +95,7 @@ def path_spectrum(trace: Trace, at: Any = None) -> PathSpectrum:
     saved = _saved(trace, value) if trace.tape is None else None
     if saved is not None:
         return saved
-    found = replay(trace, value.index, _count_branches)
+    found = replay(trace, value.index, _count_branches).on_host()
     paths = _paths(trace, value)
     length = max([*found.parts, *paths], default=0) + 1
     zero = devices.of(found.total).xp.zeros_like(found.total)
@@ -159,8 +159,7 @@ def _keep(trace: Trace, value: Value, found: PathSpectrum) -> None:
         budget.left_out += len(named)
         return
     budget.arrays += size
-    for name, array in named.items():
-        arrays[name] = devices.of(array).to_numpy(array)
+    arrays.update(named)
 
 
 def _array_name(value: Value, part: int | str) -> str:
@@ -188,7 +187,7 @@ class Omission:
     block : str
         Module of the residual addition.
     gradient : array
-        Without what crossed this branch.
+        Without what crossed this branch; on the host.
     norm : float
         Of that gradient.
     cosine : float or None
@@ -221,7 +220,7 @@ def leave_one_out(trace: Trace, at: Any = None, block: str | None = None) -> lis
         begins = name == 0 and step.index in counted and crosses_branch(step, slot)
         return (0, _Through(step.index)) if begins else (name,)
 
-    found = replay(trace, value.index, route)
+    found = replay(trace, value.index, route).on_host()
     return [
         _omission(block_added_in(forward[join]), found.total, found.parts[_Through(join)])
         for join in joins

@@ -1,4 +1,4 @@
-"""Summaries of arrays: exact norms, quick statistics, small pictures.
+"""Summaries of arrays on the host: exact norms, quick statistics, sums verified.
 
 A norm is one pass of BLAS, the quickest there is. Squares of small or large numbers leave the range
 of their dtype, so a sum of squares near its ends is computed again, scaled, in float64.
@@ -6,7 +6,6 @@ of their dtype, so a sum of squares near its ends is computed again, scaled, in 
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from minires import devices
 from minires.devices import Array, threads
 
-from .records import Stats, Thumbnail
+from .records import Stats
 
 # Up to so many elements every statistic is exact; of larger arrays the costlier ones are those of
 # every k-th element in memory order, about SAMPLE of them, k without a divisor of the size.
@@ -23,8 +22,6 @@ SAMPLE = 1 << 10
 
 # Elements that are looked at together: what a fork's sum is verified on stays in the cache.
 CHUNK = 1 << 15
-
-SIDE = 32
 
 
 def flat(array: Array) -> Array:
@@ -50,7 +47,7 @@ def _norm(x: Array) -> float:
     if x.dtype.kind != "f":
         x = x.astype(xp.float64)
     if x.dtype.itemsize >= 4:
-        with xp.errstate(over="ignore", under="ignore", invalid="ignore"), one_blas_thread():
+        with devices.cpu.quiet(), one_blas_thread():
             squares = float(xp.dot(x, x))
         if _exponents_suffice(squares, x):
             return math.sqrt(squares)
@@ -112,7 +109,7 @@ def _moments(x: Array) -> tuple[float, float, float, float, float, float]:
     # Pieces that stay in the cache take a fraction of the time of the whole.
     pieces = [x[start : start + CHUNK] for start in range(0, x.size, CHUNK)]
     zeros = tiny = 0
-    with xp.errstate(all="ignore"), one_blas_thread():
+    with devices.cpu.quiet(), one_blas_thread():
         mean = math.fsum(_finite_sum(piece) for piece in pieces) / x.size
         low, high = float(x.min()), float(x.max())
         # Squares of what lies farther out would leave even float64.
@@ -149,60 +146,12 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def checksum_of(array: Array) -> int:
-    """Return the CRC-32 of an array's bytes, in the order in which they lie in memory."""
-    return devices.of(array).fingerprint(flat(array))
+    """Return a number that changes with an array's bits; from a GPU it is a copy to the host.
 
-
-def thumbnail_of(array: Array) -> Thumbnail:
-    """Make a small picture of an array.
-
-    The last two axes are the picture; of the axis before (channels) the first four stand in a
-    square, of all others the first (image) is taken. What is larger than its place is sampled.
+    On the CPU it is the CRC-32 of the bytes in the order in which they lie in memory.
     """
     device = devices.of(array)
-    if array.size == 0:
-        return Thumbnail(0, 0, 0.0, "")
-    picture = array
-    while picture.ndim > 3:
-        picture = picture[0]
-    if picture.ndim < 2:
-        picture = picture.reshape(-1)
-        if picture.size > SIDE:  # a vector is broken into rows
-            side = min(SIDE, math.isqrt(picture.size))
-            picture = picture[: side * side : 1].reshape(side, side)
-        else:
-            picture = picture.reshape(1, -1)
-    if picture.ndim == 3:
-        across = 1 if len(picture) == 1 else 2
-        tiles = device.xp.zeros((across * across, *picture.shape[1:]), picture.dtype)
-        tiles[: len(picture)] = picture[: len(tiles)]
-        rows = [
-            device.xp.concatenate([_fitted(tile, SIDE // across) for tile in row], axis=1)
-            for row in tiles.reshape(across, across, *tiles.shape[1:])
-        ]
-        picture = device.xp.concatenate(rows, axis=0)
-    else:
-        picture = _fitted(picture, SIDE)
-    host = device.to_numpy(picture).astype("float64")
-    magnitudes = abs(host[_finite(host)])
-    scale = float(magnitudes.max()) if magnitudes.size else 0.0
-    # -128 stands for what is not finite.
-    with device.xp.errstate(all="ignore"):
-        levels = (host / scale * 127).round() if scale else host * 0
-    levels[~_finite(host)] = -128
-    encoded = base64.b64encode(levels.astype("int8").tobytes()).decode("ascii")
-    rows, columns = levels.shape
-    return Thumbnail(int(rows), int(columns), scale, encoded)
-
-
-def _finite(x: Array) -> Array:
-    return devices.of(x).xp.isfinite(x)
-
-
-def _fitted(picture: Array, side: int) -> Array:
-    """Take rows and columns at equal distances, so that at most `side` of each are left."""
-    rows, columns = (max(1, -(-length // side)) for length in picture.shape)
-    return picture[::rows, ::columns]
+    return device.fingerprint(flat(array) if device.synchronous else array)
 
 
 def verify_sum(parts: list[Array], total: Array) -> tuple[bool, list[float | None]]:
@@ -258,7 +207,7 @@ def _side_by_side(parts: list[Array], total: Array) -> tuple[list[Array], Array]
 def _equals_sum(rows: list[Array], whole: Array) -> bool:
     """Tell whether the rows, added one after the other, are bit for bit the whole."""
     xp = devices.of(whole).xp
-    with xp.errstate(all="ignore"):
+    with devices.cpu.quiet():
         for start in range(0, whole.size, CHUNK):
             again, found = rows[0][start : start + CHUNK], whole[start : start + CHUNK]
             for row in rows[1:]:
@@ -277,7 +226,7 @@ def _products(rows: list[Array], whole: Array, scale: float) -> tuple[list[float
     xp = devices.of(whole).xp
     wide = xp.float64 if scale != 1 else max(whole.dtype, xp.dtype(xp.float32))
     products, square = [0.0] * len(rows), 0.0
-    with xp.errstate(all="ignore"), one_blas_thread():
+    with devices.cpu.quiet(), one_blas_thread():
         for start in range(0, whole.size, CHUNK):
             pieces = [row[start : start + CHUNK] for row in (whole, *rows)]
             pieces = [piece.astype(wide, copy=False) for piece in pieces]

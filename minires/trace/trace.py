@@ -47,9 +47,16 @@ class Trace:
     def __init__(
         self, records: Records, arrays: dict[str, Array], recorder: Recorder | None = None
     ) -> None:
-        self.records = records
         self.arrays = arrays
+        self._records = records
         self._recorder = recorder
+
+    @property
+    def records(self) -> Records:
+        """What was recorded; inside the with-block, what was until now."""
+        if self._recorder is not None:
+            self._recorder.settle()
+        return self._records
 
     @property
     def tape(self) -> Tape | None:

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minires import devices
 from minires.autograd import Node, Tensor
 from minires.autograd.context import changed
 from minires.checking.check import check
+from minires.checking.engines import Minires
 from minires.checking.numerical import Settings
 from minires.checking.report import GradcheckReport
 from minires.checking.subjects import TensorFunction
-from minires.devices import random
+from minires.devices import Device, random
 
 from .finding import Finding
-from .precision_check import Apart, differs_from_float64, wide
+from .precision_check import Apart, differs_from_float64, on_host, wide
 from .records import Backward, Forward, Records, Value
 from .replay import random_state
 
@@ -97,18 +99,20 @@ def _report(
     settings: Settings,
 ) -> GradcheckReport | None:
     """Check a VJP in the inputs that it sent something to; None if there are none."""
+    device = devices.of(next(iter(tape.starts.values()))[0])
     given = [
-        _given(records, value, operand.value)
+        _given(records, value, operand.value, device)
         for value, operand in zip(tape.inputs[visit.value], step.operands, strict=True)
     ]
     slots = [sent.slot for sent in visit.sent]
     if not slots or any(given[slot].dtype != np.float64 for slot in slots):
         return None
-    arrays = [given[slot] for slot in slots]
+    arrays = [on_host(given[slot]) for slot in slots]
+    engine = Minires(device)
     names = [step.operands[slot].edge for slot in slots]
     call = _called(node, given, slots)
     with changed(hooks=(), expanded=frozenset(), module_path=step.module):
-        return check(TensorFunction(call), arrays, names, settings)
+        return check(TensorFunction(call, engine=engine), arrays, names, settings)
 
 
 def _called(node: Node, given: list[Any], slots: list[int]) -> Callable[..., Any]:
@@ -129,7 +133,7 @@ def _called(node: Node, given: list[Any], slots: list[int]) -> Callable[..., Any
     return call
 
 
-def _given(records: Records, value: Any, index: int | None) -> Any:
+def _given(records: Records, value: Any, index: int | None, device: Device) -> Any:
     """Return an input in float64: as it was, or what stands for it.
 
     What no VJP needs may be gone by now. A VJP that did not ask for an input gives the same
@@ -140,7 +144,7 @@ def _given(records: Records, value: Any, index: int | None) -> Any:
     array = value()
     if array is not None:
         return wide(array)
-    return _stand_in(records.values[index])
+    return device.array(_stand_in(records.values[index]))
 
 
 def _stand_in(value: Value) -> Array:

@@ -21,10 +21,19 @@ class Callback:
     ...         self.last = trainer.history.loss[-1]
     """
 
+    def on_look(self, trainer: Trainer, step: int) -> None:
+        """Observe that the losses of all steps up to this one are known, and finite.
+
+        On the CPU this comes right before every `on_step`. Where a look at a value makes the host
+        wait, as on a GPU, it comes from time to time, and at the end of every epoch: a good moment
+        to read what was measured on the device.
+        """
+
     def on_step(self, trainer: Trainer, step: int) -> None:
         """Observe that a step is done, counted from 1 over all epochs.
 
-        The parameters are updated, and each ``.grad`` still holds the gradient of this step.
+        The parameters are updated, and each ``.grad`` still holds the gradient of this step. A GPU
+        may be busy with that yet; ``trainer.history`` waits for it, ``.grad`` does not.
         """
 
     def on_epoch(self, trainer: Trainer, epoch: int) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from minires.autograd import Tensor, no_grad
-from minires.devices import Device
+from minires.devices import Device, get
 from minires.nn import Module
+
+from .ledger import Ledger, Measured
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+# As many batches are measured before the host waits for the device, to read the results.
+_BATCHES_PER_READING = 256
 
 
 class Evaluation(NamedTuple):
@@ -45,17 +48,28 @@ def evaluate(model: Module, loss: Loss, loader: Batches) -> Evaluation:
         If the loader yields nothing.
     """
     device = device_of(model)
-    total, mistakes, count = 0.0, 0, 0
+    ledger = Ledger(device, _BATCHES_PER_READING)
+    measured: list[Measured] = []
     with evaluation_mode(model), no_grad():
         for batch in loader:
             images, labels = (tensor.to(device) for tensor in batch)
             logits = model(images)
-            size = len(labels.data)
-            total += float(loss(logits, labels).item()) * size
-            mistakes += count_mistakes(logits, labels)
-            count += size
-    if count == 0:
+            ledger.add(loss(logits, labels), logits, labels)
+            if ledger.is_full:
+                measured += ledger.read()
+    measured += ledger.read()
+    if not measured:
         raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
+    return summarized(measured)
+
+
+def summarized(measured: list[Measured]) -> Evaluation:
+    """Return the means over all images of some batches."""
+    total, mistakes, count = 0.0, 0, 0
+    for batch in measured:
+        total += batch.loss * batch.images
+        mistakes += batch.mistakes
+        count += batch.images
     return Evaluation(total / count, mistakes / count, count)
 
 
@@ -71,18 +85,7 @@ def evaluation_mode(model: Module) -> Iterator[None]:
             vars(module)["training"] = mode
 
 
-def count_mistakes(logits: Tensor, labels: Tensor) -> int:
-    """Count the rows of logits (N, C) whose largest entry is not at labels (N,).
-
-    A row that holds NaN or infinity answers nothing, and counts as a mistake.
-    """
-    scores: Any = logits.device.to_numpy(logits.detach().data)
-    truth: Any = labels.device.to_numpy(labels.data)
-    right = (scores.argmax(axis=1) == truth) & np.isfinite(scores).all(axis=1)
-    return len(truth) - int(right.sum())
-
-
-def device_of(model: Module) -> Device | str:
+def device_of(model: Module) -> Device:
     """Return the device of the model's parameters; the CPU for a model without any."""
     parameter = next(model.parameters(), None)
-    return "cpu" if parameter is None else parameter.device
+    return get("cpu") if parameter is None else parameter.device

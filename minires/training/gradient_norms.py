@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minires.autograd import Tensor
+from minires.devices import Device
 from minires.nn import Module
 
 from .callbacks import Callback
@@ -32,7 +34,8 @@ class GradientNorms(Callback):
     steps : list of int
         The steps that were looked at, counted from 1.
     norms : list of list of float
-        For each of those steps, one norm per layer.
+        For each of those steps, one norm per layer. On a GPU norms are computed right after the
+        step, and the lists grow when the trainer looks at the losses.
 
     Examples
     --------
@@ -54,17 +57,43 @@ class GradientNorms(Callback):
         self._weights = list(weights.values())
         self.steps: list[int] = []
         self.norms: list[list[float]] = []
+        self._unread: list[tuple[int, Any]] = []
 
     def on_step(self, trainer: Trainer, step: int) -> None:
         """Measure the gradients of this step."""
         if (step - 1) % self.every:
             return
+        gradients = [weight.grad for weight in self._weights]
+        devices = {weight.device for weight in self._weights}
+        if len(devices) == 1 and not (device := devices.pop()).synchronous:
+            self._unread.append((step, norms_on(device, gradients)))
+            return
         self.steps.append(step)
-        row = []
-        for weight in self._weights:
-            gradient = weight.grad
-            row.append(0.0 if gradient is None else norm(weight.device.to_numpy(gradient.data)))
-        self.norms.append(row)
+        self.norms.append(
+            [0.0 if g is None else norm(g.device.to_numpy(g.data)) for g in gradients]
+        )
+
+    def on_look(self, trainer: Trainer, step: int) -> None:
+        """Read what was measured on a GPU, up to a step."""
+        known = [entry for entry in self._unread if entry[0] <= step]
+        self._unread = []  # what is not known by now are steps that will not have happened
+        for measured_at, row in known:
+            self.steps.append(measured_at)
+            self.norms.append(self._weights[0].device.to_numpy(row).tolist())
+
+
+def norms_on(device: Device, gradients: list[Tensor | None]) -> Any:
+    """Return the norms of some gradients as an array of their device, without waiting for it.
+
+    Squares are summed in float64, in which those of float32 neither over- nor underflow.
+    """
+    xp = device.xp
+    norms = xp.zeros(len(gradients), "float64")
+    for position, gradient in enumerate(gradients):
+        if gradient is not None:
+            values = gradient.data.astype("float64")
+            norms[position] = xp.sqrt((values * values).sum())
+    return norms
 
 
 def norm(array: Any) -> float:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from minires.autograd import Tensor
+from minires.devices import Device
 from minires.nn import Module
 from minires.ops import cross_entropy
 from minires.optim import Optimizer
 from minires.optim.lr_scheduler import LRScheduler
 
 from .callbacks import Callback
-from .divergence import Before, diverged
-from .evaluation import Batches, Evaluation, Loss, count_mistakes, device_of, evaluate
+from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summarized
+from .graph import CapturedStep
+from .ledger import Ledger, Measured
+from .steps import CheckedSteps, EagerStep, StepsAhead
+
+# How many steps a GPU may be ahead of what Python knows: enough that waiting costs nothing, few
+# enough that their batches can be kept in case they must be taken again.
+LOOK_EVERY = 64
 
 
 @dataclass
@@ -60,11 +64,17 @@ class Trainer:
         Who is told about every step and epoch.
     loss : callable
         Of logits (N, classes) and labels (N,); cross-entropy by default.
+    graph : bool
+        Capture a step as a CUDA graph once it was taken a few times, and replay it from then on: on
+        a GPU, small networks spend most of a step starting kernels. See `CapturedStep` for what a
+        graph takes for granted.
+    look_every : int, optional
+        After how many steps the losses are read. On the CPU, and wherever it is 1, a loss is looked
+        at before its step is finished. A GPU is by default looked at after 64 steps and at the end
+        of an epoch; should a loss then not be finite, the steps since are taken again, one by one.
 
     Attributes
     ----------
-    history : History
-        What was measured, as plain lists.
     step, epoch : int
         How many of each are done.
 
@@ -87,15 +97,33 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         *,
         loss: Loss = cross_entropy,
+        graph: bool = False,
+        look_every: int | None = None,
     ) -> None:
+        if look_every is not None and look_every < 1:
+            raise ValueError(f"Trainer: look_every must be at least 1, found {look_every}")
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.callbacks = list(callbacks)
         self.loss = loss
-        self.history = History()
+        self.graph = graph
+        self.look_every = look_every
         self.step = 0
         self.epoch = 0
+        self._history = History()
+        self._steps: CheckedSteps | StepsAhead | None = None
+        self._measured: list[Measured] = []
+
+    @property
+    def history(self) -> History:
+        """What was measured, as plain lists; up to the last step, for which a GPU is waited for.
+
+        The lists grow on their own account from time to time: who keeps one sees that without
+        waiting.
+        """
+        self._look()
+        return self._history
 
     def fit(self, train_loader: Batches, epochs: int) -> History:
         """Train for so many more epochs; return the history.
@@ -111,10 +139,12 @@ class Trainer:
         DivergedError
             If a loss is NaN or infinite; it says at which step, and where that arose.
         ValueError
-            If `epochs` is not positive or the loader yields nothing.
+            If `epochs` is not positive or the loader yields nothing; if the trainer was told to
+            capture graphs, and the model is on the CPU.
         """
         if epochs < 1:
             raise ValueError(f"fit: epochs must be at least 1, found {epochs}")
+        self._steps = self._stepper(device_of(self.model))
         for _ in range(epochs):
             self._train_epoch(train_loader)
             self.epoch += 1
@@ -134,47 +164,59 @@ class Trainer:
         """
         return evaluate(self.model, self.loss, loader)
 
+    def _stepper(self, device: Device) -> CheckedSteps | StepsAhead:
+        """Return what takes the steps; the same as before while nothing has changed."""
+        parts = self.model, self.optimizer, self.loss
+        window = self.look_every or (1 if device.synchronous else LOOK_EVERY)
+        if self.graph and device.synchronous:
+            raise ValueError(
+                f"fit: graph=True, but the model is on {device.name!r}. A graph saves the time in"
+                " which Python starts a GPU's kernels one by one; the CPU has none to start. Leave"
+                " graph=True away, or move the model: model.to('cuda')"
+            )
+        checked = CheckedSteps(*parts, device)
+        if device.synchronous or (window == 1 and not self.graph):
+            return checked
+        if isinstance(self._steps, StepsAhead) and self._steps.checked.device is device:
+            return self._steps
+        ledger = Ledger(device, window)
+        kind = CapturedStep if self.graph else EagerStep
+        return StepsAhead(kind(*parts, ledger), checked)
+
     def _train_epoch(self, loader: Iterable[tuple[Tensor, Tensor]]) -> None:
         self.model.train()
-        total, mistakes, count = 0.0, 0, 0
+        steps, device = self._steps, device_of(self.model)
+        assert steps is not None
+        self._measured = []
         start = time.perf_counter()
         for images, labels in loader:
-            loss, wrong = self._train_step(images, labels)
-            size = len(labels.data)
-            total, mistakes, count = total + loss * size, mistakes + wrong, count + size
+            steps.take(images.to(device), labels.to(device), self.step + 1, self.epoch + 1)
+            self.step += 1
+            if steps.is_due:
+                self._look()
             for callback in self.callbacks:
                 callback.on_step(self, self.step)
-        if count == 0:
+        self._look()
+        if not self._measured:
             raise ValueError("fit: the loader yields no batch; is its data set empty?")
-        self.history.epoch_loss.append(total / count)
-        self.history.epoch_error.append(mistakes / count)
-        self.history.learning_rate.append(self.optimizer.param_groups[0]["lr"])
-        self.history.images.append(count)
-        self.history.seconds.append(time.perf_counter() - start)
+        epoch = summarized(self._measured)
+        self._history.epoch_loss.append(epoch.loss)
+        self._history.epoch_error.append(epoch.error)
+        self._history.learning_rate.append(self.optimizer.param_groups[0]["lr"])
+        self._history.images.append(epoch.images)
+        self._history.seconds.append(time.perf_counter() - start)
 
-    def _train_step(self, images: Tensor, labels: Tensor) -> tuple[float, int]:
-        """One update; return the batch's loss and its number of mistakes, both from before it."""
-        device = device_of(self.model)
-        images, labels = images.to(device), labels.to(device)
-        before = Before(self.model)
-        # Overflow is reported by DivergedError, with its place, rather than by NumPy's warnings.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            logits = self.model(images)
-            loss = self.loss(logits, labels)
-            value = float(loss.item())
-            if not math.isfinite(value):
-                raise diverged(
-                    self.model,
-                    lambda: self.loss(self.model(images), labels),
-                    images,
-                    before,
-                    step=self.step + 1,
-                    epoch=self.epoch + 1,
-                    loss=value,
-                )
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-        self.step += 1
-        self.history.loss.append(value)
-        return value, count_mistakes(logits, labels)
+    def _look(self) -> None:
+        """Learn what the steps so far have cost, and whether they went well."""
+        if self._steps is None:
+            return
+        measured, error = self._steps.read()
+        self._measured += measured
+        self._history.loss += [batch.loss for batch in measured]
+        if error is not None:
+            self.step = error.last_finite_step
+        if measured:
+            for callback in self.callbacks:
+                callback.on_look(self, self.step)
+        if error is not None:
+            raise error

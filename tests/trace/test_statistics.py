@@ -10,15 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from minires.trace import statistics
+from minires.trace import statistics, thumbnails
 from minires.trace.statistics import (
     checksum_of,
     flat,
     norm_of,
     stats_of,
-    thumbnail_of,
     verify_sum,
 )
+
+
+def thumbnail_of(array):
+    sample = thumbnails.sampled(array)
+    picture = thumbnails.blank(sample)
+    thumbnails.draw(picture, sample)
+    assert len(picture.pixels) == thumbnails.length_of(picture)
+    return picture
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

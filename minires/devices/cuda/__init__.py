@@ -1,36 +1,218 @@
-"""GPUs by NVIDIA, through CuPy."""
+"""GPUs by NVIDIA, through CuPy: which there are, and what is missing where there are none.
+
+CuPy is imported when somebody asks, never before. It is enough that a CUDA device is named for it
+to be looked for; all else of minires works without.
+"""
 
 from __future__ import annotations
 
-from ..device import Device
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from ..device import Device
+    from .cuda_device import CudaDevice
+
+# What the names and keywords that minires uses were recorded from, and what it is tested with.
+TESTED = (14, 2)
+# cudaErrorInsufficientDriver and cudaErrorNoDevice.
+_DRIVER_TOO_OLD, _NO_DEVICE = 35, 100
+_WHEELS = {13: "gpu", 12: "gpu-cuda12"}
 
 
-def load(index: int) -> Device:
-    """Return the GPU with this number, and make it known.
+class Gpu(NamedTuple):
+    """A GPU, as `describe` tells of it.
+
+    Attributes
+    ----------
+    device : str
+        Its name in minires: ``"cuda:0"``.
+    name : str
+        Its maker's name for it.
+    compute_capability : str
+        Such as ``"9.0"``.
+    total_memory, free_memory : int
+        In bytes.
+    """
+
+    device: str
+    name: str
+    compute_capability: str
+    total_memory: int
+    free_memory: int
+
+
+class Versions(NamedTuple):
+    """What computes on the GPUs: CuPy, its CUDA, and the CUDA that the driver goes up to."""
+
+    cupy: str
+    runtime: str
+    driver: str
+
+
+def load(index: int = 0) -> CudaDevice:
+    """Return the CUDA device with this number, and make it known to `minires.devices`.
 
     Raises
     ------
     RuntimeError
-        If CuPy, the driver or the GPU is missing; it says which, and what to do.
+        If it cannot be used; the message says what is missing and what to do.
     """
-    try:
-        import cupy
-    except ImportError as error:
-        raise RuntimeError(
-            f"device 'cuda:{index}': CuPy is not installed; install it with"
-            " pip install 'minires[gpu]', or go on with device 'cpu'"
-        ) from error
+    if reason := missing(index):
+        raise RuntimeError(f"device 'cuda:{index}' is not available: {reason}")
     from .. import get, register
     from .cuda_device import CudaDevice
 
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise RuntimeError(
-            f"device 'cuda:{index}': CuPy finds no driver ({error}); go on with device 'cpu'"
-        ) from error
-    if index >= count:
-        raise RuntimeError(f"device 'cuda:{index}': there are {count} GPUs, numbered from 0")
+    cupy = _cupy()
     device = CudaDevice(cupy, index)
-    register(device, cupy.ndarray, lambda array: get(f"cuda:{array.device.id}"))
+    # Asked at every op: which GPU an array is on takes a microsecond to find out.
+    alone = cupy.cuda.runtime.getDeviceCount() == 1
+
+    def find(array: Any) -> Device:
+        return device if alone else get(f"cuda:{array.device.id}")
+
+    register(device, cupy.ndarray, find)
     return device
+
+
+def available() -> bool:
+    """Tell whether there is a GPU to compute on."""
+    return not missing()
+
+
+def missing(index: int = 0) -> str:
+    """Say what the CUDA device with this number lacks, and what to do; "" if it lacks nothing."""
+    if sys.platform == "darwin":
+        return "CUDA does not exist on macOS; everything runs on device 'cpu'"
+    try:
+        cupy = _cupy()
+    except ModuleNotFoundError as error:
+        if error.name == "cupy":
+            return (
+                "CuPy is not installed; pip install 'minires[gpu]' (CUDA 13), or"
+                " 'minires[gpu-cuda12]' (CUDA 12)"
+            )
+        return _unusable(error)
+    except (ImportError, OSError) as error:
+        return _unusable(error)
+    return (
+        _wrong_cupy(cupy)
+        or _missing_driver(cupy)
+        or _missing_gpu(cupy, index)
+        or _missing_library()
+    )
+
+
+def describe() -> list[Gpu]:
+    """Tell of the GPUs that can be used; none where something is `missing`."""
+    if missing():
+        return []
+    cupy = _cupy()
+    found = []
+    for index in range(cupy.cuda.runtime.getDeviceCount()):
+        told = cupy.cuda.runtime.getDeviceProperties(index)
+        with cupy.cuda.Device(index):
+            free, total = cupy.cuda.runtime.memGetInfo()
+        name = told["name"].decode()
+        capability = f"{told['major']}.{told['minor']}"
+        found.append(Gpu(f"cuda:{index}", name, capability, total, free))
+    return found
+
+
+def versions() -> Versions | None:
+    """Return the versions of CuPy, CUDA and the driver; None where CuPy is not installed."""
+    try:
+        cupy = _cupy()
+    except (ImportError, OSError):
+        return None
+    runtime = cupy.cuda.runtime
+    numbers = (runtime.runtimeGetVersion(), runtime.driverGetVersion())
+    return Versions(cupy.__version__, *map(_dotted, numbers))
+
+
+def _cupy() -> Any:
+    import cupy
+
+    return cupy
+
+
+def _unusable(error: Exception) -> str:
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return f"CuPy is installed but cannot be imported ({first}); pip install 'minires[gpu]'"
+
+
+def _wrong_cupy(cupy: Any) -> str:
+    if cupy.cuda.runtime.is_hip:
+        return "this CuPy is built for AMD's ROCm; minires' kernels are for NVIDIA's CUDA"
+    if _numbers(cupy.__version__) < TESTED:
+        wanted = ".".join(map(str, TESTED))
+        return (
+            f"CuPy {cupy.__version__} is too old, minires is made for {wanted} and newer;"
+            " pip install --upgrade 'minires[gpu]'"
+        )
+    return ""
+
+
+def _missing_driver(cupy: Any) -> str:
+    runtime = cupy.cuda.runtime
+    try:
+        runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        if error.status == _NO_DEVICE:
+            return _NO_GPU
+        if error.status != _DRIVER_TOO_OLD:
+            return f"the NVIDIA driver does not work ({error}); does nvidia-smi?"
+        supported = runtime.driverGetVersion()
+        if not supported:
+            return (
+                "there is no NVIDIA driver; install one, and try it with nvidia-smi (in a"
+                " container, start that with GPUs)"
+            )
+        wheel = runtime.runtimeGetVersion() // 1000
+        reason = f"CuPy is built for CUDA {wheel}, and the NVIDIA driver goes up to CUDA "
+        reason += f"{_dotted(supported)}; update the driver"
+        other = _WHEELS.get(supported // 1000)
+        if other:
+            reason += f", or pip uninstall cupy-cuda{wheel}x; pip install 'minires[{other}]'"
+        return reason
+    return ""
+
+
+_NO_GPU = (
+    "the NVIDIA driver finds no GPU; nvidia-smi lists them, and the environment variable"
+    " CUDA_VISIBLE_DEVICES may hide them"
+)
+
+
+def _missing_gpu(cupy: Any, index: int) -> str:
+    count = cupy.cuda.runtime.getDeviceCount()
+    if index < count:
+        return ""
+    if count == 0:
+        return _NO_GPU
+    return f"there is {'one GPU, cuda:0' if count == 1 else f'cuda:0 to cuda:{count - 1}'}"
+
+
+def _missing_library() -> str:
+    """Look for what CuPy finds only when the first kernel or matrix product needs it."""
+    from cuda import pathfinder  # comes with CuPy
+
+    for name, purpose in (("nvrtc", "compiles kernels"), ("cublas", "multiplies matrices")):
+        try:
+            pathfinder.load_nvidia_dynamic_lib(name)
+        except pathfinder.DynamicLibNotFoundError:
+            return (
+                f"CUDA's library {name}, which {purpose}, is not found;"
+                " pip install 'minires[gpu]' brings it"
+            )
+    return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Read the first two numbers of a version: (14, 2) of "14.2.0rc1"."""
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+def _dotted(version: int) -> str:
+    """Write CUDA's 13020 as "13.2"."""
+    return f"{version // 1000}.{version % 1000 // 10}" if version else "none"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -13,25 +12,31 @@ from .augmentation import CudaAugmentation
 from .blas import CudaBlas
 from .convolution import CudaConvolution
 from .elementwise import CudaElementwise
+from .graph import CudaGraphs
 from .losses import CudaLosses
+from .memory import CudaMemory
 from .normalization import CudaNormalization
 from .pooling import CudaPooling
 from .scatter import CudaScatter
 from .summary import CudaSummary
+from .tally import CudaTally
 from .updates import CudaUpdates
 
 
 class CudaDevice(
     CudaAugmentation,
-    CudaBlas,
     CudaElementwise,
     CudaPooling,
     CudaConvolution,
+    CudaBlas,
     CudaNormalization,
     CudaLosses,
     CudaScatter,
     CudaSummary,
+    CudaTally,
     CudaUpdates,
+    CudaGraphs,
+    CudaMemory,
     Device,
 ):
     """Arrays in the memory of one GPU.
@@ -45,6 +50,7 @@ class CudaDevice(
     """
 
     synchronous = False
+    recomputes = False
 
     def __init__(self, xp: Any, index: int = 0) -> None:
         self.xp = xp
@@ -56,19 +62,24 @@ class CudaDevice(
         """Copy `data`, keeping an array's memory order; Python floats become float32."""
         if isinstance(data, self.xp.ndarray):
             return data.astype(data.dtype if dtype is None else as_dtype(dtype), order="K")
+        self.refuse_upload()
         typed = isinstance(data, (np.ndarray, np.generic))
         host = np.asarray(data)
         if dtype is None and not typed and host.dtype.kind == "f":
             dtype = default_float
-        return self.xp.asarray(host.astype(as_dtype(host.dtype if dtype is None else dtype)))
+        host = host.astype(as_dtype(host.dtype if dtype is None else dtype), copy=False)
+        # CuPy keeps no memory order but C's and Fortran's.
+        order = sorted(range(host.ndim), key=lambda axis: -abs(host.strides[axis]))
+        dense = np.asarray(host.transpose(order), order="C")
+        return self.xp.asarray(dense).transpose(np.argsort(order).tolist())
 
     def to_numpy(self, array: Array) -> Array:
         """Return a copy on the host; it waits for everything that was launched."""
         return array.get() if isinstance(array, self.xp.ndarray) else np.asarray(array)
 
     def fingerprint(self, array: Array) -> int:
-        """CRC-32 of the array's bytes, on the host."""
-        return zlib.crc32(np.ascontiguousarray(self.to_numpy(array)).data)
+        """Return the digest of the array; it waits for everything that was launched."""
+        return int(self.to_numpy(self.digest(array))[0])
 
     def erf(self, x: Array) -> Array:
         """Error function, by CuPy's SciPy."""

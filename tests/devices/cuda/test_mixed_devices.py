@@ -20,18 +20,36 @@ def tensors(shape=(2, 2)):
 @pytest.mark.parametrize(
     ("compute", "told"),
     [
-        (lambda h, d: d + h, r"add: input 'a' is on cuda:0, 'b' is on cpu.*b\.to\('cuda:0'\)"),
-        (lambda h, d: h * d, r"mul: input 'a' is on cpu, 'b' is on cuda:0.*a\.to\('cuda:0'\)"),
-        (lambda h, d: mr.maximum(d, h), "maximum: input 'a' is on cuda:0, 'b' is on cpu"),
-        (lambda h, d: d @ h, "matmul: input 'a' is on cuda:0, 'b' is on cpu"),
-        (lambda h, d: h @ d, "matmul: input 'a' is on cpu, 'b' is on cuda:0"),
+        (
+            lambda h, d: d + h,
+            r"add: its operands .*, 'a' on cuda:0 and 'b' on cpu.*b\.to\('cuda:0'\)",
+        ),
+        (
+            lambda h, d: h * d,
+            r"mul: its operands are on different devices, .*a\.to\('cuda:0'\)",
+        ),
+        (
+            lambda h, d: mr.maximum(d, h),
+            "maximum: its operands are on different devices, 'a' on cuda:0 and 'b' on cpu",
+        ),
+        (
+            lambda h, d: d @ h,
+            "matmul: its operands are on different devices, 'a' on cuda:0 and 'b' on cpu",
+        ),
+        (
+            lambda h, d: h @ d,
+            "matmul: its operands are on different devices, 'a' on cpu and 'b' on cuda:0",
+        ),
         (
             lambda h, d: mr.ops.linear(d, d, h[0]),
-            "linear: input 'x' is on cuda:0, 'bias' is on cpu",
+            "linear: its operands are on different devices, 'x' on cuda:0 and 'bias' on cpu",
         ),
-        (lambda h, d: mr.cat([d, h]), "is on cuda:0, .* is on cpu"),
-        (lambda h, d: mr.where(h > 0, d, d), "is on cpu, .* is on cuda:0"),
-        (lambda h, d: mr.einsum("ij,jk->ik", d, h), "einsum: input .* is on cuda:0, .* is on cpu"),
+        (lambda h, d: mr.cat([d, h]), "on cuda:0 and .* on cpu"),
+        (lambda h, d: mr.where(h > 0, d, d), "on cpu and .* on cuda:0"),
+        (
+            lambda h, d: mr.einsum("ij,jk->ik", d, h),
+            "einsum: its operands .* on cuda:0 and .* on cpu",
+        ),
     ],
 )
 def test_operands_of_two_devices_are_told_with_what_to_do(compute, told):
@@ -40,7 +58,7 @@ def test_operands_of_two_devices_are_told_with_what_to_do(compute, told):
 
 
 def test_arrays_that_meet_without_tensors_are_told_too(device):
-    with pytest.raises(TypeError, match="is on cuda:0, 'b' is on cpu"):
+    with pytest.raises(TypeError, match="'a' on cuda:0 and 'b' on cpu"):
         mr.ops.add(device.xp.ones(2), np.ones(2))
 
 
@@ -53,7 +71,7 @@ def test_the_message_names_the_module():
         def forward(self, x):
             return self.last(x)
 
-    with pytest.raises(TypeError, match=r"is on cuda:0, .* is on cpu.*; in 'last'"):
+    with pytest.raises(TypeError, match=r"on cuda:0 and .* on cpu.*; in 'last'"):
         Net()(tensors()[1])
 
 

@@ -28,6 +28,13 @@ class Case:
     step: float = 1e-6
 
 
+def beside(x: Any, value: Any) -> Any:
+    """Arrays (also those in a tuple) on the device of the Tensor x; all else as it is."""
+    if isinstance(value, tuple):
+        return tuple(beside(x, each) for each in value)
+    return x.device.array(value) if isinstance(value, np.ndarray) else value
+
+
 class Dice:
     """Hypothesis chooses shapes and options; the numbers come from a seed that it chooses."""
 

@@ -89,7 +89,7 @@ def where(dice: Dice) -> Case:
     condition_shape, a, b = dice.shapes(3)
     condition = dice.normal(*condition_shape) > 0
     return Case(
-        lambda x, y: mr.where(mr.tensor(condition), x, y),
+        lambda x, y: mr.where(mr.tensor(condition, device=x.device), x, y),
         (dice.normal(*a), dice.normal(*b)),
         lambda x, y: np.where(condition, x, y),
         lambda t, x, y: t.where(t.tensor(condition), x, y),

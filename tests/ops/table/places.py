@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import basic_indices
 import minires as mr
 from minires.autograd import registry
 
-from .case import Case, Dice, Row
+from .case import Case, Dice, Row, beside
 
 
 def reshape(dice: Dice) -> Case:
@@ -140,7 +140,10 @@ def putitem(dice: Dice) -> Case:
             total.flat[position] += value
         return total
 
-    return Case(lambda v: registry["putitem"](v, index=index, shape=shape), (values,), reference)
+    def run(v: mr.Tensor) -> mr.Tensor:
+        return registry["putitem"](v, index=beside(v, index), shape=shape)
+
+    return Case(run, (values,), reference)
 
 
 def gather_places(dice: Dice) -> tuple[tuple[int, ...], int, np.ndarray]:
@@ -153,7 +156,7 @@ def gather_places(dice: Dice) -> tuple[tuple[int, ...], int, np.ndarray]:
 def gather(dice: Dice) -> Case:
     shape, dim, index = gather_places(dice)
     return Case(
-        lambda x: x.gather(dim, mr.tensor(index)),
+        lambda x: x.gather(dim, mr.tensor(index, device=x.device)),
         (dice.normal(*shape),),
         lambda x: np.take_along_axis(x, index, dim),
         lambda t, x: x.gather(dim, t.tensor(index)),
@@ -170,7 +173,7 @@ def scatter_add(dice: Dice) -> Case:
         return total
 
     return Case(
-        lambda v: registry["scatter_add"](v, dim=dim, index=index, shape=shape),
+        lambda v: registry["scatter_add"](v, dim=dim, index=beside(v, index), shape=shape),
         (dice.normal(*index.shape),),
         reference,
         lambda t, v: t.zeros(shape, dtype=v.dtype).scatter_add(dim, t.tensor(index), v),

@@ -13,7 +13,7 @@ import minires as mr
 from minires.autograd import registry
 from tests.ops import naive
 
-from .case import Case, Dice, Row
+from .case import Case, Dice, Row, beside
 
 
 def matmul(dice: Dice) -> Case:
@@ -105,7 +105,7 @@ def _normalised(dice: Dice, fused: bool) -> Case:
 
     def run(x: mr.Tensor, *others: mr.Tensor) -> mr.Tensor:
         options: Any = dict(zip(given, others, strict=True))
-        running = mr.tensor(mean), mr.tensor(var)
+        running = (mr.tensor(each, device=x.device) for each in (mean, var))
         return op(x, *running, training=training, eps=eps, **options)
 
     def before_relu(x: np.ndarray, *others: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ def batch_norm_relu_conv2d(dice: Dice) -> Case:
 
     def run(x: mr.Tensor, weight: mr.Tensor, *others: mr.Tensor) -> mr.Tensor:
         norm, b = split(others)
-        running = mr.tensor(mean), mr.tensor(var)
+        running = (mr.tensor(each, device=x.device) for each in (mean, var))
         options: Any = {"training": training, "eps": eps, "stride": stride, "padding": padding}
         return mr.ops.batch_norm_relu_conv2d(x, *running, *norm, weight, b, **options)
 
@@ -203,8 +203,8 @@ def cross_entropy(dice: Dice) -> Case:
     return Case(
         lambda x: mr.ops.cross_entropy(
             x,
-            mr.tensor(labels),
-            weight,
+            mr.tensor(labels, device=x.device),
+            beside(x, weight),
             ignore_index=ignored,
             reduction=reduction,
             label_smoothing=smoothing,
@@ -229,7 +229,8 @@ def bare_cross_entropy(dice: Dice) -> Case:
 
     def run(x: mr.Tensor) -> mr.Tensor:
         own = None if weight is None else weight.astype(x.dtype)
-        return registry["cross_entropy"](x, target=labels, label_smoothing=0.1, weight=own)
+        given = {"target": beside(x, labels), "weight": beside(x, own)}
+        return registry["cross_entropy"](x, label_smoothing=0.1, **given)
 
     return Case(
         run,

@@ -277,7 +277,7 @@ class ndarray(Core):  # noqa: N801 (CuPy's name)
         reads = [self, *arrays_in((args, kwargs))]
         method = getattr(host, name)
         if name in _VIEWS:
-            return view_or_copy(name, self, method(*hosts, **keywords))
+            return view_or_copy(name, self, lambda: method(*hosts, **keywords))
         if name in _STEALING:
             return launch(name, lambda: method(*hosts, **keywords), reads, (self,))
         out = kwargs.get("out")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,9 +100,9 @@ class FakeCublas:
             return INVALID_VALUE
         self._check_state()
         dtype = _DTYPES[a[1]]
-        first = _columns(a, dtype, (rows_a, m if op_a else k), batch, "A")
-        second = _columns(b, dtype, (rows_b, k if op_b else n), batch, "B")
-        result = _columns(c, dtype, (m, n), batch, "C")
+        first, *reads = _columns(a, dtype, (rows_a, m if op_a else k), batch, "A")
+        second, *more = _columns(b, dtype, (rows_b, k if op_b else n), batch, "B")
+        result, *writes = _columns(c, dtype, (m, n), batch, "C")
         if batch > 1 and abs(c[3]) < c[2] * (n - 1) + m:
             raise MisuseError(f"the matrices of C overlap: stride {c[3]}")
         scale = [number.from_address(p).value for p in (alpha, beta)]
@@ -117,7 +118,7 @@ class FakeCublas:
             product = scale[0] * np.matmul(x.astype(wide), y.astype(wide))
             target[...] = product + scale[1] * target if scale[1] else product
 
-        launch("gemm", run, (), ())
+        launch("gemm", run, reads + more, writes)
         return 0
 
     def _check_state(self) -> None:
@@ -140,8 +141,11 @@ def tf32(x: Any) -> Any:
 
 def _columns(
     matrix: Any, dtype: np.dtype, shape: tuple[int, int], batch: int, name: str
-) -> Callable[[], np.ndarray]:
-    """Return what reads or writes column-major matrices in memory that is alive and long enough."""
+) -> tuple[Callable[[], np.ndarray], Any]:
+    """Return what reads or writes column-major matrices, and whose memory that is.
+
+    It is alive and long enough.
+    """
     pointer, _, ld, stride = matrix
     rows, columns = shape
     last = stride * (batch - 1) + ld * (columns - 1) + rows
@@ -162,7 +166,7 @@ def _columns(
         strides = (stride * size, size, ld * size)
         return np.lib.stride_tricks.as_strided(flat, (batch, *shape), strides)
 
-    return read
+    return read, SimpleNamespace(mem=memory)
 
 
 class _Function:

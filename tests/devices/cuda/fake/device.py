@@ -51,8 +51,8 @@ class FakeCudaDevice(CudaDevice):
             launch(
                 kernel.name,
                 lambda: self._execute(kernel, grid, hosts, T),
-                [x for p, x in given if p.is_const] + pointed_to(kernel, tables),
-                [x for p, x in given if not p.is_const],
+                [x for p, x in given if p.is_const],
+                [x for p, x in given if not p.is_const] + pointed_to(kernel, tables),
             )
 
         return start

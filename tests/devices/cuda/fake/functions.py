@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def call(name: str, *args: Any, **kwargs: Any) -> Any:
         function = getattr(function, part)
     hosts, keywords = unwrap(args), unwrap(kwargs)
     if name in _VIEWS:
-        return _views(name, args, function(*hosts, **keywords))
+        return _views(name, args, lambda: function(*hosts, **keywords))
     for _ in range(_COSTS.get(name, 1) - 1):
         counts.launched(name)
     out = kwargs.get("out")
@@ -173,13 +174,15 @@ def _check_operands(name: str, args: Any) -> None:
 _MAKERS = {"indices", "tri", "eye", "identity", "arange", "linspace", "logspace", "meshgrid"}
 
 
-def _views(name: str, args: Any, result: Any) -> Any:
+def _views(name: str, args: Any, function: Callable[[], Any]) -> Any:
+    result = function()
     if isinstance(result, list | tuple):
         sources = args if name == "broadcast_arrays" else [args[0]] * len(result)
         return [view(source, part) for source, part in zip(sources, result, strict=True)]
     if name == "broadcast_to":
         result.flags.writeable = True  # CuPy knows no read-only arrays
-    return view_or_copy(name, args[0], result)
+        return view(args[0], result)
+    return view_or_copy(name, args[0], function)
 
 
 def _in_place(name: str, args: Any, kwargs: Any) -> None:

@@ -89,11 +89,12 @@ def _make(host: np.ndarray, mem: memory.Memory, base: Core | None) -> Core:
     return array
 
 
-def view_or_copy(name: str, source: Core, host: np.ndarray) -> Core:
-    """Return what NumPy made of `source._host`: a view for nothing, or a copy by a launch."""
+def view_or_copy(name: str, source: Core, function: Callable[[], np.ndarray]) -> Core:
+    """Return what NumPy makes of `source._host`: a view for nothing, or a copy by a launch."""
+    host = function()
     if host.size == 0 or np.may_share_memory(host, source._host):
         return view(source, host)
-    return launch(name, lambda: np.array(host, order="C"), (source,))
+    return launch(name, lambda: np.array(function(), order="C"), (source,))
 
 
 def view(source: Core, host: np.ndarray) -> Core:

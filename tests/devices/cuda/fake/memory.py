@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import threading
 import weakref
@@ -19,7 +20,9 @@ class OutOfMemoryError(MemoryError):
     """A pool's limit is reached."""
 
 
-_alive: weakref.WeakSet[Memory] = weakref.WeakSet()
+# Where the allocations that live begin, in order; and each of them by that.
+_starts: list[int] = []
+_by_start: weakref.WeakValueDictionary[int, Memory] = weakref.WeakValueDictionary()
 
 
 class Memory:
@@ -28,24 +31,25 @@ class Memory:
     Weak references to it tell when a buffer died: `ndarray.mem` is the same for all views.
     """
 
-    __slots__ = ("__weakref__", "nbytes", "owner", "pool")
+    __slots__ = ("__weakref__", "nbytes", "owner", "pool", "ptr")
 
     def __init__(self, owner: np.ndarray, pool: MemoryPool | None) -> None:
         self.pool = None
         self.owner = owner
         self.nbytes = owner.nbytes
+        self.ptr: int = owner.__array_interface__["data"][0]
         if pool is not None:
             pool._take(self.nbytes)
             self.pool = pool
-        _alive.add(self)
+        bisect.insort(_starts, self.ptr)
+        _by_start[self.ptr] = self
 
     def __del__(self) -> None:
+        position = bisect.bisect_left(_starts, self.ptr)
+        if _starts[position : position + 1] == [self.ptr]:
+            del _starts[position]
         if self.pool is not None:
             self.pool._give_back(self.nbytes)
-
-    @property
-    def ptr(self) -> int:
-        return self.owner.__array_interface__["data"][0]
 
     @property
     def size(self) -> int:
@@ -59,10 +63,9 @@ class Memory:
 
 def allocation(address: int) -> Memory | None:
     """Return the live allocation that an address points into; None if there is none."""
-    for memory in list(_alive):
-        if memory.ptr <= address < memory.ptr + memory.nbytes:
-            return memory
-    return None
+    position = bisect.bisect_right(_starts, address)
+    memory = _by_start.get(_starts[position - 1]) if position else None
+    return memory if memory is not None and address < memory.ptr + memory.nbytes else None
 
 
 class MemoryPointer:

@@ -16,7 +16,7 @@ elements of arrays, several pointers in one declaration.
 
 from __future__ import annotations
 
-from .comparison import caught, check, mutants, mutated
+from .comparison import caught, check, mutants, mutated, unnoticed
 from .compiler import available, compiled, needs_compiler
 from .faults import (
     Diverged,
@@ -45,4 +45,5 @@ __all__ = [
     "mutated",
     "needs_compiler",
     "run",
+    "unnoticed",
 ]

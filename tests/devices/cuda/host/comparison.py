@@ -82,3 +82,18 @@ def caught(mutant: Kernel, cases: Iterable[tuple[Any, ...]], **options: Any) -> 
         except (AssertionError, Fault):
             return True
     return False
+
+
+def unnoticed(
+    kernel: Kernel,
+    mistakes: Iterable[tuple[str, str]],
+    cases: Iterable[tuple[Any, ...]],
+    **options: Any,
+) -> list[tuple[str, str]]:
+    """Return the changes (old, new) whose mutants no case shows to be wrong."""
+    cases = list(cases)
+    for grid, args, T in cases:
+        check(kernel, grid, args, T, **options)
+    changes = list(mistakes)
+    pairs = zip(changes, mutants(kernel, changes), strict=True)
+    return [change for change, mutant in pairs if not caught(mutant, cases, **options)]

@@ -20,8 +20,9 @@ from .source import host_source
 
 INCLUDE = Path(__file__).parent / "include"
 
-# No fused multiply-add where the source has two roundings: NumPy, its judge, has two.
-_FLAGS = ["-ffp-contract=off", "-U_FORTIFY_SOURCE", f"-I{INCLUDE}"]
+# No fused multiply-add where the source has two roundings: NumPy, its judge, has two. And what
+# is shared in a template belongs to its kernel: unique symbols would be one for all libraries.
+_FLAGS = ["-ffp-contract=off", "-fno-gnu-unique", "-U_FORTIFY_SOURCE", f"-I{INCLUDE}"]
 _THREADS = ["-std=c++20", "-O1", "-g", "-DHOST_THREADS", "-pthread"]  # std::barrier is of C++20
 _MODES = {
     None: ["-std=c++17", "-O1", "-shared", "-fPIC"],

@@ -1,0 +1,27 @@
+"""The option --device, the same for every command that runs a network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Device = Annotated[
+    str, typer.Option(help="Where to compute: cpu, or cuda (the first GPU), or cuda:1, ...")
+]
+
+
+def require(device: str) -> None:
+    """Make sure of a device before any work begins.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is none of that name, or something that it needs is missing.
+    """
+    from minires import devices
+
+    try:
+        devices.get(device)
+    except (ValueError, RuntimeError) as error:
+        raise typer.BadParameter(f"--device: {error}") from None
