@@ -31,6 +31,10 @@ _PUBLIC = {
         "bool_",
         *("get_num_threads", "set_num_threads"),
     ),
+    "devices.determinism": (
+        "are_deterministic_algorithms_enabled",
+        "use_deterministic_algorithms",
+    ),
     "devices.precision": ("get_float32_matmul_precision", "set_float32_matmul_precision"),
     "devices.random": ("manual_seed",),
     "lab": (),

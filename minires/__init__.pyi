@@ -30,6 +30,10 @@ from .devices import int32 as int32
 from .devices import int64 as int64
 from .devices import set_num_threads as set_num_threads
 from .devices import uint8 as uint8
+from .devices.determinism import (
+    are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
+)
+from .devices.determinism import use_deterministic_algorithms as use_deterministic_algorithms
 from .devices.precision import get_float32_matmul_precision as get_float32_matmul_precision
 from .devices.precision import set_float32_matmul_precision as set_float32_matmul_precision
 from .devices.random import manual_seed as manual_seed

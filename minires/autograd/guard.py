@@ -19,21 +19,32 @@ def read_only(value: Any) -> Any:
     return devices.of(value).read_only(value) if hasattr(value, "dtype") else value
 
 
-def refuse_several_devices(name: str, values: Iterable[Any]) -> None:
+def refuse_several_devices(name: str, operands: Iterable[tuple[str, Any]]) -> None:
     """Refuse what an op was given if it lives on more than one device.
+
+    Parameters
+    ----------
+    name : str
+        The op's.
+    operands : iterable of (str, value)
+        Inputs and constants by name; only the arrays among them matter.
 
     Raises
     ------
     TypeError
-        Naming the op and the devices.
+        Naming the op, the first two operands that do not fit, and what to do.
     """
-    arrays = [getattr(value, "_data", value) for value in values]
-    found = dict.fromkeys(devices.of(a).name for a in arrays if hasattr(a, "dtype"))
-    if len(found) > 1:
+    arrays = [(key, value) for key, value in operands if value.__class__ in devices.ARRAY_TYPES]
+    places = [(key, devices.of(value)) for key, value in arrays]
+    for key, device in places[1:]:
+        first, home = places[0]
+        if device is home:
+            continue
+        moved, target = (first, device) if home is devices.cpu else (key, home)
         raise TypeError(
             located(
-                f"{name}: its operands are on different devices, {' and '.join(found)}; move them"
-                " to one of them, as in x.to('cuda')"
+                f"{name}: its operands are on different devices, {first!r} on {home} and {key!r} on"
+                f" {device}; move one of them first, as in {moved}.to({target.name!r})"
             )
         )
 

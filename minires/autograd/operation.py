@@ -221,7 +221,11 @@ class Op(Generic[P]):
             if value.__class__ in TENSOR_TYPES:
                 break
         else:
-            result = self._compute(*inputs, **constants)
+            try:
+                result = self._compute(*inputs, **constants)
+            except Exception:
+                refuse_several_devices(self.name, self._named(inputs, constants))
+                raise
             return result[0] if self.has_aux else result  # type: ignore[no-any-return]
         context = current.get()
         if self.name in context.expanded and self.twin_function is not None:
@@ -239,8 +243,8 @@ class Op(Generic[P]):
                 parents.append(None)
         try:
             data, aux = self._compute(*arrays, **constants), None
-        except (AttributeError, TypeError):
-            refuse_several_devices(self.name, (*arrays, *constants.values()))
+        except Exception:
+            refuse_several_devices(self.name, self._named(arrays, constants))
             raise
         if self.has_aux:
             data, aux = data
@@ -263,10 +267,14 @@ class Op(Generic[P]):
         parents = (x_node, y_node) if x_node or y_node else None
         try:
             data = self._compute(x, y)
-        except (AttributeError, TypeError):
-            refuse_several_devices(self.name, (x, y))
+        except Exception:
+            refuse_several_devices(self.name, self._named((x, y), _NO_CONSTANTS))
             raise
         return self._finished(data, context, (a, b), parents, _NO_CONSTANTS, None)
+
+    def _named(self, inputs: Sequence[Any], constants: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Return inputs and constants by name."""
+        return [*((self.input_name(i), x) for i, x in enumerate(inputs)), *constants.items()]
 
     def _finished(
         self,

@@ -52,6 +52,7 @@ class CapturedStep:
         self.ledger = ledger
         self.warm_up = warm_up
         self._graph: _Recording | None = None
+        # Under which circumstances the last steps were eager, and how many.
         self._met: _Circumstances | None = None
         self._times = 0
 
@@ -62,7 +63,7 @@ class CapturedStep:
 
     def forget(self) -> None:
         """Throw the graph away, because something changed that it cannot notice."""
-        self._graph, self._met, self._times = None, None, 0
+        self._graph, self._met = None, None
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         """Train on one batch, which is on the model's device.
@@ -77,15 +78,14 @@ class CapturedStep:
             return
         now = _Circumstances(self.eager, images, labels)
         if self._graph is None or self._graph.circumstances != now:
-            if self._met != now:
-                self._met, self._times = now, 0
-            if self._times < self.warm_up:
-                self._times += 1
+            self._times = self._times + 1 if self._met == now else 1
+            if self._times <= self.warm_up:
                 self.eager(images, labels)
-                # The optimiser's first step makes its state.
+                # Looked at again, because the optimiser's first step makes its state.
                 self._met = _Circumstances(self.eager, images, labels)
                 return
             self._graph = _Recording(self.eager, now, images, labels)
+        self._met = None  # so that only steps in a row count as warm-up
         self._graph.replay(images, labels)
         self.ledger.count(len(labels.data))
 

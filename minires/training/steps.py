@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from minires.autograd import Tensor
 from minires.devices import Device, random
@@ -15,13 +15,6 @@ from .divergence import Before, DivergedError, Finding, diverged
 from .ledger import Ledger, Measured
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-class Step(Protocol):
-    """Takes one step, and has the ledger note its loss and mistakes."""
-
-    def __call__(self, images: Tensor, labels: Tensor) -> None:
-        """Train on one batch, which is on the model's device."""
 
 
 class EagerStep:
@@ -45,6 +38,9 @@ class EagerStep:
         """Train on one batch, which is on the model's device."""
         self.launch(images, labels)
         self.ledger.count(len(labels.data))
+
+    def forget(self) -> None:
+        """Do nothing: an eager step relies on nothing that was there before."""
 
     def launch(self, images: Tensor, labels: Tensor) -> None:
         """Do all but what Python counts, so that a graph can hold it."""
@@ -145,6 +141,7 @@ class StepsAhead:
         for number, (loss, _, _) in enumerate(measured):
             if not math.isfinite(loss):
                 assert rewind is not None
+                self.step.forget()  # for the optimiser's state may be taken away
                 error = rewind.repeat(self.checked, number, loss)
                 self.checked.read()
                 return measured[: error.step - rewind.step], error

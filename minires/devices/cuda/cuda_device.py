@@ -86,7 +86,3 @@ class CudaDevice(
         from cupyx.scipy.special import erf
 
         return erf(x).astype(x.dtype, copy=False)
-
-    def add_at(self, target: Array, index: Any, values: Array) -> None:
-        """``target[index] += values`` in which every repetition of an index counts."""
-        self.xp.add.at(target, index, values)

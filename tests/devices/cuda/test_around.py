@@ -61,7 +61,7 @@ def test_operands_on_two_devices_are_named_with_what_to_do() -> None:
         lambda: there @ here,
         lambda: mr.ops.maximum(there, here),
     ):
-        with pytest.raises(TypeError, match="operands are on different devices, c"):
+        with pytest.raises(TypeError, match="operands are on different devices"):
             compute()
 
 
