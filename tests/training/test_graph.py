@@ -92,6 +92,17 @@ def test_replayed_steps_are_the_eager_ones_to_the_bit_while_the_rate_decays(
     assert_same(graphed.model, eager.model)
 
 
+@pytest.mark.long
+def test_the_sources_of_the_kernels_are_replayed_as_their_plain_versions_are() -> None:
+    losses = []
+    with fake.installed("host") as device:
+        for graph in (False, True):
+            trainer = trainer_of(network(device), graph=graph)
+            losses.append(trainer.fit(batches(last=3), 2).loss)
+
+    assert losses[0] == losses[1]
+
+
 def test_a_replayed_step_is_few_launches_and_no_transfer(device: Any) -> None:
     trainer = trainer_of(small(device), graph=True)
     trainer.fit(batches(), 1)
