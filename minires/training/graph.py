@@ -84,6 +84,7 @@ class CapturedStep:
                 # Looked at again, because the optimiser's first step makes its state.
                 self._met = _Circumstances(self.eager, images, labels)
                 return
+            self._graph = None  # two graphs would hold memory for two steps
             self._graph = _Recording(self.eager, now, images, labels)
         self._met = None  # so that only steps in a row count as warm-up
         self._graph.replay(images, labels)
