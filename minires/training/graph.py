@@ -73,10 +73,10 @@ class CapturedStep:
         CaptureError
             If the step does what cannot be captured, such as a look at a value; it says where.
         """
-        if _is_looked_on(self.eager.model):
+        now = _Circumstances(self.eager, images, labels)
+        if now.is_looked_on:
             self.eager(images, labels)
             return
-        now = _Circumstances(self.eager, images, labels)
         if self._graph is None or self._graph.circumstances != now:
             self._times = self._times + 1 if self._met == now else 1
             if self._times <= self.warm_up:
@@ -84,6 +84,7 @@ class CapturedStep:
                 # Looked at again, because the optimiser's first step makes its state.
                 self._met = _Circumstances(self.eager, images, labels)
                 return
+            self._graph = None  # two graphs would hold memory for two steps
             self._graph = _Recording(self.eager, now, images, labels)
         self._met = None  # so that only steps in a row count as warm-up
         self._graph.replay(images, labels)
@@ -91,10 +92,19 @@ class CapturedStep:
 
 
 class _Circumstances:
-    """What a graph takes for granted: where arrays are, and the numbers that Python knows."""
+    """What a graph takes for granted: where arrays are, and the numbers that Python knows.
+
+    Attributes
+    ----------
+    is_looked_on : bool
+        Whether Python code wants to see each step of the computation.
+    """
 
     def __init__(self, step: EagerStep, images: Tensor, labels: Tensor) -> None:
         tensors = [*step.model.parameters(), *step.model.buffers()]
+        context = current.get()
+        hooked = any(tensor._node is not None and tensor._node.hooks for tensor in tensors)
+        self.is_looked_on = bool(context.hooks or context.expanded or hooked)
         # The arrays are kept, so that no other one can get their identity.
         self._arrays = [tensor._data for tensor in tensors]
         self._state = step.optimizer.state
@@ -147,10 +157,3 @@ class _Recording:
                 parameter._node.grad = gradient
         for tensor in self._written:
             tensor._versioned().wrote()
-
-
-def _is_looked_on(model: Module) -> bool:
-    """Tell whether Python code wants to see each step of the computation."""
-    context = current.get()
-    hooked = any(p._node is not None and p._node.hooks for p in model.parameters())
-    return bool(context.hooks or context.expanded or hooked)

@@ -165,7 +165,7 @@ class Rewind:
         self.epoch = epoch
         self._optimizer = optimizer
         tensors = (*model.parameters(), *model.buffers())
-        self._values = [(tensor, tensor.detach().data.copy()) for tensor in tensors]
+        self._values = [(tensor, tensor._data.copy()) for tensor in tensors]
         self._state = {
             parameter: {
                 key: value.copy() if hasattr(value, "dtype") else value

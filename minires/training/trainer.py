@@ -187,6 +187,7 @@ class Trainer:
         self.model.train()
         steps, device = self._steps, device_of(self.model)
         assert steps is not None
+        self._look()  # what an interrupted epoch left unread
         self._measured = []
         start = time.perf_counter()
         for images, labels in loader:

@@ -112,6 +112,36 @@ def test_asking_for_the_history_waits_and_keeping_its_list_does_not(device: Any)
     assert asking.looks == [3, 6]
 
 
+def test_an_interrupted_epoch_does_not_count_in_the_next_ones_means(device: Any) -> None:
+    class Interrupt(Callback):
+        def on_step(self, trainer: Trainer, step: int) -> None:
+            if step == 2:
+                raise KeyboardInterrupt
+
+    trainer = trainer_of(network(device), Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(batches(), 1)
+    history = trainer.fit(batches(), 1)
+
+    assert len(history.loss) == 2 + 6
+    assert history.images == [30]
+    assert history.epoch_loss == [pytest.approx(np.mean(history.loss[2:]))]
+
+
+def test_a_rewound_adam_counts_its_steps_anew(device: Any) -> None:
+    errors = []
+    for look_every in (1, 64):
+        model = network(device)
+        optimizer = mr.optim.Adam(model.parameters(), lr=0.1)
+        trainer = Trainer(model, optimizer, look_every=look_every)
+        trainer.fit(batches(2), 1)
+        errors.append(diverged(trainer, batches(spoilt=3)))
+        errors.append(optimizer.state_dict()["state"][0]["step"])
+
+    assert errors[1] == errors[3] == 5
+    assert errors[0].step == errors[2].step == 6
+
+
 def test_on_the_cpu_every_step_is_looked_at() -> None:
     class Looks(Callback):
         def __init__(self) -> None:

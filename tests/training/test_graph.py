@@ -74,12 +74,12 @@ def assert_same(one: mr.nn.Module, other: mr.nn.Module) -> None:
         np.testing.assert_array_equal(values, theirs[name], err_msg=name)
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize(("kind", "make"), [("SGD", network), ("Adam", small)])
 def test_replayed_steps_are_the_eager_ones_to_the_bit_while_the_rate_decays(
-    device: Any, kind: str
+    device: Any, kind: str, make: Any
 ) -> None:
-    eager = trainer_of(network(device), kind)
-    graphed = trainer_of(network(device), kind, graph=True)
+    eager = trainer_of(make(device), kind)
+    graphed = trainer_of(make(device), kind, graph=True)
 
     expected = eager.fit(batches(last=3), 3)
     found = graphed.fit(batches(last=3), 3)
@@ -90,6 +90,17 @@ def test_replayed_steps_are_the_eager_ones_to_the_bit_while_the_rate_decays(
     assert found.learning_rate == [0.05, 0.025, 0.0125]
     # Batch normalisation's running statistics and counts of batches are among them.
     assert_same(graphed.model, eager.model)
+
+
+@pytest.mark.long
+def test_the_sources_of_the_kernels_are_replayed_as_their_plain_versions_are() -> None:
+    losses = []
+    with fake.installed("host") as device:
+        for graph in (False, True):
+            trainer = trainer_of(network(device), graph=graph)
+            losses.append(trainer.fit(batches(last=3), 2).loss)
+
+    assert losses[0] == losses[1]
 
 
 def test_a_replayed_step_is_few_launches_and_no_transfer(device: Any) -> None:

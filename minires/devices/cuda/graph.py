@@ -10,7 +10,7 @@ capture, for ever. What is to change between replays must be read from the devic
 from __future__ import annotations
 
 import contextlib
-import sys
+import inspect
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,7 +129,7 @@ class CudaGraphs(Launching):
 
     def _place(self, error: BaseException) -> str:
         """Name the line that asked for it, outside of the array library, and who called that."""
-        library = str(Path(sys.modules[self.xp.ndarray.__module__].__file__ or "").parent)
+        library = str(Path(inspect.getfile(self.xp.ndarray)).parent)
         lines = [
             f"{frame.filename}:{frame.lineno} ({frame.line})"
             for frame in traceback.extract_tb(error.__traceback__)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minires.devices.cuda.kernel import Kernel
 from minires.devices.cuda.tally import TALLY
 from tests.devices.cuda import fake, host
 from tests.devices.plain import plain
@@ -113,3 +114,17 @@ def test_a_wrong_source_is_noticed(change: tuple[str, str]) -> None:
     (mutant,) = host.mutants(TALLY, [change])
 
     assert host.caught(mutant, [launched(data(300, 5, "float32", seed)) for seed in range(3)])
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("compiler")
+def test_its_threads_do_not_race() -> None:
+    small = Kernel(TALLY.source, TALLY.plain, block=8)
+    grid, args, T = launched(data(30, 4, "float32", 0))
+    host.check(small, grid, args, T, sanitize="thread")
+
+    loose = host.mutated(
+        small, "mistakes[t] = wrong;\n    __syncthreads();", "mistakes[t] = wrong;"
+    )
+    with pytest.raises(host.Unsanitary, match="data race"):
+        host.run(loose, grid, args, T, sanitize="thread")
