@@ -366,6 +366,37 @@ def test_a_sum_is_weighed_as_on_the_cpu(parts, spoiled):
         assert share is other is None or share == pytest.approx(other, rel=1e-4)
 
 
+def test_of_a_sum_that_is_not_finite_as_much_is_told_as_on_the_cpu():
+    nan, other = np.array([0x7FC00000, 0x7FC00001], np.uint32).view(np.float32)
+    for parts, total in (
+        ([[nan, 1], [1, 1]], [other, 2]),  # a NaN may carry any bits
+        ([[np.inf, 1], [1, 1]], [2, 2]),
+    ):
+        host = [np.array(row, np.float32) for row in (*parts, total)]
+        there = [devices.get("cuda").array(array) for array in host]
+        weighed = measures.weighed(measures.weigh_sum(there[:-1], there[-1]).get())
+        with devices.cpu.quiet():
+            assert weighed == statistics.verify_sum(host[:-1], host[-1])
+
+
+@pytest.mark.parametrize("row", [[np.nan, 1], [np.inf, 1], [-np.inf, np.nan]])
+def test_norms_of_what_is_not_finite_are_those_of_the_cpu(row):
+    array = np.array(row, np.float32)
+    found, device = measures.unread(), devices.get("cuda")
+    measures.fill(found, 2, device.summarize(device.array(array)).get())
+    expected = statistics.stats_of(array)
+    assert (found.nans, found.infs) == (expected.nans, expected.infs)
+    assert str(found.norm) == str(expected.norm)
+
+
+def test_a_count_of_labels_on_the_device_explains_the_loss():
+    model = network().to("cuda")
+    x, y = (tensor.to("cuda") for tensor in batch())
+    with fake.strict(), mr.trace.record(model) as trace:
+        mr.ops.cross_entropy(model(x), y).backward()
+    assert ("loss_mean", 4) in [(c.kind, c.number) for c in trace.explain("conv1.weight").causes]
+
+
 @given(
     array=arrays(
         st.sampled_from([np.float16, np.float32, np.float64, np.int64, np.bool_]),
