@@ -309,11 +309,13 @@ class Module:
         if dtype is not None and not devices.is_float(dtype):
             raise TypeError(f"a module's parameters must stay floating, found dtype {dtype}")
         for value in (*self.parameters(), *self.buffers()):
+            gradient = value.grad
             if place is not None:
                 if place is not value.device:
+                    value.grad = None
                     value.data = place.array(value.device.to_numpy(value._data))
+                    value.grad = None if gradient is None else gradient.detach().to(place)
             elif devices.is_float(value.dtype) and value.dtype != dtype:
-                gradient = value.grad
                 value.data = value._data.astype(dtype)
                 value.grad = None if gradient is None else gradient.detach().to(dtype)
         return self

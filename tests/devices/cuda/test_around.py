@@ -101,3 +101,15 @@ def test_bench_names_the_device_and_measures_its_own_floor(
     assert told["settings"]["device"] == "cuda:0"
     assert told["machine"] == {"cuda:0": rates}
     assert told["parts"]["convolution"] > 0
+
+
+def test_a_module_takes_its_gradients_along() -> None:
+    model = mr.nn.Linear(3, 2)
+    model(mr.ones(1, 3)).sum().backward()
+    expected = model.weight.grad.numpy()
+    model.to("cuda")
+
+    assert model.weight.grad.device.name == "cuda:0"
+    np.testing.assert_array_equal(model.weight.grad.numpy(), expected)
+    model(mr.ones(1, 3, device="cuda")).sum().backward()
+    np.testing.assert_array_equal(model.weight.grad.numpy(), 2 * expected)
