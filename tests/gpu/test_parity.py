@@ -156,21 +156,66 @@ def test_the_twin_of_an_op_agrees_with_it(device: Device, name: str, data: Any) 
     assert_same(spelled_out, fused, TOLERANCES["float32"])
 
 
-LAYERS: dict[str, tuple[Callable[[], mr.nn.Module], tuple[int, ...]]] = {
-    "linear": (lambda: mr.nn.Linear(5, 3), (4, 5)),
-    "convolution": (lambda: mr.nn.Conv2d(3, 4, 3, stride=2, padding=1), (2, 3, 9, 7)),
-    "1x1 convolution": (lambda: mr.nn.Conv2d(3, 4, 1), (2, 3, 5, 5)),
-    "batch norm": (lambda: mr.nn.BatchNorm2d(3), (4, 3, 5, 6)),
+class Judged(mr.nn.Module):
+    """A loss as a layer of its predictions."""
+
+    def __init__(self, loss: mr.nn.Module, target: np.ndarray) -> None:
+        super().__init__()
+        self.loss, self.target = loss, target
+
+    def forward(self, x: mr.Tensor) -> mr.Tensor:
+        return self.loss(x, mr.tensor(self.target, device=x.device))
+
+
+nn = mr.nn
+IMAGES, ROWS_OF_FIVE = (2, 4, 9, 7), (4, 5)
+SETTINGS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "linear": (lambda: nn.Linear(5, 3), ROWS_OF_FIVE),
+    "convolution": (lambda: nn.Conv2d(4, 6, 3, stride=2, padding=1), IMAGES),
+    "1x1 convolution": (lambda: nn.Conv2d(4, 3, 1), IMAGES),
+    "grouped convolution": (lambda: nn.Conv2d(4, 6, 3, groups=2, dilation=2), IMAGES),
+    "transposed": (lambda: nn.ConvTranspose2d(4, 3, 3, stride=2, output_padding=1), IMAGES),
+    "batch norm": (lambda: nn.BatchNorm2d(4), IMAGES),
+    "batch norm, mean of all": (lambda: nn.BatchNorm2d(4, momentum=None, affine=False), IMAGES),
+    "batch norm of rows": (lambda: nn.BatchNorm1d(5), ROWS_OF_FIVE),
+    "max pool": (lambda: nn.MaxPool2d(3, 2, padding=1), IMAGES),
+    "average pool": (lambda: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), IMAGES),
+    "adaptive pool": (lambda: nn.AdaptiveAvgPool2d(2), IMAGES),
+    "activations": (
+        lambda: nn.Sequential(nn.ReLU(), nn.LeakyReLU(), nn.GELU(), nn.Sigmoid(), nn.Tanh()),
+        IMAGES,
+    ),
+    "dropout": (lambda: nn.Sequential(nn.Identity(), nn.Dropout(0.3)), IMAGES),
+    "flatten": (lambda: nn.Sequential(nn.Flatten(), nn.Softmax()), IMAGES),
+    "cross-entropy": (
+        lambda: Judged(nn.CrossEntropyLoss(label_smoothing=0.1), np.array([0, 4, -100, 2])),
+        ROWS_OF_FIVE,
+    ),
+    "squares": (lambda: Judged(nn.MSELoss(), np.ones(ROWS_OF_FIVE, "float32")), ROWS_OF_FIVE),
+    "shortcut": (lambda: nn.PadShortcut(4, 6, 2), IMAGES),
+    "block": (lambda: nn.BasicBlock(4, 6, 2, "A"), IMAGES),
+    "bottleneck": (lambda: nn.Bottleneck(4, 2, 2), IMAGES),
+    "pre-activation": (lambda: nn.PreActBlock(4, 6, 2), IMAGES),
+    "pre-activation bottleneck": (lambda: nn.PreActBottleneck(4, 2, 2), IMAGES),
     "residual network": (lambda: mr.models.cifar_resnet(8, width=2), (2, 3, 8, 8)),
     "projections": (lambda: mr.models.cifar_resnet(8, shortcut="B", width=2), (2, 3, 8, 8)),
     "plain network": (lambda: mr.models.cifar_plain(8, width=2), (2, 3, 8, 8)),
 }
 
 
+def test_no_layer_is_left_out() -> None:
+    public = {getattr(nn, name) for name in nn.__all__}
+    layers = {each for each in public if isinstance(each, type) and issubclass(each, nn.Module)}
+    met = {type(module) for make, _ in SETTINGS.values() for module in make().modules()}
+
+    assert layers - met == {nn.Module, nn.ModuleList}  # which compute nothing
+
+
 def through(layer: mr.nn.Module, x: np.ndarray, place: Any) -> list[Any]:
     """Output, input gradient, parameter gradients and buffers, in training and in evaluation."""
     layer.to(place)
-    given = mr.tensor(x, device=place, requires_grad=True)
+    mr.manual_seed(1)
+    given = put(x, place).requires_grad_()
     y = layer.train()(given)
     weights = np.random.default_rng(1).standard_normal(y.shape).astype("float32")
     (y * mr.tensor(weights, device=place)).sum().backward()
@@ -179,17 +224,20 @@ def through(layer: mr.nn.Module, x: np.ndarray, place: Any) -> list[Any]:
     return [each.numpy() for each in told]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_layers_train_and_evaluate_as_on_the_cpu(device: Device, name: str) -> None:
-    make, shape = LAYERS[name]
+    make, shape = SETTINGS[name]
     x = np.random.default_rng(0).standard_normal(shape).astype("float32")
     mr.manual_seed(0)
     ours = make()
     mr.manual_seed(0)
     cpus = make()
 
+    with fake.strict():
+        found = through(ours, x, device)
+
     # A network normalises again and again what is rounded.
-    assert_same(through(ours, x, device), through(cpus, x, "cpu"), 10 * TOLERANCES["float32"])
+    assert_same(found, through(cpus, x, "cpu"), 10 * TOLERANCES["float32"])
 
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
