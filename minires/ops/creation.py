@@ -215,18 +215,18 @@ def to(input: Tensor, target: Any) -> Tensor:
     """
     if is_device(target):
         device = devices.get(target)
-        return input if device is input.device else _transfer(input, target=device)
+        origin = input.device
+        return input if device is origin else _transfer(input, origin=origin, target=device)
     return cast(input, target)
 
 
 @op(name="to")
-def _transfer(x: Array, *, target: Device) -> Array:
+def _transfer(x: Array, *, origin: Device, target: Device) -> Array:
     return target.array(_brought(x, target))
 
 
 @_transfer.vjp
-def _(g: Array, x: Array) -> Any:
-    origin = devices.of(x._data if isinstance(x, Tensor) else x)
+def _(g: Array, origin: Device) -> Any:
     return to(g, origin) if isinstance(g, Tensor) else origin.array(_brought(g, origin))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minires.autograd import Tensor
-from minires.devices import Array, Device, of
+from minires.devices import ARRAY_TYPES, Array, Device, of
 
 from .together import DeviceRate, alike, gradients
 
@@ -183,8 +183,23 @@ class Optimizer:
         """
         return False
 
+    def follow(self) -> None:
+        """Bring what is remembered of each parameter to the device where the parameter is now.
+
+        `step` does so first: a model may be moved between two steps.
+        """
+        for parameter, remembered in self.state.items():
+            device = parameter.device
+            for key, value in remembered.items():
+                if type(value) in ARRAY_TYPES and of(value) is not device:
+                    host = of(value).to_numpy(value)
+                    # Adam's count of steps is an array on a GPU, and a number elsewhere.
+                    is_count = host.ndim == 0 and host.dtype.kind == "i"
+                    remembered[key] = int(host) if is_count else device.array(host)
+
     def step(self) -> None:
         """Update every parameter that has a gradient, in its own memory."""
+        self.follow()
         for group in self.param_groups:
             ready = [p for p in group["params"] if p.grad is not None]
             for parameters in alike(ready):

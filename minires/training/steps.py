@@ -164,6 +164,7 @@ class Rewind:
         self.step = step
         self.epoch = epoch
         self._optimizer = optimizer
+        optimizer.follow()  # copies taken elsewhere could not be written back
         tensors = (*model.parameters(), *model.buffers())
         self._values = [(tensor, tensor._data.copy()) for tensor in tensors]
         self._state = {

@@ -171,3 +171,31 @@ def test_gradient_norms_are_measured_there_and_read_with_the_losses(
     assert found.steps == expected.steps == [1, 3, 5]
     np.testing.assert_allclose(found.norms, expected.norms, rtol=1e-4)
     assert len(counts.downloads) == 1 + 3
+
+
+@pytest.mark.parametrize("options", [{}, {"look_every": 1}, {"graph": True}])
+@pytest.mark.parametrize("label", [99, -1])
+def test_a_label_that_is_no_class_is_named_and_not_the_learning_rate(
+    device: Any, options: dict[str, Any], label: int
+) -> None:
+    data = batches()
+    data[4][1].data[1] = -100  # is ignored, and so not to blame
+    data[4][1].data[3] = label
+
+    error = diverged(trainer_of(network(device), **options), data)
+
+    assert (error.step, error.cause, error.op) == (5, "batch", "cross_entropy")
+    told = f"label {label} is out of range; with 10 logits labels go from 0 to 9"
+    assert f"{told}. It belongs to row 3" in str(error)
+    assert "learning rate" not in str(error)
+
+
+def test_a_loss_without_any_label_that_counts_is_told_though_its_divisor_is_a_bare_array(
+    device: Any,
+) -> None:
+    data = batches()
+    data[2][1].data[:] = -100
+
+    error = diverged(trainer_of(network(device)), data)
+
+    assert (error.step, error.cause) == (3, "unknown")
