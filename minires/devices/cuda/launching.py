@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .kernel import Kernel
 
 Array = Any
@@ -60,4 +62,17 @@ class Launching:
         """Return what launches the kernel: called with (grid, block, arguments)."""
         module = self.xp.RawModule(code=kernel.code(T), options=("--std=c++17",))
         function: Callable[..., None] = module.get_function(kernel.name)
-        return function
+        if not kernel.types:
+            return function
+
+        def start(grid: Grid, block: tuple[int], args: tuple[Any, ...]) -> None:
+            function(grid, block, tuple(map(_bytes_of, args)))
+
+        return start
+
+
+def _bytes_of(value: Any) -> Any:
+    """View a structure as bytes: CuPy asks for a description of its fields, which takes long."""
+    if isinstance(value, np.ndarray) and value.dtype.names:
+        return value.view(f"V{value.itemsize}")
+    return value
