@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from .kernel import Kernel
 
 Array = Any
@@ -62,17 +60,15 @@ class Launching:
         """Return what launches the kernel: called with (grid, block, arguments)."""
         module = self.xp.RawModule(code=kernel.code(T), options=("--std=c++17",))
         function: Callable[..., None] = module.get_function(kernel.name)
-        if not kernel.types:
+        structures = [i for i, p in enumerate(kernel.parameters) if p.type in kernel.types]
+        if not structures:
             return function
 
         def start(grid: Grid, block: tuple[int], args: tuple[Any, ...]) -> None:
-            function(grid, block, tuple(map(_bytes_of, args)))
+            # As bytes: of a structure CuPy would ask for a list of its fields, which takes long.
+            given = list(args)
+            for i in structures:
+                given[i] = given[i].view(f"V{given[i].itemsize}")
+            function(grid, block, given)
 
         return start
-
-
-def _bytes_of(value: Any) -> Any:
-    """View a structure as bytes: CuPy asks for a description of its fields, which takes long."""
-    if isinstance(value, np.ndarray) and value.dtype.names:
-        return value.view(f"V{value.itemsize}")
-    return value
