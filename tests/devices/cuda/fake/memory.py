@@ -88,6 +88,7 @@ class MemoryPool:
     """Counts what is in use; freed memory goes back to the host at once."""
 
     def __init__(self, allocator: Any = None) -> None:
+        self._allocator = allocator  # only kept, for what it refers to lives as long as the pool
         self._used = 0
         self._most = 0
         self._limit = 0
