@@ -237,7 +237,10 @@ class CudaUpdates(Launching, UpdateKernels):
             and dtype == grad.dtype
             and data.size < TOO_LARGE
             and _is_dense(data)
-            and all(x.dtype == dtype and _steps(x) == order for x in remembered)
+            and all(
+                isinstance(x, self.xp.ndarray) and x.dtype == dtype and _steps(x) == order
+                for x in remembered
+            )
         )
 
     def fused_sgd(
