@@ -83,7 +83,9 @@ def pixels(picture: Thumbnail) -> Any:
     ],
     ids=["residual", "residual and fused", "plain"],
 )
-def test_the_records_are_those_of_the_cpu(shortcut, options):
+def test_the_records_are_those_of_the_cpu(cuda, shortcut, options, monkeypatch):
+    # A GPU by itself keeps normalised activations, where the CPU computes them twice in one op.
+    monkeypatch.setattr(cuda, "recomputes", True)
     here = step_on("cpu", network(shortcut=shortcut), **options)
     there = step_on("cuda", network(shortcut=shortcut), **options)
     assert_alike(there.records, here.records)
@@ -132,8 +134,8 @@ def test_each_array_costs_few_launches():
     plain, _ = launches()
     for options, most in (
         ({"save": "summary", "replay": False}, 3.5),
-        ({"save": "summary", "replay": True}, 6),
-        ({"save": "thumbs", "replay": True}, 7.5),
+        ({"save": "summary", "replay": True}, 6.5),
+        ({"save": "thumbs", "replay": True}, 8),
     ):
         traced, trace = launches(**options)
         assert trace is not None
@@ -242,7 +244,7 @@ def test_the_check_of_a_step_is_that_of_the_device():
     # Of the pool, which sees many zeros, nothing can be told on either.
     told = [[(f.what, f.place, f.status) for f in each.findings] for each in (found, here.check(1))]
     assert told[0] == told[1]
-    assert counts.launches.count("matmul") > 3
+    assert counts.launches.count("gemm") > 3
 
 
 def test_the_check_finds_a_kernel_that_is_wrong_on_the_device_alone(cuda, monkeypatch):
