@@ -314,11 +314,11 @@ def _tiny_weights(model: Any) -> None:
 @pytest.mark.parametrize(
     ("plant", "options"),
     [
-        (_zero_gamma, {}),
         (_dead_relu, {"replay": False}),
         (_nan, {}),
-        (_infinity, {}),
-        (_tiny_weights, {"replay": False}),
+        pytest.param(_zero_gamma, {}, marks=pytest.mark.long),
+        pytest.param(_infinity, {}, marks=pytest.mark.long),
+        pytest.param(_tiny_weights, {"replay": False}, marks=pytest.mark.long),
     ],
 )
 def test_a_planted_fault_is_found_as_on_the_cpu(plant, options):

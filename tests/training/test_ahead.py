@@ -62,8 +62,17 @@ def diverged(trainer: Trainer, data: list[Batch]) -> DivergedError:
     return caught.value
 
 
-@pytest.mark.parametrize("options", [{}, {"look_every": 4}, {"graph": True}])
-@pytest.mark.parametrize("spoilt", [None, 4])
+@pytest.mark.parametrize(
+    ("options", "spoilt"),
+    [
+        ({}, None),
+        ({"graph": True}, 4),
+        pytest.param({"graph": True}, None, marks=pytest.mark.long),
+        pytest.param({}, 4, marks=pytest.mark.long),
+        pytest.param({"look_every": 4}, None, marks=pytest.mark.long),
+        pytest.param({"look_every": 4}, 4, marks=pytest.mark.long),
+    ],
+)
 def test_divergence_is_noticed_late_and_told_as_if_it_had_been_seen_at_once(
     device: Any, options: dict[str, Any], spoilt: int | None
 ) -> None:

@@ -36,13 +36,13 @@ def data(dtype: str, T: str, shape: tuple[int, ...], padding: int, L: int, seed:
 
 
 @st.composite
-def draws(draw: Any) -> tuple[list[Any], int, int, int]:
+def draws(draw: Any, *dtypes: str) -> tuple[list[Any], int, int, int]:
     """What `gather_augment` is given: arrays; start, count, padding."""
     shape = tuple(draw(st.integers(1, most)) for most in (4, 3, 5, 6))
     padding, start, count, rest = (
         draw(st.integers(*ends)) for ends in ((0, 3), (0, 3), (1, 5), (0, 2))
     )
-    T = draw(st.sampled_from(["float32", "float64"]))
+    T = draw(st.sampled_from(dtypes or ["float32", "float64"]))
     dtype = draw(st.sampled_from(["uint8", T]))
     arrays = data(dtype, T, shape, padding, start + count + rest, draw(st.integers(0, 99)))
     return arrays, start, count, padding
@@ -113,9 +113,10 @@ def test_the_source_is_launched_with_enough_blocks() -> None:
 @pytest.mark.property
 @pytest.mark.usefixtures("compiler")
 @settings(max_examples=20)
-@given(case=draws())
-def test_the_kernels_source_computes_what_its_plain_version_does(case: Any) -> None:
-    kernel, grid, args, T = launched(case)
+@pytest.mark.parametrize("T", ["float32", pytest.param("float64", marks=pytest.mark.long)])
+@given(data=st.data())
+def test_the_kernels_source_computes_what_its_plain_version_does(T: str, data: Any) -> None:
+    kernel, grid, args, _ = launched(data.draw(draws(T)))
 
     # A fused multiply-add rounds once where NumPy rounds twice.
     host.check(kernel, grid, args, T, rtol=1e-6, atol=1e-5)

@@ -51,8 +51,15 @@ def on_device(index):
 
 
 @pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kernels", ["plain", "host"])
+@pytest.mark.parametrize(
+    ("kernels", "dtype"),
+    [
+        ("plain", "float32"),
+        ("plain", "float64"),
+        ("host", "float32"),
+        pytest.param("host", "float64", marks=pytest.mark.long),
+    ],
+)
 def test_adding_in_order_gives_the_cpus_bits(in_order, index, dtype, kernels):
     rng = np.random.default_rng(0)
     target = rng.normal(size=(4, 5)).astype(dtype)

@@ -9,7 +9,8 @@ import minires as mr
 from minires.devices.cuda.layout import is_laid_out, order_of
 from tests.devices.cuda import fake
 
-SHORTCUTS = ["A", "B", "C", None]
+# One with a convolution in it, and one without; the others at times.
+SHORTCUTS = ["A", "B", *[pytest.param(s, marks=pytest.mark.long) for s in ("C", None)]]
 
 
 def batch(count=4, size=8):

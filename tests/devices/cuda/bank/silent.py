@@ -64,5 +64,15 @@ def ravel_that_copies(b):
     return b.images.ravel()
 
 
+@bug(fake.UndefinedCastError, "silent")
+def negative_numbers_as_bytes(b):
+    return b.x.astype("uint8")
+
+
+@bug(fake.UndefinedCastError, "silent")
+def infinity_as_an_integer(b):
+    return (b.x / 0).astype("int32")
+
+
 def _host(array: Any) -> np.ndarray:
     return array.get() if hasattr(array, "get") else array

@@ -26,6 +26,7 @@ from .errors import (
     RepeatedIndexError,
     StrayNumpyError,
     SynchronizedError,
+    UndefinedCastError,
 )
 from .launching import launch
 from .module import cupyx, module
@@ -39,6 +40,7 @@ __all__ = [
     "RepeatedIndexError",
     "StrayNumpyError",
     "SynchronizedError",
+    "UndefinedCastError",
     "counting",
     "cupyx",
     "installed",

@@ -11,7 +11,7 @@ import numpy as np
 from tests.devices.cuda import api
 
 from . import counts, indexing, memory
-from .errors import OutsideMemoryError, StrayNumpyError
+from .errors import OutsideMemoryError, StrayNumpyError, UndefinedCastError
 from .launching import Core, arrays_in, launch, refuse_host, unwrap, view, view_or_copy
 
 _STEALING = {"partition", "sort"}  # methods that work in place
@@ -245,6 +245,7 @@ class ndarray(Core):  # noqa: N801 (CuPy's name)
         if not copy and self.dtype == np.dtype(dtype):
             return self
         host = self._host
+        check_cast(host, np.dtype(dtype))
         return launch("astype", lambda: host.astype(dtype, order=order, copy=True), (self,))
 
     def copy(self, order: str = "C") -> ndarray:
@@ -284,3 +285,16 @@ class ndarray(Core):  # noqa: N801 (CuPy's name)
         writes = None if out is None else (out,)
         result = launch(name, lambda: tidy(method(*hosts, **keywords)), reads, writes)
         return result if out is None else out
+
+
+def check_cast(host: np.ndarray, dtype: np.dtype) -> None:
+    """Raise UndefinedCastError if a cast would give other integers on a GPU than on a CPU."""
+    if host.dtype.kind != "f" or dtype.kind not in "iu":
+        return
+    limits = np.iinfo(dtype)
+    whole = np.trunc(host.astype("float64"))
+    if not ((whole >= limits.min) & (whole <= limits.max)).all():
+        raise UndefinedCastError(
+            f"astype({dtype}) of NaN, infinity, or a number beyond {limits.min} to {limits.max}:"
+            " the integers that this gives differ from processor to processor"
+        )

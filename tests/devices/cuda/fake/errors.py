@@ -33,5 +33,9 @@ class RepeatedIndexError(PurityError, RuntimeError):
     """An assignment names an element twice: which value stays is undefined on a GPU."""
 
 
+class UndefinedCastError(PurityError, RuntimeError):
+    """A floating number that no integer of the wanted dtype is: every processor makes its own."""
+
+
 class OutsideMemoryError(PurityError, ValueError):
     """A strided view reaches outside of the memory it was made from."""
