@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
-from minires.data import DataLoader, DeviceLoader, TensorDataset
+from minires.data import DataLoader, DeviceLoader, Subset, TensorDataset
 from tests.devices.cuda import fake
 
 Array = np.ndarray[Any, Any]
@@ -120,13 +120,38 @@ def test_what_makes_no_sense_is_refused() -> None:
     for message, data, options in (
         (r"needs images \(M, C, H, W\) and labels", (images[0], labels[:3]), {}),
         ("images must be uint8 or floating, found int64", (images.astype(np.int64), labels), {}),
-        ("mean must have one number per channel, 3", (images, labels), {"mean": [0.5]}),
-        ("std must be positive", (images, labels), {"std": [1.0, 0.0, 1.0]}),
-        ("crop_padding must be >= 0, found -1", (images, labels), {"crop_padding": -1}),
+        ("labels must be integers .*, found float64", (images, labels + 0.5), {}),
+        (r"one number per channel, 3; found \[0\.5\]", (images, labels), {"mean": [0.5]}),
+        (r"one number per channel, 3; found 0\.5$", (images, labels), {"mean": 0.5}),
+        (r"mean must be finite, found \[nan, 0", (images, labels), {"mean": [np.nan, 0, 0]}),
+        (r"std must be positive, found \[1\.0, 0", (images, labels), {"std": [1, 0, 1]}),
+        (r"std must be finite, found \[inf", (images, labels), {"std": [np.inf, 1, 1]}),
+        ("crop_padding must be an integer >= 0, found -1", (images, labels), {"crop_padding": -1}),
+        ("an integer >= 0, found 1.5", (images, labels), {"crop_padding": 1.5}),
         ("batch_size must be at least 1", (images, labels), {"batch_size": 0}),
     ):
         with pytest.raises(ValueError, match=message):
             DeviceLoader(data, **options)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        (lambda images, labels: images, r"one array of shape \(7, 3, 4, 5\); pass the labels too"),
+        (lambda images, labels: mr.tensor(images), r"one array of shape \(7, 3, 4, 5\)"),
+        (lambda images, labels: mr.data.get_dataset("digits"), r"'digits'; pass its \.train or"),
+        (lambda images, labels: list(images), "found a list of 7$"),
+        (
+            lambda images, labels: Subset(TensorDataset(images, labels), [1]),
+            "found a Subset; a DataLoader takes any data set",
+        ),
+    ],
+)
+def test_what_is_no_pair_of_images_and_labels_is_told_with_what_to_pass(
+    dataset: Any, told: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"needs a TensorDataset or \(images, labels\).*{told}"):
+        DeviceLoader(dataset(*images_and_labels()))
 
 
 def test_it_feeds_a_captured_step() -> None:

@@ -21,6 +21,7 @@ from .launching import Launching
 
 # How many lines of the way to what was refused an error names.
 _LINES = 3
+_MINIRES = str(Path(__file__).parents[2])
 
 
 class CaptureError(RuntimeError):
@@ -139,15 +140,20 @@ class CudaGraphs(Launching):
         )
 
     def _place(self, error: BaseException) -> str:
-        """Name the line that asked for it, outside of the array library, and who called that."""
+        """Name the line that asked for it: the innermost one that is not of minires comes first."""
         library = str(Path(inspect.getfile(self.xp.ndarray)).parent)
-        lines = [
-            f"{frame.filename}:{frame.lineno} ({frame.line})"
+        frames = [
+            frame
             for frame in traceback.extract_tb(error.__traceback__)
             if not frame.filename.startswith((library, __file__, contextlib.__file__))
             and not frame.filename.endswith(".pyx")
         ]
-        return ", called from ".join(lines[: -_LINES - 1 : -1])
+        users = [i for i, frame in enumerate(frames) if not frame.filename.startswith(_MINIRES)]
+        rest = frames[users[-1] + 1 :] if users else frames
+        first = [frames[users[-1]]] if users else []
+        named = first + rest[len(first) - _LINES :]
+        lines = [f"{frame.filename}:{frame.lineno} ({frame.line})" for frame in named]
+        return ", which led to ".join(lines)
 
     def refuse_upload(self) -> None:
         """Raise if a capture is under way: CuPy records the copy of memory that it soon reuses.
