@@ -40,8 +40,10 @@ class DeviceLoader(DataLoader):
 
     Raises
     ------
+    TypeError
+        If the data set is neither a TensorDataset nor a pair.
     ValueError
-        If the shapes are none of images and labels, or the numbers make no sense.
+        If the shapes or dtypes are none of images and labels, or the numbers make no sense.
 
     Examples
     --------
@@ -68,8 +70,14 @@ class DeviceLoader(DataLoader):
         std: Sequence[float] | None = None,
         device: str | Device | None = None,
     ) -> None:
-        if not isinstance(dataset, TensorDataset):
+        if isinstance(dataset, (tuple, list)):
             dataset = TensorDataset(*dataset)
+        if not isinstance(dataset, TensorDataset):
+            raise TypeError(
+                "DeviceLoader: needs all images and labels at once, as a TensorDataset or a pair"
+                f" (images, labels); found {type(dataset).__name__}. Take them out of it first,"
+                " as in dataset.take(range(len(dataset)))"
+            )
         super().__init__(dataset, batch_size, shuffle, drop_last, seed)
         images, labels = _checked(dataset.arrays)
         if crop_padding < 0:
@@ -81,7 +89,7 @@ class DeviceLoader(DataLoader):
         centre = _per_channel("mean", mean, channels, 0.0)
         spread = _per_channel("std", std, channels, 1.0)
         if not (spread > 0).all():
-            raise ValueError(f"DeviceLoader: std must be positive, found {list(spread)}")
+            raise ValueError(f"DeviceLoader: std must be positive, found {spread.tolist()}")
         unit = 255 if images.dtype == np.uint8 else 1
         dtype = devices.default_float if images.dtype == np.uint8 else images.dtype
         self._images = self.device.array(images)
@@ -130,6 +138,8 @@ def _checked(arrays: tuple[Array, ...]) -> tuple[Array, Array]:
             f"DeviceLoader: needs images (M, C, H, W) and labels (M,), found shapes {shapes}"
         )
     images, labels = arrays
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"DeviceLoader: labels must be integers, found {labels.dtype}")
     if not (images.dtype == np.uint8 or devices.is_float(images.dtype)):
         raise ValueError(f"DeviceLoader: images must be uint8 or floating, found {images.dtype}")
     return images, labels

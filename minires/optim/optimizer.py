@@ -191,10 +191,30 @@ class Optimizer:
                 together = self.update_together(parameters[0].device, parameters, group)
                 for parameter, grad in zip(parameters, gradients(parameters), strict=True):
                     if not together:
-                        state = self.state.setdefault(parameter, {})
-                        self.update(parameter._data, grad, state, group)
+                        self._update_alone(parameter, grad, group)
                     # A graph that still needs the old values must notice that they are gone.
                     parameter._versioned().wrote()
+
+    def _update_alone(self, parameter: Tensor, grad: Array, group: dict[str, Any]) -> None:
+        data, state = parameter._data, self.state.setdefault(parameter, {})
+        if parameter.device.is_capturing():
+            raise RuntimeError(
+                f"{self._name}: a parameter of shape {parameter.shape} is updated by itself, with"
+                " the learning rate as a number, which a captured graph would repeat for ever. SGD,"
+                " Adam and AdamW do better unless the parameter's memory has gaps, or its dtype is"
+                " not that of the optimiser's state; if the model was converted, bring the state"
+                " along: optimizer.load_state_dict(optimizer.state_dict())"
+            )
+        for key, value in state.items():
+            # Refused before anything is changed, so that the step can be taken later.
+            if value.__class__ is not data.__class__ and hasattr(value, "dtype"):
+                raise TypeError(
+                    f"{self._name}: a parameter of shape {parameter.shape} is on"
+                    f" {parameter.device}, its {key!r} on {of(value)}: the model was moved after a"
+                    " step. Bring the optimiser's state along:"
+                    " optimizer.load_state_dict(optimizer.state_dict())"
+                )
+        self.update(data, grad, state, group)
 
     def refresh(self) -> None:
         """Make learning rates known to a captured step: call it before each of its replays.
@@ -206,13 +226,16 @@ class Optimizer:
         Raises
         ------
         RuntimeError
-            If there was no `step` on a GPU since the optimiser was made or loaded, or another
-            option has changed since: the step must be captured again.
+            If there was no `step` on a GPU since the optimiser was made or loaded, or it updates
+            parameters by a rule of its own, or another option has changed since: the step must be
+            captured again.
         """
         if not self._rates:
             raise RuntimeError(
                 f"{self._name}: no step was taken on a GPU since the optimiser was made or its"
-                " state was loaded; take one, then capture the next"
+                " state was loaded; take one, then capture the next. Where one was taken, it did"
+                " not use the kernels of SGD and Adam, which read the learning rate on the GPU: an"
+                " optimiser with a rule of its own cannot be captured"
             )
         for group in self.param_groups:
             for (identity, _), rate in self._rates.items():

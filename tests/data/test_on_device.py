@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -141,3 +142,23 @@ def test_it_feeds_a_captured_step() -> None:
             losses.append(history.loss)
 
     assert losses[0] == losses[1]
+
+
+def test_what_holds_no_arrays_and_labels_that_are_no_classes_are_refused() -> None:
+    images, labels = images_and_labels()
+    subset = mr.data.Subset(TensorDataset(images, labels), [0, 1])
+    with pytest.raises(TypeError, match=r"found Subset\. .*dataset\.take"):
+        DeviceLoader(subset)
+    assert len(DeviceLoader(subset.take(range(2)))) == 2
+    with pytest.raises(ValueError, match="labels must be integers, found float64"):
+        DeviceLoader((images, labels + 0.5))
+
+
+@pytest.mark.parametrize("place", ["cpu", "cuda"])
+def test_a_copy_draws_the_same_on_the_same_device(place: str) -> None:
+    with fake.installed():
+        loader = DeviceLoader(images_and_labels(), 3, device=place, **OPTIONS)
+        other = copy.deepcopy(loader)
+        assert other.device is loader.device
+        for found, expected in zip(drawn(other), drawn(loader), strict=True):
+            np.testing.assert_array_equal(found[0], expected[0])
