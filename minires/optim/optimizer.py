@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minires.autograd import Tensor
-from minires.devices import Array, Device, of
+from minires.devices import ARRAY_TYPES, Array, Device, of
 
 from .together import DeviceRate, alike, gradients
 
@@ -183,8 +183,23 @@ class Optimizer:
         """
         return False
 
+    def follow(self) -> None:
+        """Bring what is remembered of each parameter to the device where the parameter is now.
+
+        `step` does so first: a model may be moved between two steps.
+        """
+        for parameter, remembered in self.state.items():
+            device = parameter.device
+            for key, value in remembered.items():
+                if type(value) in ARRAY_TYPES and of(value) is not device:
+                    host = of(value).to_numpy(value)
+                    # Adam's count of steps is an array on a GPU, and a number elsewhere.
+                    is_count = host.ndim == 0 and host.dtype.kind == "i"
+                    remembered[key] = int(host) if is_count else device.array(host)
+
     def step(self) -> None:
         """Update every parameter that has a gradient, in its own memory."""
+        self.follow()
         for group in self.param_groups:
             ready = [p for p in group["params"] if p.grad is not None]
             for parameters in alike(ready):
@@ -196,7 +211,7 @@ class Optimizer:
                     parameter._versioned().wrote()
 
     def _update_alone(self, parameter: Tensor, grad: Array, group: dict[str, Any]) -> None:
-        data, state = parameter._data, self.state.setdefault(parameter, {})
+        state = self.state.setdefault(parameter, {})
         if parameter.device.is_capturing():
             raise RuntimeError(
                 f"{self._name}: a parameter of shape {parameter.shape} is updated by itself, with"
@@ -205,16 +220,7 @@ class Optimizer:
                 " not that of the optimiser's state; if the model was converted, bring the state"
                 " along: optimizer.load_state_dict(optimizer.state_dict())"
             )
-        for key, value in state.items():
-            # Refused before anything is changed, so that the step can be taken later.
-            if value.__class__ is not data.__class__ and hasattr(value, "dtype"):
-                raise TypeError(
-                    f"{self._name}: a parameter of shape {parameter.shape} is on"
-                    f" {parameter.device}, its {key!r} on {of(value)}: the model was moved after a"
-                    " step. Bring the optimiser's state along:"
-                    " optimizer.load_state_dict(optimizer.state_dict())"
-                )
-        self.update(data, grad, state, group)
+        self.update(parameter._data, grad, state, group)
 
     def refresh(self) -> None:
         """Make learning rates known to a captured step: call it before each of its replays.

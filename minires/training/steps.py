@@ -181,6 +181,7 @@ class Rewind:
         self.epoch = epoch
         self.nbytes = 0
         self._optimizer = optimizer
+        optimizer.follow()  # copies taken elsewhere could not be written back
         self._values = [(tensor, tensor._data.copy()) for tensor in written_by(model, optimizer)]
         self._state = {
             parameter: {

@@ -292,3 +292,31 @@ def test_batches_without_images_are_no_batches() -> None:
     empty = [(mr.zeros(0, 1, 8, 8), mr.tensor(np.zeros(0, int)))]
     with pytest.raises(ValueError, match="yields no batch"):
         evaluation.evaluate(network(), mr.ops.cross_entropy, empty)
+
+
+@pytest.mark.parametrize("options", [{}, {"look_every": 1}, {"graph": True}])
+@pytest.mark.parametrize("label", [99, -1])
+def test_a_label_that_is_no_class_is_named_and_not_the_learning_rate(
+    device: Any, options: dict[str, Any], label: int
+) -> None:
+    data = batches()
+    data[4][1].data[1] = -100  # is ignored, and so not to blame
+    data[4][1].data[3] = label
+
+    error = diverged(trainer_of(network(device), **options), data)
+
+    assert (error.step, error.cause, error.op) == (5, "batch", "cross_entropy")
+    told = f"label {label} is out of range; with 10 logits labels go from 0 to 9"
+    assert f"{told}. It belongs to row 3" in str(error)
+    assert "learning rate" not in str(error)
+
+
+def test_a_loss_without_any_label_that_counts_is_told_though_its_divisor_is_a_bare_array(
+    device: Any,
+) -> None:
+    data = batches()
+    data[2][1].data[:] = -100
+
+    error = diverged(trainer_of(network(device)), data)
+
+    assert (error.step, error.cause) == (3, "unknown")

@@ -92,9 +92,20 @@ def load(index: int = 0) -> CudaDevice:
     return device
 
 
-def available() -> bool:
-    """Tell whether there is a GPU to compute on."""
+def is_available() -> bool:
+    """Tell whether there is a GPU to compute on; `missing` says what it lacks.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> device = "cuda" if mr.cuda.is_available() else "cpu"
+    """
     return not missing()
+
+
+def device_count() -> int:
+    """Return how many GPUs there are to compute on: ``"cuda:0"``, ``"cuda:1"``, ..."""
+    return 0 if missing() else int(_cupy().cuda.runtime.getDeviceCount())
 
 
 def missing(index: int = 0) -> str:

@@ -46,7 +46,7 @@ def device() -> Iterator[Any]:
 def test_the_examples_run_as_on_a_gpu_with_the_step_as_a_graph(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cuda, "available", lambda: True)
+    monkeypatch.setattr(cuda, "is_available", lambda: True)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     page = doctest.DocTestParser().get_doctest(TEXT, {}, PAGE.name, str(PAGE), 0)
     runner, told = doctest.DocTestRunner(optionflags=flags), []
