@@ -12,13 +12,23 @@ from tests.devices.cuda import fake
 
 
 # Of the module, for Hypothesis would not have one of the function.
-@pytest.fixture(params=["stand-in", pytest.param("GPU", marks=pytest.mark.gpu)], scope="module")
+@pytest.fixture(
+    params=[
+        "stand-in",
+        pytest.param("sources", marks=pytest.mark.long),
+        pytest.param("GPU", marks=pytest.mark.gpu),
+    ],
+    scope="module",
+)
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
-    """Both: what is claimed of a GPU is tried on the stand-in in every run."""
+    """All: what is claimed of a GPU is tried on the stand-in in every run.
+
+    Its kernels are their plain versions there, and at times their sources, compiled for the host.
+    """
     if request.param == "GPU":
         yield a_gpu()
     else:
-        with fake.installed() as installed:
+        with fake.installed("host" if request.param == "sources" else "plain") as installed:
             yield installed
 
 

@@ -10,55 +10,18 @@ import pytest
 
 import minires as mr
 from minires.devices import Device
-
-
-def batches(count: int, batch: int, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    rng = np.random.default_rng(0)
-    return [
-        (rng.standard_normal((batch, 3, size, size)).astype("float32"), rng.integers(0, 10, batch))
-        for _ in range(count)
-    ]
-
-
-def curve(
-    depth: int, width: int, given: list[tuple[np.ndarray, np.ndarray]], place: Any, dtype: str
-) -> np.ndarray:
-    """The loss at every step, from the same weights on the same batches."""
-    model = mr.models.cifar_resnet(depth, width=width, seed=0).to(dtype).to(place)
-    optimizer = mr.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=1e-4)
-    losses = []
-    for images, labels in given:
-        x, y = mr.tensor(images, device=place, dtype=dtype), mr.tensor(labels, device=place)
-        optimizer.zero_grad()
-        loss = mr.ops.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return np.array(losses)
-
-
-def assert_follows(place: Any, depth: int, width: int, steps: int, batch: int, size: int) -> None:
-    """As near to the curve of float64 as float32 on the CPU is, up to a factor of ten.
-
-    Rounding grows from step to step, so that no fixed tolerance says what it may be at the last.
-    """
-    given = batches(4, batch, size) * (steps // 4)
-    exact, cpus, ours = (
-        curve(depth, width, given, where, dtype)
-        for where, dtype in (("cpu", "float64"), ("cpu", "float32"), (place, "float32"))
-    )
-    allowed = 10 * np.maximum.accumulate(np.abs(cpus - exact)) + 1e-5
-    assert (np.abs(ours - exact) <= allowed).all()
-    assert exact[-1] < exact[0]
+from tests.devices.cuda.curves import assert_follows, batches
 
 
 def test_some_steps_follow_the_loss_curve_of_the_cpu(device: Device) -> None:
-    assert_follows(device, depth=8, width=2, steps=8, batch=4, size=8)
+    assert_follows(
+        device, lambda: mr.models.cifar_resnet(8, width=2, seed=0), steps=8, size=4, side=8
+    )
 
 
 @pytest.mark.gpu
 def test_a_hundred_steps_of_resnet_20_follow_the_loss_curve_of_the_cpu(gpu: Device) -> None:
-    assert_follows(gpu, depth=20, width=16, steps=100, batch=32, size=16)
+    assert_follows(gpu, lambda: mr.models.cifar_resnet(20, seed=0), steps=100, size=32, side=16)
 
 
 @pytest.fixture
@@ -114,7 +77,7 @@ def test_a_step_that_is_not_looked_at_brings_nothing_to_the_host(
 def test_replayed_steps_are_the_eager_ones_also_when_the_learning_rate_falls(gpu: Device) -> None:
     given = [
         (mr.tensor(images, device=gpu), mr.tensor(labels, device=gpu))
-        for images, labels in batches(6, batch=8, size=16)
+        for images, labels in batches(6, size=8, side=16)
     ]
     losses = {}
     for graph in (False, True):

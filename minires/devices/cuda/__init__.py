@@ -27,7 +27,6 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from ..device import Device
     from .cuda_device import CudaDevice
 
 # What the names and keywords that minires uses were recorded from, and what it is tested with.
@@ -35,6 +34,8 @@ TESTED = (14, 2)
 # cudaErrorInsufficientDriver and cudaErrorNoDevice.
 _DRIVER_TOO_OLD, _NO_DEVICE = 35, 100
 _WHEELS = {13: "gpu", 12: "gpu-cuda12"}
+# The number of the GPU that this process computes on, once one was asked for.
+_in_use: list[int] = []
 
 
 class Gpu(NamedTuple):
@@ -70,25 +71,24 @@ class Versions(NamedTuple):
 def load(index: int = 0) -> CudaDevice:
     """Return the CUDA device with this number, and make it known to `minires.devices`.
 
+    It becomes CUDA's current GPU in this thread: that is where CuPy allocates and launches. To
+    change it back and forth at every op would take time, so a process has one GPU.
+
     Raises
     ------
     RuntimeError
         If it cannot be used; the message says what is missing and what to do.
     """
-    if reason := missing(index):
+    if reason := missing(index) or _other_in_use(index):
         raise RuntimeError(f"device 'cuda:{index}' is not available: {reason}")
-    from .. import get, register
+    from .. import register
     from .cuda_device import CudaDevice
 
     cupy = _cupy()
+    cupy.cuda.Device(index).use()
     device = CudaDevice(cupy, index)
-    # Asked at every op: which GPU an array is on takes a microsecond to find out.
-    alone = cupy.cuda.runtime.getDeviceCount() == 1
-
-    def find(array: Any) -> Device:
-        return device if alone else get(f"cuda:{array.device.id}")
-
-    register(device, cupy.ndarray, find)
+    _in_use[:] = [index]
+    register(device, cupy.ndarray, lambda array: device)
     return device
 
 
@@ -219,6 +219,15 @@ def _missing_gpu(cupy: Any, index: int) -> str:
     if count == 0:
         return _NO_GPU
     return f"there is {'one GPU, cuda:0' if count == 1 else f'cuda:0 to cuda:{count - 1}'}"
+
+
+def _other_in_use(index: int) -> str:
+    if not _in_use or _in_use == [index]:
+        return ""
+    return (
+        f"this process computes on cuda:{_in_use[0]} already, and a process has one GPU; use that,"
+        " or start another process"
+    )
 
 
 def _missing_library() -> str:

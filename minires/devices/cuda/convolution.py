@@ -123,10 +123,10 @@ extern "C" __global__ void col2im(const T* columns, T* x, Sliding s) {
         const T* values = columns + (n * s.image + c * s.channel);
         A sum = 0;
         for (int i = 0; i < s.kh; ++i) {
-            int down = row + s.top - i * s.dh, oy = down / s.vstep;
+            int down = row + s.top - i * s.dh, oy = places_to(down, s.vstep);
             if (down < 0 || oy * s.vstep != down || oy >= s.oh) continue;
             for (int j = 0; j < s.kw; ++j) {
-                int right = column + s.left - j * s.dw, ox = right / s.hstep;
+                int right = column + s.left - j * s.dw, ox = places_to(right, s.hstep);
                 if (right < 0 || ox * s.hstep != right || ox >= s.ow) continue;
                 sum += (A)values[(i * s.kw + j) * s.tap + oy * s.ow + ox];
             }

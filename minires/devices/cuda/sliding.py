@@ -31,10 +31,16 @@ _FIELDS = {
     "image, channel, tap": "from one image, channel, tap to the next in what has a value per place",
 }
 
-SOURCE = "".join(
-    ["struct Sliding {\n"]
-    + [f"    int {names};  // {meaning}\n" for names, meaning in _FIELDS.items()]
-    + ["};\n"]
+SOURCE = (
+    "".join(
+        ["struct Sliding {\n"]
+        + [f"    int {names};  // {meaning}\n" for names, meaning in _FIELDS.items()]
+        + ["};\n"]
+    )
+    + r"""
+// A window mostly moves by one pixel, and dividing takes as long as reading from memory.
+__device__ int places_to(int pixel, int step) { return step == 1 ? pixel : pixel / step; }
+"""
 )
 DTYPE = np.dtype([(name, "i4") for names in _FIELDS for name in names.split(", ")])
 TYPES = {"Sliding": DTYPE}

@@ -88,6 +88,7 @@ def test_batches_from_the_host_are_moved_by_the_trainer_and_divergence_is_found(
         trainer.fit([(mr.randn(2, 3, 8, 8), mr.tensor([0, 1]))] * 3, epochs=1)
 
 
+@pytest.mark.long
 def test_bench_names_the_device_and_measures_its_own_floor(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,6 +96,20 @@ def test_the_gpus_batch_is_the_plain_one_in_the_gpus_memory_order(case: Any) -> 
     assert batch.transpose(1, 0, 2, 3).flags.c_contiguous
 
 
+@pytest.mark.usefixtures("compiler")
+def test_the_source_is_launched_with_enough_blocks() -> None:
+    arrays = data("uint8", "float32", (5, 3, 9, 8), 2, 9, seed=0)
+    expected, labels = plain.gather_augment(*arrays[:3], 1, 7, 2, *arrays[3:])
+
+    with fake.installed("host") as device:
+        on_device = [device.xp.asarray(array) for array in arrays]
+        batch, chosen = device.gather_augment(*on_device[:3], 1, 7, 2, *on_device[3:])
+
+    assert batch.size > 5 * GATHER_BYTES.block
+    np.testing.assert_allclose(batch.get(), expected, rtol=1e-6, atol=1e-4)
+    np.testing.assert_array_equal(chosen.get(), labels)
+
+
 @pytest.mark.property
 @pytest.mark.usefixtures("compiler")
 @settings(max_examples=20)

@@ -128,6 +128,30 @@ def test_a_gpu_that_is_not_there_is_told_by_those_that_are(
         devices.get(f"cuda:{count}")
 
 
+def test_a_process_computes_on_one_gpu_which_is_the_current_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cupy, used = planted(count=3), []
+
+    class OneGpu(nullcontext[None]):
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.use = lambda: used.append(index)
+
+    monkeypatch.setattr(cupy.cuda, "Device", OneGpu)
+    monkeypatch.setattr(cupy, "ndarray", type("ndarray", (), {}), raising=False)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(cuda, "_in_use", [])
+    device = devices.get("cuda:1")
+    try:
+        assert used == [1]
+        assert devices.of(cupy.ndarray()) is devices.get("cuda:1") is device
+        with pytest.raises(RuntimeError, match=r"'cuda:2' is not available: .*cuda:1 already"):
+            devices.get("cuda:2")
+    finally:
+        devices.unregister(device, cupy.ndarray)
+
+
 @pytest.mark.parametrize("library", ["nvrtc", "cublas"])
 def test_a_library_of_cuda_that_is_not_there_is_named_before_the_first_kernel(
     library: str, libraries: set[str], monkeypatch: pytest.MonkeyPatch

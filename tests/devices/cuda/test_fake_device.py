@@ -83,3 +83,9 @@ def test_a_kernel_takes_no_other_dtype(device):
     x, y = fake.module.ones(5, "float64"), fake.module.empty(5, "float32")
     with pytest.raises(TypeError, match="'x' must be float32"):
         device.launch(ADD_ONE, 1, x, y, 5, T=y.dtype)
+
+
+def test_numbers_become_the_dtypes_that_they_become_on_the_cpu(device):
+    for given in ([1.5, 2.0], 2.5, [1, 2], True, np.float64(1), np.ones(2), np.float16(3)):
+        assert device.array(given).dtype == devices.cpu.array(given).dtype
+        assert mr.tensor(given, device=device).dtype == mr.tensor(given).dtype

@@ -31,7 +31,10 @@ def rows(count: int = 100, T: str = T) -> tuple[np.ndarray, np.ndarray, int]:
     return x, np.full(3, np.nan, T), count
 
 
-@pytest.mark.parametrize("T", ["float16", "float32", "float64"])
+# Each dtype is another text to compile, here and in the tests of all kernels.
+@pytest.mark.parametrize(
+    "T", ["float32", *[pytest.param(T, marks=pytest.mark.long) for T in ("float16", "float64")]]
+)
 def test_an_elementwise_kernel_equals_its_plain_version(T):
     x = np.arange(100, dtype=T)
     host.check(SCALE, SCALE.grid(100), (x, np.full_like(x, np.nan), 100, 0.5), T)
@@ -104,16 +107,19 @@ def test_a_threads_own_array_is_watched_by_the_address_sanitizer():
         host.run(beyond, 1, (np.zeros(4, T),), T, sanitize="address")
 
 
+@pytest.mark.long
 def test_a_mutant_that_computes_something_else_is_caught_and_one_that_does_not_is_not():
     case = (3, rows(), T)
     assert host.caught(host.mutated(TOTAL, "A sum = 0", "A sum = 1"), [case])
     assert not host.caught(host.mutated(TOTAL, "A sum = 0", "A sum = (A)0"), [case])
 
 
+@pytest.mark.long
 def test_a_variable_that_nothing_has_set_is_noticed():
     assert host.caught(host.mutated(TOTAL, "A sum = 0", "A sum"), [(3, rows(), T)])
 
 
+@pytest.mark.long
 def test_pointers_count_and_compare_as_pointers():
     walk = kernel(
         "A sum = 0;\nconst T* end = x + count;\n"
@@ -126,6 +132,7 @@ def test_pointers_count_and_compare_as_pointers():
     np.testing.assert_array_equal(y, [10, 10, 9, 7])
 
 
+@pytest.mark.long
 def test_a_helpers_pointers_are_checked_too():
     helped = kernel(
         "__shared__ A s[BLOCK];\nset(s, threadIdx.x, 2);\n"
@@ -163,6 +170,7 @@ def test_reading_shared_memory_that_was_not_written_is_caught_in_every_block():
         host.run(once, 2, (np.zeros(8, T),), T)
 
 
+@pytest.mark.long
 def test_a_shared_scalar_beside_a_shared_matrix():
     both = kernel(
         "__shared__ A s[2][BLOCK], first;\n"
@@ -175,6 +183,7 @@ def test_a_shared_scalar_beside_a_shared_matrix():
     np.testing.assert_array_equal(y, [133, 122, 111, 100])
 
 
+@pytest.mark.long
 def test_blocks_may_not_read_what_other_blocks_write():
     neighbour = kernel(
         "y[blockIdx.x] = (T)((A)x[blockIdx.x + 1] + 1);", "const T* x, T* y", block=1
@@ -185,6 +194,7 @@ def test_blocks_may_not_read_what_other_blocks_write():
         host.run(neighbour, 4, (x, x), T)
 
 
+@pytest.mark.long
 def test_waiting_at_different_barriers_is_caught():
     apart = kernel("if (threadIdx.x) {\n__syncthreads(); } else {\n__syncthreads(); }")
     with pytest.raises(host.Diverged, match=r"line 3.*line 4"):
@@ -201,6 +211,7 @@ def test_after_a_fault_the_next_launch_is_right():
     np.testing.assert_allclose(y, sums, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_null_pointers_can_be_asked_for_and_not_be_used():
     optional = kernel("y[threadIdx.x] = bias ? (T)bias[threadIdx.x] : (T)7;", "const T* bias, T* y")
     y = np.zeros(4, T)
@@ -210,6 +221,7 @@ def test_null_pointers_can_be_asked_for_and_not_be_used():
         host.run(SCALE, 1, (None, y, 4, 1.0), T)
 
 
+@pytest.mark.long
 def test_a_constant_array_cannot_be_written():
     with pytest.raises(host.DoesNotCompile, match=r"trial\.cu:2"):
         host.run(kernel("x[0] = 1;", "const T* x"), 1, (np.zeros(1, T),), T)
@@ -244,6 +256,7 @@ def table(*arrays: np.ndarray, size: int = 0) -> np.ndarray:
     return given
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("memory", [True, False])
 def test_structures_by_value_bring_pointers(memory):
     a, b = np.zeros(3, T), np.ones(4, T)
@@ -252,6 +265,7 @@ def test_structures_by_value_bring_pointers(memory):
     assert (b == 3).all()
 
 
+@pytest.mark.long
 def test_pointers_of_structures_are_checked_where_their_memory_is_told():
     a, b = np.zeros(2, T), np.ones(3, T)
     with pytest.raises(host.OutOfBounds, match=r"a\[2\], but a has 2 elements"):
@@ -260,6 +274,7 @@ def test_pointers_of_structures_are_checked_where_their_memory_is_told():
         host.run(TABLES, 2, (table(a, b), 2.0), T, memory={"a": a})
 
 
+@pytest.mark.long
 def test_a_structure_laid_out_otherwise_than_its_dtype_does_not_compile():
     wrong = Kernel(
         TABLES.source, TABLES.plain, 4, {"Table": np.dtype([("size", "i4", 2), ("y", "u8", 2)])}

@@ -29,10 +29,12 @@ def converted(source: str, target: str, x: np.ndarray) -> np.ndarray:
     return y
 
 
+@pytest.mark.long
 def test_every_half_becomes_the_float_that_numpy_makes_of_it():
     np.testing.assert_array_equal(converted("T", "A", HALVES), HALVES.astype(np.float32))
 
 
+@pytest.mark.long
 def test_floats_become_the_halves_that_numpy_makes_of_them():
     exact = HALVES.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -43,6 +45,7 @@ def test_floats_become_the_halves_that_numpy_makes_of_them():
         np.testing.assert_array_equal(converted("A", "T", x), x.astype(np.float16))
 
 
+@pytest.mark.long
 def test_half_has_no_arithmetic_of_its_own():
     with pytest.raises(host.DoesNotCompile, match="deleted"):
         host.compiled(kernel("y[0] = x[0] + x[1];", "const T* x, T* y"), "float16")

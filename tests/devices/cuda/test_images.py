@@ -128,6 +128,7 @@ def test_the_sources_are_launched_with_enough_blocks(cuda, monkeypatch, at: Geom
     uploaded = {name: cuda.array(array) for name, array in arrays.items()}
     for found, expected in zip(run(cuda, case, uploaded), run(plain, case, arrays), strict=True):
         near(found, expected, "float32")
+    near(cuda.relu(uploaded["g"]), plain.relu(y), "float32")
     for name in ("add", "relu_backward"):
         pair = uploaded["g"], uploaded["shortcut"]
         near(getattr(cuda, name)(*pair), getattr(plain, name)(y, y[::-1]), "float32")

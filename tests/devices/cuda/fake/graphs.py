@@ -3,7 +3,8 @@
 A capture does not compute. Here each launch does run, so that shapes and indices are checked, but
 at the end whatever it wrote is undone: old memory holds what it held, new memory is poisoned. A
 replay runs the records again, in the same memory; Python numbers in them are what they were.
-Memory that died meanwhile is an error, unless it lay in a pool of the graph's own that still lives.
+Memory that died meanwhile is an error, unless it lay in a pool of the graph's own that still has
+it.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ class _Place(NamedTuple):
     """Memory as a graph knows it: by its address. `bytes_` keeps the host from reusing it."""
 
     mem: weakref.ref[memory.Memory]
-    pool: weakref.ref[memory.MemoryPool] | None
+    keeper: weakref.ref[Any] | None
     bytes_: np.ndarray
 
     def is_gone(self) -> bool:
-        return self.mem() is None and (self.pool is None or self.pool() is None)
+        return self.mem() is None and (self.keeper is None or self.keeper() is None)
 
 
 class _Record(NamedTuple):
@@ -118,8 +119,10 @@ def end(stream: Any) -> Graph:
 
 
 def _place(mem: memory.Memory) -> _Place:
+    """Arrays of a private pool may die, as long as their pool, or what it cut them from, lives."""
     private = mem.pool is not None and mem.pool is not memory.DEFAULT_POOL
-    return _Place(weakref.ref(mem), weakref.ref(mem.pool) if private else None, mem.owner)
+    keeper = mem.chunk or (weakref.ref(mem.pool) if private else None)
+    return _Place(weakref.ref(mem), keeper, mem.owner)
 
 
 def _poison(host: np.ndarray) -> np.ndarray:

@@ -28,18 +28,22 @@ _by_start: weakref.WeakValueDictionary[int, Memory] = weakref.WeakValueDictionar
 class Memory:
     """One allocation. It lives as long as an array or a pointer into it does.
 
-    Weak references to it tell when a buffer died: `ndarray.mem` is the same for all views.
+    Weak references to it tell when a buffer died: `ndarray.mem` is the same for all views. What a
+    pool hands out it cut from a `chunk`, which it keeps for the next array.
     """
 
-    __slots__ = ("__weakref__", "nbytes", "owner", "pool", "ptr")
+    __slots__ = ("__weakref__", "chunk", "nbytes", "owner", "pool", "ptr")
 
-    def __init__(self, owner: np.ndarray, pool: MemoryPool | None) -> None:
+    def __init__(self, owner: np.ndarray | int, pool: MemoryPool | None = None) -> None:
         self.pool = None
+        self.chunk: weakref.ref[Memory] | None = None
+        if isinstance(owner, int):
+            owner = np.full(owner, POISON, np.uint8)
         self.owner = owner
         self.nbytes = owner.nbytes
         self.ptr: int = owner.__array_interface__["data"][0]
         if pool is not None:
-            pool._take(self.nbytes)
+            pool._take(self)
             self.pool = pool
         bisect.insort(_starts, self.ptr)
         _by_start[self.ptr] = self
@@ -85,17 +89,20 @@ class MemoryPointer:
 
 
 class MemoryPool:
-    """Counts what is in use; freed memory goes back to the host at once."""
+    """Counts what is in use, and keeps what its allocator gave until `free_all_blocks`."""
 
     def __init__(self, allocator: Any = None) -> None:
+        self._allocator = allocator
+        self._blocks: list[tuple[weakref.ref[Memory], Memory]] = []
         self._used = 0
         self._most = 0
         self._limit = 0
 
     def malloc(self, size: int) -> MemoryPointer:
-        return MemoryPointer(Memory(np.full(size, POISON, np.uint8), self), 0)
+        return MemoryPointer(Memory(size, self), 0)
 
-    def _take(self, nbytes: int) -> None:
+    def _take(self, memory: Memory) -> None:
+        nbytes = memory.nbytes
         if self._limit and self._used + nbytes > self._limit:
             raise OutOfMemoryError(
                 f"Out of memory allocating {nbytes} bytes (allocated so far: {self._used} bytes,"
@@ -103,6 +110,10 @@ class MemoryPool:
             )
         self._used += nbytes
         self._most = max(self._most, self._used)
+        if self._allocator is not None:
+            chunk = self._allocator(nbytes).mem
+            memory.chunk = weakref.ref(chunk)
+            self._blocks.append((weakref.ref(memory), chunk))
 
     def _give_back(self, nbytes: int) -> None:
         self._used -= nbytes
@@ -120,7 +131,9 @@ class MemoryPool:
         return int(self._most > self._used)
 
     def free_all_blocks(self, stream: Any = None) -> None:
+        """Give back chunks that no array lives in; whoever else holds one keeps it alive."""
         self._most = self._used
+        self._blocks = [pair for pair in self._blocks if pair[0]() is not None]
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         self._limit = int(size or 0) if fraction is None else int(fraction * TOTAL)
