@@ -144,7 +144,6 @@ NO_COUNTERPART = {
     "clip": "the database's limits are Tensors; the op in the registry is for limits of numbers",
     "window_sums": "an inner op, by which the gradient of `avg_pool2d` is differentiated once more",
     "cast": "compared as `Tensor.float` and `Tensor.double`",
-    "to": "copies to another device; the samples are all on one",
     "col2im": "the database has no `fold`; it runs as the gradient of `im2col`",
     "unbroadcast": "the engine's own; it runs in the gradient of whatever broadcasts",
     "rand": "random numbers, as `randn`",
