@@ -211,7 +211,7 @@ class Optimizer:
                     parameter._versioned().wrote()
 
     def _update_alone(self, parameter: Tensor, grad: Array, group: dict[str, Any]) -> None:
-        data, state = parameter._data, self.state.setdefault(parameter, {})
+        state = self.state.setdefault(parameter, {})
         if parameter.device.is_capturing():
             raise RuntimeError(
                 f"{self._name}: a parameter of shape {parameter.shape} is updated by itself, with"
@@ -220,16 +220,7 @@ class Optimizer:
                 " not that of the optimiser's state; if the model was converted, bring the state"
                 " along: optimizer.load_state_dict(optimizer.state_dict())"
             )
-        for key, value in state.items():
-            # Refused before anything is changed, so that the step can be taken later.
-            if value.__class__ is not data.__class__ and hasattr(value, "dtype"):
-                raise TypeError(
-                    f"{self._name}: a parameter of shape {parameter.shape} is on"
-                    f" {parameter.device}, its {key!r} on {of(value)}: the model was moved after a"
-                    " step. Bring the optimiser's state along:"
-                    " optimizer.load_state_dict(optimizer.state_dict())"
-                )
-        self.update(data, grad, state, group)
+        self.update(parameter._data, grad, state, group)
 
     def refresh(self) -> None:
         """Make learning rates known to a captured step: call it before each of its replays.

@@ -2,6 +2,23 @@
 
 CuPy is imported when somebody asks, never before. It is enough that a CUDA device is named for it
 to be looked for; all else of minires works without.
+
+How it computes can be read in this order:
+
+=============================== ==================================================================
+kernel, layout, launching       what a kernel is, how images lie in memory, how a kernel is started
+sliding, convolution, pooling   windows: each kernel beside its plain version, and what calls it
+blocks, moments, batch_norm,    sums that many threads share, and batch normalisation: its kernels,
+batch_norm_backward,            then what calls them
+normalization
+losses, elementwise, scatter,   a kernel or two each; in any order
+tally, augmentation, summary
+update_tables, sgd, adam,       many parameters in one launch
+updates
+cublas, blas                    matrix products, by C functions
+graph, memory                   recording launches; who has how much memory
+cuda_device                     the device, made of all that
+=============================== ==================================================================
 """
 
 from __future__ import annotations

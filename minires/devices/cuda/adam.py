@@ -1,4 +1,17 @@
-"""The kernels of Adam, for many parameters: counting their steps, and updating them."""
+"""The kernels of Adam, for many parameters: counting their steps, and updating them.
+
+The rule is that of `minires.optim.Adam` (Kingma and Ba 2015, arXiv 1412.6980): with parameter p,
+gradient g (plus weight_decay * p) and step number t,
+
+m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g^2,
+p = p - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps).
+
+Decoupled (AdamW: Loshchilov and Hutter 2019, arXiv 1711.05101) p = p - lr * weight_decay * p comes
+first, and g stays bare. The count t lies on the GPU, one for each parameter; `adam_count` makes
+of it lr / (1 - beta1^t) and sqrt(1 - beta2^t) in float64, the two `shares` of `adam`, where `kept1`
+and `kept2` are 1 - beta1 and 1 - beta2. Numbers are read from dtype T, computed with in its
+accumulator A, and stored in T.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +28,18 @@ ADAM_MANY = 80
 
 
 def _adam_count_plain(table: Array, rate: Array, shares: Array, beta1: float, beta2: float) -> None:
+    """Count a step of each parameter, and write its two shares.
+
+    Parameters
+    ----------
+    table : array, (), the kernel's Table
+        Addresses of the counts, each (), int32; written.
+    rate : array, (1,), float64
+        The learning rate.
+    shares : array, (2 * ADAM_MANY,), float64
+        Written.
+    beta1, beta2 : float
+    """
     table = table.reshape(())
     for i in range(int(table["tensors"])):
         step = memory_at(table["step"][i], 1, np.int32)
@@ -68,6 +93,20 @@ def _adam_plain(
     decay: float,
     decoupled: bool,
 ) -> None:
+    """Update every p, m and v of the table.
+
+    Parameters
+    ----------
+    table : array, (), the kernel's Table
+        Addresses of arrays p, g, m, v in T, and their sizes.
+    rate : array, (1,), float64
+        The learning rate.
+    shares : array, (2 * ADAM_MANY,), float64
+        Of `adam_count`.
+    kept1, beta2, kept2, eps : A
+    decay : float
+    decoupled : bool
+    """
     for i, (p, g, m, v) in enumerate(rows_of(table, "p", "g", "m", "v")):
         wide = np.float64 if p.dtype == np.float64 else np.float32
         value, slope, mean, square = (x.astype(wide) for x in (p, g, m, v))

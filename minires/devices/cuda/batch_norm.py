@@ -47,6 +47,14 @@ def _normalize(
     channel_step: int,
     step: int,
 ) -> None:
+    """y = (x - mean) / sqrt(variance + eps) * weight + bias + shortcut, rectified if asked for.
+
+    Parameters
+    ----------
+    x, shortcut, y : array, (C, N, *spatial) or (N, C), T
+        y is written; all is computed in the accumulator A.
+    mean, variance, weight, bias : array, (C,), A
+    """
     values = channels(x, count, step).astype(mean.dtype)
     scale = 1 / np.sqrt(variance + eps)
     scale = scale if weight is None else scale * weight
@@ -99,6 +107,21 @@ def _batch_norm(
     channel_step: int,
     step: int,
 ) -> None:
+    """Join the moments, move the running statistics, and normalise.
+
+    Parameters
+    ----------
+    x, shortcut, y : array, (C, N, *spatial) or (N, C), T
+        y is written.
+    moments : array, (C, pieces, 2), float64
+        Of `find_moments`.
+    weight, bias : array, (C,), A
+    mean, variance : array, (C,), A
+        Written: those of the batch, the variance biased.
+    running_mean, running_variance : array, (C,), A
+        Moved in place: `keep` (1 - momentum) times what they are, plus `momentum` times the
+        batch's, the variance times `unbias`, M / (M - 1).
+    """
     mean[...], variance[...] = joined(moments, count, length)
     if running_mean is not None and running_variance is not None:
         running_mean[...] = running_mean * keep + mean * momentum

@@ -20,6 +20,7 @@ __device__ A passed(const T* g, const T* output, unsigned i) {
 
 
 def _passed(g: Array, output: Array | None, count: int, step: int) -> Array:
+    """Return as (C, M) the gradient that a ReLU with this output, if any, lets through."""
     arriving = channels(g, count, step)
     if output is None:
         return arriving
@@ -37,6 +38,15 @@ def _sum_gradients(
     channel_step: int,
     step: int,
 ) -> None:
+    """Write the sums over each channel's pieces of g, and of g * (x - mean).
+
+    Parameters
+    ----------
+    g, x, output : array, (C, N, *spatial) or (N, C), T
+    mean : array, (C,), A
+    sums : array, (C, pieces, 2), float64
+        Written.
+    """
     through = _passed(g, output, count, step).astype("float64")
     centred = channels(x, count, step).astype(mean.dtype) - mean[:, None]
     for p, start in enumerate(range(0, count, length)):
@@ -91,6 +101,20 @@ def _batch_norm_backward(
     channel_step: int,
     step: int,
 ) -> None:
+    """Join the sums, and write dx and what goes to shortcut, weight and bias.
+
+    Parameters
+    ----------
+    g, x, output, dx, masked : array, (C, N, *spatial) or (N, C), T
+        dx and masked, the gradient that the ReLU let through, are written.
+    sums : array, (C, pieces, 2), float64
+        Of `sum_gradients`.
+    mean, variance, weight : array, (C,), A
+    d_weight, d_bias : array, (C,), A
+        Written.
+    constant : bool
+        Whether mean and variance do not depend on x, as in evaluation.
+    """
     sum_g, sum_product = sums[:, :, 0].sum(1), sums[:, :, 1].sum(1)
     inverse_std = 1 / np.sqrt(variance + eps)
     d_bias[...], d_weight[...] = sum_g, sum_product * inverse_std

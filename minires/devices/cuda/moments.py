@@ -2,6 +2,11 @@
 
 Letters: C channels of M values each; element m of channel c lies at
 ``c * channel_step + m * step``, so that images (C, N, *spatial) and matrices (N, C) are one case.
+
+Every kernel of batch normalisation is told by `count`, `length`, `channel_step` and `step` where
+the elements are: M, how many of them a piece has, and the two steps. Its grid is (C, pieces). What
+pieces found, `moments` and `sums`, is (C, pieces, 2) in float64; vectors (C,) are in the
+accumulator of the stored dtype T.
 """
 
 from __future__ import annotations
@@ -45,13 +50,21 @@ __device__ Pair join_moments(const double* moments, unsigned pieces, unsigned co
 
 
 def channels(a: Array, count: int, step: int) -> Array:
-    """View an array's memory as (C, M)."""
+    """View an array's memory, (C, N, *spatial) or (N, C), as (C, M)."""
     return a.reshape(-1, count) if step == 1 else a.reshape(count, -1).T
 
 
 def _find_moments(
     x: Array, moments: Array, count: int, length: int, channel_step: int, step: int
 ) -> None:
+    """Write the mean of each channel's pieces, and the sum of squared distances from it.
+
+    Parameters
+    ----------
+    x : array, (C, N, *spatial) or (N, C), T
+    moments : array, (C, pieces, 2), float64
+        Written.
+    """
     values = channels(x, count, step).astype("float64")
     for p, start in enumerate(range(0, count, length)):
         piece = values[:, start : start + length]
@@ -92,7 +105,7 @@ extern "C" __global__ void find_moments(const T* x, double* moments, unsigned co
 
 
 def joined(moments: Array, count: int, length: int) -> tuple[Array, Array]:
-    """Mean and variance of all channels, (C,)."""
+    """Mean and (biased) variance of all channels, (C,), of moments (C, pieces, 2), in float64."""
     starts = length * np.arange(moments.shape[1])
     lengths = np.minimum(length, count - starts)
     mean = (lengths * moments[:, :, 0]).sum(1) / count
@@ -103,6 +116,7 @@ def joined(moments: Array, count: int, length: int) -> tuple[Array, Array]:
 def _tell_statistics(
     moments: Array, mean: Array, variance: Array, pieces: int, count: int, length: int
 ) -> None:
+    """Write mean and variance, both (C,), of moments (C, pieces, 2)."""
     mean[...], variance[...] = joined(moments, count, length)
 
 

@@ -46,7 +46,28 @@ class CudaNormalization(CudaLayout, NormalizationKernels):
         shortcut: Array | None = None,
         rectify: bool = False,
     ) -> tuple[Array, tuple[Array, Array]]:
-        """Normalise a batch by its own statistics, in two kernels."""
+        """Normalise a batch by its own statistics, in two kernels.
+
+        Parameters
+        ----------
+        x, shortcut : array, (N, C) or (N, C, *spatial), T
+            float16, float32 or float64.
+        weight, bias : array, (C,)
+            In T or its accumulator A, which is float32 for float16.
+        eps : float
+        running : (array, array), (C,)
+            Running mean and variance, written in place: the variance is the unbiased one.
+        momentum : float
+            The batch's share of the new running statistics.
+        rectify : bool
+            Whether a ReLU comes last.
+
+        Returns
+        -------
+        array, of x's shape, T
+        (array, array), (C,), A
+            Mean and biased variance of the batch.
+        """
         if not _fits(x, (shortcut,), (weight, bias)):
             given = (x, weight, bias, eps, running, momentum, shortcut, rectify)
             return super().batch_norm(*given)
@@ -81,7 +102,17 @@ class CudaNormalization(CudaLayout, NormalizationKernels):
     def normalize(
         self, x: Array, by: Normalizer, shortcut: Array | None = None, rectify: bool = False
     ) -> Array:
-        """(x - mean) / std * weight + bias, plus the shortcut; ReLU: in one kernel."""
+        """(x - mean) / std * weight + bias, plus the shortcut; ReLU: in one kernel.
+
+        Parameters
+        ----------
+        x, shortcut : array, (N, C) or (N, C, *spatial), T
+            float16, float32 or float64; the result is alike.
+        by : Normalizer
+            Vectors (C,) in T or its accumulator.
+        rectify : bool
+            Whether a ReLU comes last.
+        """
         if not _fits(x, (shortcut,), by[:4]):
             return super().normalize(x, by, shortcut, rectify)
         grid, where = _cut(x)
@@ -103,7 +134,22 @@ class CudaNormalization(CudaLayout, NormalizationKernels):
         """Gradients of `normalize`, in two kernels.
 
         With S the sum of g and P that of g * (x - mean):
-        dx = weight / std * (g - S / M - (x - mean) / std^2 * P / M).
+        dx = weight / std * (g - S / M - (x - mean) / std^2 * P / M). Source: Ioffe and Szegedy 2015
+        (arXiv 1502.03167), with their terms collected.
+
+        Parameters
+        ----------
+        g, x, output : array, (N, C) or (N, C, *spatial), T
+            `output` if a ReLU came last.
+        by : Normalizer
+            Vectors (C,) in T or its accumulator A.
+        with_shortcut : bool
+            Whether the shortcut's gradient is wanted.
+
+        Returns
+        -------
+        BatchGradients
+            dx and the shortcut's in T, of x's shape; those of weight and bias (C,) in A.
         """
         if not _fits(x, (g, output), by[:4]):
             return super().batch_norm_backward(g, x, by, output, with_shortcut)

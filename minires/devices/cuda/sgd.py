@@ -1,4 +1,14 @@
-"""The kernel of SGD, for many parameters in one launch."""
+"""The kernel of SGD, for many parameters in one launch.
+
+The rule is that of `minires.optim.SGD`: with parameter p, gradient g and velocity v,
+
+g' = g + weight_decay * p, v = momentum * v + (1 - dampening) * g' (at first v = g'),
+p = p - lr * v; with Nesterov's momentum p = p - lr * (g' + momentum * v) (Sutskever et al. 2013,
+in PyTorch's form); without momentum p = p - lr * g'.
+
+In the kernel `decay` is weight_decay and `kept` is 1 - dampening; `step` is g', then what p moves
+by. Numbers are read from dtype T, computed with in its accumulator A, and stored in T.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +33,18 @@ def _sgd_plain(
     nesterov: bool,
     fresh: bool,
 ) -> None:
+    """Update every p of the table, and its v if there is momentum.
+
+    Parameters
+    ----------
+    table : array, (), the kernel's Table
+        Addresses of arrays p, g, v in T, and their sizes.
+    rate : array, (1,), float64
+        The learning rate.
+    momentum, kept, decay : A
+    nesterov, fresh : bool
+        `fresh`: v holds nothing yet.
+    """
     names = ("p", "g", "v") if momentum else ("p", "g")
     for p, g, *velocity in rows_of(table, *names):
         wide = np.float64 if p.dtype == np.float64 else np.float32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import math
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,7 @@ def device() -> Iterator[Any]:
 def test_the_examples_run_as_on_a_gpu_with_the_step_as_a_graph(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cuda, "available", lambda: True)
+    monkeypatch.setattr(cuda, "is_available", lambda: True)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     page = doctest.DocTestParser().get_doctest(TEXT, {}, PAGE.name, str(PAGE), 0)
     runner, told = doctest.DocTestRunner(optionflags=flags), []
@@ -134,3 +135,12 @@ def test_a_step_launches_as_many_kernels_as_the_table_says() -> None:
     counted = table("")[0]
 
     assert counted == ["launches", *(str(launches(depth)) for depth in (20, 56, 110))]
+
+
+def test_the_map_of_the_rooms_names_each() -> None:
+    rooms = {module.name for module in pkgutil.iter_modules(cuda.__path__)}
+    told = re.search(r"^=+ =+\n(.*)^=+ =+\n", cuda.__doc__ or "", re.M | re.S)
+
+    assert told
+    named = re.findall(r"\w+", "".join(line[:31] + " " for line in told[1].splitlines()))
+    assert sorted(named) == sorted(rooms)

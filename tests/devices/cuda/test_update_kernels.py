@@ -431,33 +431,3 @@ def test_a_mistake_in_adams_count_is_caught(change):
 def test_the_arguments_fit_into_what_cuda_takes(kernel):
     given = kernel.parameters
     assert sum(max(8, kernel.dtype_of(p, "float64").itemsize) for p in given) <= 4096
-
-
-@pytest.mark.parametrize("kind", ["SGD", "Adam"])
-@pytest.mark.parametrize(("start", "end"), [("cpu", "cuda:0"), ("cuda:0", "cpu")])
-def test_a_state_that_stayed_behind_is_told_and_can_be_brought_along(
-    kind: str, start: str, end: str
-) -> None:
-    options = {"momentum": 0.9} if kind == "SGD" else {}
-    with fake.installed():
-        ends = []
-        for moves in (False, True):
-            layer = mr.nn.Linear(3, 2)
-            for parameter in layer.parameters():
-                parameter.copy_(0.5)
-            layer.to(start)
-            optimizer = getattr(mr.optim, kind)(layer.parameters(), lr=0.1, **options)
-            layer(mr.ones(4, 3, device=start)).sum().backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            place = end if moves else start
-            layer.to(place)
-            layer(mr.ones(4, 3, device=place)).sum().backward()
-            if moves:
-                told = f"is on {end}, its .* on {start}: the model was moved.*load_state_dict"
-                with pytest.raises(TypeError, match=told):
-                    optimizer.step()
-                optimizer.load_state_dict(optimizer.state_dict())
-            optimizer.step()
-            ends.append(layer.weight.numpy())
-        np.testing.assert_allclose(ends[1], ends[0], rtol=1e-6)
