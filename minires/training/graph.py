@@ -113,7 +113,7 @@ class _Circumstances:
         for remembered in state.values():
             arrays += [value for value in remembered.values() if hasattr(value, "dtype")]
         # They are kept: a graph needs the arrays, and nothing else may get their identity.
-        self._kept = [*arrays, *groups]
+        self._kept = [*arrays, *groups, state]
         self._facts = (
             (images.shape, images.dtype, labels.shape, labels.dtype),
             list(map(id, self._kept)),
