@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -75,7 +74,7 @@ class DeviceLoader(DataLoader):
         dataset = _paired(dataset)
         super().__init__(dataset, batch_size, shuffle, drop_last, seed)
         images, labels = _checked(dataset.arrays)
-        if not isinstance(crop_padding, Integral) or crop_padding < 0:
+        if not isinstance(crop_padding, (int, np.integer)) or crop_padding < 0:
             raise ValueError(
                 f"DeviceLoader: crop_padding must be an integer >= 0, found {crop_padding!r}"
             )
