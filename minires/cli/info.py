@@ -48,7 +48,7 @@ def run_info(
     for name, value in told.items():
         _line(_LABELS.get(name, name), value)
     if versions:
-        driver = f"the driver goes up to {versions.driver}"
+        driver = f"the driver goes up to {versions.driver}" if versions.driver else "no driver"
         _line("CuPy", f"{versions.cupy}, for CUDA {versions.runtime}; {driver}")
     for gpu in gpus:
         _line(gpu.device, _about(gpu))

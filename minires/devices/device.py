@@ -94,6 +94,30 @@ class Device(
         """Return a context in which NaN and infinity arise without a warning."""
         return nullcontext()
 
+    def capture(self) -> AbstractContextManager[Any]:
+        """Record launches in a graph; only GPUs can.
+
+        Raises
+        ------
+        RuntimeError
+            Everywhere else.
+        """
+        raise self._no_gpu("capture", "no launches that a graph could save")
+
+    def memory(self) -> Any:
+        """Tell how the memory is used; only of a GPU, as `capture`."""
+        raise self._no_gpu("memory", "no memory of its own")
+
+    def free_memory(self) -> None:
+        """Give memory that no array has back to the driver; only on a GPU, as `capture`."""
+        raise self._no_gpu("free_memory", "no memory of its own")
+
+    def _no_gpu(self, asked: str, lacks: str) -> RuntimeError:
+        return RuntimeError(
+            f"{asked}: device {self.name!r} has {lacks}; ask a GPU, as in"
+            f" mr.devices.get('cuda').{asked}()"
+        )
+
     def is_capturing(self) -> bool:
         """Tell whether what is computed now is recorded in a graph, instead of being done."""
         return False

@@ -102,6 +102,8 @@ class Trainer:
     ) -> None:
         if look_every is not None and look_every < 1:
             raise ValueError(f"Trainer: look_every must be at least 1, found {look_every}")
+        if graph:
+            _check_graph("Trainer", device_of(model))
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -177,12 +179,8 @@ class Trainer:
     def _made_stepper(self, device: Device) -> CheckedSteps | StepsAhead:
         parts = self.model, self.optimizer, self.loss
         window = self.look_every or (1 if device.synchronous else LOOK_EVERY)
-        if self.graph and device.synchronous:
-            raise ValueError(
-                f"fit: graph=True, but the model is on {device.name!r}. A graph saves the time in"
-                " which Python starts a GPU's kernels one by one; the CPU has none to start. Leave"
-                " graph=True away, or move the model: model.to('cuda')"
-            )
+        if self.graph:
+            _check_graph("fit", device)
         checked = CheckedSteps(*parts, device)
         if device.synchronous or (window == 1 and not self.graph):
             return checked
@@ -232,3 +230,13 @@ class Trainer:
                 callback.on_look(self, self.step)
         if error is not None:
             raise error
+
+
+def _check_graph(asked: str, device: Device) -> None:
+    """Raise ValueError where there is nothing that a graph could save."""
+    if device.synchronous:
+        raise ValueError(
+            f"{asked}: graph=True, but the model is on {device.name!r}. A graph saves the time in"
+            " which Python starts a GPU's kernels one by one; the CPU has none to start. Leave"
+            " graph=True away, or move the model first: model.to('cuda')"
+        )

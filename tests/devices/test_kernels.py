@@ -159,3 +159,10 @@ def test_where_windows_stand(window, size, padded, out):
     assert window.padded_size(size) == padded
     assert window.output_size(size) == out
     assert window.taps == window.kernel[0] * window.kernel[1]
+
+
+@pytest.mark.parametrize("asked", ["memory", "free_memory", "capture"])
+def test_what_only_a_gpu_has_is_told_with_where_to_ask(asked: str) -> None:
+    told = rf"{asked}: device 'cpu' has no .*mr\.devices\.get\('cuda'\)\.{asked}\(\)"
+    with pytest.raises(RuntimeError, match=told):
+        getattr(cpu, asked)()

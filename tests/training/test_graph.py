@@ -361,8 +361,13 @@ def test_a_ledger_that_dies_before_a_replay_is_noticed(device: Any) -> None:
         trainer.fit(batches(), 1)
 
 
-def test_a_graph_on_the_cpu_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"the model is on 'cpu'.*model\.to\('cuda'\)"):
-        trainer_of(small(), graph=True).fit(batches(), 1)
+def test_a_graph_on_the_cpu_is_refused(device: Any) -> None:
+    told = r"graph=True, but the model is on 'cpu'.*model\.to\('cuda'\)"
+    with pytest.raises(ValueError, match=f"Trainer: {told}"):
+        trainer_of(small(), graph=True)
+    trainer = trainer_of(small("cuda"), graph=True)
+    trainer.model.to("cpu")
+    with pytest.raises(ValueError, match=f"fit: {told}"):
+        trainer.fit(batches(), 1)
     with pytest.raises(ValueError, match="look_every must be at least 1, found 0"):
         trainer_of(small(), look_every=0)

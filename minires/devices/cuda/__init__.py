@@ -61,11 +61,14 @@ class Gpu(NamedTuple):
 
 
 class Versions(NamedTuple):
-    """What computes on the GPUs: CuPy, its CUDA, and the CUDA that the driver goes up to."""
+    """What computes on the GPUs: CuPy, its CUDA, and the CUDA that the driver goes up to.
+
+    Without a driver that is None.
+    """
 
     cupy: str
     runtime: str
-    driver: str
+    driver: str | None
 
 
 def load(index: int = 0) -> CudaDevice:
@@ -154,8 +157,12 @@ def versions() -> Versions | None:
     except (ImportError, OSError):
         return None
     runtime = cupy.cuda.runtime
-    numbers = (runtime.runtimeGetVersion(), runtime.driverGetVersion())
-    return Versions(cupy.__version__, *map(_dotted, numbers))
+    driver = runtime.driverGetVersion()
+    return Versions(
+        cupy.__version__,
+        _dotted(runtime.runtimeGetVersion()),
+        _dotted(driver) if driver else None,
+    )
 
 
 def _cupy() -> Any:
@@ -252,4 +259,4 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _dotted(version: int) -> str:
     """Write CUDA's 13020 as "13.2"."""
-    return f"{version // 1000}.{version % 1000 // 10}" if version else "none"
+    return f"{version // 1000}.{version % 1000 // 10}"

@@ -200,3 +200,9 @@ def test_pytorchs_questions_have_pytorchs_place(monkeypatch: pytest.MonkeyPatch)
 
     assert mr.cuda is cuda
     assert (mr.cuda.is_available(), mr.cuda.device_count()) == (True, 2)
+
+
+def test_a_driver_that_is_not_there_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", planted(status=INSUFFICIENT_DRIVER, driver=0))
+
+    assert cuda.versions() == ("14.2.0", "13.2", None)
