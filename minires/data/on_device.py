@@ -74,11 +74,7 @@ class DeviceLoader(DataLoader):
         dataset = _paired(dataset)
         super().__init__(dataset, batch_size, shuffle, drop_last, seed)
         images, labels = _checked(dataset.arrays)
-<<<<<<< HEAD
-        if not hasattr(crop_padding, "__index__") or crop_padding < 0:
-=======
         if not isinstance(crop_padding, (int, np.integer)) or crop_padding < 0:
->>>>>>> 27b11cc2077e93e32ad5f28550ed6175ddfef450
             raise ValueError(
                 f"DeviceLoader: crop_padding must be an integer >= 0, found {crop_padding!r}"
             )
