@@ -23,7 +23,8 @@ Measured = Iterator[tuple[str, Any]]
 DOCS = Path(__file__).parent.parent / "docs"
 
 app = typer.Typer(
-    help="Measure minires beside PyTorch and beside what bounds it.",
+    help="Measure minires beside PyTorch and beside what bounds it."
+    " On a GPU: python -m benchmarks.gpu.",
     add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,

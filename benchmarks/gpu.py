@@ -57,7 +57,9 @@ def run(
         raise typer.BadParameter(f"--depths: expected 6n + 2, such as 20,56,110; found {depths!r}")
     kinds = [kind.strip() for kind in precisions.split(",")]
     if unknown := [kind for kind in kinds if kind not in PRECISIONS]:
-        raise typer.BadParameter(f"--precisions: there is no {unknown[0]!r}")
+        raise typer.BadParameter(
+            f"--precisions: there is no {unknown[0]!r}; there are {', '.join(PRECISIONS)}"
+        )
     if missing := cuda.missing():
         typer.echo(f"benchmarks.gpu: device 'cuda:0' is not available: {missing}", err=True)
         raise typer.Exit(2)

@@ -20,6 +20,7 @@ _PUBLIC = {
     "checking": ("gradcheck", "gradcheck_module"),
     "data": (),
     "devices": (
+        "cuda",
         "float16",
         "float32",
         "float64",

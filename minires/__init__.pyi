@@ -20,6 +20,7 @@ from .autograd import op as op
 from .checking import gradcheck as gradcheck
 from .checking import gradcheck_module as gradcheck_module
 from .devices import bool_ as bool_
+from .devices import cuda as cuda
 from .devices import float16 as float16
 from .devices import float32 as float32
 from .devices import float64 as float64

@@ -144,7 +144,8 @@ def _run(
             total, owned = parts[0][0], False
             if len(parts) > 1:
                 total, owned = _sum(parts, recorded), True
-            elif node.op is None and not recorded:
+            elif node.op is None and not recorded and not hooks:
+                # While somebody looks on nothing is given away: they may keep what they see.
                 consumer, slot = parts[0][1:]
                 owned = consumer is not None and consumer.gives_away(slot)
             for hook in hooks:

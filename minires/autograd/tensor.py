@@ -293,7 +293,7 @@ class Tensor(TensorMethods):
         if getattr(array, "shape", ()) not in ((), self.shape):
             raise ValueError(f"copy_: shape {array.shape} into a Tensor of shape {self.shape}")
         home = devices.of(array)
-        if home is not self.device:
+        if hasattr(array, "dtype") and home is not self.device:
             array = self.device.array(home.to_numpy(array))
         self._data[...] = array
         self._versioned().wrote()

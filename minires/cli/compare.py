@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .devices import Device
+from .devices import Device, require
 
 # Each paragraph in one line: the terminal decides where to break it.
 HELP = (
@@ -44,6 +44,7 @@ def run_compare(
     from .progress import watcher_on_stderr
     from .results import print_results
 
+    require(device)
     try:
         settings = Settings(_integers(depths), epochs, dataset, width, seed, device)
         comparison = Comparison(settings)

@@ -11,17 +11,27 @@ Device = Annotated[
 ]
 
 
+class MissingDevice(typer.BadParameter):
+    """A device that is not there, about which the help of a command knows nothing."""
+
+    remedy = "See also: minires info"
+
+
 def require(device: str) -> None:
     """Make sure of a device before any work begins.
 
     Raises
     ------
     typer.BadParameter
-        If there is none of that name, or something that it needs is missing.
+        If there is none of that name.
+    MissingDevice
+        If something that it needs is missing.
     """
     from minires import devices
 
     try:
         devices.get(device)
-    except (ValueError, RuntimeError) as error:
+    except ValueError as error:
         raise typer.BadParameter(f"--device: {error}") from None
+    except RuntimeError as error:
+        raise MissingDevice(f"--device: {error}") from None

@@ -88,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = getattr(context, "command_path", "minires")
         message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
         stop = "" if message.endswith((".", "?")) else "."
-        return _complain(f"{message}{stop} Help: {command} --help", 2)
+        remedy = getattr(error, "remedy", f"Help: {command} --help")
+        return _complain(f"{message}{stop} {remedy}", 2)
     return code if isinstance(code, int) else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from minires.devices import Device
 
 from .dataset import Array, TensorDataset
 from .loader import DataLoader
+from .split import Split
 
 
 class DeviceLoader(DataLoader):
@@ -40,8 +42,10 @@ class DeviceLoader(DataLoader):
 
     Raises
     ------
+    TypeError
+        If the data set is neither a TensorDataset nor a pair.
     ValueError
-        If the shapes are none of images and labels, or the numbers make no sense.
+        If the shapes or dtypes are none of images and labels, or the numbers make no sense.
 
     Examples
     --------
@@ -68,12 +72,13 @@ class DeviceLoader(DataLoader):
         std: Sequence[float] | None = None,
         device: str | Device | None = None,
     ) -> None:
-        if not isinstance(dataset, TensorDataset):
-            dataset = TensorDataset(*dataset)
+        dataset = _paired(dataset)
         super().__init__(dataset, batch_size, shuffle, drop_last, seed)
         images, labels = _checked(dataset.arrays)
-        if crop_padding < 0:
-            raise ValueError(f"DeviceLoader: crop_padding must be >= 0, found {crop_padding}")
+        if not isinstance(crop_padding, Integral) or crop_padding < 0:
+            raise ValueError(
+                f"DeviceLoader: crop_padding must be an integer >= 0, found {crop_padding!r}"
+            )
         self.crop_padding = crop_padding
         self.flip = flip
         self.device = devices.get(device)
@@ -81,7 +86,7 @@ class DeviceLoader(DataLoader):
         centre = _per_channel("mean", mean, channels, 0.0)
         spread = _per_channel("std", std, channels, 1.0)
         if not (spread > 0).all():
-            raise ValueError(f"DeviceLoader: std must be positive, found {list(spread)}")
+            raise ValueError(f"DeviceLoader: std must be positive, found {spread.tolist()}")
         unit = 255 if images.dtype == np.uint8 else 1
         dtype = devices.default_float if images.dtype == np.uint8 else images.dtype
         self._images = self.device.array(images)
@@ -123,6 +128,26 @@ class DeviceLoader(DataLoader):
             yield Tensor._wrap(images), Tensor._wrap(labels)
 
 
+def _paired(dataset: Any) -> TensorDataset:
+    """Return images and labels as a data set; say what to pass instead of anything else."""
+    if isinstance(dataset, TensorDataset):
+        return dataset
+    if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
+        return TensorDataset(*dataset)
+    if isinstance(dataset, Split):
+        found = f"the two parts of {dataset.name!r}; pass its .train or its .test"
+    elif hasattr(dataset, "shape"):
+        found = f"one array of shape {tuple(dataset.shape)}; pass the labels too"
+    elif isinstance(dataset, (tuple, list)):
+        found = f"a {type(dataset).__name__} of {len(dataset)}"
+    else:
+        found = f"a {type(dataset).__name__}; a DataLoader takes any data set"
+    raise TypeError(
+        "DeviceLoader: needs a TensorDataset or (images, labels), whole arrays that it can upload;"
+        f" found {found}"
+    )
+
+
 def _checked(arrays: tuple[Array, ...]) -> tuple[Array, Array]:
     shapes = [array.shape for array in arrays]
     if len(arrays) != 2 or arrays[0].ndim != 4 or arrays[1].ndim != 1:
@@ -130,6 +155,10 @@ def _checked(arrays: tuple[Array, ...]) -> tuple[Array, Array]:
             f"DeviceLoader: needs images (M, C, H, W) and labels (M,), found shapes {shapes}"
         )
     images, labels = arrays
+    if labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"DeviceLoader: labels must be integers (class numbers), found {labels.dtype}"
+        )
     if not (images.dtype == np.uint8 or devices.is_float(images.dtype)):
         raise ValueError(f"DeviceLoader: images must be uint8 or floating, found {images.dtype}")
     return images, labels
@@ -144,6 +173,8 @@ def _per_channel(
     if found.shape != (channels,):
         raise ValueError(
             f"DeviceLoader: {name} must have one number per channel, {channels}; found"
-            f" {list(values)}"
+            f" {found.tolist()}"
         )
+    if not np.isfinite(found).all():
+        raise ValueError(f"DeviceLoader: {name} must be finite, found {found.tolist()}")
     return found

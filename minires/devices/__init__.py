@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import random
+from . import cuda, random
 from .device import Array, Device
 from .dtypes import (
     accumulator,
@@ -66,8 +66,6 @@ def get(device: str | Device | None = None) -> Device:
         return known
     kind, _, number = device.partition(":") if isinstance(device, str) else (device, "", "")
     if kind == "cuda" and (number.isdecimal() or device == "cuda"):
-        from . import cuda
-
         index = int(number or 0)
         found = get(f"cuda:{index}") if device == "cuda" else cuda.load(index)
         _devices[device] = found
@@ -118,6 +116,7 @@ __all__ = [
     "as_dtype",
     "bool_",
     "cpu",
+    "cuda",
     "default_float",
     "float16",
     "float32",

@@ -19,6 +19,11 @@ def use_deterministic_algorithms(mode: bool) -> None:
     ----------
     mode : bool
 
+    Raises
+    ------
+    TypeError
+        If `mode` is no bool.
+
     Examples
     --------
     >>> import minires as mr
@@ -27,7 +32,9 @@ def use_deterministic_algorithms(mode: bool) -> None:
     True
     >>> mr.use_deterministic_algorithms(False)
     """
-    _wanted[:] = [bool(mode)]
+    if not isinstance(mode, bool):
+        raise TypeError(f"use_deterministic_algorithms: mode must be True or False, found {mode!r}")
+    _wanted[:] = [mode]
 
 
 def are_deterministic_algorithms_enabled() -> bool:

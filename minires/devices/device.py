@@ -54,6 +54,12 @@ class Device(
     def __repr__(self) -> str:
         return f"device({self.name!r})"
 
+    def __reduce__(self) -> Any:
+        """Copy and pickle by name: a device is a place, of which there is only one."""
+        from . import get
+
+        return get, (self.name,)
+
     def __str__(self) -> str:
         return self.name
 

@@ -26,8 +26,16 @@ default_float = float32
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
-def as_dtype(name: Any) -> np.dtype[Any]:
+def as_dtype(
+    name: Any, otherwise: str = "is no dtype; use for example mr.float32 or 'float64'"
+) -> np.dtype[Any]:
     """Return the dtype called `name` (``"float32"``, ``mr.float32``, ``np.float32``, ``float``).
+
+    Parameters
+    ----------
+    name
+    otherwise : str
+        What to say of a name that is no dtype.
 
     Raises
     ------
@@ -39,7 +47,7 @@ def as_dtype(name: Any) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(name)
     except TypeError as error:
-        raise TypeError(f"{name!r} is no dtype; use for example mr.float32 or 'float64'") from error
+        raise TypeError(f"{name!r} {otherwise}") from error
     # Of the dtypes that other packages add to NumPy, some (a float8) call themselves floats.
     if dtype.kind not in _KINDS or dtype.isbuiltin == 2:
         raise TypeError(f"dtype {dtype} is not supported; minires computes with bool, int, float")

@@ -29,7 +29,7 @@ from .timing import Job, finished, interleaved, wait
 _PARTS = {
     "convolution": ("conv2d", "conv2d_relu"),
     "convolution backward": ("conv2d_backward", "conv2d_input", "conv2d_weight"),
-    "batch norm": ("batch_statistics", "normalize", "relu"),
+    "batch norm": ("batch_norm", "batch_statistics", "normalize", "relu"),
     "batch norm backward": ("batch_norm_backward", "relu_backward"),
     "gradients summed": ("add",),
 }

@@ -11,7 +11,7 @@ from typing import Any, Self
 from minires import devices
 from minires.autograd import Tensor
 from minires.autograd.context import Context, current
-from minires.ops import is_device
+from minires.ops.creation import destination
 
 _edits = itertools.count()
 _last_edit = 0
@@ -291,12 +291,18 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def to(self, target: Any) -> Self:
+    def to(
+        self, *targets: Any, device: str | devices.Device | None = None, dtype: Any = None
+    ) -> Self:
         """Move all parameters and buffers to a device, or the floating ones to a dtype, in place.
 
         Parameters
         ----------
-        target : dtype, Device, or the name of either
+        *targets : dtype, Device, or the name of either
+            One of them, or a device and a dtype.
+        device : str or Device, optional
+        dtype : optional
+            The same by keyword.
 
         Examples
         --------
@@ -304,21 +310,29 @@ class Module:
         >>> mr.nn.Linear(2, 2).to("float64").weight.dtype
         dtype('float64')
         """
-        place = devices.get(target) if is_device(target) else None
-        dtype = None if place is not None else devices.as_dtype(target)
-        if dtype is not None and not devices.is_float(dtype):
-            raise TypeError(f"a module's parameters must stay floating, found dtype {dtype}")
+        place, kind = destination(targets, device, dtype)
+        if kind is not None and not devices.is_float(kind):
+            raise TypeError(f"a module's parameters must stay floating, found dtype {kind}")
         for value in (*self.parameters(), *self.buffers()):
-            gradient = value.grad
-            if place is not None:
-                if place is not value.device:
-                    value.grad = None
-                    value.data = place.array(value.device.to_numpy(value._data))
-                    value.grad = None if gradient is None else gradient.detach().to(place)
-            elif devices.is_float(value.dtype) and value.dtype != dtype:
-                value.data = value._data.astype(dtype)
-                value.grad = None if gradient is None else gradient.detach().to(dtype)
+            gradient, moved = value.grad, value._data
+            if place is not None and place is not value.device:
+                moved = place.array(value.device.to_numpy(moved))
+            if kind is not None and devices.is_float(moved.dtype):
+                moved = devices.of(moved).astype(moved, kind)
+            if moved is not value._data:
+                value.grad = None
+                value.data = moved
+                if gradient is not None:
+                    value.grad = gradient.detach().to(value.device, value.dtype)
         return self
+
+    def cpu(self) -> Self:
+        """Move all parameters and buffers to the CPU, in place."""
+        return self.to(devices.cpu)
+
+    def cuda(self, device: int = 0) -> Self:
+        """Move all parameters and buffers to the GPU with this number, in place."""
+        return self.to(f"cuda:{device}")
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all parameters and buffers by name, detached, sharing the module's memory."""

@@ -114,7 +114,7 @@ def _(g: Array, a: Any, b: Any, needs: Needs) -> Any:
 @op
 def neg(x: Array) -> Array:
     """-x, element by element."""
-    return devices.of(x).apply("negative", x)
+    return -x if x.__class__ in _HOST else devices.of(x).apply("negative", x)
 
 
 @neg.vjp
@@ -126,8 +126,10 @@ def _(g: Array) -> Array:
 def pow(a: Array, b: Array) -> Array:
     """a ** b, element by element."""
     a, b = same_dtype(a, b)
+    device = device_of(a, b)
     try:
-        return device_of(a, b).apply("power", a, b)
+        # NumPy's operator squares and takes roots where the exponent is 2 or 1/2.
+        return a**b if device is devices.cpu else device.apply("power", a, b)
     except ValueError as error:
         if "negative integer" in str(error):
             raise ValueError(

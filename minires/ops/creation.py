@@ -194,18 +194,24 @@ def rand(
     return tensor(drawn, dtype or devices.default_float, requires_grad, device)
 
 
-def to(input: Tensor, target: Any) -> Tensor:
+def to(
+    input: Tensor, *targets: Any, device: str | Device | None = None, dtype: Any = None
+) -> Tensor:
     """Return the Tensor in another dtype or on another device; itself where nothing changes.
 
     Parameters
     ----------
     input : Tensor
-    target : dtype, Device, or the name of either
+    *targets : dtype, Device, or the name of either
+        One of them, or a device and a dtype.
+    device : str or Device, optional
+    dtype : optional
+        The same by keyword.
 
     Raises
     ------
     ValueError, TypeError
-        If `target` is neither.
+        If a target is neither, or there are two of a kind, or none.
 
     Examples
     --------
@@ -213,20 +219,20 @@ def to(input: Tensor, target: Any) -> Tensor:
     >>> mr.ones(2).to("float64").dtype
     dtype('float64')
     """
-    if is_device(target):
-        device = devices.get(target)
-        return input if device is input.device else _transfer(input, target=device)
-    return cast(input, target)
+    place, kind = destination(targets, device, dtype)
+    origin = input.device
+    if place is not None and place is not origin:
+        input = _transfer(input, origin=origin, target=place)
+    return input if kind is None else cast(input, kind)
 
 
 @op(name="to")
-def _transfer(x: Array, *, target: Device) -> Array:
+def _transfer(x: Array, *, origin: Device, target: Device) -> Array:
     return target.array(_brought(x, target))
 
 
 @_transfer.vjp
-def _(g: Array, x: Array) -> Any:
-    origin = devices.of(x._data if isinstance(x, Tensor) else x)
+def _(g: Array, origin: Device) -> Any:
     return to(g, origin) if isinstance(g, Tensor) else origin.array(_brought(g, origin))
 
 
@@ -234,6 +240,44 @@ def is_device(target: Any) -> bool:
     """Tell whether `target` names a device rather than a dtype."""
     names = ("cpu", "numpy", "cuda")
     return isinstance(target, Device) or (isinstance(target, str) and target.split(":")[0] in names)
+
+
+def destination(
+    targets: tuple[Any, ...], device: str | Device | None, dtype: Any
+) -> tuple[Device | None, Any]:
+    """Sort what `to` was given into a device and a dtype; None for what it does not name.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `to` says.
+    """
+    places = [target for target in targets if is_device(target)]
+    kinds = [devices.as_dtype(target, _NO_TARGET) for target in targets if not is_device(target)]
+    places += [] if device is None else [device]
+    kinds += [] if dtype is None else [devices.as_dtype(dtype)]
+    if len(places) > 1 or len(kinds) > 1 or not (places or kinds):
+        raise TypeError(
+            "to: takes a device, a dtype, or one of each, as in x.to('cuda', mr.float16); found"
+            f" the devices {list(map(str, places))} and the dtypes {list(map(str, kinds))}"
+        )
+    return (devices.get(places[0]) if places else None), (kinds[0] if kinds else None)
+
+
+_NO_TARGET = (
+    "is neither a device nor a dtype; there are devices 'cpu', 'cuda', 'cuda:0', 'cuda:1', ... and"
+    " dtypes such as mr.float32 or 'float64'"
+)
+
+
+def cpu(input: Tensor) -> Tensor:
+    """Return the Tensor on the CPU; itself if it is there."""
+    return to(input, devices.cpu)
+
+
+def cuda(input: Tensor, device: int = 0) -> Tensor:
+    """Return the Tensor on the GPU with this number; itself if it is there."""
+    return to(input, f"cuda:{device}")
 
 
 def float_(input: Tensor) -> Tensor:

@@ -6,7 +6,9 @@ from typing import Any
 
 from minires import devices
 from minires.autograd import Tensor, located, op
-from minires.devices import Array, Device
+from minires.devices import Array
+
+from .operands import copied_beside
 
 
 def _is_basic(index: Any) -> bool:
@@ -43,14 +45,16 @@ def _(g: Array, index: Any) -> Array:
     return _getitem(g, index=index)
 
 
-def _plain(part: Any, device: Device) -> Any:
-    """Return an index as the array library understands it, no longer the caller's own memory."""
+def _plain(part: Any, x: Array) -> Any:
+    """Return an index as x's array library understands it, no longer the caller's own memory."""
     if isinstance(part, Tensor):
         part = part._data
     if isinstance(part, list):
-        return device.array(part, None if part else devices.int64)
+        return devices.of(x).array(part, None if part else devices.int64)
+    if isinstance(part, devices.cpu.xp.generic):
+        return part.item()  # NumPy's numbers are numbers: no array of positions, no upload
     # A copy, for the caller may write into the index before the backward pass.
-    return device.array(part) if hasattr(part, "dtype") else part
+    return copied_beside(x, "getitem", "index", part) if hasattr(part, "dtype") else part
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
@@ -66,10 +70,12 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     ------
     IndexError
         If the index does not fit the shape.
+    TypeError
+        If the input is on the CPU and an index on a GPU.
     """
-    device = devices.of(input._data if isinstance(input, Tensor) else input)
+    x = input._data if isinstance(input, Tensor) else input
     several = isinstance(index, tuple)
-    plain = tuple([_plain(part, device) for part in index]) if several else _plain(index, device)
+    plain = tuple([_plain(part, x) for part in index]) if several else _plain(index, x)
     try:
         return _getitem(input, index=plain)
     except IndexError as error:

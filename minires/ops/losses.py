@@ -11,6 +11,7 @@ from minires.devices import Array
 from .activations import log_softmax, softmax
 from .arithmetic import div, mul, sub, where
 from .broadcasting import sum
+from .operands import copied_beside
 from .reductions import mean
 from .selection import _gather as pick
 from .shapes import floating, permute, reshape
@@ -27,9 +28,11 @@ def _cross_entropy(
 ) -> Array:
     """Loss of each row of logits (N, C), as (N,)."""
     device = devices.of(logits)
-    return device.cross_entropy(
-        device.floating(logits), target, ignore_index, label_smoothing, weight
-    )
+    # A row of -inf alone has no probabilities: its loss is nan, in silence.
+    with device.quiet():
+        return device.cross_entropy(
+            device.floating(logits), target, ignore_index, label_smoothing, weight
+        )
 
 
 @_cross_entropy.vjp
@@ -42,9 +45,11 @@ def _(
     weight: Array | None,
 ) -> Array:
     if not isinstance(g, Tensor):
-        return devices.of(g).cross_entropy_backward(
-            g, logits, target, ignore_index, label_smoothing, weight
-        )
+        device = devices.of(g)
+        with device.quiet():
+            return device.cross_entropy_backward(
+                g, logits, target, ignore_index, label_smoothing, weight
+            )
     # The loss is -<soft, log_softmax(logits)>; the rows of soft sum to 1 unless weighted.
     soft = _soft_targets(target, logits, label_smoothing)
     p = softmax(logits, 1)
@@ -137,7 +142,8 @@ def cross_entropy(
     >>> mr.ops.cross_entropy(mr.zeros(1, 2), mr.tensor([1]))
     tensor(0.6931472)
     """
-    device = devices.of(input._data if isinstance(input, Tensor) else input)
+    x = input._data if isinstance(input, Tensor) else input
+    device = devices.of(x)
     given = target._data if isinstance(target, Tensor) else target
     # Labels that come from the host are looked at there. A copy, for the caller may write into
     # them before the backward pass.
@@ -159,11 +165,11 @@ def cross_entropy(
             located(f"cross_entropy: label_smoothing must lie in [0, 1], found {label_smoothing}")
         )
     all_count = _checked(labels, ignore_index, shape[1])
-    labels = device.array(labels) if devices.of(labels) is not device else labels
+    if devices.of(labels) is not device:
+        labels = copied_beside(x, "cross_entropy", "target", labels)
     if weight is not None:
-        weight = device.array(
-            weight._data if isinstance(weight, Tensor) else weight, floating(input).dtype
-        )
+        given = weight._data if isinstance(weight, Tensor) else weight
+        weight = copied_beside(x, "cross_entropy", "weight", given, floating(input).dtype)
         if tuple(weight.shape) != shape[1:2]:
             raise ValueError(
                 located(
@@ -185,7 +191,6 @@ def cross_entropy(
     if reduction != "mean" or (weight is None and all_count):
         return _reduced(loss, reduction, "cross_entropy")
     counts = labels != ignore_index
-    # Where nothing counts there is no mean: it is nan.
     shares = counts if weight is None else weight[labels * counts] * counts
     total = shares.sum(dtype=loss.dtype)
     # Where nothing counts there is no mean: 0 / False is nan.

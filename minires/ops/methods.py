@@ -101,6 +101,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "clamp": elementary.clip,
     "clip": elementary.clip,
     "clone": shapes.clone,
+    "cpu": creation.cpu,
+    "cuda": creation.cuda,
     "exp": elementary.exp,
     "dim": shapes.dim,
     "double": creation.double,

@@ -8,6 +8,7 @@ from typing import Any
 
 from minires import devices
 from minires.autograd import located
+from minires.autograd.guard import refuse_several_devices
 from minires.devices import Array, Device
 
 Dims = int | Sequence[int] | None
@@ -27,6 +28,20 @@ def device_of(*values: Any) -> Device:
         if not is_number(value):
             return devices.of(value)
     return devices.cpu
+
+
+def copied_beside(x: Array, op: str, name: str, value: Any, dtype: Any = None) -> Array:
+    """Return a copy of `value`, which is on the host or on the device of x, on that device.
+
+    Raises
+    ------
+    TypeError
+        If it is on another device: what is on a GPU is not copied unasked.
+    """
+    device, home = devices.of(x), devices.of(value)
+    if home is not device and home is not devices.cpu:
+        refuse_several_devices(op, [("input", x), (name, value)])
+    return device.array(value, dtype)
 
 
 def same_dtype(*values: Any) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from minires.devices import Array
 
 from .arithmetic import div, equal, logical_or, not_equal, where
 from .broadcasting import kept_shape, sum
-from .operands import Dims, as_array, axes_of, axis_of
+from .operands import Dims, as_array, axes_of, axis_of, copied_beside
 from .reductions import count_of
 from .shapes import reshape
 
@@ -203,9 +203,10 @@ def gather(input: Tensor, dim: int, index: Any) -> Tensor:
     IndexError
         If an index is out of range (on the CPU; a GPU does not look at the values).
     """
-    device = devices.of(input._data if isinstance(input, Tensor) else input)
+    x = input._data if isinstance(input, Tensor) else input
+    device, given = devices.of(x), index._data if isinstance(index, Tensor) else index
     # A copy, for the caller may write into the index before the backward pass.
-    plain = device.array(index._data if isinstance(index, Tensor) else index)
+    plain = copied_beside(x, "gather", "index", given)
     if not input.shape and plain.ndim <= 1:
         # A 0-d Tensor is picked from as if it had one axis, of length 1.
         row = gather(reshape(input, 1), dim, plain.reshape(-1))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minires.autograd import Tensor
-from minires.devices import Array, Device, of
+from minires.devices import ARRAY_TYPES, Array, Device, of
 
 from .together import DeviceRate, alike, gradients
 
@@ -183,18 +183,44 @@ class Optimizer:
         """
         return False
 
+    def follow(self) -> None:
+        """Bring what is remembered of each parameter to the device where the parameter is now.
+
+        `step` does so first: a model may be moved between two steps.
+        """
+        for parameter, remembered in self.state.items():
+            device = parameter.device
+            for key, value in remembered.items():
+                if type(value) in ARRAY_TYPES and of(value) is not device:
+                    host = of(value).to_numpy(value)
+                    # Adam's count of steps is an array on a GPU, and a number elsewhere.
+                    is_count = host.ndim == 0 and host.dtype.kind == "i"
+                    remembered[key] = int(host) if is_count else device.array(host)
+
     def step(self) -> None:
         """Update every parameter that has a gradient, in its own memory."""
+        self.follow()
         for group in self.param_groups:
             ready = [p for p in group["params"] if p.grad is not None]
             for parameters in alike(ready):
                 together = self.update_together(parameters[0].device, parameters, group)
                 for parameter, grad in zip(parameters, gradients(parameters), strict=True):
                     if not together:
-                        state = self.state.setdefault(parameter, {})
-                        self.update(parameter._data, grad, state, group)
+                        self._update_alone(parameter, grad, group)
                     # A graph that still needs the old values must notice that they are gone.
                     parameter._versioned().wrote()
+
+    def _update_alone(self, parameter: Tensor, grad: Array, group: dict[str, Any]) -> None:
+        state = self.state.setdefault(parameter, {})
+        if parameter.device.is_capturing():
+            raise RuntimeError(
+                f"{self._name}: a parameter of shape {parameter.shape} is updated by itself, with"
+                " the learning rate as a number, which a captured graph would repeat for ever. SGD,"
+                " Adam and AdamW do better unless the parameter's memory has gaps, or its dtype is"
+                " not that of the optimiser's state; if the model was converted, bring the state"
+                " along: optimizer.load_state_dict(optimizer.state_dict())"
+            )
+        self.update(parameter._data, grad, state, group)
 
     def refresh(self) -> None:
         """Make learning rates known to a captured step: call it before each of its replays.
@@ -206,13 +232,16 @@ class Optimizer:
         Raises
         ------
         RuntimeError
-            If there was no `step` on a GPU since the optimiser was made or loaded, or another
-            option has changed since: the step must be captured again.
+            If there was no `step` on a GPU since the optimiser was made or loaded, or it updates
+            parameters by a rule of its own, or another option has changed since: the step must be
+            captured again.
         """
         if not self._rates:
             raise RuntimeError(
                 f"{self._name}: no step was taken on a GPU since the optimiser was made or its"
-                " state was loaded; take one, then capture the next"
+                " state was loaded; take one, then capture the next. Where one was taken, it did"
+                " not use the kernels of SGD and Adam, which read the learning rate on the GPU: an"
+                " optimiser with a rule of its own cannot be captured"
             )
         for group in self.param_groups:
             for (identity, _), rate in self._rates.items():

@@ -25,8 +25,8 @@ class Callback:
         """Observe that the losses of all steps up to this one are known, and finite.
 
         On the CPU this comes right before every `on_step`. Where a look at a value makes the host
-        wait, as on a GPU, it comes from time to time, and at the end of every epoch: a good moment
-        to read what was measured on the device.
+        wait, as on a GPU, it comes from time to time: a good moment to read what was measured on
+        the device. It comes once more at the end of every epoch, after the last `on_step`.
         """
 
     def on_step(self, trainer: Trainer, step: int) -> None:

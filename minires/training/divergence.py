@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from minires import devices
 from minires.autograd import EngineHook, Node, Op, Tensor, module_path
 from minires.devices import random
 from minires.nn import Module
@@ -27,7 +28,7 @@ class DivergedError(ArithmeticError):
     loss : float
         The loss that is no number.
     cause : {"op", "parameter", "batch", "unknown"}
-        What held the first non-finite value.
+        What held the first non-finite value; the batch also if one of its labels is no class.
     op : str
         The op that made it of finite inputs; "" if no op did.
     module : str
@@ -191,6 +192,8 @@ class _FirstNonFinite(EngineHook):
         if not all(_is_finite(array) for array in given.values()):
             return
         module = module_path()
+        if told := _wrong_label(op, inputs, node):
+            raise _FoundError(Finding("batch", told, op=op.name, module=module))
         place = f"in module '{module}'" if module else "outside of the model's modules"
         sizes = ", ".join(
             f"'{name}' {array.shape} up to {np.abs(array).max(initial=0.0):.3g}"
@@ -204,11 +207,29 @@ class _FirstNonFinite(EngineHook):
         raise _FoundError(Finding("op", sentence, op=op.name, module=module))
 
 
+def _wrong_label(op: Op[Any], inputs: tuple[Any, ...], node: Node | None) -> str:
+    """Name a label that is no class, which makes a loss nan where nobody waits for the labels.
+
+    Devices that can be looked at for free refuse it before the loss is computed.
+    """
+    if op.name != "cross_entropy" or node is None:
+        return ""
+    classes, labels = inputs[0].shape[1], _host(node.called_with["target"])
+    counts = labels != node.called_with["ignore_index"]
+    wrong = np.flatnonzero(counts & ((labels < 0) | (labels >= classes)))
+    if not len(wrong):
+        return ""
+    return (
+        f"cross_entropy: label {labels[wrong[0]]} is out of range; with {classes} logits labels go"
+        f" from 0 to {classes - 1}. It belongs to row {wrong[0]} of the logits (counted from 0);"
+        " look at how the labels are read."
+    )
+
+
 def _host(value: Any) -> Any:
     """Return an input or output of an op as a host array."""
-    if isinstance(value, Tensor):
-        return value.device.to_numpy(value.detach().data)
-    return np.asarray(value)
+    array = value.detach().data if isinstance(value, Tensor) else value
+    return np.asarray(devices.of(array).to_numpy(array))
 
 
 def _is_finite(array: Any) -> bool:

@@ -58,7 +58,7 @@ def evaluate(model: Module, loss: Loss, loader: Batches) -> Evaluation:
             if ledger.is_full:
                 measured += ledger.read()
     measured += ledger.read()
-    if not measured:
+    if not any(batch.images for batch in measured):
         raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
     return summarized(measured)
 

@@ -10,7 +10,7 @@ from minires.nn import Module
 from minires.optim import Optimizer
 
 from .ledger import Ledger
-from .steps import EagerStep, Loss
+from .steps import EagerStep, Loss, written_by
 
 
 class CapturedStep:
@@ -18,14 +18,16 @@ class CapturedStep:
 
     A replay repeats the kernels of the captured step on the same memory. The batch is copied into
     buffers that stay where they are; learning rates are read from the device; running statistics,
-    the optimiser's state and every ``.grad`` are written where they lie.
+    the optimiser's state and every ``.grad`` are written where they lie (and a ``.grad`` that the
+    optimiser does not reset holds one step's gradient instead of the sum of all).
 
     What else Python decides is fixed when the step is captured. The step is captured anew, after
     `warm_up` more eager ones, when the model or the optimiser is no longer what it was then: other
-    parameters or buffers (by ``model.to``, ``load_state_dict`` of the optimiser, or an assignment
-    to ``.data``), another mode of a module, another option than the learning rate, a parameter that
-    was frozen. A batch of another size is trained on eagerly, as the last one of an epoch often is,
-    and so is every batch while somebody looks on: an `EngineHook`, a hook of a parameter, `expand`.
+    parameters or buffers (by ``model.to``, or an assignment to ``.data``), another state or group
+    of the optimiser (by its ``load_state_dict``), another mode of a module, another option than the
+    learning rate, a parameter that was frozen. A batch of another size is trained on eagerly, as
+    the last one of an epoch often is, and so is every batch while somebody looks on: an
+    `EngineHook`, a hook of a parameter, `expand`.
     Not noticed are attributes of modules, such as a momentum, and what a loss function refers to:
     call `forget` after changing these.
 
@@ -73,6 +75,7 @@ class CapturedStep:
         CaptureError
             If the step does what cannot be captured, such as a look at a value; it says where.
         """
+        self.ledger.refuse_if_full()
         now = _Circumstances(self.eager, images, labels)
         if now.is_looked_on:
             self.eager(images, labels)
@@ -101,22 +104,24 @@ class _Circumstances:
     """
 
     def __init__(self, step: EagerStep, images: Tensor, labels: Tensor) -> None:
-        tensors = [*step.model.parameters(), *step.model.buffers()]
+        tensors = written_by(step.model, step.optimizer)
+        groups, state = step.optimizer.param_groups, step.optimizer.state
         context = current.get()
         hooked = any(tensor._node is not None and tensor._node.hooks for tensor in tensors)
         self.is_looked_on = bool(context.hooks or context.expanded or hooked)
-        # The arrays are kept, so that no other one can get their identity.
-        self._arrays = [tensor._data for tensor in tensors]
-        self._state = step.optimizer.state
+        arrays = [tensor._data for tensor in tensors]
+        for remembered in state.values():
+            arrays += [value for value in remembered.values() if hasattr(value, "dtype")]
+        # They are kept: a graph needs the arrays, and nothing else may get their identity.
+        self._kept = [*arrays, *groups]
         self._facts = (
             (images.shape, images.dtype, labels.shape, labels.dtype),
-            [id(array) for array in self._arrays],
-            id(self._state),
+            list(map(id, self._kept)),
             [tensor.requires_grad for tensor in tensors],
             [module.training for module in step.model.modules()],
             [
                 {**group, "params": list(map(id, group["params"])), "lr": 0, "initial_lr": 0}
-                for group in step.optimizer.param_groups
+                for group in groups
             ],
         )
 
@@ -138,22 +143,22 @@ class _Recording:
         self._images, self._labels = (
             Tensor(batch.data.copy(order="K")) for batch in (images, labels)
         )
+        self._written = written_by(step.model, step.optimizer)
         # Gradients of eager steps go before the capture, so that the graph has its own.
-        step.optimizer.zero_grad()
+        for tensor in self._written:
+            tensor.grad = None
         self._optimizer.refresh()
         with device.capture() as self._graph:
             step.launch(self._images, self._labels)
-        parameters = list(step.model.parameters())
-        self._gradients = [(parameter, parameter.grad) for parameter in parameters]
-        self._written = [*parameters, *step.model.buffers()]
+        self._gradients = [(tensor, tensor.grad) for tensor in self._written]
 
     def replay(self, images: Tensor, labels: Tensor) -> None:
         self._images.data[...] = images.data
         self._labels.data[...] = labels.data
         self._optimizer.refresh()
         self._graph.replay()
-        for parameter, gradient in self._gradients:
-            if parameter._node is not None:
-                parameter._node.grad = gradient
+        for tensor, gradient in self._gradients:
+            if tensor._node is not None:
+                tensor._node.grad = gradient
         for tensor in self._written:
             tensor._versioned().wrote()

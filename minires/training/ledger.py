@@ -52,6 +52,14 @@ class Ledger:
         """Whether it must be read before anything else can be noted."""
         return len(self) == self.capacity
 
+    def refuse_if_full(self) -> None:
+        """Raise RuntimeError if no row is left: a GPU would write beyond the last one."""
+        if self.is_full:
+            raise RuntimeError(
+                f"Ledger: all of its {self.capacity} rows are written; read() them before the next"
+                " batch"
+            )
+
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Note a batch: its loss, and its mistakes by logits (N, C) and labels (N,)."""
         self.launch(loss, logits, labels)
@@ -59,6 +67,7 @@ class Ledger:
 
     def launch(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Do the device's part of `add`, which a graph can hold."""
+        self.refuse_if_full()
         self.device.tally(
             self._rows, self._filled, loss.detach().data, logits.detach().data, labels.data
         )
@@ -69,13 +78,12 @@ class Ledger:
 
     def read(self) -> list[Measured]:
         """Wait for the device; return what was noted since the last time, and begin anew."""
-        if not self._images:
-            return []
-        rows = self.device.to_numpy(self._rows[: len(self)]).tolist()
+        noted = len(self._images)
+        rows = self.device.to_numpy(self._rows[:noted]).tolist() if noted else []
         measured = [
             Measured(loss, int(mistakes), images)
             for (loss, mistakes), images in zip(rows, self._images, strict=True)
         ]
         self._images = []
-        self._filled[...] = 0
+        self._filled[...] = 0  # also of a batch that was interrupted before it was counted
         return measured

@@ -16,6 +16,9 @@ from .ledger import Ledger, Measured
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+# Batches are kept in case they must be taken again, but no more than so many bytes of them.
+KEPT_BYTES = 2**30
+
 
 class EagerStep:
     """One update, kernel by kernel, without a look at any value.
@@ -119,13 +122,15 @@ class StepsAhead:
     def __init__(self, step: Any, checked: CheckedSteps) -> None:
         self.step = step
         self.checked = checked
+        self.device = checked.device
         self._ledger: Ledger = step.ledger
         self._rewind: Rewind | None = None
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to `read`: the ledger is full."""
-        return self._ledger.is_full
+        """Whether it is time to `read`: the ledger is full, or the batches since are large."""
+        rewind = self._rewind
+        return self._ledger.is_full or (rewind is not None and rewind.nbytes >= KEPT_BYTES)
 
     def take(self, images: Tensor, labels: Tensor, step: int, epoch: int) -> None:
         """Start step number `step`; both numbers count from 1."""
@@ -148,6 +153,12 @@ class StepsAhead:
         return measured, None
 
 
+def written_by(model: Module, optimizer: Optimizer) -> list[Tensor]:
+    """Return what a step writes: parameters and buffers, also those of a loss, each once."""
+    updated = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return list(dict.fromkeys([*model.parameters(), *model.buffers(), *updated]))
+
+
 class Rewind:
     """The state before a step, and the batches since, so that steps can be taken again.
 
@@ -158,14 +169,20 @@ class Rewind:
         Their state is copied, on their device.
     step, epoch : int
         Of the step that comes next, counted from 1.
+
+    Attributes
+    ----------
+    nbytes : int
+        Size of the batches.
     """
 
     def __init__(self, model: Module, optimizer: Optimizer, step: int, epoch: int) -> None:
         self.step = step
         self.epoch = epoch
+        self.nbytes = 0
         self._optimizer = optimizer
-        tensors = (*model.parameters(), *model.buffers())
-        self._values = [(tensor, tensor._data.copy()) for tensor in tensors]
+        optimizer.follow()  # copies taken elsewhere could not be written back
+        self._values = [(tensor, tensor._data.copy()) for tensor in written_by(model, optimizer)]
         self._state = {
             parameter: {
                 key: value.copy() if hasattr(value, "dtype") else value
@@ -183,6 +200,7 @@ class Rewind:
             for group in self._optimizer.param_groups
         ]
         self._batches.append((images, labels, options))
+        self.nbytes += images.data.nbytes + labels.data.nbytes
 
     def repeat(self, checked: CheckedSteps, number: int, loss: float) -> DivergedError:
         """Put the state back and take the steps again, up to the one that failed.

@@ -113,6 +113,7 @@ class Trainer:
         self.epoch = 0
         self._history = History()
         self._steps: CheckedSteps | StepsAhead | None = None
+        self._made_of: tuple[object, ...] = ()
         self._measured: list[Measured] = []
 
     @property
@@ -144,7 +145,7 @@ class Trainer:
         """
         if epochs < 1:
             raise ValueError(f"fit: epochs must be at least 1, found {epochs}")
-        self._steps = self._stepper(device_of(self.model))
+        self._stepper()
         for _ in range(epochs):
             self._train_epoch(train_loader)
             self.epoch += 1
@@ -164,8 +165,16 @@ class Trainer:
         """
         return evaluate(self.model, self.loss, loader)
 
-    def _stepper(self, device: Device) -> CheckedSteps | StepsAhead:
+    def _stepper(self) -> CheckedSteps | StepsAhead:
         """Return what takes the steps; the same as before while nothing has changed."""
+        device = device_of(self.model)
+        made_of = self.model, self.optimizer, self.loss, device, self.graph, self.look_every
+        if self._steps is None or self._made_of != made_of:
+            self._look()  # at the steps of what is replaced
+            self._steps, self._made_of = self._made_stepper(device), made_of
+        return self._steps
+
+    def _made_stepper(self, device: Device) -> CheckedSteps | StepsAhead:
         parts = self.model, self.optimizer, self.loss
         window = self.look_every or (1 if device.synchronous else LOOK_EVERY)
         if self.graph and device.synchronous:
@@ -177,28 +186,26 @@ class Trainer:
         checked = CheckedSteps(*parts, device)
         if device.synchronous or (window == 1 and not self.graph):
             return checked
-        if isinstance(self._steps, StepsAhead) and self._steps.checked.device is device:
-            return self._steps
         ledger = Ledger(device, window)
         kind = CapturedStep if self.graph else EagerStep
         return StepsAhead(kind(*parts, ledger), checked)
 
     def _train_epoch(self, loader: Iterable[tuple[Tensor, Tensor]]) -> None:
         self.model.train()
-        steps, device = self._steps, device_of(self.model)
-        assert steps is not None
         self._look()  # what an interrupted epoch left unread
         self._measured = []
         start = time.perf_counter()
         for images, labels in loader:
+            steps = self._stepper()
+            device = steps.device
             steps.take(images.to(device), labels.to(device), self.step + 1, self.epoch + 1)
             self.step += 1
             if steps.is_due:
                 self._look()
             for callback in self.callbacks:
                 callback.on_step(self, self.step)
-        self._look()
-        if not self._measured:
+        self._look(at_the_end=True)
+        if not any(batch.images for batch in self._measured):
             raise ValueError("fit: the loader yields no batch; is its data set empty?")
         epoch = summarized(self._measured)
         self._history.epoch_loss.append(epoch.loss)
@@ -207,8 +214,12 @@ class Trainer:
         self._history.images.append(epoch.images)
         self._history.seconds.append(time.perf_counter() - start)
 
-    def _look(self) -> None:
-        """Learn what the steps so far have cost, and whether they went well."""
+    def _look(self, at_the_end: bool = False) -> None:
+        """Learn what the steps so far have cost, and whether they went well.
+
+        At the end of an epoch callbacks are told even if nothing is new, for what they began in the
+        last `on_step`.
+        """
         if self._steps is None:
             return
         measured, error = self._steps.read()
@@ -216,7 +227,7 @@ class Trainer:
         self._history.loss += [batch.loss for batch in measured]
         if error is not None:
             self.step = error.last_finite_step
-        if measured:
+        if measured or error is not None or at_the_end:
             for callback in self.callbacks:
                 callback.on_look(self, self.step)
         if error is not None:

@@ -213,3 +213,21 @@ def test_a_gradient_that_was_given_away_becomes_the_parameters_own():
     mr.ops.linear(x, weight).backward([[1.0]])
     assert first.tolist() == [[1.0, 2.0]]
     assert weight.grad.tolist() == [[2.0, 4.0]]
+
+
+def test_what_a_hook_of_the_engine_keeps_is_not_written_by_the_owner_of_the_gradient():
+    class Keep(mr.autograd.EngineHook):
+        def __init__(self):
+            self.seen = []
+
+        def contributions_met(self, node, contributions, total):
+            if node.op is None:
+                self.seen.append(total)
+
+    layer = mr.nn.Linear(3, 2)
+    with Keep() as hook:
+        layer(mr.ones(4, 3)).sum().backward()
+    for parameter in layer.parameters():
+        parameter.grad.data[...] = 0.0
+
+    assert [float(np.min(np.asarray(total))) for total in hook.seen] == [4.0, 4.0]

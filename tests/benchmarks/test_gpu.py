@@ -145,12 +145,19 @@ def test_without_a_gpu_it_says_what_is_missing_and_ends_with_2(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [("--depths", "9"), ("--precisions", "half")])
-def test_a_mistake_is_told_before_a_gpu_is_looked_for(arguments: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "choices"),
+    [(("--depths", "9"), "6n + 2"), (("--precisions", "half"), "there are float32, tf32")],
+)
+def test_a_mistake_is_told_before_a_gpu_is_looked_for(
+    arguments: tuple[str, str], choices: str
+) -> None:
     done = CliRunner().invoke(app, arguments)
 
     assert done.exit_code == 2
-    assert arguments[0] in done.output
+    told = " ".join(done.output.replace("│", " ").split())
+    assert arguments[0] in told
+    assert choices in told
 
 
 def test_the_floor_of_a_device_is_the_same_work_as_that_of_the_cpu(

@@ -27,6 +27,7 @@ def test_a_device_that_is_missing_costs_one_line_and_code_2_and_leaves_nothing(
     assert main([command, "--device", "cuda:7"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--device: device 'cuda:7' is not available: CuPy is not installed" in line
+    assert line.endswith(". See also: minires info")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -35,6 +36,7 @@ def test_a_word_that_is_no_device_costs_one_line_and_code_2(command: str, capsys
     assert main([command, "--device", "gpu"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--device: unknown device 'gpu'" in line
+    assert line.endswith(f". Help: minires {command} --help")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
-from minires.data import DataLoader, DeviceLoader, TensorDataset
+from minires.data import DataLoader, DeviceLoader, Subset, TensorDataset
 from tests.devices.cuda import fake
 
 Array = np.ndarray[Any, Any]
@@ -119,13 +120,38 @@ def test_what_makes_no_sense_is_refused() -> None:
     for message, data, options in (
         (r"needs images \(M, C, H, W\) and labels", (images[0], labels[:3]), {}),
         ("images must be uint8 or floating, found int64", (images.astype(np.int64), labels), {}),
-        ("mean must have one number per channel, 3", (images, labels), {"mean": [0.5]}),
-        ("std must be positive", (images, labels), {"std": [1.0, 0.0, 1.0]}),
-        ("crop_padding must be >= 0, found -1", (images, labels), {"crop_padding": -1}),
+        ("labels must be integers .*, found float64", (images, labels + 0.5), {}),
+        (r"one number per channel, 3; found \[0\.5\]", (images, labels), {"mean": [0.5]}),
+        (r"one number per channel, 3; found 0\.5$", (images, labels), {"mean": 0.5}),
+        (r"mean must be finite, found \[nan, 0", (images, labels), {"mean": [np.nan, 0, 0]}),
+        (r"std must be positive, found \[1\.0, 0", (images, labels), {"std": [1, 0, 1]}),
+        (r"std must be finite, found \[inf", (images, labels), {"std": [np.inf, 1, 1]}),
+        ("crop_padding must be an integer >= 0, found -1", (images, labels), {"crop_padding": -1}),
+        ("an integer >= 0, found 1.5", (images, labels), {"crop_padding": 1.5}),
         ("batch_size must be at least 1", (images, labels), {"batch_size": 0}),
     ):
         with pytest.raises(ValueError, match=message):
             DeviceLoader(data, **options)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        (lambda images, labels: images, r"one array of shape \(7, 3, 4, 5\); pass the labels too"),
+        (lambda images, labels: mr.tensor(images), r"one array of shape \(7, 3, 4, 5\)"),
+        (lambda images, labels: mr.data.get_dataset("digits"), r"'digits'; pass its \.train or"),
+        (lambda images, labels: list(images), "found a list of 7$"),
+        (
+            lambda images, labels: Subset(TensorDataset(images, labels), [1]),
+            "found a Subset; a DataLoader takes any data set",
+        ),
+    ],
+)
+def test_what_is_no_pair_of_images_and_labels_is_told_with_what_to_pass(
+    dataset: Any, told: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"needs a TensorDataset or \(images, labels\).*{told}"):
+        DeviceLoader(dataset(*images_and_labels()))
 
 
 def test_it_feeds_a_captured_step() -> None:
@@ -141,3 +167,23 @@ def test_it_feeds_a_captured_step() -> None:
             losses.append(history.loss)
 
     assert losses[0] == losses[1]
+
+
+def test_what_holds_no_arrays_and_labels_that_are_no_classes_are_refused() -> None:
+    images, labels = images_and_labels()
+    subset = mr.data.Subset(TensorDataset(images, labels), [0, 1])
+    with pytest.raises(TypeError, match=r"found Subset\. .*dataset\.take"):
+        DeviceLoader(subset)
+    assert len(DeviceLoader(subset.take(range(2)))) == 2
+    with pytest.raises(ValueError, match="labels must be integers, found float64"):
+        DeviceLoader((images, labels + 0.5))
+
+
+@pytest.mark.parametrize("place", ["cpu", "cuda"])
+def test_a_copy_draws_the_same_on_the_same_device(place: str) -> None:
+    with fake.installed():
+        loader = DeviceLoader(images_and_labels(), 3, device=place, **OPTIONS)
+        other = copy.deepcopy(loader)
+        assert other.device is loader.device
+        for found, expected in zip(drawn(other), drawn(loader), strict=True):
+            np.testing.assert_array_equal(found[0], expected[0])

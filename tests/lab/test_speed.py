@@ -10,6 +10,7 @@ import pytest
 import minires as mr
 from minires.devices import cpu
 from minires.lab.speed import KernelTimes, OpTimes, TrainingStep, breakdown, parts_of
+from tests.devices.cuda import fake
 
 
 @mr.op(name="dawdle")
@@ -80,3 +81,12 @@ def test_a_training_step_learns_its_batch() -> None:
         step()
 
     assert step.losses[-1] < step.losses[0]
+
+
+def test_batch_norm_on_a_gpu_has_its_share_although_it_is_one_kernel() -> None:
+    with fake.installed() as device:
+        step = TrainingStep(mr.models.cifar_resnet(8, width=2), 2, size=8, device=device)
+        with KernelTimes(device) as forward, mr.no_grad():
+            step.model(mr.zeros(2, 3, 8, 8, device=device))
+
+    assert forward.seconds["batch norm"] > 0

@@ -109,3 +109,13 @@ def test_words_of_pytorch_that_learners_reach_for():
     assert x.double().float().dtype == mr.float32
     assert x.clamp(max=0.5).max().item() == 0.5
     assert mr.cat([x, x], dim=1).shape == (2, 6)
+
+
+@pytest.mark.parametrize("row", [[-np.inf, -np.inf], [np.inf, 0.0]])
+def test_cross_entropy_without_probabilities_is_nan_in_silence(row):
+    x = mr.tensor([row, [0.0, 0.0]], requires_grad=True)
+    loss = mr.ops.cross_entropy(x, [0, 1], reduction="none")
+    loss.sum().backward()
+    assert np.isnan(loss.detach().numpy()[0])
+    assert loss[1].item() == pytest.approx(np.log(2))
+    np.testing.assert_allclose(x.grad.numpy()[1], [0.5, -0.5])

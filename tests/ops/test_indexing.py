@@ -85,3 +85,9 @@ def test_a_slice_is_a_view_and_a_selection_a_copy():
 def test_an_index_that_does_not_fit_names_the_shape(index):
     with pytest.raises(IndexError, match=r"does not fit shape \(2, 3, 4\)"):
         mr.tensor(VALUES)[index]
+
+
+def test_a_number_of_numpy_indexes_like_a_number():
+    x = mr.tensor(np.arange(6.0).reshape(2, 3))
+    assert np.shares_memory(x[np.int64(1)].data, x.data)
+    assert x[np.bool_(True)].shape == x[True].shape == (1, 2, 3)

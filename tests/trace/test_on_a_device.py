@@ -135,7 +135,7 @@ def test_each_array_costs_few_launches():
     for options, most in (
         ({"save": "summary", "replay": False}, 3.5),
         ({"save": "summary", "replay": True}, 6.5),
-        ({"save": "thumbs", "replay": True}, 7.5),
+        ({"save": "thumbs", "replay": True}, 8),
     ):
         traced, trace = launches(**options)
         assert trace is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -161,9 +162,16 @@ def test_a_batch_of_another_size_is_trained_on_eagerly_and_the_graph_goes_on(dev
 
 CHANGES = {
     "a parameter replaced": lambda t: setattr(t.model[4].bias, "data", t.model[4].bias.data * 2),
-    "another dtype": lambda t: t.model.to("float64"),
+    "another dtype": lambda t: (
+        t.model.to("float64"),
+        t.optimizer.load_state_dict(t.optimizer.state_dict()),
+    ),
     "a parameter frozen": lambda t: t.model[0].weight.requires_grad_(False),
     "another momentum": lambda t: t.optimizer.param_groups[0].update(momentum=0.5),
+    "a state emptied": lambda t: t.optimizer.state.clear(),
+    "a group replaced": lambda t: t.optimizer.param_groups.insert(
+        0, dict(t.optimizer.param_groups.pop(), lr=0.5)
+    ),
     "a state loaded": lambda t: t.optimizer.load_state_dict(t.optimizer.state_dict()),
     "a part in evaluation mode": lambda t: t.model[1].eval(),
     "forgotten": lambda t: t._steps.step.forget() if t.graph else None,
@@ -232,23 +240,33 @@ def test_a_look_inside_the_step_is_named_and_ends_the_capture(device: Any) -> No
 
     trainer = trainer_of(small(device), graph=True, loss=curious)
 
-    with pytest.raises(CaptureError, match=r"test_graph.py:\d+ \(assert loss.item\(\) > 0\)"):
+    with pytest.raises(CaptureError, match="cannot be captured") as caught:
         trainer.fit(batches(), 1)
+
+    # The user's own line comes first, and then what it led to.
+    place = (
+        r"done at \S*test_graph\.py:\d+ \(assert loss\.item\(\) > 0\), which led to \S*tensor\.py"
+    )
+    assert re.search(place, str(caught.value))
     assert not device.is_capturing()
 
 
 def test_host_drawn_numbers_inside_the_step_are_refused(device: Any) -> None:
     model = mr.nn.Sequential(mr.nn.Flatten(), mr.nn.Dropout(0.5), mr.nn.Linear(64, 10)).to(device)
 
-    with pytest.raises(CaptureError, match="an array made of host data"):
+    with pytest.raises(CaptureError, match="an array made of host data") as caught:
         trainer_of(model, graph=True).fit(batches(), 1)
+
+    assert re.search(r"done at \S*minires.*which led to \S*minires", str(caught.value))
 
 
 class BakedRate(mr.optim.SGD):
     """Forgets that a captured number stays what it was."""
 
-    def update_together(self, *args: Any) -> bool:
-        return False
+    def step(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.update(p._data, p.grad._data, self.state.setdefault(p, {}), group)
 
     def refresh(self) -> None:
         pass
@@ -266,6 +284,69 @@ def test_a_rate_that_is_baked_into_the_graph_shows_in_the_comparison_with_eager(
 
     assert losses[0][:5] == losses[1][:5]
     assert losses[0][-1] != losses[1][-1]
+
+
+class OwnRule(mr.optim.SGD):
+    """Updates in a way of its own, which reads the learning rate as a number."""
+
+    def update(self, *args: Any) -> None:
+        super().update(*args)
+
+
+def test_a_rule_that_would_freeze_the_learning_rate_is_refused(device: Any) -> None:
+    model = small(device)
+    with pytest.raises(RuntimeError, match=r"OwnRule: .* a rule of its own cannot be captured"):
+        Trainer(model, OwnRule(model.parameters(), lr=0.1), graph=True).fit(batches(), 1)
+
+
+def test_a_parameter_that_would_freeze_the_learning_rate_is_refused(device: Any) -> None:
+    model = small(device)
+    gaps = mr.Tensor(mr.ones(20, device=device).data[::2]).requires_grad_()
+    groups = [{"params": model.parameters()}, {"params": gaps}]
+    optimizer = mr.optim.SGD(groups, lr=0.1)
+
+    def scaled(logits: mr.Tensor, labels: mr.Tensor) -> mr.Tensor:
+        return mr.ops.cross_entropy(logits * gaps, labels)
+
+    with pytest.raises(CaptureError, match=r"shape \(10,\) is updated by itself"):
+        Trainer(model, optimizer, loss=scaled, graph=True).fit(batches(), 1)
+
+
+def test_a_parameter_of_the_loss_is_trained_and_captured_anew_when_it_is_replaced(
+    device: Any,
+) -> None:
+    found = []
+    for graph in (False, True):
+        model, scale = small(device), mr.tensor(1.0, device=device, requires_grad=True)
+        optimizer = mr.optim.SGD([*model.parameters(), scale], lr=0.1, momentum=0.9)
+
+        def scaled(logits: mr.Tensor, labels: mr.Tensor, scale: mr.Tensor = scale) -> mr.Tensor:
+            return mr.ops.cross_entropy(logits * scale, labels)
+
+        trainer = Trainer(model, optimizer, loss=scaled, graph=graph)
+        trainer.fit(batches(), 1)
+        scale.data = scale.data * 2
+        trainer.fit(batches(), 1)
+        found.append((trainer.history.loss, scale.item(), scale.grad.item()))
+
+    assert found[0] == found[1]
+
+
+def test_a_gradient_that_the_optimizer_does_not_reset_is_that_of_the_last_step(device: Any) -> None:
+    losses = []
+    for graph in (False, True):
+        model = small(device)
+        optimizer = mr.optim.SGD(model[4].parameters(), lr=0.1)
+        trainer = Trainer(model, optimizer, graph=graph)
+        losses.append(trainer.fit(batches(6), 1).loss)
+
+    assert losses[0] == losses[1]
+    replayed = model[0].weight.grad.numpy()
+    model.zero_grad()
+    for images, labels in batches(6)[-1:]:
+        mr.ops.cross_entropy(model(images.to(device)), labels.to(device)).backward()
+    assert replayed.shape == model[0].weight.grad.shape
+    assert np.linalg.norm(replayed) < 3 * np.linalg.norm(model[0].weight.grad.numpy())
 
 
 def test_a_ledger_that_dies_before_a_replay_is_noticed(device: Any) -> None:

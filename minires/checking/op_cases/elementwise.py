@@ -117,7 +117,12 @@ def _others(draw: Draw) -> Iterator[Case]:
     yield Case(
         "dropout", "half is kept", lambda x: registry["dropout"](x, mask=mask), (draw.normal(3, 4),)
     )
-    yield Case("to", "4 dimensions", lambda x: _transfer(x, target=cpu), (draw.normal(*shape),))
+    yield Case(
+        "to",
+        "4 dimensions",
+        lambda x: _transfer(x, origin=cpu, target=cpu),
+        (draw.normal(*shape),),
+    )
     yield Case("clone", "4 dimensions", ops.clone, (draw.normal(*shape),))
     # The op itself, which the public `cast` leaves out where there is nothing to cast.
     yield Case(

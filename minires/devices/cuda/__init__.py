@@ -2,6 +2,23 @@
 
 CuPy is imported when somebody asks, never before. It is enough that a CUDA device is named for it
 to be looked for; all else of minires works without.
+
+How it computes can be read in this order:
+
+=============================== ==================================================================
+kernel, layout, launching       what a kernel is, how images lie in memory, how a kernel is started
+sliding, convolution, pooling   windows: each kernel beside its plain version, and what calls it
+blocks, moments, batch_norm,    sums that many threads share, and batch normalisation: its kernels,
+batch_norm_backward,            then what calls them
+normalization
+losses, elementwise, scatter,   a kernel or two each; in any order
+tally, augmentation, summary
+update_tables, sgd, adam,       many parameters in one launch
+updates
+cublas, blas                    matrix products, by C functions
+graph, memory                   recording launches; who has how much memory
+cuda_device                     the device, made of all that
+=============================== ==================================================================
 """
 
 from __future__ import annotations
@@ -10,7 +27,6 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from ..device import Device
     from .cuda_device import CudaDevice
 
 # What the names and keywords that minires uses were recorded from, and what it is tested with.
@@ -18,6 +34,8 @@ TESTED = (14, 2)
 # cudaErrorInsufficientDriver and cudaErrorNoDevice.
 _DRIVER_TOO_OLD, _NO_DEVICE = 35, 100
 _WHEELS = {13: "gpu", 12: "gpu-cuda12"}
+# The number of the GPU that this process computes on, once one was asked for.
+_in_use: list[int] = []
 
 
 class Gpu(NamedTuple):
@@ -53,31 +71,41 @@ class Versions(NamedTuple):
 def load(index: int = 0) -> CudaDevice:
     """Return the CUDA device with this number, and make it known to `minires.devices`.
 
+    It becomes CUDA's current GPU in this thread: that is where CuPy allocates and launches. To
+    change it back and forth at every op would take time, so a process has one GPU.
+
     Raises
     ------
     RuntimeError
         If it cannot be used; the message says what is missing and what to do.
     """
-    if reason := missing(index):
+    if reason := missing(index) or _other_in_use(index):
         raise RuntimeError(f"device 'cuda:{index}' is not available: {reason}")
-    from .. import get, register
+    from .. import register
     from .cuda_device import CudaDevice
 
     cupy = _cupy()
+    cupy.cuda.Device(index).use()
     device = CudaDevice(cupy, index)
-    # Asked at every op: which GPU an array is on takes a microsecond to find out.
-    alone = cupy.cuda.runtime.getDeviceCount() == 1
-
-    def find(array: Any) -> Device:
-        return device if alone else get(f"cuda:{array.device.id}")
-
-    register(device, cupy.ndarray, find)
+    _in_use[:] = [index]
+    register(device, cupy.ndarray, lambda array: device)
     return device
 
 
-def available() -> bool:
-    """Tell whether there is a GPU to compute on."""
+def is_available() -> bool:
+    """Tell whether there is a GPU to compute on; `missing` says what it lacks.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> device = "cuda" if mr.cuda.is_available() else "cpu"
+    """
     return not missing()
+
+
+def device_count() -> int:
+    """Return how many GPUs there are to compute on: ``"cuda:0"``, ``"cuda:1"``, ..."""
+    return 0 if missing() else int(_cupy().cuda.runtime.getDeviceCount())
 
 
 def missing(index: int = 0) -> str:
@@ -191,6 +219,15 @@ def _missing_gpu(cupy: Any, index: int) -> str:
     if count == 0:
         return _NO_GPU
     return f"there is {'one GPU, cuda:0' if count == 1 else f'cuda:0 to cuda:{count - 1}'}"
+
+
+def _other_in_use(index: int) -> str:
+    if not _in_use or _in_use == [index]:
+        return ""
+    return (
+        f"this process computes on cuda:{_in_use[0]} already, and a process has one GPU; use that,"
+        " or start another process"
+    )
 
 
 def _missing_library() -> str:

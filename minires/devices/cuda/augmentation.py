@@ -36,7 +36,18 @@ def gather_augment_plain(
     W: int,
     padding: int,
 ) -> None:
-    """Write the batch, whose memory is (C, N, H, W), and its labels."""
+    """Write the batch, whose memory is (C, N, H, W), and its labels.
+
+    Parameters
+    ----------
+    images, labels : array, (M, C, H, W) and (M,), uint8 or T, and int64
+    schedule : array, (4, L), int32
+        Of an epoch of L images; columns `start` to `start + N` are used (`AugmentationKernels`).
+    scale, shift : array, (C,), T
+    batch, chosen : array, N*C*H*W and N elements, T and int64
+        Written.
+    start, L, N, C, H, W, padding : int
+    """
     drawn = _OnHost().gather_augment(
         images.reshape(-1, C, H, W), labels, schedule.reshape(4, L), start, N, padding, scale, shift
     )

@@ -21,8 +21,7 @@ class CudaBlas(Launching):
     @functools.cached_property
     def cublas(self) -> Cublas:
         """cuBLAS on this GPU, loaded with the first product."""
-        with self.xp.cuda.Device(self.index):
-            return Cublas(self._cublas_library(), self.xp)
+        return Cublas(self._cublas_library(), self.xp)
 
     def gemm(
         self,

@@ -55,7 +55,7 @@ def cut(count: int, groups: int = 1) -> tuple[int, int]:
     Examples
     --------
     >>> cut(131072, 16)
-    (64, 2048)
+    (66, 2016)
     >>> cut(100)
     (1, 128)
     """

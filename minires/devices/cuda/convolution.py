@@ -1,7 +1,12 @@
 """Convolution on a GPU: windows laid out as columns by a kernel, and one matrix product.
 
-Letters as in `devices.convolution`: N images, C channels, O filters, G groups, windows at
-L = OH * OW places, K = C * KH * KW columns. The memory order is that of `layout`.
+Letters as in `devices.convolution`: N images, C channels, O filters, G groups, a window at
+L = OH * OW places with KH * KW taps (`sliding` says what these are), K = C * KH * KW rows of
+columns. The memory order is that of `layout`. Arrays are float16, float32 or float64, all operands
+alike, and so is the result; a product adds up float16 in float32. What is mixed, empty, of another
+dtype or too large for 32-bit indices goes to the readable kernels.
+
+Nothing is kept for the way back but x: its columns, KH * KW times as large, are made again.
 """
 
 from __future__ import annotations
@@ -41,7 +46,15 @@ _POINT = Window((1, 1))
 
 
 def im2col_plain(x: Array, columns: Array, s: Array) -> None:
-    """Copy what each tap sees of the framed images."""
+    """Copy what each tap sees of the framed images.
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), T
+    columns : array, T
+        Written; (K, N*L) or (N, K, L), as the structure's steps say.
+    s : array, (), `sliding.DTYPE`
+    """
     s = fields(s)
     frame, values = framed(x, s), by_tap(columns, s)
     for i, j in taps(s):
@@ -79,7 +92,16 @@ extern "C" __global__ void im2col(const T* x, T* columns, Sliding s) {
 
 
 def col2im_plain(columns: Array, x: Array, s: Array) -> None:
-    """Add each tap's values, in the framed images, to what it sees."""
+    """Add each tap's values, in the framed images, to what it sees.
+
+    Parameters
+    ----------
+    columns : array, T
+        (K, N*L) or (N, K, L), as the structure's steps say.
+    x : array, (N, C, H, W), T
+        Written; sums are formed in the accumulator of T.
+    s : array, (), `sliding.DTYPE`
+    """
     s = fields(s)
     values = by_tap(columns, s)
     frame = framed(np.zeros(x.shape, accumulator(x.dtype)), s)
@@ -101,10 +123,10 @@ extern "C" __global__ void col2im(const T* columns, T* x, Sliding s) {
         const T* values = columns + (n * s.image + c * s.channel);
         A sum = 0;
         for (int i = 0; i < s.kh; ++i) {
-            int down = row + s.top - i * s.dh, oy = down / s.vstep;
+            int down = row + s.top - i * s.dh, oy = places_to(down, s.vstep);
             if (down < 0 || oy * s.vstep != down || oy >= s.oh) continue;
             for (int j = 0; j < s.kw; ++j) {
-                int right = column + s.left - j * s.dw, ox = right / s.hstep;
+                int right = column + s.left - j * s.dw, ox = places_to(right, s.hstep);
                 if (right < 0 || ox * s.hstep != right || ox >= s.ow) continue;
                 sum += (A)values[(i * s.kw + j) * s.tap + oy * s.ow + ox];
             }
@@ -121,7 +143,17 @@ extern "C" __global__ void col2im(const T* columns, T* x, Sliding s) {
 def finish_plain(
     y: Array, bias: Array | None, shortcut: Array | None, rectify: bool, plane: int, count: int
 ) -> None:
-    """Write relu(shortcut + (y + bias)) over y, leaving out what there is not."""
+    """Write relu(shortcut + (y + bias)) over y, leaving out what there is not.
+
+    Parameters
+    ----------
+    y, shortcut : array, (N, O, OH, OW), T
+        In the device's memory order.
+    bias : array, (O,), T
+    rectify : bool
+    plane, count : int
+        Elements of a channel, N*L, and of y.
+    """
     if bias is not None:
         y += bias.reshape(1, -1, 1, 1)
     if shortcut is not None:

@@ -10,6 +10,7 @@ capture, for ever. What is to change between replays must be read from the devic
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import traceback
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from .launching import Launching
 
 # How many lines of the way to what was refused an error names.
 _LINES = 3
+_MINIRES = str(Path(__file__).parents[2])
 
 
 class CaptureError(RuntimeError):
@@ -37,19 +39,8 @@ class Graph:
     """
 
     def __init__(self, cuda: Any) -> None:
-        self._chunks: list[Any] = []
-        self.pool = cuda.MemoryPool(self._allocator(cuda))
+        self.pool = cuda.MemoryPool(_allocator(cuda))
         self._graph: Any = None
-
-    def _allocator(self, cuda: Any) -> Any:
-        """Return what the pool gets memory from: holding it, so that no want of memory frees it."""
-
-        def allocate(size: int) -> Any:
-            chunk = cuda.MemoryPointer(cuda.Memory(size), 0)
-            self._chunks.append(chunk)
-            return chunk
-
-        return allocate
 
     def replay(self) -> None:
         """Start all that was captured, on the current stream; do not wait for it.
@@ -65,6 +56,22 @@ class Graph:
                 " device.capture(), if that ended without an error"
             )
         self._graph.launch()
+
+
+def _allocator(cuda: Any) -> Any:
+    """Return what a pool gets memory from: holding it, so that no want of memory frees it.
+
+    It knows the pool's memory and not the graph, which so goes with its last user, and does not
+    wait for Python's garbage collector with the memory of a whole step.
+    """
+    chunks: list[Any] = []
+
+    def allocate(size: int) -> Any:
+        chunk = cuda.MemoryPointer(cuda.Memory(size), 0)
+        chunks.append(chunk)
+        return chunk
+
+    return allocate
 
 
 class CudaGraphs(Launching):
@@ -95,7 +102,7 @@ class CudaGraphs(Launching):
         # The memory of the eager steps before would lie idle beside the graph's own.
         self.xp.get_default_memory_pool().free_all_blocks()
         cuda = self.xp.cuda
-        graph, stream = Graph(cuda), cuda.Stream(non_blocking=True)
+        graph, stream = Graph(cuda), self._recording_stream
         with cuda.using_allocator(graph.pool.malloc), stream:
             stream.begin_capture()
             try:
@@ -118,6 +125,11 @@ class CudaGraphs(Launching):
         captured.upload()
         graph._graph = captured
 
+    @functools.cached_property
+    def _recording_stream(self) -> Any:
+        """The stream of all captures: for each stream, cuBLAS keeps a workspace for ever."""
+        return self.xp.cuda.Stream(non_blocking=True)
+
     def _explained(self, error: BaseException) -> CaptureError:
         return CaptureError(
             f"capture: what cannot be captured was done at {self._place(error)}"
@@ -128,15 +140,20 @@ class CudaGraphs(Launching):
         )
 
     def _place(self, error: BaseException) -> str:
-        """Name the line that asked for it, outside of the array library, and who called that."""
+        """Name the line that asked for it: the innermost one that is not of minires comes first."""
         library = str(Path(inspect.getfile(self.xp.ndarray)).parent)
-        lines = [
-            f"{frame.filename}:{frame.lineno} ({frame.line})"
+        frames = [
+            frame
             for frame in traceback.extract_tb(error.__traceback__)
             if not frame.filename.startswith((library, __file__, contextlib.__file__))
             and not frame.filename.endswith(".pyx")
         ]
-        return ", called from ".join(lines[: -_LINES - 1 : -1])
+        users = [i for i, frame in enumerate(frames) if not frame.filename.startswith(_MINIRES)]
+        rest = frames[users[-1] + 1 :] if users else frames
+        first = [frames[users[-1]]] if users else []
+        named = first + rest[len(first) - _LINES :]
+        lines = [f"{frame.filename}:{frame.lineno} ({frame.line})" for frame in named]
+        return ", which led to ".join(lines)
 
     def refuse_upload(self) -> None:
         """Raise if a capture is under way: CuPy records the copy of memory that it soon reuses.

@@ -76,6 +76,8 @@ class Kernel:
         self.block = block
         self.types = types or {}
         self.parameters = tuple(map(_parameter, found[2].split(",")))
+        # Looked up at every launch, so worked out once for each stored dtype.
+        self._dtypes: dict[Any, list[np.dtype[Any]]] = {}
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}>"
@@ -111,19 +113,21 @@ class Kernel:
             raise TypeError(
                 f"kernel {self.name} takes {len(self.parameters)} arguments, found {len(given)}"
             )
-        return tuple(
-            [self._argument(p, value, T) for p, value in zip(self.parameters, given, strict=True)]
-        )
-
-    def _argument(self, parameter: Parameter, value: Any, T: Any) -> Any:
-        dtype = self.dtype_of(parameter, T)
-        if not parameter.is_array:
-            return value if parameter.type in self.types else dtype.type(value)
-        if value is not None and value.dtype != dtype:
-            raise TypeError(
-                f"kernel {self.name}: array {parameter.name!r} must be {dtype}, found {value.dtype}"
-            )
-        return value
+        dtypes = self._dtypes.get(T)
+        if dtypes is None:
+            dtypes = self._dtypes[T] = [self.dtype_of(p, T) for p in self.parameters]
+        taken = []
+        for parameter, dtype, value in zip(self.parameters, dtypes, given, strict=True):
+            if not (parameter.is_array or dtype.names):
+                taken.append(dtype.type(value))
+                continue
+            if parameter.is_array and value is not None and value.dtype != dtype:
+                raise TypeError(
+                    f"kernel {self.name}: array {parameter.name!r} must be {dtype}, found"
+                    f" {value.dtype}"
+                )
+            taken.append(value)
+        return tuple(taken)
 
 
 def _parameter(text: str) -> Parameter:

@@ -60,4 +60,15 @@ class Launching:
         """Return what launches the kernel: called with (grid, block, arguments)."""
         module = self.xp.RawModule(code=kernel.code(T), options=("--std=c++17",))
         function: Callable[..., None] = module.get_function(kernel.name)
-        return function
+        structures = [i for i, p in enumerate(kernel.parameters) if p.type in kernel.types]
+        if not structures:
+            return function
+
+        def start(grid: Grid, block: tuple[int], args: tuple[Any, ...]) -> None:
+            # As bytes: of a structure CuPy would ask for a list of its fields, which takes long.
+            given = list(args)
+            for i in structures:
+                given[i] = given[i].view(f"V{given[i].itemsize}")
+            function(grid, block, given)
+
+        return start

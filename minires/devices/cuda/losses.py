@@ -1,7 +1,8 @@
 """Cross-entropy on a GPU: one kernel forward, one backward.
 
 A row belongs to a group of threads, as many as it has classes if they are few: a block then takes
-several rows. Letters: N rows, C classes.
+several rows. Letters: N rows, C classes. Logits, losses and gradients are in T (float16, float32 or
+float64), labels int64, weights in the accumulator of T.
 """
 
 from __future__ import annotations

@@ -43,9 +43,8 @@ class CudaMemory(Launching):
 
         The private pools of captured graphs count as neither used nor reserved, only as not free.
         """
-        pool = self.xp.get_default_memory_pool()
-        with self.xp.cuda.Device(self.index):
-            free, total = self.xp.cuda.runtime.memGetInfo()
+        pool = self.xp.get_default_memory_pool()  # tells of the current GPU
+        free, total = self.xp.cuda.runtime.memGetInfo()
         return MemoryUse(pool.used_bytes(), pool.total_bytes(), free, total)
 
     def free_memory(self) -> None:

@@ -2,392 +2,23 @@
 
 The first kernel cuts each channel into pieces, and each block tells what it found in one of them;
 the second joins what was found of its channel, in every block anew, and goes through the same
-pieces again. Letters: C channels of M values each; element m of channel c lies at
-``c * channel_step + m * step``, so that images (C, N, *spatial) and matrices (N, C) are one case.
+pieces again.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..dtypes import accumulator
 from ..normalization import BatchGradients, NormalizationKernels, Normalizer
-from .blocks import GROUP_SUM, cut
-from .kernel import Kernel
+from .batch_norm import BATCH_NORM, NORMALIZE
+from .batch_norm_backward import BATCH_NORM_BACKWARD, SUM_GRADIENTS
+from .blocks import cut
 from .launching import TOO_LARGE
 from .layout import STORED, CudaLayout, dense
+from .moments import FIND_MOMENTS, TELL_STATISTICS
 
 Array = Any
-
-_PAIR = (
-    r"""
-struct Pair { double first, second; };
-
-__device__ Pair operator+(Pair a, Pair b) { return {a.first + b.first, a.second + b.second}; }
-"""
-    + GROUP_SUM
-)
-
-# One text, so that normalising again gives the same bits.
-_NORMALIZE_PIECE = r"""
-__device__ A scale_of(A variance, A eps, const A* weight) {
-    A inverse_std = 1 / sqrt(variance + eps);
-    return weight ? inverse_std * weight[blockIdx.x] : inverse_std;
-}
-
-__device__ void normalize_piece(const T* x, const T* shortcut, T* y, A mean, A scale, A shift,
-                                bool rectify, unsigned count, unsigned length,
-                                unsigned channel_step, unsigned step) {
-    unsigned start = blockIdx.y * length, end = min(start + length, count);
-    for (unsigned m = start + threadIdx.x; m < end; m += BLOCK) {
-        unsigned i = blockIdx.x * channel_step + m * step;
-        A v = ((A)x[i] - mean) * scale + shift;
-        if (shortcut) v += (A)shortcut[i];
-        y[i] = (T)(rectify && v <= 0 ? (A)0 : v);  // NaN stays NaN
-    }
-}
-"""
-
-# Moments of the pieces joined as by Chan, Golub and LeVeque (1979): each contributes its own
-# squares, and those of its mean's distance from the mean of all.
-_JOIN_MOMENTS = r"""
-// Mean and variance of this block's channel.
-__device__ Pair join_moments(const double* moments, unsigned pieces, unsigned count,
-                             unsigned length) {
-    const double* own = moments + 2 * pieces * blockIdx.x;
-    double sum = 0, square = 0;
-    for (unsigned p = threadIdx.x; p < pieces; p += BLOCK)
-        sum += min(length, count - p * length) * own[2 * p];
-    double mean = block_sum(sum) / count;
-    for (unsigned p = threadIdx.x; p < pieces; p += BLOCK) {
-        double away = own[2 * p] - mean;
-        square += own[2 * p + 1] + min(length, count - p * length) * away * away;
-    }
-    return {mean, block_sum(square) / count};
-}
-"""
-
-
-def _channels(a: Array, count: int, step: int) -> Array:
-    """View an array's memory as (C, M)."""
-    return a.reshape(-1, count) if step == 1 else a.reshape(count, -1).T
-
-
-def _find_moments(
-    x: Array, moments: Array, count: int, length: int, channel_step: int, step: int
-) -> None:
-    values = _channels(x, count, step).astype("float64")
-    for p, start in enumerate(range(0, count, length)):
-        piece = values[:, start : start + length]
-        mean = piece.mean(1)
-        moments[:, p, 0] = mean
-        moments[:, p, 1] = np.square(piece - mean[:, None]).sum(1)
-
-
-# The second look finds the piece in the cache. It takes away the rounding of the first mean, too.
-FIND_MOMENTS = Kernel(
-    _PAIR
-    + r"""
-extern "C" __global__ void find_moments(const T* x, double* moments, unsigned count,
-                                        unsigned length, unsigned channel_step, unsigned step) {
-    unsigned start = blockIdx.y * length, end = min(start + length, count);
-    const T* channel = x + blockIdx.x * channel_step;
-    A sum = 0;
-    for (unsigned m = start + threadIdx.x; m < end; m += BLOCK) sum += (A)channel[m * step];
-    A mean = (A)(block_sum((double)sum) / (end - start));
-
-    A rest = 0, square = 0;
-    for (unsigned m = start + threadIdx.x; m < end; m += BLOCK) {
-        A away = (A)channel[m * step] - mean;
-        rest += away;
-        square += away * away;
-    }
-    Pair found = block_sum(Pair{(double)rest, (double)square});
-    if (threadIdx.x == 0) {
-        double more = found.first / (end - start);
-        double* own = moments + 2 * (blockIdx.x * gridDim.y + blockIdx.y);
-        own[0] = (double)mean + more;
-        own[1] = found.second - found.first * more;
-    }
-}
-""",
-    plain=_find_moments,
-)
-
-
-def _joined(moments: Array, count: int, length: int) -> tuple[Array, Array]:
-    """Mean and variance of all channels, (C,)."""
-    starts = length * np.arange(moments.shape[1])
-    lengths = np.minimum(length, count - starts)
-    mean = (lengths * moments[:, :, 0]).sum(1) / count
-    away = moments[:, :, 0] - mean[:, None]
-    return mean, (moments[:, :, 1] + lengths * away**2).sum(1) / count
-
-
-def _tell_statistics(
-    moments: Array, mean: Array, variance: Array, pieces: int, count: int, length: int
-) -> None:
-    mean[...], variance[...] = _joined(moments, count, length)
-
-
-TELL_STATISTICS = Kernel(
-    _PAIR
-    + _JOIN_MOMENTS
-    + r"""
-extern "C" __global__ void tell_statistics(const double* moments, A* mean, A* variance,
-                                           unsigned pieces, unsigned count, unsigned length) {
-    Pair own = join_moments(moments, pieces, count, length);
-    if (threadIdx.x == 0) {
-        mean[blockIdx.x] = (A)own.first;
-        variance[blockIdx.x] = (A)own.second;
-    }
-}
-""",
-    plain=_tell_statistics,
-)
-
-
-def _normalize(
-    x: Array,
-    shortcut: Array | None,
-    mean: Array,
-    variance: Array,
-    weight: Array | None,
-    bias: Array | None,
-    y: Array,
-    eps: float,
-    rectify: bool,
-    count: int,
-    length: int,
-    channel_step: int,
-    step: int,
-) -> None:
-    values = _channels(x, count, step).astype(mean.dtype)
-    scale = 1 / np.sqrt(variance + eps)
-    scale = scale if weight is None else scale * weight
-    values = (values - mean[:, None]) * scale[:, None]
-    if bias is not None:
-        values += bias[:, None]
-    if shortcut is not None:
-        values += _channels(shortcut, count, step)
-    if rectify:
-        values[values <= 0] = 0
-    _channels(y, count, step)[...] = values
-
-
-NORMALIZE = Kernel(
-    _NORMALIZE_PIECE
-    + r"""
-extern "C" __global__ void normalize(const T* __restrict__ x, const T* __restrict__ shortcut,
-                                     const A* mean, const A* variance, const A* weight,
-                                     const A* bias, T* __restrict__ y, A eps, bool rectify,
-                                     unsigned count, unsigned length, unsigned channel_step,
-                                     unsigned step) {
-    unsigned c = blockIdx.x;
-    A scale = scale_of(variance[c], eps, weight), shift = bias ? bias[c] : 0;
-    normalize_piece(x, shortcut, y, mean[c], scale, shift, rectify, count, length, channel_step,
-                    step);
-}
-""",
-    plain=_normalize,
-)
-
-
-def _batch_norm(
-    x: Array,
-    shortcut: Array | None,
-    moments: Array,
-    weight: Array | None,
-    bias: Array | None,
-    y: Array,
-    mean: Array,
-    variance: Array,
-    running_mean: Array | None,
-    running_variance: Array | None,
-    momentum: float,
-    keep: float,
-    unbias: float,
-    eps: float,
-    rectify: bool,
-    count: int,
-    length: int,
-    channel_step: int,
-    step: int,
-) -> None:
-    mean[...], variance[...] = _joined(moments, count, length)
-    if running_mean is not None and running_variance is not None:
-        running_mean[...] = running_mean * keep + mean * momentum
-        running_variance[...] = running_variance * keep + variance * unbias * momentum
-    given = (x, shortcut, mean, variance, weight, bias, y, eps, rectify)
-    _normalize(*given, count, length, channel_step, step)
-
-
-BATCH_NORM = Kernel(
-    _PAIR
-    + _JOIN_MOMENTS
-    + _NORMALIZE_PIECE
-    + r"""
-extern "C" __global__ void batch_norm(const T* __restrict__ x, const T* __restrict__ shortcut,
-                                      const double* moments, const A* weight, const A* bias,
-                                      T* __restrict__ y, A* mean, A* variance, A* running_mean,
-                                      A* running_variance, A momentum, A keep, A unbias, A eps,
-                                      bool rectify, unsigned count, unsigned length,
-                                      unsigned channel_step, unsigned step) {
-    unsigned c = blockIdx.x;
-    Pair own = join_moments(moments, gridDim.y, count, length);
-    // Rounded as they are stored: whoever normalises again has no more digits than that.
-    A own_mean = (A)own.first, own_variance = (A)own.second;
-    A scale = scale_of(own_variance, eps, weight), shift = bias ? bias[c] : 0;
-    normalize_piece(x, shortcut, y, own_mean, scale, shift, rectify, count, length, channel_step,
-                    step);
-    if (blockIdx.y == 0 && threadIdx.x == 0) {
-        mean[c] = own_mean;
-        variance[c] = own_variance;
-        if (running_mean) {
-            running_mean[c] = running_mean[c] * keep + own_mean * momentum;
-            running_variance[c] = running_variance[c] * keep + own_variance * unbias * momentum;
-        }
-    }
-}
-""",
-    plain=_batch_norm,
-)
-
-_PASSED = r"""
-// The gradient that a ReLU with this output lets through; it lets a NaN pass.
-__device__ A passed(const T* g, const T* output, unsigned i) {
-    return output && (A)output[i] <= 0 ? (A)0 : (A)g[i];
-}
-"""
-
-
-def _passed(g: Array, output: Array | None, count: int, step: int) -> Array:
-    arriving = _channels(g, count, step)
-    if output is None:
-        return arriving
-    return np.where(_channels(output, count, step) <= 0, arriving.dtype.type(0), arriving)
-
-
-def _sum_gradients(
-    g: Array,
-    x: Array,
-    output: Array | None,
-    mean: Array,
-    sums: Array,
-    count: int,
-    length: int,
-    channel_step: int,
-    step: int,
-) -> None:
-    through = _passed(g, output, count, step).astype("float64")
-    centred = _channels(x, count, step).astype(mean.dtype) - mean[:, None]
-    for p, start in enumerate(range(0, count, length)):
-        piece = through[:, start : start + length]
-        sums[:, p, 0] = piece.sum(1)
-        sums[:, p, 1] = (piece * centred[:, start : start + length]).sum(1)
-
-
-SUM_GRADIENTS = Kernel(
-    _PAIR
-    + _PASSED
-    + r"""
-extern "C" __global__ void sum_gradients(const T* g, const T* x, const T* output, const A* mean,
-                                         double* sums, unsigned count, unsigned length,
-                                         unsigned channel_step, unsigned step) {
-    unsigned start = blockIdx.y * length, end = min(start + length, count);
-    A centre = mean[blockIdx.x], sum = 0, product = 0;
-    for (unsigned m = start + threadIdx.x; m < end; m += BLOCK) {
-        unsigned i = blockIdx.x * channel_step + m * step;
-        A through = passed(g, output, i);
-        sum += through;
-        product += through * ((A)x[i] - centre);
-    }
-    Pair found = block_sum(Pair{(double)sum, (double)product});
-    if (threadIdx.x == 0) {
-        double* own = sums + 2 * (blockIdx.x * gridDim.y + blockIdx.y);
-        own[0] = found.first;
-        own[1] = found.second;
-    }
-}
-""",
-    plain=_sum_gradients,
-)
-
-
-def _batch_norm_backward(
-    g: Array,
-    x: Array,
-    output: Array | None,
-    sums: Array,
-    mean: Array,
-    variance: Array,
-    weight: Array | None,
-    dx: Array,
-    masked: Array | None,
-    d_weight: Array,
-    d_bias: Array,
-    eps: float,
-    constant: bool,
-    count: int,
-    length: int,
-    channel_step: int,
-    step: int,
-) -> None:
-    sum_g, sum_product = sums[:, :, 0].sum(1), sums[:, :, 1].sum(1)
-    inverse_std = 1 / np.sqrt(variance + eps)
-    d_bias[...], d_weight[...] = sum_g, sum_product * inverse_std
-    through = _passed(g, output, count, step)
-    if masked is not None:
-        _channels(masked, count, step)[...] = through
-    scale = inverse_std if weight is None else inverse_std * weight
-    made = through.astype(mean.dtype)
-    if not constant:
-        slope = sum_product * inverse_std * inverse_std / count
-        centred = _channels(x, count, step).astype(mean.dtype) - mean[:, None]
-        made = made - (sum_g / count)[:, None] - centred * slope[:, None]
-    _channels(dx, count, step)[...] = made * scale[:, None]
-
-
-BATCH_NORM_BACKWARD = Kernel(
-    _PAIR
-    + _PASSED
-    + r"""
-extern "C" __global__ void batch_norm_backward(const T* __restrict__ g, const T* __restrict__ x,
-                                               const T* __restrict__ output, const double* sums,
-                                               const A* mean, const A* variance, const A* weight,
-                                               T* __restrict__ dx, T* __restrict__ masked,
-                                               A* d_weight, A* d_bias, A eps, bool constant,
-                                               unsigned count, unsigned length,
-                                               unsigned channel_step, unsigned step) {
-    unsigned c = blockIdx.x, pieces = gridDim.y;
-    const double* own = sums + 2 * pieces * c;
-    Pair mine = {0, 0};
-    for (unsigned p = threadIdx.x; p < pieces; p += BLOCK)
-        mine = mine + Pair{own[2 * p], own[2 * p + 1]};
-    Pair total = block_sum(mine);
-
-    A centre = mean[c], inverse_std = 1 / sqrt(variance[c] + eps);
-    A scale = weight ? inverse_std * weight[c] : inverse_std;
-    A level = (A)(total.first / count);
-    A slope = (A)(total.second * inverse_std * inverse_std / count);
-    unsigned start = blockIdx.y * length, end = min(start + length, count);
-    for (unsigned m = start + threadIdx.x; m < end; m += BLOCK) {
-        unsigned i = c * channel_step + m * step;
-        A through = passed(g, output, i);
-        if (masked) masked[i] = (T)through;
-        if (!constant) through -= level + ((A)x[i] - centre) * slope;
-        dx[i] = (T)(through * scale);
-    }
-    if (blockIdx.y == 0 && threadIdx.x == 0) {
-        d_weight[c] = (A)(total.second * inverse_std);
-        d_bias[c] = (A)total.first;
-    }
-}
-""",
-    plain=_batch_norm_backward,
-)
 
 
 class CudaNormalization(CudaLayout, NormalizationKernels):
@@ -415,7 +46,28 @@ class CudaNormalization(CudaLayout, NormalizationKernels):
         shortcut: Array | None = None,
         rectify: bool = False,
     ) -> tuple[Array, tuple[Array, Array]]:
-        """Normalise a batch by its own statistics, in two kernels."""
+        """Normalise a batch by its own statistics, in two kernels.
+
+        Parameters
+        ----------
+        x, shortcut : array, (N, C) or (N, C, *spatial), T
+            float16, float32 or float64.
+        weight, bias : array, (C,)
+            In T or its accumulator A, which is float32 for float16.
+        eps : float
+        running : (array, array), (C,)
+            Running mean and variance, written in place: the variance is the unbiased one.
+        momentum : float
+            The batch's share of the new running statistics.
+        rectify : bool
+            Whether a ReLU comes last.
+
+        Returns
+        -------
+        array, of x's shape, T
+        (array, array), (C,), A
+            Mean and biased variance of the batch.
+        """
         if not _fits(x, (shortcut,), (weight, bias)):
             given = (x, weight, bias, eps, running, momentum, shortcut, rectify)
             return super().batch_norm(*given)
@@ -450,7 +102,17 @@ class CudaNormalization(CudaLayout, NormalizationKernels):
     def normalize(
         self, x: Array, by: Normalizer, shortcut: Array | None = None, rectify: bool = False
     ) -> Array:
-        """(x - mean) / std * weight + bias, plus the shortcut; ReLU: in one kernel."""
+        """(x - mean) / std * weight + bias, plus the shortcut; ReLU: in one kernel.
+
+        Parameters
+        ----------
+        x, shortcut : array, (N, C) or (N, C, *spatial), T
+            float16, float32 or float64; the result is alike.
+        by : Normalizer
+            Vectors (C,) in T or its accumulator.
+        rectify : bool
+            Whether a ReLU comes last.
+        """
         if not _fits(x, (shortcut,), by[:4]):
             return super().normalize(x, by, shortcut, rectify)
         grid, where = _cut(x)
@@ -472,7 +134,22 @@ class CudaNormalization(CudaLayout, NormalizationKernels):
         """Gradients of `normalize`, in two kernels.
 
         With S the sum of g and P that of g * (x - mean):
-        dx = weight / std * (g - S / M - (x - mean) / std^2 * P / M).
+        dx = weight / std * (g - S / M - (x - mean) / std^2 * P / M). Source: Ioffe and Szegedy 2015
+        (arXiv 1502.03167), with their terms collected.
+
+        Parameters
+        ----------
+        g, x, output : array, (N, C) or (N, C, *spatial), T
+            `output` if a ReLU came last.
+        by : Normalizer
+            Vectors (C,) in T or its accumulator A.
+        with_shortcut : bool
+            Whether the shortcut's gradient is wanted.
+
+        Returns
+        -------
+        BatchGradients
+            dx and the shortcut's in T, of x's shape; those of weight and bias (C,) in A.
         """
         if not _fits(x, (g, output), by[:4]):
             return super().batch_norm_backward(g, x, by, output, with_shortcut)

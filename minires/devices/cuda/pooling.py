@@ -1,6 +1,7 @@
 """Pooling on a GPU: a thread for each window, or for each pixel on the way back.
 
-Letters as in `devices.pooling`: images (N, C, H, W), windows at (OH, OW) places.
+Letters as in `devices.pooling`: images (N, C, H, W), a window at (OH, OW) places, with taps (see
+`sliding`). Arrays are float16, float32 or float64, in the device's memory order; winners are int64.
 """
 
 from __future__ import annotations
@@ -33,7 +34,17 @@ Size = tuple[int, int]
 
 
 def max_pool_plain(x: Array, values: Array, winners: Array, s: Array, lowest: float) -> None:
-    """Compare the taps one after the other; padding is recognised by its number, -1."""
+    """Compare the taps one after the other; padding is recognised by its number, -1.
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), T
+    values, winners : array, (N, C, OH, OW), T and int64
+        Written: the largest value, and its pixel row * W + column (-1 if there is none).
+    s : array, (), `sliding.DTYPE`
+    lowest : A
+        Minus infinity.
+    """
     s = fields(s)
     numbers = np.broadcast_to(np.arange(s.h * s.w).reshape(s.h, s.w), x.shape)
     frame, places = framed(x, s), framed(numbers, s, -1)
@@ -86,7 +97,15 @@ extern "C" __global__ void max_pool(const T* x, T* values, long long* winners, S
 
 
 def max_pool_backward_plain(g: Array, winners: Array, dx: Array, s: Array) -> None:
-    """Add what each window's winner is given, tap by tap."""
+    """Add what each window's winner is given, tap by tap.
+
+    Parameters
+    ----------
+    g, winners : array, (N, C, OH, OW), T and int64
+    dx : array, (N, C, H, W), T
+        Written.
+    s : array, (), `sliding.DTYPE`
+    """
     s = fields(s)
     numbers = np.arange(s.h * s.w).reshape(1, 1, s.h, s.w)
     places = framed(np.broadcast_to(numbers, dx.shape), s, -1)
@@ -111,10 +130,10 @@ extern "C" __global__ void max_pool_backward(const T* g, const long long* winner
         int first = n * s.image + c * s.channel;
         A sum = 0;
         for (int i = 0; i < s.kh; ++i) {
-            int down = row + s.top - i * s.dh, oy = down / s.vstep;
+            int down = row + s.top - i * s.dh, oy = places_to(down, s.vstep);
             if (down < 0 || oy * s.vstep != down || oy >= s.oh) continue;
             for (int j = 0; j < s.kw; ++j) {
-                int right = column + s.left - j * s.dw, ox = right / s.hstep;
+                int right = column + s.left - j * s.dw, ox = places_to(right, s.hstep);
                 if (right < 0 || ox * s.hstep != right || ox >= s.ow) continue;
                 int at = first + oy * s.ow + ox;
                 if (winners[at] == row * s.w + column) sum += (A)g[at];

@@ -12,6 +12,17 @@ from .launching import Array, Launching
 
 
 def _add_runs_plain(values: Array, order: Array, places: Array, target: Array, count: int) -> None:
+    """Add the values that go to one place, one after another.
+
+    Parameters
+    ----------
+    values : array, any shape of `count` elements, T
+    order, places : array, (count,), int64
+        Which value comes next, and where in target's memory it goes, sorted by places.
+    target : array, any shape, T
+        Written; sums are formed in the accumulator of T.
+    count : int
+    """
     wide = np.float64 if target.dtype == np.float64 else np.float32
     memory, given = target.reshape(-1), values.reshape(-1)
     starts = np.flatnonzero(np.diff(places[:count], prepend=-1))

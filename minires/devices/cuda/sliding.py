@@ -1,4 +1,10 @@
-"""What every kernel with a sliding window is told: the images, the window, and where things lie."""
+"""What every kernel with a sliding window is told: the images, the window, and where things lie.
+
+A window slides over an image and stops at OH * OW *places*, `L` for short. At each it looks at
+KH * KW pixels, through as many *taps*; a tap's pixel may lie in the padding. What has a value for
+every tap and place (columns) or for every place (a pooled image) can lie in memory in several ways,
+which `Steps` tells apart.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +31,16 @@ _FIELDS = {
     "image, channel, tap": "from one image, channel, tap to the next in what has a value per place",
 }
 
-SOURCE = "".join(
-    ["struct Sliding {\n"]
-    + [f"    int {names};  // {meaning}\n" for names, meaning in _FIELDS.items()]
-    + ["};\n"]
+SOURCE = (
+    "".join(
+        ["struct Sliding {\n"]
+        + [f"    int {names};  // {meaning}\n" for names, meaning in _FIELDS.items()]
+        + ["};\n"]
+    )
+    + r"""
+// A window mostly moves by one pixel, and dividing takes as long as reading from memory.
+__device__ int places_to(int pixel, int step) { return step == 1 ? pixel : pixel / step; }
+"""
 )
 DTYPE = np.dtype([(name, "i4") for names in _FIELDS for name in names.split(", ")])
 TYPES = {"Sliding": DTYPE}
@@ -38,7 +50,10 @@ MOST_CHANNELS = 65535
 
 
 class Steps(NamedTuple):
-    """Elements from one image, channel, tap to the next in what has a value per place."""
+    """Elements from one image, channel, tap to the next in what has a value per place.
+
+    The places of one image, channel and tap follow one another, row by row.
+    """
 
     image: int
     channel: int
@@ -64,7 +79,19 @@ def alike(n: int, places: int) -> Steps:
 def sliding(
     shape: Images, strides: tuple[int, ...], itemsize: int, window: Window, steps: Steps
 ) -> Array:
-    """Return the structure for images of `shape` and `strides` (bytes) below a window."""
+    """Return the structure for images below a window, an array of shape () and dtype `DTYPE`.
+
+    Parameters
+    ----------
+    shape : (N, C, H, W)
+    strides : tuple of int
+        Of the images, in bytes.
+    itemsize : int
+        Bytes of an element.
+    window : Window
+    steps : Steps
+        Where the values per place lie.
+    """
     (top, _), (left, _) = window.padding
     return np.array(
         (
@@ -93,7 +120,7 @@ def taps(s: Any) -> list[tuple[int, int]]:
 
 
 def framed(x: Array, s: Any, fill: float = 0) -> Array:
-    """Copy images into a frame so large that every tap of every window lies inside."""
+    """Copy images (N, C, H, W) into a frame (N, C, *) in which every tap at every place lies."""
     rows = (s.oh - 1) * s.vstep + (s.kh - 1) * s.dh + 1
     columns = (s.ow - 1) * s.hstep + (s.kw - 1) * s.dw + 1
     size = max(rows, s.top + s.h), max(columns, s.left + s.w)
@@ -103,7 +130,7 @@ def framed(x: Array, s: Any, fill: float = 0) -> Array:
 
 
 def seen(frame: Array, s: Any, i: int, j: int) -> Array:
-    """View what the tap (i, j) of each window sees of the framed images, (N, C, OH, OW)."""
+    """View what the tap (i, j) sees of the framed images at every place, (N, C, OH, OW)."""
     row, column = i * s.dh, j * s.dw
     rows = slice(row, row + s.oh * s.vstep, s.vstep)
     return frame[:, :, rows, slice(column, column + s.ow * s.hstep, s.hstep)]

@@ -62,9 +62,24 @@ def _summarize_pieces(x: Array, known: Array, count: int, length: int, smallest:
         )
 
 
+_EXACT = r"""
+// CuPy has float32 computed without numbers below the smallest normal one (-ftz=true): whatever
+// touches them, and be it a conversion, takes them for 0. They are read from their bits instead.
+template <class V> __device__ double exact(V value) { return (double)(A)value; }
+
+__device__ double exact(float value) {
+    union { float number; unsigned bits; } seen = {value};
+    unsigned size = seen.bits & 0x7fffffffu;
+    if (size >= 0x00800000u) return (double)value;
+    double small = size * 0x1p-149;
+    return seen.bits == size ? small : -small;
+}
+"""
+
 # The second and third look at a piece find it in the cache.
 SUMMARIZE_PIECES = Kernel(
     _EXTENT
+    + _EXACT
     + GROUP_SUM
     + r"""
 extern "C" __global__ void summarize_pieces(const T* x, double* known, long long count,
@@ -72,7 +87,7 @@ extern "C" __global__ void summarize_pieces(const T* x, double* known, long long
     long long start = blockIdx.x * length, end = min(start + length, count);
     Extent mine = nothing();
     for (long long i = start + threadIdx.x; i < end; i += BLOCK) {
-        double v = (double)(A)x[i];
+        double v = exact((T)x[i]);
         if (isnan(v)) mine.nan += 1;
         else if (isinf(v)) mine.inf += 1;
         else mine = mine + Extent{0, 0, v == 0 ? 1.0 : 0.0,
@@ -84,14 +99,14 @@ extern "C" __global__ void summarize_pieces(const T* x, double* known, long long
 
     double sum = 0;
     for (long long i = start + threadIdx.x; i < end; i += BLOCK) {
-        double v = (double)(A)x[i];
+        double v = exact((T)x[i]);
         if (isfinite(v)) sum += v / size;
     }
     double mean = block_sum(sum) / max(finite, 1.0);
 
     double spread = 0;
     for (long long i = start + threadIdx.x; i < end; i += BLOCK) {
-        double v = (double)(A)x[i];
+        double v = exact((T)x[i]);
         if (isfinite(v)) spread += (v / size - mean) * (v / size - mean);
     }
     spread = block_sum(spread);

@@ -19,7 +19,17 @@ Array = Any
 def tally_plain(
     logits: Array, labels: Array, loss: Array, rows: Array, filled: Array, N: int, C: int
 ) -> None:
-    """Write (loss, mistakes) into row `filled`, and count it."""
+    """Write (loss, mistakes) into row `filled`, and count it.
+
+    Parameters
+    ----------
+    logits, labels, loss : array, (N, C), (N,) and (), T, int64 and T
+    rows : array, (capacity, 2), float64
+        Written.
+    filled : array, (1,), int32
+        How many rows are written; counted up.
+    N, C : int
+    """
     logits, labels = logits.reshape(N, C), labels.reshape(N)
     right = (logits.argmax(1) == labels) & np.isfinite(logits).all(1)
     rows.reshape(-1, 2)[filled[0]] = loss.reshape(()), N - right.sum()

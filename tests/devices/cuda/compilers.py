@@ -53,7 +53,9 @@ class Nvrtc:
         source, file = text.encode(), f"{name}.cu".encode()
         library, created = self._library, ctypes.byref(program)
         library.nvrtcCreateProgram(created, source, file, 0, None, None)
-        options = ["--std=c++17", f"-arch={architecture}", "--ptxas-options=-v"]
+        # The last two are CuPy's own additions.
+        options = ["--std=c++17", f"-arch={architecture}", "--ptxas-options=-v", "-ftz=true"]
+        options += ["--device-as-default-execution-space"]
         options += [f"-I{folder}" for folder in headers()]
         encoded = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
         failed = library.nvrtcCompileProgram(program, len(options), encoded)

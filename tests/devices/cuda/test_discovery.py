@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import minires as mr
 from minires import devices
 from minires.devices import cuda
 
@@ -101,7 +102,7 @@ def test_each_lack_has_its_own_words(
 
     assert told in cuda.missing()
     assert "\n" not in cuda.missing()
-    assert (cuda.available(), cuda.describe()) == (False, [])
+    assert (cuda.is_available(), cuda.device_count(), cuda.describe()) == (False, 0, [])
     with pytest.raises(RuntimeError, match="device 'cuda:0' is not available: "):
         devices.get("cuda")
 
@@ -127,6 +128,30 @@ def test_a_gpu_that_is_not_there_is_told_by_those_that_are(
         devices.get(f"cuda:{count}")
 
 
+def test_a_process_computes_on_one_gpu_which_is_the_current_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cupy, used = planted(count=3), []
+
+    class OneGpu(nullcontext[None]):
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.use = lambda: used.append(index)
+
+    monkeypatch.setattr(cupy.cuda, "Device", OneGpu)
+    monkeypatch.setattr(cupy, "ndarray", type("ndarray", (), {}), raising=False)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(cuda, "_in_use", [])
+    device = devices.get("cuda:1")
+    try:
+        assert used == [1]
+        assert devices.of(cupy.ndarray()) is devices.get("cuda:1") is device
+        with pytest.raises(RuntimeError, match=r"'cuda:2' is not available: .*cuda:1 already"):
+            devices.get("cuda:2")
+    finally:
+        devices.unregister(device, cupy.ndarray)
+
+
 @pytest.mark.parametrize("library", ["nvrtc", "cublas"])
 def test_a_library_of_cuda_that_is_not_there_is_named_before_the_first_kernel(
     library: str, libraries: set[str], monkeypatch: pytest.MonkeyPatch
@@ -141,6 +166,7 @@ def test_a_library_of_cuda_that_is_not_there_is_named_before_the_first_kernel(
 def test_gpus_are_described_by_name_capability_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", planted(count=2))
 
+    assert (cuda.is_available(), cuda.device_count()) == (True, 2)
     first, second = cuda.describe()
     assert first == ("cuda:0", "Planted H1", "9.0", 4 << 30, 3 << 30)
     assert second.device == "cuda:1"
@@ -167,3 +193,10 @@ def test_a_cupy_that_cannot_be_imported_is_not_called_missing(tmp_path: Any) -> 
 def test_what_is_no_name_of_a_device_is_not_looked_for(name: str) -> None:
     with pytest.raises(ValueError, match="unknown device"):
         devices.get(name)
+
+
+def test_pytorchs_questions_have_pytorchs_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", planted(count=2))
+
+    assert mr.cuda is cuda
+    assert (mr.cuda.is_available(), mr.cuda.device_count()) == (True, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -162,6 +163,27 @@ def test_memory_of_the_graphs_own_pool_lives_as_long_as_the_graph(device: Any) -
     graph._chunks.clear()
     with pytest.raises(DiedError, match="add touches memory that died"):
         graph.replay()
+
+
+def test_a_graph_and_its_memory_go_with_their_last_user_and_not_by_garbage_collection(
+    device: Any,
+) -> None:
+    with device.capture() as graph:
+        pass
+    graph, pool = weakref.ref(graph), weakref.ref(graph.pool)
+
+    assert graph() is None
+    assert pool() is None
+
+
+def test_cublas_keeps_one_workspace_for_all_captures(device: Any) -> None:
+    a = device.array(np.ones((2, 2), "f4"))
+    device.gemm(a, a)
+    for _ in range(3):
+        with device.capture():
+            device.gemm(a, a)
+
+    assert len(device.cublas._workspaces) == 2  # of the captures, and of eager steps
 
 
 def test_memory_is_told_of_in_bytes(device: Any) -> None:

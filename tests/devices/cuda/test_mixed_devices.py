@@ -47,6 +47,22 @@ def tensors(shape=(2, 2)):
         (lambda h, d: mr.cat([d, h]), "on cuda:0 and .* on cpu"),
         (lambda h, d: mr.where(h > 0, d, d), "on cpu and .* on cuda:0"),
         (
+            lambda h, d: h[mr.tensor([0], device="cuda")],
+            r"getitem: its operands .*'input' on cpu and 'index' on cuda:0.*input\.to\('cuda:0'\)",
+        ),
+        (
+            lambda h, d: mr.ops.gather(h, 0, mr.tensor([[0, 1]], device="cuda")),
+            "gather: its operands .* 'input' on cpu and 'index' on cuda:0",
+        ),
+        (
+            lambda h, d: mr.ops.cross_entropy(h, mr.tensor([0, 1], device="cuda")),
+            "cross_entropy: its operands .* 'input' on cpu and 'target' on cuda:0",
+        ),
+        (
+            lambda h, d: mr.ops.cross_entropy(h, [0, 1], weight=d[0]),
+            "cross_entropy: its operands .* 'input' on cpu and 'weight' on cuda:0",
+        ),
+        (
             lambda h, d: mr.einsum("ij,jk->ik", d, h),
             "einsum: its operands .* on cuda:0 and .* on cpu",
         ),
@@ -81,3 +97,29 @@ def test_other_errors_stay_what_they_are():
         d + mr.ones(3, device="cuda")
     with pytest.raises(TypeError, match="expected a Tensor"):
         mr.ops.add(d._data, "text")
+
+
+def test_numbers_of_numpy_are_indices_without_an_upload():
+    _, d = tensors()
+    with fake.counting() as counts, fake.strict():
+        row, element = d[np.int64(1)], d[np.int64(0), np.int32(1)]
+    assert (row.shape, element.shape) == ((2,), ())
+    assert counts.uploads == []
+
+
+def test_a_number_is_written_without_an_upload():
+    _, d = tensors()
+    with fake.counting() as counts, fake.strict():
+        d.copy_(3.0)
+    assert counts.uploads == []
+    assert d.tolist() == [[3.0, 3.0], [3.0, 3.0]]
+
+
+def test_what_was_brought_to_a_device_may_be_overwritten_before_backward():
+    h, _ = tensors()
+    h.requires_grad_()
+    moved = h * 2
+    loss = (moved.to("cuda") ** 2).sum()
+    moved.copy_(0.0)
+    loss.backward()
+    assert h.grad.tolist() == [[8.0, 8.0], [8.0, 8.0]]

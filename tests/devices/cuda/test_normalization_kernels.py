@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 
 from minires.devices import Normalizer
 from minires.devices.cuda import blocks
-from minires.devices.cuda.normalization import (
-    BATCH_NORM,
-    BATCH_NORM_BACKWARD,
-    FIND_MOMENTS,
-    NORMALIZE,
-    SUM_GRADIENTS,
-    TELL_STATISTICS,
-)
+from minires.devices.cuda.batch_norm import BATCH_NORM, NORMALIZE
+from minires.devices.cuda.batch_norm_backward import BATCH_NORM_BACKWARD, SUM_GRADIENTS
+from minires.devices.cuda.moments import FIND_MOMENTS, TELL_STATISTICS
 from tests.devices.cuda import fake, host
 from tests.devices.cuda.launches import check, launches_of, surviving
 from tests.devices.plain import plain

@@ -28,6 +28,12 @@ def test_the_switch_tells_what_it_was_told():
     assert not mr.are_deterministic_algorithms_enabled()
 
 
+def test_the_switch_has_two_positions():
+    with pytest.raises(TypeError, match="must be True or False, found 'yes'"):
+        mr.use_deterministic_algorithms("yes")
+    assert not mr.are_deterministic_algorithms_enabled()
+
+
 INDICES = {
     "repeated": np.array([1, 3, 1, 1, 0]),
     "negative": np.array([-1, 3, -4]),

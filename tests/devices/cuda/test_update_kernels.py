@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
-from minires.devices.cuda import updates
+from minires.devices.cuda.adam import ADAM, ADAM_COUNT, ADAM_MANY
+from minires.devices.cuda.sgd import SGD, SGD_MANY
+from minires.devices.cuda.update_tables import PIECE
 from tests.devices.cuda import fake, host
 
 xp = fake.module
@@ -112,7 +114,7 @@ def test_a_step_is_a_launch_or_two_and_nothing_is_copied(make, launches):
 
 def test_more_parameters_than_fit_take_as_many_launches_as_needed():
     with fake.installed():
-        many = 2 * updates.SGD_MANY + 1
+        many = 2 * SGD_MANY + 1
         parameters = [mr.tensor(np.full(2, i, "float32"), device="cuda") for i in range(many)]
         for parameter in parameters:
             parameter.requires_grad_().grad = mr.tensor(np.ones(2, "float32"), device="cuda")
@@ -263,7 +265,7 @@ def table_case(kernel, sizes, dtype, rng):
             array = np.array([rng.integers(0, 9)], "int32") if name == "step" else values
             memory[f"{name}{i}"] = abs(array) if name == "v" else array
             table[name][i] = memory[f"{name}{i}"].ctypes.data
-    blocks = [-(-size // updates.PIECE) for size in sizes]
+    blocks = [-(-size // PIECE) for size in sizes]
     table["size"][: len(sizes)] = sizes
     table["first"][1 : len(sizes)] = np.cumsum(blocks)[:-1]
     table["tensors"], table["itemsize"] = len(sizes), np.dtype(dtype).itemsize
@@ -271,7 +273,7 @@ def table_case(kernel, sizes, dtype, rng):
 
 
 SIZES = st.lists(
-    st.sampled_from([1, 2, 255, 257, updates.PIECE, updates.PIECE + 1, 2 * updates.PIECE + 5]),
+    st.sampled_from([1, 2, 255, 257, PIECE, PIECE + 1, 2 * PIECE + 5]),
     min_size=1,
     max_size=6,
 )
@@ -280,7 +282,7 @@ DTYPES = [
     pytest.param("float64", marks=pytest.mark.long),
     pytest.param("float16", marks=pytest.mark.long),
 ]
-SHARES = np.abs(np.random.default_rng(1).normal(size=2 * updates.ADAM_MANY)) + 0.5
+SHARES = np.abs(np.random.default_rng(1).normal(size=2 * ADAM_MANY)) + 0.5
 
 
 def sgd_arguments(table, options):
@@ -322,18 +324,18 @@ def check(kernel, sizes, dtype, arguments, seed, sanitize=None):
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(SIZES, st.sampled_from(SGD_CHOICES), st.integers(0, 9))
 def test_the_source_of_sgd_is_its_plain_version(dtype, sizes, options, seed):
-    check(updates.SGD, sizes, dtype, lambda table: sgd_arguments(table, options), seed)
+    check(SGD, sizes, dtype, lambda table: sgd_arguments(table, options), seed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(SIZES, st.sampled_from(ADAM_CHOICES), st.integers(0, 9))
 def test_the_source_of_adam_is_its_plain_version(dtype, sizes, options, seed):
-    check(updates.ADAM, sizes, dtype, lambda table: adam_arguments(table, options), seed)
+    check(ADAM, sizes, dtype, lambda table: adam_arguments(table, options), seed)
 
 
 @given(SIZES, st.integers(0, 9))
 def test_the_source_of_adams_count_is_its_plain_version(sizes, seed):
-    check_count(updates.ADAM_COUNT, sizes, seed)
+    check_count(ADAM_COUNT, sizes, seed)
 
 
 def check_count(kernel, sizes, seed):
@@ -344,13 +346,13 @@ def check_count(kernel, sizes, seed):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kernel", [updates.SGD, updates.ADAM], ids=repr)
+@pytest.mark.parametrize("kernel", [SGD, ADAM], ids=repr)
 def test_no_thread_disturbs_another(kernel):
     arguments = {
-        updates.SGD: lambda table: sgd_arguments(table, (0.9, 0.1, True, False)),
-        updates.ADAM: lambda table: adam_arguments(table, (0.1, True)),
+        SGD: lambda table: sgd_arguments(table, (0.9, 0.1, True, False)),
+        ADAM: lambda table: adam_arguments(table, (0.1, True)),
     }[kernel]
-    check(kernel, [3, updates.PIECE + 1, 2], "float32", arguments, 0, sanitize="thread")
+    check(kernel, [3, PIECE + 1, 2], "float32", arguments, 0, sanitize="thread")
 
 
 FIND_MISTAKES = [
@@ -393,7 +395,7 @@ COUNT_MISTAKES = [
     ("pow(beta2", "pow(beta1"),
     ("if (i >= table.tensors) return", "if (i > table.tensors) return"),
 ]
-TRIED = [2, updates.PIECE + 1, 1, 3 * updates.PIECE, 300]
+TRIED = [2, PIECE + 1, 1, 3 * PIECE, 300]
 
 
 def check_all(kernel, choices, arguments):
@@ -404,7 +406,7 @@ def check_all(kernel, choices, arguments):
 @pytest.mark.long
 @pytest.mark.parametrize("change", [*FIND_MISTAKES, *SGD_MISTAKES])
 def test_a_mistake_in_sgd_is_caught(change):
-    mutant = host.mutated(updates.SGD, *change)
+    mutant = host.mutated(SGD, *change)
     with pytest.raises((AssertionError, host.Fault)):
         check_all(mutant, SGD_CHOICES, sgd_arguments)
 
@@ -412,7 +414,7 @@ def test_a_mistake_in_sgd_is_caught(change):
 @pytest.mark.long
 @pytest.mark.parametrize("change", [*FIND_MISTAKES[:3], *ADAM_MISTAKES])
 def test_a_mistake_in_adam_is_caught(change):
-    mutant = host.mutated(updates.ADAM, *change)
+    mutant = host.mutated(ADAM, *change)
     with pytest.raises((AssertionError, host.Fault)):
         check_all(mutant, ADAM_CHOICES, adam_arguments)
 
@@ -420,12 +422,12 @@ def test_a_mistake_in_adam_is_caught(change):
 @pytest.mark.long
 @pytest.mark.parametrize("change", COUNT_MISTAKES)
 def test_a_mistake_in_adams_count_is_caught(change):
-    mutant = host.mutated(updates.ADAM_COUNT, *change)
+    mutant = host.mutated(ADAM_COUNT, *change)
     with pytest.raises((AssertionError, host.Fault)):
         check_count(mutant, [3, 1, 2], 0)
 
 
-@pytest.mark.parametrize("kernel", [updates.SGD, updates.ADAM, updates.ADAM_COUNT], ids=repr)
+@pytest.mark.parametrize("kernel", [SGD, ADAM, ADAM_COUNT], ids=repr)
 def test_the_arguments_fit_into_what_cuda_takes(kernel):
     given = kernel.parameters
     assert sum(max(8, kernel.dtype_of(p, "float64").itemsize) for p in given) <= 4096

@@ -210,7 +210,7 @@ ROWS: dict[str, Row] = {
     "residual_add": residual_add,
     "dropout": dropout,
     "to": unary(
-        lambda x: mr.ops.creation._transfer(x, target=mr.devices.cpu),
+        lambda x: mr.ops.creation._transfer(x, origin=x.device, target=x.device),
         np.copy,
         lambda t, x: x.clone(),
     ),
