@@ -160,6 +160,9 @@ def test_memory_of_the_graphs_own_pool_lives_as_long_as_the_graph(device: Any) -
     graph.pool.free_all_blocks()  # as CuPy does when memory runs short
     graph.replay()
     assert y.get().tolist() == [4, 6]
+    del graph.pool, y
+    with pytest.raises(DiedError):
+        graph.replay()
 
 
 def test_a_graph_and_its_memory_go_with_their_last_user_and_not_by_garbage_collection(

@@ -303,7 +303,10 @@ def trained():
     case, far = Case((30, 2, 9, 11), shortcut=True, rectify=True, seed=3), Case((30, 1, 9, 11))
     far.x = (1e4 + 1e-2 * far.x).astype("float32")
     given = case, far, Case((40, 3))
-    return [launch for one in given for launch in launches_of(one.everything)[0]]
+    # More pieces than threads, which then add up several each.
+    many = in_pieces(Case((40, 1, 15, 15), rectify=True), 32)[0]
+    assert many[0].grid[1] > many[0].kernel.block
+    return [*many, *(launch for one in given for launch in launches_of(one.everything)[0])]
 
 
 MUTANTS = {
@@ -344,6 +347,8 @@ MUTANTS = {
         ("min(length, count - p * length) * own", "own"),
         ("block_sum(square) / count", "block_sum(square) / (count - 1)"),
         ("own[2 * p + 1] +", ""),
+        ("square += own", "square = own"),
+        ("sum += min(", "sum = min("),
         ("half_way];\n        __syncthreads();", "half_way];"),
     ],
     SUM_GRADIENTS: [
@@ -358,6 +363,7 @@ MUTANTS = {
         ("<= 0", "< 0"),
         ("p < pieces", "p + 1 < pieces"),
         ("level + (", "("),
+        ("mine = mine + Pair", "mine = Pair"),
         ("inverse_std * inverse_std / count", "inverse_std / count"),
         ("if (!constant) ", ""),
         ("masked[i] = (T)through", "masked[i] = g[i]"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minires.devices import cpu
+from minires.devices import Window, cpu
 from minires.devices.cuda.kernel import Kernel
 from minires.devices.cuda.pooling import MAX_POOL, MAX_POOL_BACKWARD, WINDOW_SUMS
 from minires.devices.cuda.sliding import alike
@@ -128,7 +128,10 @@ MAX_POOL_MISTAKES = [
     (" && best == best", ""),
     ("y * s.w + z;", "y * s.h + z;"),
 ]
+# Where height and width have a divisor in common, a wrong row is not just another order of pixels.
+SQUARE = Geometry((2, 2, 6, 6), Window((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1)))
 BACKWARD_MISTAKES = [
+    ("row = pixel / s.w", "row = pixel * s.w"),
     ("pixel >= s.n", "pixel > s.n"),
     ("down < 0 || ", ""),
     ("oy >= s.oh", "oy > s.oh"),
@@ -156,4 +159,4 @@ BACKWARD_MISTAKES = [
     ids=["max_pool", "max_pool_backward", "window_sums"],
 )
 def test_mistakes_are_noticed(kernel, case, mistakes):
-    assert host.unnoticed(kernel, mistakes, map(case, UNEVEN)) == []
+    assert host.unnoticed(kernel, mistakes, map(case, (*UNEVEN, SQUARE))) == []
