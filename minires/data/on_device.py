@@ -140,7 +140,8 @@ def _paired(dataset: Any) -> TensorDataset:
     elif isinstance(dataset, (tuple, list)):
         found = f"a {type(dataset).__name__} of {len(dataset)}"
     else:
-        found = f"a {type(dataset).__name__}; take them out of it, as in dataset.take(range(len(dataset)))"
+        kind = type(dataset).__name__
+        found = f"a {kind}; take them out of it, as in dataset.take(range(len(dataset)))"
     raise TypeError(
         "DeviceLoader: needs a TensorDataset or (images, labels), whole arrays that it can upload;"
         f" found {found}"

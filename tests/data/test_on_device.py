@@ -175,7 +175,7 @@ def test_what_holds_no_arrays_and_labels_that_are_no_classes_are_refused() -> No
     with pytest.raises(TypeError, match=r"found a Subset; .*dataset\.take"):
         DeviceLoader(subset)
     assert len(DeviceLoader(subset.take(range(2)))) == 2
-    with pytest.raises(ValueError, match="labels must be integers .*, found float64"):
+    with pytest.raises(ValueError, match=r"labels must be integers .*, found float64"):
         DeviceLoader((images, labels + 0.5))
 
 
