@@ -582,7 +582,10 @@ def test_a_right_gradient_has_no_pattern(name: str) -> None:
     assert patterns(evidence(*RIGHT[name])) == []
 
 
-@pytest.mark.parametrize("name", sorted(RIGHT))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.long if "conv" in n else ()) for n in sorted(RIGHT)],
+)
 def test_random_mistakes_have_no_pattern(name: str) -> None:
     forward, vjp, x = RIGHT[name]
     true = evidence(forward, vjp, x)

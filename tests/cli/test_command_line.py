@@ -171,6 +171,7 @@ def test_an_unknown_command_costs_one_line_and_code_2(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_an_empty_folder_and_one_with_other_files_are_used_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
@@ -207,6 +208,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="on Windows, Ctrl-C goes to a
 
 
 @posix
+@pytest.mark.long
 def test_ctrl_c_keeps_the_finished_twins_and_names_the_missing(tmp_path: Path) -> None:
     where = ["--out", "here"]
     code, out, err = interrupted(

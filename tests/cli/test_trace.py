@@ -65,6 +65,7 @@ def test_colour_is_for_those_who_want_it(tmp_path: Path) -> None:
     assert "38;5;" not in plain.stdout
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_numbers_and_another_one_others(tmp_path: Path) -> None:
     def rows(*options: str) -> list[object]:
         done = minires("trace", *SMALL, "--json", *options, cwd=tmp_path)

@@ -152,6 +152,7 @@ def test_the_conclusion_changes_with_the_numbers(make_comparison: Any) -> None:
     assert "residual network trains better" in bad
 
 
+@pytest.mark.long
 def test_the_default_comparison_stays_below_two_megabytes(make_comparison: Any) -> None:
     big = make_comparison(
         plain_8=0.1, residual_8=0.1, plain_20=0.2, residual_20=0.1, plain_56=0.9, residual_56=0.1

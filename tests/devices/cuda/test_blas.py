@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import inspect
 import itertools
 
@@ -232,6 +233,7 @@ def test_the_library_is_looked_for_by_names_and_its_absence_told(monkeypatch):
         raise OSError(name)
 
     monkeypatch.setattr(ctypes, "CDLL", refuse)
+    monkeypatch.setitem(sys.modules, "cuda", None)  # so that nothing of CuPy's looks for it
     with pytest.raises(RuntimeError, match=r"pip install 'cupy-cuda12x\[ctk\]'"):
         cublas.load_library(12)
     assert tried == ["libcublas.so.12", "libcublas.so.13"]
