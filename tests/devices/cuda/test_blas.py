@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 import inspect
 import itertools
+import sys
 
 import numpy as np
 import pytest
