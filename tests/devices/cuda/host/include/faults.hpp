@@ -13,6 +13,9 @@ struct Dim {
 };
 
 #ifdef HOST_THREADS
+#include <mutex>
+
+static std::mutex telling;  // taken by the thread that tells, and never given back
 static thread_local Dim threadIdx;
 #else
 static Dim threadIdx;
@@ -25,6 +28,9 @@ static jmp_buf escape;  // to the launch, from whichever thread's stack
 #endif
 
 [[noreturn]] static void fail(Kind kind, const char* format, ...) {
+#ifdef HOST_THREADS
+    telling.lock();
+#endif
     int used = snprintf(message, sizeof message, "block (%u, %u, %u), thread %u: ", blockIdx.x,
                         blockIdx.y, blockIdx.z, threadIdx.x);
     va_list values;
