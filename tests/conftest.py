@@ -19,7 +19,7 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("thorough", settings.get_profile("default"), max_examples=400)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=250)
 settings.load_profile(os.environ.get("MINIRES_HYPOTHESIS", "default"))
 
 _ORACLE_REQUIRED = os.environ.get("MINIRES_REQUIRE_ORACLE", "") not in ("", "0")
