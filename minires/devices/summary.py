@@ -99,8 +99,10 @@ class SummaryKernels:
             in memory.
         """
         xp = self.xp
-        bits = xp.ascontiguousarray(array).reshape(-1).view(f"u{array.dtype.itemsize}")
-        # Each place counts by a factor of its own, so that elements cannot trade places unseen. The
+        # Words of at most 32 bits: a 64-bit word's sign times any odd factor is the same 2**63.
+        word = min(array.dtype.itemsize, 4)
+        bits = xp.ascontiguousarray(array).reshape(-1).view(f"u{word}")
+        # Each word counts by a factor of its own, so that elements cannot trade places unseen. The
         # highest bits are those that every other one reaches.
         factors = xp.arange(1, 2 * bits.size, 2, dtype="uint64") * xp.uint64(_ODD)
         return (bits.astype("uint64") * factors).sum(keepdims=True) >> xp.uint64(32)

@@ -437,3 +437,10 @@ def test_a_digest_changes_with_every_bit_and_with_the_order(data):
         traded = flat.copy()
         traded[[0, -1]] = traded[[-1, 0]]
         assert device.fingerprint(device.array(traded)) != digest
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_digest_changes_when_a_sign_moves(dtype):
+    device = devices.get("cuda")
+    signs = [np.where(np.arange(8) == place, -0.0, 0.0).astype(dtype) for place in range(8)]
+    assert len({device.fingerprint(device.array(array)) for array in signs}) == 8
