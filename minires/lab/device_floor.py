@@ -6,13 +6,11 @@ of im2col is one call, and the traffic is the same ten passes.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .floor import PASSES, Convolution
+from .floor import Convolution, work_of
 from .timing import Job, finished, interleaved
 
 if TYPE_CHECKING:
@@ -41,10 +39,7 @@ class DeviceFloor:
     """
 
     def __init__(self, convolutions: Sequence[Convolution], batch: int, device: CudaDevice) -> None:
-        counted = Counter(p for each in convolutions for p in each.products())
-        self.gigaflops = 2e-9 * batch * sum(n * math.prod(p[:3]) for p, n in counted.items())
-        outputs = sum(each.filters * each.pixels_out for each in convolutions)
-        self.traffic_bytes = 4 * PASSES * batch * outputs
+        counted, self.gigaflops, self.traffic_bytes = work_of(convolutions, batch)
         xp = device.xp
         large = max(batch * p.rows * max(p.left, p.right) for p in counted)
         small = max(p.left * p.right for p in counted)

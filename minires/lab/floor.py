@@ -114,6 +114,17 @@ def convolutions_of(model: Module, image: tuple[int, int, int]) -> list[Convolut
     return seen.convolutions
 
 
+def work_of(convolutions: Sequence[Convolution], batch: int) -> tuple[Counter[Product], float, int]:
+    """Return a step's products and how many of each, their 10^9 operations, and its traffic.
+
+    The traffic, in bytes, is `PASSES` passes over all convolution outputs in float32.
+    """
+    counted = Counter(p for each in convolutions for p in each.products())
+    gigaflops = 2e-9 * batch * sum(n * math.prod(p[:3]) for p, n in counted.items())
+    outputs = sum(each.filters * each.pixels_out for each in convolutions)
+    return counted, gigaflops, 4 * PASSES * batch * outputs
+
+
 class Floor:
     """The matrix products and the memory traffic of a training step, as jobs to be timed.
 
@@ -135,10 +146,7 @@ class Floor:
 
     def __init__(self, convolutions: Sequence[Convolution], batch: int) -> None:
         number = threads.get_num_threads()
-        counted = Counter(p for each in convolutions for p in each.products())
-        self.gigaflops = 2e-9 * batch * sum(n * math.prod(p[:3]) for p, n in counted.items())
-        outputs = sum(each.filters * each.pixels_out for each in convolutions)
-        self.traffic_bytes = PASSES * 4 * batch * outputs
+        counted, self.gigaflops, self.traffic_bytes = work_of(convolutions, batch)
         self._work = [
             [_chunked(p, count, batch * p.rows // number) for p, count in counted.items()]
             for _ in range(number)

@@ -204,13 +204,13 @@ class Optimizer:
             ready = [p for p in group["params"] if p.grad is not None]
             for parameters in alike(ready):
                 together = self.update_together(parameters[0].device, parameters, group)
-                for parameter, grad in zip(parameters, gradients(parameters), strict=True):
+                for parameter in parameters:
                     if not together:
-                        self._update_alone(parameter, grad, group)
+                        self._update_alone(parameter, group)
                     # A graph that still needs the old values must notice that they are gone.
                     parameter._versioned().wrote()
 
-    def _update_alone(self, parameter: Tensor, grad: Array, group: dict[str, Any]) -> None:
+    def _update_alone(self, parameter: Tensor, group: dict[str, Any]) -> None:
         state = self.state.setdefault(parameter, {})
         if parameter.device.is_capturing():
             raise RuntimeError(
@@ -220,6 +220,7 @@ class Optimizer:
                 " not that of the optimiser's state; if the model was converted, bring the state"
                 " along: optimizer.load_state_dict(optimizer.state_dict())"
             )
+        (grad,) = gradients([parameter])
         self.update(parameter._data, grad, state, group)
 
     def refresh(self) -> None:

@@ -21,7 +21,7 @@ from ..windows import Window
 from .blas import CudaBlas
 from .kernel import Kernel
 from .launching import TOO_LARGE
-from .layout import STORED, CudaLayout, dense
+from .layout import CudaLayout, dense, is_ordinary
 from .sliding import (
     MOST_CHANNELS,
     SOURCE,
@@ -313,10 +313,8 @@ class CudaConvolution(CudaBlas, CudaLayout, ConvolutionKernels):
 
 def computes(shape: Images, window: Window, *arrays: Array | None, outputs: int = 0) -> bool:
     """Tell whether the kernels can do it: floats of one dtype, none empty, none too large."""
-    dtype = arrays[0].dtype  # type: ignore[union-attr]
-    if dtype.char not in STORED or any(
-        x is not None and (x.dtype != dtype or not 0 < x.size < TOO_LARGE) for x in arrays
-    ):
+    given = [x for x in arrays if x is not None]
+    if not all(is_ordinary(x) and x.dtype == given[0].dtype for x in given):
         return False
     n, c, h, w = shape
     oh, ow = window.output_size((h, w))

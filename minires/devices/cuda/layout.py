@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .launching import Launching
+from .launching import TOO_LARGE, Launching
 
 Array = Any
 Shape = tuple[int, ...]
@@ -56,6 +56,11 @@ class CudaLayout(Launching):
         This is what a kernel can read that takes strides.
         """
         return x if fills_one_run(x) else _swapped(dense(self, x))
+
+
+def is_ordinary(x: Array) -> bool:
+    """Tell whether kernels compute with x: floats, not empty, countable by 32 bits."""
+    return x.dtype.char in STORED and 0 < x.size < TOO_LARGE
 
 
 def dense(device: Launching, x: Array) -> Array:

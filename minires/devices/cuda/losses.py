@@ -15,8 +15,8 @@ from ..dtypes import accumulator
 from ..losses import LossKernels
 from .blocks import GROUP_SUM
 from .kernel import Kernel
-from .launching import TOO_LARGE, Launching
-from .layout import STORED
+from .launching import Launching
+from .layout import is_ordinary
 
 Array = Any
 
@@ -229,6 +229,6 @@ def _cut(logits: Array) -> tuple[int, tuple[int, int, int]]:
 
 def _fits(logits: Array, weight: Array | None) -> bool:
     """Tell whether the kernels can do this; the readable ones do what is empty, huge or mixed."""
-    if logits.dtype.char not in STORED or not 0 < logits.size < TOO_LARGE:
+    if not is_ordinary(logits):
         return False
     return weight is None or weight.dtype in (logits.dtype, accumulator(logits.dtype))

@@ -14,8 +14,7 @@ from ..normalization import BatchGradients, NormalizationKernels, Normalizer
 from .batch_norm import BATCH_NORM, NORMALIZE
 from .batch_norm_backward import BATCH_NORM_BACKWARD, SUM_GRADIENTS
 from .blocks import cut
-from .launching import TOO_LARGE
-from .layout import STORED, CudaLayout, dense
+from .layout import CudaLayout, dense, is_ordinary
 from .moments import FIND_MOMENTS, TELL_STATISTICS
 
 Array = Any
@@ -218,7 +217,7 @@ def _fits(
 ) -> bool:
     """Tell whether the kernels can do this; the readable ones do what is empty, huge or mixed."""
     stored = x.dtype
-    if stored.char not in STORED or not 0 < x.size < TOO_LARGE:
+    if not is_ordinary(x):
         return False
     kept = stored, accumulator(stored)
     return all(a is None or a.dtype == stored for a in arrays) and all(

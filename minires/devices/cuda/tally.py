@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..tally import TallyKernels
+from .blocks import GROUP_SUM
 from .kernel import Kernel
 from .launching import Launching
 
@@ -38,13 +39,12 @@ def tally_plain(
 
 # One block, because all rows meet in one number; N is a batch, so there is little to do.
 TALLY = Kernel(
-    r"""
+    GROUP_SUM
+    + r"""
 extern "C" __global__ void tally(const T* logits, const long long* labels, const T* loss,
                                  double* rows, int* filled, int N, int C) {
-    __shared__ int mistakes[BLOCK];
-    int t = threadIdx.x;
     int wrong = 0;
-    for (int n = t; n < N; n += BLOCK) {
+    for (int n = threadIdx.x; n < N; n += BLOCK) {
         const T* row = logits + n * C;
         A largest = (A)row[0];
         int answer = 0;
@@ -56,16 +56,11 @@ extern "C" __global__ void tally(const T* logits, const long long* labels, const
         }
         if (!finite || answer != labels[n]) ++wrong;
     }
-    mistakes[t] = wrong;
-    __syncthreads();
-    for (int half_way = BLOCK / 2; half_way > 0; half_way /= 2) {
-        if (t < half_way) mistakes[t] += mistakes[t + half_way];
-        __syncthreads();
-    }
-    if (t == 0) {
+    int mistakes = block_sum(wrong);
+    if (threadIdx.x == 0) {
         int at = filled[0];
         rows[2 * at] = (double)(A)loss[0];
-        rows[2 * at + 1] = mistakes[0];
+        rows[2 * at + 1] = mistakes;
         filled[0] = at + 1;
     }
 }

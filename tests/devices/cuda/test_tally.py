@@ -103,12 +103,11 @@ def test_the_kernels_source_computes_what_its_plain_version_does(
         ("!finite || ", ""),
         ("score > largest", "score >= largest"),
         ("n += BLOCK", "n += 2 * BLOCK"),
-        ("mistakes[t] += mistakes[t + half_way];\n        __syncthreads();",
-         "mistakes[t] += mistakes[t + half_way];"),
+        ("block_sum(wrong)", "wrong"),
         ("half_way > 0", "half_way > 1"),
         ("rows[2 * at]", "rows[at]"),
         ("filled[0] = at + 1;", ""),
-        ("if (t == 0) {", "{"),
+        ("if (threadIdx.x == 0) {", "{"),
         ("largest = score;", ""),
     ],
 )  # fmt: skip
@@ -125,8 +124,6 @@ def test_its_threads_do_not_race() -> None:
     grid, args, T = launched(data(30, 4, "float32", 0))
     host.check(small, grid, args, T, sanitize="thread")
 
-    loose = host.mutated(
-        small, "mistakes[t] = wrong;\n    __syncthreads();", "mistakes[t] = wrong;"
-    )
+    loose = host.mutated(small, "parts[t] = mine;\n    __syncthreads();", "parts[t] = mine;")
     with pytest.raises(host.Unsanitary, match="data race"):
         host.run(loose, grid, args, T, sanitize="thread")
