@@ -1,0 +1,140 @@
+"""Networks by name.
+
+An architecture's file registers its names; those of a family that goes on for ever, such as
+``cifar_resnet26_b``, are recognised by a pattern.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from minires import nn
+from minires.devices import random
+
+Image = tuple[int, int, int]
+Builder = Callable[..., nn.Module]
+
+
+class Entry(NamedTuple):
+    """How to make a network.
+
+    Attributes
+    ----------
+    build : callable
+        Makes it.
+    input : (int, int, int)
+        Channels, height and width of the images that it was made for.
+    options : dict
+        What `build` is given.
+    """
+
+    build: Builder
+    input: Image
+    options: dict[str, Any]
+
+
+_ENTRIES: dict[str, Entry] = {}
+_FAMILIES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Entry]]] = []
+
+
+def register(name: str, build: Builder, input: Image = (3, 224, 224), **options: Any) -> None:
+    """Give a network a name.
+
+    Parameters
+    ----------
+    name : str
+    build : callable
+        Called with the options, and with those that `create` is given, which come first.
+    input : (int, int, int)
+        Channels, height and width of the images that it is made for.
+    **options
+        What makes this one of `build`'s networks.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+    """
+    if name in _ENTRIES:
+        raise ValueError(f"there is a network {name!r} already")
+    _ENTRIES[name] = Entry(build, input, options)
+
+
+def register_family(pattern: str, entry: Callable[[re.Match[str]], Entry]) -> None:
+    """Recognise further names: `entry` makes what is registered of a name that matches."""
+    _FAMILIES.append((re.compile(pattern), entry))
+
+
+def names() -> list[str]:
+    """Return the names of all registered networks.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.models.list()[:2]
+    ['alexnet', 'alexnet_2012']
+    """
+    return sorted(_ENTRIES)
+
+
+def find(name: str) -> Entry:
+    """Return what is registered under `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network; it says which names are near.
+    """
+    name = name.lower()
+    if name in _ENTRIES:
+        return _ENTRIES[name]
+    for pattern, entry in _FAMILIES:
+        found = pattern.fullmatch(name)
+        if found:
+            return entry(found)
+    near = difflib.get_close_matches(name, _ENTRIES, 3, 0.6)
+    advice = f"; near: {', '.join(near)}" if near else ""
+    raise ValueError(
+        f"there is no network {name!r}{advice}; mr.models.list(), or minires models, tells them all"
+    )
+
+
+def create(name: str, *, seed: int | None = None, **options: Any) -> nn.Module:
+    """Make a network by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of `mr.models.list()`, or of a family that goes on, such as ``cifar_resnet26_b``.
+    seed : int, optional
+        Of the weights; by default the streams of `minires.manual_seed` are continued.
+    **options
+        What its builder takes, for example `num_classes`, `in_channels` and `width`.
+
+    Returns
+    -------
+    Module
+
+    Raises
+    ------
+    ValueError
+        If there is no such network.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> model = mr.models.create("cifar_resnet20", num_classes=100)
+    >>> model(mr.zeros(1, 3, 32, 32)).shape
+    (1, 100)
+    """
+    entry = find(name)
+    with random.seeded(seed):
+        return entry.build(**{**entry.options, **options})
+
+
+def input_of(name: str) -> Image:
+    """Return channels, height and width of the images that a network is made for."""
+    return find(name).input
