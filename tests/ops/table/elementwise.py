@@ -137,19 +137,35 @@ def residual_add(dice: Dice) -> Case:
     return Case(mr.ops.residual_add, inputs, np.add, lambda t, x, y: x + y)
 
 
-def dropout(dice: Dice) -> Case:
-    p, seed = dice.choose(0.2, 0.5, 1.0), dice.number(0, 9)
+def dropped(run: Any, draws: Any, axes: int = 0) -> Row:
+    """`run(x, p)` leaves out by chance; `draws` says how many draws there are, from a shape."""
 
-    def run(x: mr.Tensor) -> mr.Tensor:
-        with seeded(seed):
-            return mr.ops.dropout(x, p)
+    def row(dice: Dice) -> Case:
+        p, seed = dice.choose(0.2, 0.5, 1.0), dice.number(0, 9)
 
-    def reference(x: np.ndarray) -> np.ndarray:
-        with seeded(seed):
-            kept = mr.rand(*x.shape).numpy() >= np.float32(p)
-        return np.where(kept, x / (1 - p if p < 1 else 1), 0) if p < 1 else 0 * x
+        def seeded_run(x: mr.Tensor) -> mr.Tensor:
+            with seeded(seed):
+                return run(x, p)
 
-    return Case(run, (dice.normal(*dice.shape()),), reference)
+        def reference(x: np.ndarray) -> np.ndarray:
+            with seeded(seed):
+                kept = mr.rand(*draws(x.shape)).numpy() >= np.float32(p)
+            return np.where(kept, x / (1 - p if p < 1 else 1), 0) if p < 1 else 0 * x
+
+        return Case(seeded_run, (dice.normal(*dice.shape(axes)),), reference)
+
+    return row
+
+
+def relu6(dice: Dice) -> Case:
+    # From -9 to 9, and nowhere within 0.005 of a kink.
+    x = np.asarray(np.round(3 * dice.normal(*dice.shape()), 2) + 0.005)
+    return Case(
+        mr.ops.relu6,
+        (x,),
+        lambda x: np.minimum(np.maximum(x, 0), 6),
+        lambda t, x: t.nn.functional.relu6(x),
+    )
 
 
 def cast(dice: Dice) -> Case:
@@ -196,6 +212,7 @@ ROWS: dict[str, Row] = {
     "relu": unary(
         mr.ops.relu, lambda x: x * (x > 0), lambda t, x: t.nn.functional.relu(x), "apart"
     ),
+    "relu6": relu6,
     "leaky_relu": leaky_relu,
     "gelu": unary(
         mr.ops.gelu,
@@ -208,7 +225,13 @@ ROWS: dict[str, Row] = {
         lambda t, x: t.nn.functional.gelu(x, approximate="tanh"),
     ),
     "residual_add": residual_add,
-    "dropout": dropout,
+    "dropout": dropped(mr.ops.dropout, lambda shape: shape),
+    "dropout2d": dropped(mr.ops.dropout2d, lambda s: s[:2] + (1,) * (len(s) - 2), axes=2),
+    "stochastic_depth": dropped(
+        lambda x, p: mr.ops.stochastic_depth(x, p, "row"),
+        lambda shape: shape[:1] + (1,) * (len(shape) - 1),
+        axes=1,
+    ),
     "to": unary(
         lambda x: mr.ops.creation._transfer(x, origin=x.device, target=x.device),
         np.copy,
@@ -218,4 +241,5 @@ ROWS: dict[str, Row] = {
     "cast": cast,
 }
 
-assert set(ROWS) - {"pow of a number", "clip by Tensors", "gelu by tanh"} <= set(registry)
+VARIANTS = {"pow of a number", "clip by Tensors", "gelu by tanh", "dropout2d", "stochastic_depth"}
+assert set(ROWS) - VARIANTS <= set(registry)
