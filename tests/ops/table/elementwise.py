@@ -137,24 +137,27 @@ def residual_add(dice: Dice) -> Case:
     return Case(mr.ops.residual_add, inputs, np.add, lambda t, x, y: x + y)
 
 
-def dropped(run: Any, draws: Any, axes: int = 0) -> Row:
-    """`run(x, p)` leaves out by chance; `draws` says how many draws there are, from a shape."""
+def dropout(dice: Dice) -> Case:
+    """Of single values, of channels, or of samples: as many draws as there are of these."""
+    p, seed = dice.choose(0.2, 0.5, 1.0), dice.number(0, 9)
+    run, parts, dims = dice.choose(
+        (mr.ops.dropout, None, 0),
+        (mr.ops.dropout2d, 2, 2),
+        (lambda x, p: mr.ops.stochastic_depth(x, p, "row"), 1, 1),
+    )
+    x = dice.normal(*dice.shape(dims))
+    draws = x.shape if parts is None else x.shape[:parts] + (1,) * (x.ndim - parts)
 
-    def row(dice: Dice) -> Case:
-        p, seed = dice.choose(0.2, 0.5, 1.0), dice.number(0, 9)
+    def seeded_run(x: mr.Tensor) -> mr.Tensor:
+        with seeded(seed):
+            return run(x, p)
 
-        def seeded_run(x: mr.Tensor) -> mr.Tensor:
-            with seeded(seed):
-                return run(x, p)
+    def reference(x: np.ndarray) -> np.ndarray:
+        with seeded(seed):
+            kept = mr.rand(*draws).numpy() >= np.float32(p)
+        return np.where(kept, x / (1 - p if p < 1 else 1), 0) if p < 1 else 0 * x
 
-        def reference(x: np.ndarray) -> np.ndarray:
-            with seeded(seed):
-                kept = mr.rand(*draws(x.shape)).numpy() >= np.float32(p)
-            return np.where(kept, x / (1 - p if p < 1 else 1), 0) if p < 1 else 0 * x
-
-        return Case(seeded_run, (dice.normal(*dice.shape(axes)),), reference)
-
-    return row
+    return Case(seeded_run, (x,), reference)
 
 
 def relu6(dice: Dice) -> Case:
@@ -225,13 +228,7 @@ ROWS: dict[str, Row] = {
         lambda t, x: t.nn.functional.gelu(x, approximate="tanh"),
     ),
     "residual_add": residual_add,
-    "dropout": dropped(mr.ops.dropout, lambda shape: shape),
-    "dropout2d": dropped(mr.ops.dropout2d, lambda s: s[:2] + (1,) * (len(s) - 2), axes=2),
-    "stochastic_depth": dropped(
-        lambda x, p: mr.ops.stochastic_depth(x, p, "row"),
-        lambda shape: shape[:1] + (1,) * (len(shape) - 1),
-        axes=1,
-    ),
+    "dropout": dropout,
     "to": unary(
         lambda x: mr.ops.creation._transfer(x, origin=x.device, target=x.device),
         np.copy,
@@ -241,5 +238,4 @@ ROWS: dict[str, Row] = {
     "cast": cast,
 }
 
-VARIANTS = {"pow of a number", "clip by Tensors", "gelu by tanh", "dropout2d", "stochastic_depth"}
-assert set(ROWS) - VARIANTS <= set(registry)
+assert set(ROWS) - {"pow of a number", "clip by Tensors", "gelu by tanh"} <= set(registry)

@@ -39,26 +39,21 @@ def adaptive_max_pool2d(dice: Dice) -> Case:
     )
 
 
-def interpolate(mode: str) -> Row:
+def interpolate(dice: Dice) -> Case:
     """To a size, larger or smaller along either axis, or by a factor for each."""
-
-    def row(dice: Dice) -> Case:
-        x = images(dice)
-        options: dict[str, Any] = {"mode": mode}
-        if mode == "bilinear":
-            options["align_corners"] = dice.flag()
-        if dice.flag():
-            options["size"] = dice.pair(1, 7)
-        else:
-            options["scale_factor"] = dice.choose(1.0, 1.5, 2.0), dice.choose(1.0, 1.7, 3.0)
-        return Case(
-            lambda x: mr.ops.interpolate(x, **options),
-            (x,),
-            lambda x: naive.interpolate(x, **options),
-            lambda t, x: t.nn.functional.interpolate(x, **options),
-        )
-
-    return row
+    options: dict[str, Any] = {"mode": dice.choose("nearest", "bilinear")}
+    if options["mode"] == "bilinear":
+        options["align_corners"] = dice.flag()
+    if dice.flag():
+        options["size"] = dice.pair(1, 7)
+    else:
+        options["scale_factor"] = dice.choose(1.0, 1.5, 2.0), dice.choose(1.0, 1.7, 3.0)
+    return Case(
+        lambda x: mr.ops.interpolate(x, **options),
+        (images(dice),),
+        lambda x: naive.interpolate(x, **options),
+        lambda t, x: t.nn.functional.interpolate(x, **options),
+    )
 
 
 def pick(dice: Dice) -> Case:
@@ -116,8 +111,7 @@ def local_response_norm(dice: Dice) -> Case:
 ROWS: dict[str, Row] = {
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
     "adaptive_max_pool2d": adaptive_max_pool2d,
-    "interpolate, nearest": interpolate("nearest"),
-    "interpolate, bilinear": interpolate("bilinear"),
+    "interpolate": interpolate,
     "pick": pick,
     "mix": mix,
     "channel_sums": channel_sums,
