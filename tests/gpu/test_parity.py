@@ -212,7 +212,7 @@ SETTINGS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def test_no_layer_is_left_out() -> None:
-    public = {getattr(nn, name) for name in nn.__all__}
+    public = [getattr(nn, name) for name in nn.__all__]
     layers = {each for each in public if isinstance(each, type) and issubclass(each, nn.Module)}
     met = {type(module) for make, _ in SETTINGS.values() for module in make().modules()}
 
