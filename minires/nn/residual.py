@@ -16,9 +16,10 @@ from minires.autograd import Tensor
 
 from . import fused
 from .containers import Identity
-from .functions import Dropout, ReLU
+from .functions import ReLU
 from .layers import BatchNorm2d, Conv2d
 from .module import Module
+from .noise import Dropout
 from .scaling import Rescale, SqueezeExcitation
 from .shortcuts import MeetingShortcut, Shortcut, make_shortcut
 
