@@ -15,7 +15,7 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -210,7 +210,7 @@ def _stored_dtype(storage: Storage) -> np.dtype[Any]:
     return np.dtype({"bool": "uint8", "bfloat16": "uint16"}.get(storage.dtype, storage.dtype))
 
 
-def _values(storage: Storage, raw: bytes, order: str) -> npt.NDArray[Any]:
+def _values(storage: Storage, raw: bytes, order: Literal["<", ">"]) -> npt.NDArray[Any]:
     """Return a storage's values, on one axis, in native byte order."""
     dtype = _stored_dtype(storage)
     if len(raw) != storage.count * dtype.itemsize:
@@ -218,9 +218,11 @@ def _values(storage: Storage, raw: bytes, order: str) -> npt.NDArray[Any]:
             f"the storage {shown(storage.key)} should have {storage.count} values of"
             f" {dtype.itemsize} bytes, but has {len(raw)} bytes: the file was cut short or damaged"
         )
-    values = np.frombuffer(raw, dtype.newbyteorder(order)).astype(dtype, copy=False)
+    values: npt.NDArray[Any] = np.frombuffer(raw, dtype.newbyteorder(order)).astype(
+        dtype, copy=False
+    )
     if storage.dtype == "bool":
-        return values != 0
+        return values.astype(np.bool_)
     if storage.dtype == "bfloat16":  # the upper half of a float32
         return (values.astype(np.uint32) << 16).view(np.float32)
     return values
