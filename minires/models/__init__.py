@@ -1,15 +1,35 @@
-"""Networks: plain/residual twins from one builder."""
+"""Networks: plain/residual twins from one builder, and the architectures they come from.
+
+`create` makes any of them by its name; `list` tells the names.
+"""
 
 from __future__ import annotations
 
-from .cifar import CifarResNet, cifar_plain, cifar_resnet, is_possible_depth
+from .cifar import (
+    CifarResNet,
+    cifar_plain,
+    cifar_preact_resnet,
+    cifar_resnet,
+    is_possible_depth,
+    wide_resnet,
+)
+from .registry import create, input_of, register
+from .registry import names as list
+from .resnet import ResNet
 from .weights import LoadReport, load_weights
 
 __all__ = [
     "CifarResNet",
     "LoadReport",
+    "ResNet",
     "cifar_plain",
+    "cifar_preact_resnet",
     "cifar_resnet",
+    "create",
+    "input_of",
     "is_possible_depth",
+    "list",
     "load_weights",
+    "register",
+    "wide_resnet",
 ]

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from . import init
-from .blocks import BasicBlock, Bottleneck, PadShortcut, PreActBlock, PreActBottleneck
+from .blocks import (
+    BasicBlock,
+    Bottleneck,
+    InvertedResidual,
+    PreActBlock,
+    PreActBottleneck,
+    SeparableBlock,
+)
 from .containers import Identity, ModuleList, Sequential
 from .folding import fold_batch_norm
 from .functions import (
@@ -23,9 +30,23 @@ from .functions import (
 )
 from .layers import BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, parameter_count
 from .module import Module, Parameter
+from .residual import NORMS, ORDERS, ResidualBlock
+from .scaling import Rescale, SqueezeExcitation
+from .shortcuts import (
+    SHORTCUTS,
+    DropoutShortcut,
+    GatedShortcut,
+    MeetingShortcut,
+    PadShortcut,
+    ScaledShortcut,
+)
+from .split_transform import SplitTransform, split_transform_merge
 
 __all__ = [
     "GELU",
+    "NORMS",
+    "ORDERS",
+    "SHORTCUTS",
     "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BasicBlock",
@@ -36,12 +57,16 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "DropoutShortcut",
     "Flatten",
+    "GatedShortcut",
     "Identity",
+    "InvertedResidual",
     "LeakyReLU",
     "Linear",
     "MSELoss",
     "MaxPool2d",
+    "MeetingShortcut",
     "Module",
     "ModuleList",
     "PadShortcut",
@@ -49,11 +74,18 @@ __all__ = [
     "PreActBlock",
     "PreActBottleneck",
     "ReLU",
+    "Rescale",
+    "ResidualBlock",
+    "ScaledShortcut",
+    "SeparableBlock",
     "Sequential",
     "Sigmoid",
     "Softmax",
+    "SplitTransform",
+    "SqueezeExcitation",
     "Tanh",
     "fold_batch_norm",
     "init",
     "parameter_count",
+    "split_transform_merge",
 ]
