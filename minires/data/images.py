@@ -119,9 +119,7 @@ def prepare(
         image = image.resize(sides, Image.Resampling.BILINEAR)
     left, top = ((side - crop) // 2 for side in image.size)
     pixels: npt.NDArray[Any] = np.asarray(image.crop((left, top, left + crop, top + crop)))
-    channels_first: npt.NDArray[np.float32] = (
-        np.moveaxis(pixels.reshape(crop, crop, -1), -1, 0).astype(np.float32) / 255
-    )
-    shape = (-1, 1, 1)
-    normal = (channels_first - np.reshape(mean, shape)) / np.reshape(std, shape)
-    return normal.astype(np.float32)
+    channels_first = np.moveaxis(pixels.reshape(crop, crop, -1), -1, 0)
+    normal = channels_first / 255 - np.reshape(mean, (-1, 1, 1))
+    normal /= np.reshape(std, (-1, 1, 1))
+    return np.asarray(normal, np.float32)

@@ -45,9 +45,9 @@ class LoadReport:
     def __str__(self) -> str:
         told = f"{self.tensors} tensors were copied from a file in the dialect {self.dialect!r}"
         if self.kept:
-            told += f"; the file has nothing for {_counted(self.kept)}, which stayed as it was"
+            told += f"; not in the file, and as they were: {_counted(self.kept, 2)}"
         if self.left_out:
-            told += f"; the model has no place for {_counted(self.left_out)}"
+            told += f"; not in the model, and left out: {_counted(self.left_out, 2)}"
         return told + "."
 
 
@@ -181,7 +181,7 @@ def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor]) -> _Fit:
     except ValueError as error:
         return _Fit(dialect.name, {}, unlike=str(error))
     missing = [name for name in own if name not in state]
-    unexpected = [name for name in state if name not in own]
+    unexpected = sorted(name for name in state if name not in own)
     kept = [
         name
         for name in missing
@@ -217,9 +217,9 @@ def _mismatch(name: str, found: Any, expected: Tensor) -> list[str]:
     return []
 
 
-def _counted(names: Sequence[str]) -> str:
-    return f"{len(names)} ({', '.join(names[:_SHOWN])}{_and_more(names)})"
+def _counted(names: Sequence[str], shown: int = _SHOWN) -> str:
+    return f"{len(names)} ({', '.join(names[:shown])}{_and_more(names, shown)})"
 
 
-def _and_more(items: Sequence[str]) -> str:
-    return f", and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+def _and_more(items: Sequence[str], shown: int = _SHOWN) -> str:
+    return f", and {len(items) - shown} more" if len(items) > shown else ""
