@@ -22,7 +22,14 @@ GET_HELP = (
     "minires weights get cifar_resnet20 --to .\n"
 )
 
-app = typer.Typer(name="weights", help=HELP, no_args_is_help=True)
+app = typer.Typer(name="weights", help=HELP)
+
+
+@app.callback(invoke_without_command=True)
+def _weights(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 @app.command("list", help=LIST_HELP)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from .atomic import atomic_write
 
-__all__ = ["DownloadError", "fetch", "home", "sha256_of"]
+__all__ = ["DownloadError", "fetch", "home", "is_there", "sha256_of"]
 
 _CHUNK = 2**18
 _LONGEST = 2**33  # of a file whose size nobody said
@@ -78,13 +78,8 @@ def fetch(
         The file cannot be had, or is not the right one; an `OSError`.
     """
     target = Path(path)
-    if target.is_file():
-        if sha256_of(target) == sha256:
-            return target
-        raise DownloadError(
-            f"'{target}' is there already, but is another file: its SHA-256 is not {sha256};"
-            " move it away"
-        )
+    if is_there(target, sha256):
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
     schemes = ("https", "http") if allow_http else ("https",)
     try:
@@ -99,10 +94,25 @@ def fetch(
                 )
     except DownloadError as error:
         raise DownloadError(
-            f"cannot download {address}: {error}. Or fetch it in another way, and put it at"
-            f" '{target}' (licence {licence}, SHA-256 {sha256})"
+            f"cannot download {address}: {error}. Try again, or fetch it in another way, put it at"
+            f" '{target}' (licence {licence}, SHA-256 {sha256}), and run this again"
         ) from error.__cause__
     return target
+
+
+def is_there(target: Path, sha256: str) -> bool:
+    """Tell whether a file is there already.
+
+    Raises
+    ------
+    DownloadError
+        If another one has its name.
+    """
+    if target.exists() and (target.is_dir() or sha256_of(target) != sha256):
+        raise DownloadError(
+            f"'{target}' is there already, but its SHA-256 is not {sha256}; move it away"
+        )
+    return target.exists()
 
 
 def sha256_of(path: Path) -> str:

@@ -28,7 +28,7 @@ __all__ = ["load_torch"]
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 _MOST_DEPTH = 100
-_MOST_VALUES = 300_000  # plain ones; what stands in several places counts in each
+_MOST_VALUES = 100_000  # plain ones; what stands in several places counts in each
 # Tensors may share a storage, and bfloat16 grows to float32, but no weights grow like this.
 _MOST_GROWTH = 8
 _ROOM = 2**20

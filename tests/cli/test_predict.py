@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,6 @@ def test_a_mistake_costs_one_line_and_code_2(
     arguments: list[str],
     told: str,
 ) -> None:
-    import re
-
     code, out, err = run(capsys, "--weights", weights, tmp_path / "dark.npy", *arguments)
 
     assert (code, out) == (2, "")
@@ -186,4 +185,5 @@ def test_weights_of_no_such_name_cost_one_line(capsys: pytest.CaptureFixture[str
 def test_weights_alone_is_answered_with_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights"]) == 2
     told = capsys.readouterr()
-    assert "get" in told.out + told.err
+    assert "Fetch weights" in told.out
+    assert told.err == ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -329,6 +330,7 @@ def test_weights_that_are_there_already_get_their_card_without_a_network(
 
     assert path == tmp_path / file
     assert catalogue.card_of(path) == catalogue.find("cifar_resnet20").card
+    assert catalogue.get("cifar_resnet20", tmp_path) == path
 
 
 def test_weights_that_came_with_minires_are_copied_with_their_card(
@@ -336,17 +338,32 @@ def test_weights_that_came_with_minires_are_copied_with_their_card(
 ) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "small.safetensors").write_bytes(b"weights")
-    card = catalogue.find("cifar_resnet20").card
-    entry = catalogue.Entry(name="small", file="small.safetensors", sha256="0" * 64, card=card)
+    card, right = catalogue.find("cifar_resnet20").card, hashlib.sha256(b"weights").hexdigest()
+    entry = catalogue.Entry(name="small", file="small.safetensors", sha256=right, card=card)
     monkeypatch.setattr(catalogue, "entries", lambda: (entry,))
     monkeypatch.setattr(catalogue, "__file__", str(tmp_path / "package" / "catalogue.py"))
     monkeypatch.setenv("MINIRES_HOME", str(tmp_path / "home"))
 
     path = catalogue.get("small")
 
-    assert path == tmp_path / "home" / "weights" / "small.safetensors"
+    assert path == catalogue.get("small") == tmp_path / "home" / "weights" / "small.safetensors"
     assert path.read_bytes() == b"weights"
     assert catalogue.card_of(path) == card
+
+
+def test_a_card_that_somebody_changed_and_another_file_of_the_name_stay(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    file = f"{PRETRAINED[20]}.th"
+    (tmp_path / file).write_bytes((shared_data / "pretrained" / file).read_bytes())
+    (tmp_path / file).with_suffix(".json").write_text("mine")
+
+    catalogue.get("cifar_resnet20", tmp_path)
+    assert (tmp_path / file).with_suffix(".json").read_text() == "mine"
+
+    (tmp_path / file).write_bytes(b"mine")
+    with pytest.raises(OSError, match="there already, but its SHA-256 is not 12fca82f"):
+        catalogue.get("cifar_resnet20", tmp_path)
 
 
 def test_an_unknown_name_is_told_with_those_there_are() -> None:

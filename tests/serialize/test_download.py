@@ -167,7 +167,7 @@ def test_without_a_network_it_is_said_where_the_file_is_from_and_belongs(
 
     with pytest.raises(
         DownloadError,
-        match=rf"cannot download {address}: no connection .* Or fetch it .* put it at",
+        match=rf"cannot download {address}: no connection .* or fetch it .* put it at",
     ):
         fetch(address, SUM, tmp_path / "w", "MIT")
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from minires.serialize import atomic_write
-from minires.serialize.download import Progress, fetch, home
+from minires.serialize.download import Progress, fetch, home, is_there
 
 __all__ = ["Card", "Entry", "Preprocessing", "card_of", "entries", "find", "get"]
 
@@ -148,21 +148,17 @@ def get(
     """
     entry = find(name)
     path = (home() / "weights" if folder is None else Path(folder)) / entry.file
-    if entry.address is None:
+    if entry.address is not None:
+        licence = entry.card.licence
+        fetch(entry.address, entry.sha256, path, licence, size=entry.size, progress=progress)
+    elif not is_there(path, entry.sha256):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write(Path(__file__).with_name(entry.file).read_bytes())
-    else:
-        fetch(
-            entry.address,
-            entry.sha256,
-            path,
-            entry.card.licence,
-            size=entry.size,
-            progress=progress,
-        )
-    with atomic_write(path.with_suffix(".json"), "w") as text:
-        text.write(entry.card.model_dump_json(indent=2, by_alias=True) + "\n")
+    card = path.with_suffix(".json")
+    if not card.exists():  # somebody may have changed it
+        with atomic_write(card, "w") as text:
+            text.write(entry.card.model_dump_json(indent=2, by_alias=True) + "\n")
     return path
 
 
