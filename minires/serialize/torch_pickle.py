@@ -17,8 +17,11 @@ from typing import IO, Any
 __all__ = ["Storage", "StridedTensor", "TorchArchiveError", "run_pickle"]
 
 # A tensor takes about 30. Each makes at most some 100 bytes beyond what stands in the file, and
-# takes a microsecond or two: whatever a program says, it ends soon, in 100 MB.
+# takes a microsecond or two: whatever a program says, it ends soon, in 100 MB. A call that looks
+# at a long list, which may stand once in the file and be called with often, counts as many.
 _MOST_INSTRUCTIONS = 1_000_000
+# To compare two long texts takes long, too.
+_LONGEST_KEY = 1000
 _LATEST_PROTOCOL = 5
 _MOST_AXES = 64
 
@@ -129,17 +132,15 @@ def run_pickle(stream: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
 def _run(stream: IO[bytes]) -> tuple[Any, dict[str, Storage]]:
     machine = _Machine()
     instructions = pickletools.genops(stream)
-    for _ in range(_MOST_INSTRUCTIONS):
+    while True:
         try:
             instruction, argument, _ = next(instructions)
         except ValueError as error:
             raise TorchArchiveError(f"its pickle is cut short or damaged ({error})") from None
         if instruction.name == "STOP":
             return machine.pop(), machine.storages
+        machine.spend(1)
         machine.step(instruction.name, argument)
-    raise TorchArchiveError(
-        f"its pickle has more than {_MOST_INSTRUCTIONS:,} instructions; weights need far fewer"
-    )
 
 
 class _Machine:
@@ -149,6 +150,16 @@ class _Machine:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.storages: dict[str, Storage] = {}
+        self.left = _MOST_INSTRUCTIONS
+
+    def spend(self, instructions: int) -> None:
+        """Count instructions; there are only so many."""
+        self.left -= instructions
+        if self.left < 0:
+            raise TorchArchiveError(
+                f"its pickle has more than {_MOST_INSTRUCTIONS:,} instructions, or calls that take"
+                " as long; weights need far fewer"
+            )
 
     def step(self, instruction: str, argument: Any) -> None:
         """Carry out one instruction."""
@@ -202,9 +213,12 @@ class _Machine:
                     raise TorchArchiveError("its pickle is damaged: what it asks for has no name")
                 push(_allowed(f"{module} {name}"))
             case "BINPERSID":
-                push(self.storage(self.pop()))
+                what = self.pop()
+                self.spend(_length(what))
+                push(self.storage(what))
             case "REDUCE":
                 arguments, function = self.pop(), self.pop()
+                self.spend(_length(arguments))
                 push(_call(function, arguments))
             case "BUILD":  # sets attributes; PyTorch notes versions so, in a state_dict
                 self.pop()
@@ -242,7 +256,10 @@ class _Machine:
         match what:
             # The sixth, of old archives, says of which storage this one is a part.
             case ("storage", _Name(kind), str(key), str(), int(count), *view) if (
-                kind in _DTYPES and _is_count(count) and view in ([], [None])
+                kind in _DTYPES
+                and _is_count(count)
+                and len(key) <= _LONGEST_KEY
+                and view in ([], [None])
             ):
                 found = Storage(_DTYPES[kind], key, count)
             case ("storage", _, _, _, _, tuple()):
@@ -265,6 +282,13 @@ def shown(value: Any) -> str:
     return f"a {type(value).__name__.strip('_')}"
 
 
+def _length(value: Any) -> int:
+    """Of a list or tuple and of those directly in it."""
+    if not isinstance(value, list | tuple):
+        return 0
+    return len(value) + sum(len(item) for item in value if isinstance(item, list | tuple))
+
+
 def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**48
 
@@ -274,9 +298,10 @@ def _set_items(target: dict[Any, Any], items: list[Any]) -> None:
         raise TorchArchiveError("its pickle is damaged: a dictionary's key has no value")
     for key, value in zip(items[::2], items[1::2], strict=True):
         # A tuple's hash, or a dictionary of huge numbers with the same one, could take for ever.
-        if not isinstance(key, str) and not (isinstance(key, int) and abs(key) < 2**60):
+        is_name = isinstance(key, str) and len(key) <= _LONGEST_KEY
+        if not is_name and not (isinstance(key, int) and abs(key) < 2**60):
             raise TorchArchiveError(
-                f"a dictionary has the key {shown(key)}; only text and numbers are read"
+                f"a dictionary has the key {shown(key)}; only names and numbers are read"
             )
         target[key] = value
 
@@ -298,7 +323,7 @@ def _call(function: Any, arguments: Any) -> Any:
         raise TorchArchiveError(f"it calls {shown(function)}, which is no function")
     result = _FUNCTIONS[function.name](arguments)
     if result is None:
-        found = ", ".join(map(shown, arguments))
+        found = ", ".join(map(shown, arguments[:8]))
         raise TorchArchiveError(f"it calls {shown(function)} with ({found})")
     return result
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minires.serialize import TorchArchiveError, load_torch
+from minires.serialize import TorchArchiveError, load_torch, torch_archive, torch_pickle
 from tests.serialize.archives import (
     SIX,
     STORAGE_OF,
@@ -236,9 +236,9 @@ def doubling(levels: int) -> bytes:
 REFUSED = {
     "contains itself": (b"]q\x00h\x00a", "nested more than 100 deep"),
     "nested too deep": (b"(" * 5000 + b"t" * 5000, "nested more than 100 deep"),
-    "doubles": (doubling(60), "more than 100,000, counting what stands in several places"),
-    "a key that is a tuple": (b"})Ns", "has the key a tuple; only text"),
+    "a key that is a tuple": (b"})Ns", "has the key a tuple; only names"),
     "a key that is huge": (b"}" + number(2**61) + b"Ns", "has the key 2305843009213693952"),
+    "a key as long as a book": (b"}" + text("k" * 2000) + b"Ns", "has the key 'kkk"),
     "a memo that was never written": (b"h\x07", "needs again what it never had: 7"),
     "an extension": (b"\x82\x01", "the instruction EXT1"),
     "another extension": (b"\x84\x01\x00\x00\x00", "the instruction EXT4"),
@@ -306,9 +306,44 @@ def test_a_program_that_no_weights_need_is_refused(
         read(tmp_path, container(value))
 
 
-def test_a_program_that_hardly_ends_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TorchArchiveError, match="more than 1,000,000 instructions"):
-        read(tmp_path, zipped(b"(" + b"N" * 10**6 + b"t"))
+ENDLESS = {
+    "_MOST_INSTRUCTIONS": (torch_pickle, b"(" + b"N" * 10**6 + b"t", "instructions, or calls"),
+    "_MOST_VALUES": (torch_archive, doubling(60), "counting what stands in several places"),
+}
+
+
+@pytest.mark.parametrize("limit", ENDLESS)
+@pytest.mark.parametrize("most", [1000, pytest.param(None, marks=pytest.mark.long)])
+def test_a_program_that_hardly_ends_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int | None
+) -> None:
+    module, value, message = ENDLESS[limit]
+    if most is not None:
+        monkeypatch.setattr(module, limit, most)
+        message = f"more than {most:,}.*{message}"
+
+    with pytest.raises(TorchArchiveError, match=message):
+        read(tmp_path, zipped(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"]("
+        + b"(K\x01Nt" * 100
+        + b"eq\x00("
+        + (name("collections", "OrderedDict") + b"h\x00\x85R") * 999,
+        b"(" + b"K\x01" * 100 + b"tq\x00(" + (name("torch", "Size") + b"h\x00\x85R") * 999,
+    ],
+    ids=["a list, made a dictionary", "a size"],
+)
+def test_calls_that_look_at_long_lists_count_as_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: bytes
+) -> None:
+    monkeypatch.setattr(torch_pickle, "_MOST_INSTRUCTIONS", 5000)
+
+    with pytest.raises(TorchArchiveError, match="more than 5,000 instructions, or calls that"):
+        read(tmp_path, zipped(value + b"t"))
 
 
 def test_lengths_that_a_pickle_states_allocate_nothing(tmp_path: Path) -> None:
@@ -540,10 +575,10 @@ def test_a_changed_byte_raises_the_one_error_or_none(
     tmp_path: Path, container: Callable[..., bytes]
 ) -> None:
     whole = container(mapping(weight=tensor(), epoch=number(3)))
-    masks = np.random.default_rng(0).integers(1, 256, len(whole))
+    dice = np.random.default_rng(0)
     damaged = [
-        whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :]
-        for place, mask in enumerate(masks)
+        whole[:place] + bytes([whole[place] ^ dice.integers(1, 256)]) + whole[place + 1 :]
+        for place in range(0, len(whole), 2)
     ]
 
     refused = outcomes(tmp_path, damaged).count(False)
