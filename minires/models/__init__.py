@@ -16,9 +16,11 @@ from .cifar import (
 from .registry import create, input_of, register
 from .registry import names as list
 from .resnet import ResNet
+from .weights import LoadReport, load_weights
 
 __all__ = [
     "CifarResNet",
+    "LoadReport",
     "ResNet",
     "cifar_plain",
     "cifar_preact_resnet",
@@ -27,6 +29,7 @@ __all__ = [
     "input_of",
     "is_possible_depth",
     "list",
+    "load_weights",
     "register",
     "wide_resnet",
 ]
