@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .alexnet import AlexNet
 from .cifar import (
     CifarResNet,
     cifar_plain,
@@ -13,12 +14,23 @@ from .cifar import (
     is_possible_depth,
     wide_resnet,
 )
+from .densenet import DenseNet
+from .googlenet import GoogLeNet, GoogLeNetOutputs
+from .inception import Inception3, InceptionOutputs
 from .registry import create, input_of, register
 from .registry import names as list
 from .resnet import ResNet
+from .vgg import VGG
 
 __all__ = [
+    "VGG",
+    "AlexNet",
     "CifarResNet",
+    "DenseNet",
+    "GoogLeNet",
+    "GoogLeNetOutputs",
+    "Inception3",
+    "InceptionOutputs",
     "ResNet",
     "cifar_plain",
     "cifar_preact_resnet",
