@@ -7,6 +7,8 @@ is BN, ReLU and a 3x3 convolution that makes k channels, the growth rate. "B": a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from minires import nn, ops
 from minires.autograd import Tensor
 
@@ -62,7 +64,7 @@ class DenseNet(nn.Module):
     def __init__(
         self,
         growth_rate: int = 32,
-        blocks: tuple[int, ...] = (6, 12, 24, 16),
+        blocks: Sequence[int] = (6, 12, 24, 16),
         stem: int = 64,
         imagenet: bool = True,
         bottleneck: bool = True,

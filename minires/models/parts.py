@@ -20,7 +20,7 @@ def run(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
 
 def _steps(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
     for module in modules:
-        if isinstance(module, Chain):
+        if isinstance(module, Chain) and "forward" not in vars(module):
             yield from _steps(module)
         else:
             yield module
