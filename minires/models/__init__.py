@@ -16,6 +16,7 @@ from .cifar import (
 )
 from .densenet import DenseNet
 from .googlenet import GoogLeNet, GoogLeNetOutputs
+from .heads import total_loss
 from .inception import Inception3, InceptionOutputs
 from .registry import create, input_of, register
 from .registry import names as list
@@ -40,5 +41,6 @@ __all__ = [
     "is_possible_depth",
     "list",
     "register",
+    "total_loss",
     "wide_resnet",
 ]

@@ -111,6 +111,12 @@ def test_the_head_of_inception_speaks_in_training_alone():
     assert isinstance(headless(small), mr.Tensor)
 
 
+def test_the_total_loss_counts_a_head_by_its_share():
+    outputs = GoogLeNetOutputs(mr.tensor(1.0), mr.tensor(2.0), mr.tensor(4.0))
+    assert mr.models.total_loss(outputs, lambda x: 10 * x, share=0.5).item() == 10 + 10 + 20
+    assert mr.models.total_loss(mr.tensor(1.0), lambda x: 10 * x).item() == 10
+
+
 def kinds(chain):
     return [type(layer).__name__ for layer in chain]
 

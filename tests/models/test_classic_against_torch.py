@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -57,21 +59,16 @@ def batch(size, count=4):
     return rng.standard_normal((count, 3, size, size)), np.arange(count) % CLASSES
 
 
-def total_loss(outputs, loss_of):
-    """That of the logits, and 0.3 times that of each auxiliary head."""
-    logits, *heads = outputs if isinstance(outputs, tuple) else (outputs,)
-    return loss_of(logits) + sum(0.3 * loss_of(head) for head in heads)
-
-
 def assert_equal_gradients(ours, theirs, leaves, size):
     """In training, in float64; `theirs` maps images to logits and knows its leaves by name."""
     images, labels = batch(size)
-    loss = total_loss(ours(mr.tensor(images)), lambda x: mr.ops.cross_entropy(x, labels))
+    outputs = ours(mr.tensor(images))
+    loss = mr.models.total_loss(outputs, lambda logits: mr.ops.cross_entropy(logits, labels))
     loss.backward()
-    targets = torch.tensor(labels)
-    expected = total_loss(
-        theirs(torch.tensor(images)), lambda x: torch.nn.functional.cross_entropy(x, targets)
-    )
+    outputs = theirs(torch.tensor(images))
+    logits, *heads = outputs if isinstance(outputs, tuple) else (outputs,)
+    loss_of = functools.partial(torch.nn.functional.cross_entropy, target=torch.tensor(labels))
+    expected = loss_of(logits) + sum(0.3 * loss_of(head) for head in heads)
     expected.backward()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
     found = {name: parameter.grad.numpy() for name, parameter in ours.named_parameters()}
