@@ -9,6 +9,7 @@ from typing import Any, Literal
 from minires import ops
 from minires.autograd import Tensor, expand
 from minires.data import DataLoader, Split
+from minires.models import total_loss
 from minires.nn import Module
 from minires.trace import Trace, record
 
@@ -50,7 +51,7 @@ def traced_step(
     Parameters
     ----------
     model : Module
-        Gets images and returns logits.
+        Gets images and returns logits, or logits and those of auxiliary heads.
     batch : tuple of Tensor
         Images (N, C, H, W) and labels (N,).
     title : str
@@ -80,7 +81,8 @@ def traced_step(
     model.train()
     spelled = expand(*expanded) if expanded else contextlib.nullcontext()
     with spelled, record(model, save=save, **options) as trace:
-        ops.cross_entropy(model(images), labels).backward(create_graph=create_graph)
+        loss = total_loss(model(images), lambda logits: ops.cross_entropy(logits, labels))
+        loss.backward(create_graph=create_graph)
     trace.records.title = title
     if spectrum and trace.structure.joins:
         trace.path_spectrum()

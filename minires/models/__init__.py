@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .alexnet import AlexNet
 from .cifar import (
     CifarResNet,
     cifar_plain,
@@ -13,13 +14,25 @@ from .cifar import (
     is_possible_depth,
     wide_resnet,
 )
+from .densenet import DenseNet
+from .googlenet import GoogLeNet, GoogLeNetOutputs
+from .heads import total_loss
+from .inception import Inception3, InceptionOutputs
 from .registry import create, input_of, register
 from .registry import names as list
 from .resnet import ResNet
+from .vgg import VGG
 from .weights import LoadReport, load_weights
 
 __all__ = [
+    "VGG",
+    "AlexNet",
     "CifarResNet",
+    "DenseNet",
+    "GoogLeNet",
+    "GoogLeNetOutputs",
+    "Inception3",
+    "InceptionOutputs",
     "LoadReport",
     "ResNet",
     "cifar_plain",
@@ -31,5 +44,6 @@ __all__ = [
     "list",
     "load_weights",
     "register",
+    "total_loss",
     "wide_resnet",
 ]

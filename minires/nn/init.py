@@ -65,6 +65,38 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     return tensor.copy_(random.generator().random(tensor.shape) * (b - a) + a)
 
 
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
+) -> Tensor:
+    """Fill with normal random numbers; those outside [a, b] are drawn again.
+
+    Parameters
+    ----------
+    tensor : Tensor
+    mean, std : float
+    a, b : float
+        Bounds of the values themselves, as in PyTorch; not in units of `std`.
+
+    Raises
+    ------
+    ValueError
+        If `std` is not positive, or less than one draw in a hundred would lie within the bounds.
+    """
+    if std <= 0:
+        raise ValueError(f"trunc_normal_: std must be positive, found {std}")
+    below, upto = (math.erf((bound - mean) / (math.sqrt(2) * std)) for bound in (a, b))
+    if upto - below < 0.02:
+        raise ValueError(
+            f"trunc_normal_: hardly any number of mean {mean} and std {std} lies between a={a} and"
+            f" b={b}; move or widen the bounds"
+        )
+    values = random.generator().standard_normal(math.prod(tensor.shape)) * std + mean
+    while (outside := (values < a) | (values > b)).any():
+        again = random.generator().standard_normal(int(outside.sum()))
+        values[outside] = again * std + mean
+    return tensor.copy_(values.reshape(tensor.shape))
+
+
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one value."""
     return tensor.copy_(val)

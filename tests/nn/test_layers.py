@@ -135,6 +135,22 @@ def test_fan_out_keeps_the_variance_of_the_backward_pass():
     assert weight.numpy().var() == pytest.approx(2 / (300 * 9), rel=0.02)
 
 
+def test_a_truncated_normal_lies_within_its_bounds_and_has_their_variance():
+    mr.manual_seed(0)
+    weight = init.trunc_normal_(mr.zeros(300, 400), mean=1.0, std=0.5, a=0.0, b=2.0).numpy()
+    assert 0 <= weight.min() < 0.01
+    assert 1.99 < weight.max() <= 2
+    # Cut at two deviations on either side, a normal variable keeps 0.7737 of its variance.
+    assert weight.var() == pytest.approx(0.7737 * 0.25, rel=0.02)
+    assert weight.mean() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("wrong", [{"std": 0.0}, {"mean": 9.0}, {"a": 1.0, "b": 1.001}])
+def test_bounds_that_leave_out_a_normal_distribution_are_refused(wrong):
+    with pytest.raises(ValueError, match="trunc_normal_: "):
+        init.trunc_normal_(mr.zeros(2), **wrong)
+
+
 def test_default_weights_and_biases_are_uniform_within_one_over_root_fan_in():
     mr.manual_seed(0)
     layer = nn.Linear(400, 500)
