@@ -6,6 +6,7 @@ from typing import Any
 
 from minires import nn
 from minires.autograd import Tensor
+from minires.nn import fused
 
 
 class Trunk(nn.Module):
@@ -54,7 +55,7 @@ class Trunk(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map images (N, C, H, W) to the stages' outputs; each is half as high and wide."""
-        fine = self.layer1(self.relu(self.bn1(self.conv1(x))))
+        fine = self.layer1(fused.run([self.conv1, self.bn1, self.relu], x))
         middle = self.layer2(fine)
         return fine, middle, self.layer3(middle)
 
