@@ -24,13 +24,14 @@ def compose_canvases(
     size: tuple[int, int] = (64, 64),
     per_canvas: tuple[int, int] = (1, 4),
     zooms: Sequence[int] = (2, 3),
+    ink: float = 0.25,
     seed: int = 0,
 ) -> TensorDataset:
     """Place labelled images on empty canvases, so that their boxes do not overlap.
 
     Grey values are shifted and scaled so that the smallest of all images, the background, is 0, and
-    the largest 1. Whatever is above the background is ink: it gives the pixel its class, and the
-    box is drawn tightly around it.
+    the largest 1. Those above `ink` give their pixels the class, and the box is drawn tightly
+    around them; fainter ones are on the canvas as well, within the box.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ def compose_canvases(
         room is left out; the first always has room.
     zooms : sequence of int
         An image is enlarged by one of these numbers: each pixel becomes a square of that many.
+    ink : float
+        Between 0 and 1; see above.
     seed : int
         Decides everything that is drawn.
 
@@ -72,7 +75,7 @@ def compose_canvases(
     >>> image.shape, mask.shape, boxes.shape, labels.shape
     ((1, 64, 64), (64, 64), (4, 4), (4,))
     """
-    grey, named = _checked(images, labels)
+    grey, named = _checked(images, labels, ink)
     if count < 1 or not 1 <= per_canvas[0] <= per_canvas[1]:
         raise ValueError(
             "compose_canvases: count must be at least 1, and per_canvas (least, most) with"
@@ -87,7 +90,7 @@ def compose_canvases(
             f" of at least {largest}, found size {size}; make it larger or take smaller zooms"
         )
     rng = np.random.default_rng(seed)
-    made = [_canvas(grey, named, rng, size, per_canvas, zooms) for _ in range(count)]
+    made = [_canvas(grey, named, rng, size, per_canvas, zooms, ink) for _ in range(count)]
     return TensorDataset(*map(np.stack, zip(*made, strict=True)))
 
 
@@ -98,6 +101,7 @@ def _canvas(
     size: tuple[int, int],
     per_canvas: tuple[int, int],
     zooms: Sequence[int],
+    ink: float,
 ) -> tuple[Array, Array, Array, Array]:
     """Compose one canvas: image, mask, boxes and labels."""
     least, most = per_canvas
@@ -107,14 +111,14 @@ def _canvas(
     placed = 0
     for _ in range(rng.integers(least, most + 1)):
         chosen, zoom = rng.integers(len(grey)), rng.choice(zooms)
-        patch = _cropped(grey[chosen]).repeat(zoom, 0).repeat(zoom, 1)
+        patch = _cropped(grey[chosen], ink).repeat(zoom, 0).repeat(zoom, 1)
         h, w = patch.shape
         corners = _free_corners(taken, h, w)
         if len(corners):
             y, x = corners[rng.integers(len(corners))]
             box = np.s_[y : y + h, x : x + w]
             image[0][box] = patch
-            mask[box] = (patch > 0) * (labels[chosen] + 1)
+            mask[box] = (patch > ink) * (labels[chosen] + 1)
             taken[box] = True
             boxes[placed] = x, y, x + w, y + h
             present[placed] = labels[chosen]
@@ -122,9 +126,9 @@ def _canvas(
     return image, mask, boxes, present
 
 
-def _cropped(image: Array) -> Array:
+def _cropped(image: Array, ink: float) -> Array:
     """Cut away the rows and columns around an image (h, w) that are without ink."""
-    rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+    rows, columns = (np.flatnonzero((image > ink).any(axis)) for axis in (1, 0))
     return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
@@ -137,7 +141,7 @@ def _free_corners(taken: Array, h: int, w: int) -> Array:
     return np.argwhere(covered == 0)
 
 
-def _checked(images: Any, labels: Any) -> tuple[Array, Array]:
+def _checked(images: Any, labels: Any, ink: float) -> tuple[Array, Array]:
     """Return grey values (M, h, w) from 0, the background, to 1, and labels (M,)."""
     grey, named = np.asarray(images, np.float32), np.asarray(labels)
     if grey.ndim == 4 and grey.shape[1] == 1:
@@ -152,11 +156,14 @@ def _checked(images: Any, labels: Any) -> tuple[Array, Array]:
             "compose_canvases: labels must be class numbers, integers from 0 on; found"
             f" {named.dtype}, the smallest {named.min()}"
         )
+    if not 0 <= ink < 1:
+        raise ValueError(f"compose_canvases: ink must lie in [0, 1), found {ink}")
     grey = grey - grey.min()
-    blank = ~grey.any((1, 2))
+    grey /= grey.max() or 1
+    blank = ~(grey > ink).any((1, 2))
     if blank.any():
         raise ValueError(
-            f"compose_canvases: image {int(blank.argmax())} is blank, nothing in it is above the"
-            " smallest value of all images; leave it out"
+            f"compose_canvases: image {int(blank.argmax())} has no ink: with the values of all images"
+            f" scaled to 0 to 1, none of its own is above {ink}; leave it out, or take a lower ink"
         )
-    return grey / grey.max(), named.astype(np.int64)
+    return grey, named.astype(np.int64)

@@ -22,12 +22,14 @@ def glyphs(seed: int, count: int = 5, h: int = 4, w: int = 3) -> tuple[np.ndarra
     return images - 3, rng.integers(0, 4, count)
 
 
-def originals(images: np.ndarray, labels: np.ndarray, zooms: tuple[int, ...]) -> set[Any]:
+def originals(
+    images: np.ndarray, labels: np.ndarray, zooms: tuple[int, ...], ink: float = 0.25
+) -> set[Any]:
     """Every patch that may stand on a canvas, with its label: cut out, and enlarged."""
     known = set()
     for image, label in zip(images, labels, strict=True):
-        ink = np.argwhere(image > images.min())
-        (top, left), (bottom, right) = ink.min(0), ink.max(0) + 1
+        places = np.argwhere((image + 3) / 14 > ink)
+        (top, left), (bottom, right) = places.min(0), places.max(0) + 1
         for zoom in zooms:
             h, w = (bottom - top) * zoom, (right - left) * zoom
             patch = np.empty((h, w), np.float32)
@@ -37,7 +39,7 @@ def originals(images: np.ndarray, labels: np.ndarray, zooms: tuple[int, ...]) ->
     return known
 
 
-def check(parts: Parts, known: set[Any]) -> None:
+def check(parts: Parts, known: set[Any], ink: float = 0.25) -> None:
     """Hold a canvas to what is said of it."""
     image, mask, boxes, labels = parts
     rest_of_image, rest_of_mask = image[0].copy(), mask.copy()
@@ -50,7 +52,7 @@ def check(parts: Parts, known: set[Any]) -> None:
         x0, y0, x1, y1 = box
         patch = rest_of_image[y0:y1, x0:x1].copy()
         assert (int(label), patch.shape, patch.tobytes()) in known
-        np.testing.assert_array_equal(rest_of_mask[y0:y1, x0:x1], (patch > 0) * (label + 1))
+        np.testing.assert_array_equal(rest_of_mask[y0:y1, x0:x1], (patch > ink) * (label + 1))
         rest_of_image[y0:y1, x0:x1] = rest_of_mask[y0:y1, x0:x1] = -5  # what overlaps is found out
     assert (rest_of_image[rest_of_image != -5] == 0).all()
     assert (rest_of_mask[rest_of_mask != -5] == 0).all()
@@ -61,19 +63,22 @@ def check(parts: Parts, known: set[Any]) -> None:
     size=st.tuples(st.integers(8, 20), st.integers(6, 20)),
     most=st.integers(1, 5),
     zooms=st.sampled_from([(1,), (2,), (1, 2)]),
+    ink=st.sampled_from([0, 0.25, 0.5]),
 )
-def test_boxes_are_tight_and_apart_and_hold_the_originals_in_their_class(seed, size, most, zooms):
+def test_boxes_are_tight_and_apart_and_hold_the_originals_in_their_class(
+    seed, size, most, zooms, ink
+):
     images, labels = glyphs(seed)
     made = compose_canvases(
-        images, labels, 3, size=size, per_canvas=(1, most), zooms=zooms, seed=seed
+        images, labels, 3, size=size, per_canvas=(1, most), zooms=zooms, ink=ink, seed=seed
     )
 
-    known = originals(images, labels, zooms)
+    known = originals(images, labels, zooms, ink)
 
     assert [part.shape[1:] for part in made.arrays] == [(1, *size), size, (most, 4), (most,)]
     assert [str(part.dtype) for part in made.arrays] == ["float32", "int64", "float32", "int64"]
     for number in range(3):
-        check(made[number], known)
+        check(made[number], known, ink)
 
 
 def shifted(parts: Parts) -> None:
@@ -186,8 +191,10 @@ ONES = np.ones((2, 3, 3)) * np.eye(3)
         ({"images": ONES[:0], "labels": []}, "at least one"),
         ({"labels": [0, -1]}, "integers from 0 on; found int64, the smallest -1"),
         ({"labels": [0.0, 1.0]}, "integers from 0 on; found float64"),
-        ({"images": ONES * [[[1]], [[0]]]}, "image 1 is blank"),
-        ({"images": np.ones((2, 3, 3))}, "image 0 is blank"),
+        ({"images": ONES * [[[1]], [[0]]]}, "image 1 has no ink"),
+        ({"images": np.ones((2, 3, 3))}, "image 0 has no ink"),
+        ({"ink": 1.0}, r"ink must lie in \[0, 1\), found 1.0"),
+        ({"images": ONES * [[[1]], [[0.5]]], "ink": 0.5}, "image 1 has no ink.* above 0.5"),
         ({"count": 0}, "count must be at least 1"),
         ({"per_canvas": (3, 2)}, r"1 <= least <= most; found 1 and \(3, 2\)"),
         ({"per_canvas": (0, 2)}, "1 <= least"),
