@@ -163,7 +163,7 @@ def _checked(images: Any, labels: Any, ink: float) -> tuple[Array, Array]:
     blank = ~(grey > ink).any((1, 2))
     if blank.any():
         raise ValueError(
-            f"compose_canvases: image {int(blank.argmax())} has no ink: with the values of all images"
+            f"compose_canvases: image {int(blank.argmax())} has no ink: with all images' values"
             f" scaled to 0 to 1, none of its own is above {ink}; leave it out, or take a lower ink"
         )
     return grey, named.astype(np.int64)

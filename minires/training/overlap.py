@@ -11,7 +11,9 @@ from minires.autograd import Tensor
 Array = np.ndarray[Any, Any]
 
 
-def confusion_matrix(predicted: Any, target: Any, num_classes: int) -> Array:
+def confusion_matrix(
+    predicted: Any, target: Any, num_classes: int, ignore_index: int = -100
+) -> Array:
     """Count what was predicted for what was right.
 
     Matrices of several batches may be added up.
@@ -21,8 +23,10 @@ def confusion_matrix(predicted: Any, target: Any, num_classes: int) -> Array:
     predicted : Tensor or array of int
         Class numbers, 0 to num_classes - 1, of pixels or whatever else.
     target : Tensor or array of int, of that shape
-        The right classes; what is -1 here does not count.
+        The right classes.
     num_classes : int
+    ignore_index : int
+        What is labelled so does not count, as for `minires.ops.cross_entropy`.
 
     Returns
     -------
@@ -36,7 +40,7 @@ def confusion_matrix(predicted: Any, target: Any, num_classes: int) -> Array:
 
     Examples
     --------
-    >>> confusion_matrix(np.array([0, 1, 1, 1]), np.array([0, 0, 1, -1]), num_classes=2)
+    >>> confusion_matrix(np.array([0, 1, 1, 1]), np.array([0, 0, 1, -100]), num_classes=2)
     array([[1, 1],
            [0, 1]])
     """
@@ -45,7 +49,7 @@ def confusion_matrix(predicted: Any, target: Any, num_classes: int) -> Array:
         raise ValueError(
             f"confusion_matrix: predicted has shape {found.shape}, target {right.shape}"
         )
-    counted = right != -1
+    counted = right != ignore_index
     found, right = found[counted], right[counted]
     for name, classes in (("predicted", found), ("target", right)):
         wrong = (classes < 0) | (classes >= num_classes)
