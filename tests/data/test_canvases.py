@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import numpy as np
@@ -166,6 +167,25 @@ def test_canvases_of_real_digits_come_in_batches_the_same_each_time():
     for part, same in zip(made.arrays, again.arrays, strict=True):
         np.testing.assert_array_equal(part, same)
     assert (made.arrays[0] != other.arrays[0]).any()
+
+
+def test_mnist_needs_no_zoom(shared_data):
+    def read(name: str, head: int) -> np.ndarray:
+        return np.frombuffer(
+            gzip.decompress((shared_data / "mnist" / name).read_bytes())[head:], "u1"
+        )
+
+    images = read("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
+    labels = read("t10k-labels-idx1-ubyte.gz", 8)
+
+    made = compose_canvases(images, labels, 20, zooms=(1,))
+
+    image, mask, boxes, present = made.arrays
+    assert (image.min(), image.max()) == (0, 1)
+    assert {tuple(np.unique(m)) for m in mask} == {
+        tuple(sorted({0, *(p[p >= 0] + 1)})) for p in present
+    }
+    assert (boxes[..., 3] - boxes[..., 1])[present >= 0].mean() == pytest.approx(20, abs=1)
 
 
 def test_the_images_given_are_left_as_they_are():
