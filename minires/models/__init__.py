@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .alexnet import AlexNet
+from .center_point import CenterMaps, CenterPointDetector, Detections, find_objects
 from .cifar import (
     CifarResNet,
     cifar_plain,
@@ -27,18 +28,28 @@ from .weights import LoadReport, load_weights
 __all__ = [
     "VGG",
     "AlexNet",
+    "CenterMaps",
+    "CenterPointDetector",
     "CifarResNet",
     "DenseNet",
+    "Detections",
     "GoogLeNet",
     "GoogLeNetOutputs",
     "Inception3",
     "InceptionOutputs",
     "LoadReport",
     "ResNet",
+    "Segmenter",
+    "Trunk",
+    "bilinear_",
+    "center_point_loss",
+    "center_targets",
     "cifar_plain",
     "cifar_preact_resnet",
     "cifar_resnet",
     "create",
+    "find_objects",
+    "heat_loss",
     "input_of",
     "is_possible_depth",
     "list",
