@@ -440,8 +440,11 @@ class Tensor(TensorMethods):
         return copied
 
     def __repr__(self) -> str:
-        values = self.device.to_numpy(self._data)
-        text = devices.cpu.xp.array2string(values, separator=", ", prefix="tensor(")
+        if self.device.holds_values:
+            values = self.device.to_numpy(self._data)
+            text = devices.cpu.xp.array2string(values, separator=", ", prefix="tensor(")
+        else:
+            text = f"no values, shape={self.shape}"
         if self.device is not devices.cpu:
             text += f", device={self.device.name!r}"
         if self.dtype not in (devices.float32, devices.int64, devices.bool_):

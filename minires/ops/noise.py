@@ -50,8 +50,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         return input
     input = floating(input)
     plain = input._data if isinstance(input, Tensor) else input
+    device = devices.of(plain)
+    if not device.holds_values:
+        return _dropout(input, mask=device.xp.ones_like(plain))
     kept = random.generator().random(tuple(plain.shape)) >= p
     scale = 0.0 if p == 1 else 1 / (1 - p)
-    return _dropout(
-        input, mask=devices.of(plain).array(kept, plain.dtype) * plain.dtype.type(scale)
-    )
+    return _dropout(input, mask=device.array(kept, plain.dtype) * plain.dtype.type(scale))
