@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 from minires.data import DataLoader, Split
 from minires.models import CifarResNet, cifar_plain, cifar_resnet
@@ -37,7 +38,7 @@ def make_twins(depth: int, settings: Settings, split: Split) -> dict[TwinKind, C
     RuntimeError
         If they are not twins: the comparison would not be fair.
     """
-    common = {
+    common: dict[str, Any] = {
         "width": settings.width,
         "in_channels": split.channels,
         "num_classes": split.classes,

@@ -1,7 +1,32 @@
-"""Networks: plain/residual twins from one builder."""
+"""Networks: plain/residual twins from one builder, and the architectures they come from.
+
+`create` makes any of them by its name; `list` tells the names.
+"""
 
 from __future__ import annotations
 
-from .cifar import CifarResNet, cifar_plain, cifar_resnet, is_possible_depth
+from .cifar import (
+    CifarResNet,
+    cifar_plain,
+    cifar_preact_resnet,
+    cifar_resnet,
+    is_possible_depth,
+    wide_resnet,
+)
+from .registry import create, input_of, register
+from .registry import names as list
+from .resnet import ResNet
 
-__all__ = ["CifarResNet", "cifar_plain", "cifar_resnet", "is_possible_depth"]
+__all__ = [
+    "CifarResNet",
+    "ResNet",
+    "cifar_plain",
+    "cifar_preact_resnet",
+    "cifar_resnet",
+    "create",
+    "input_of",
+    "is_possible_depth",
+    "list",
+    "register",
+    "wide_resnet",
+]

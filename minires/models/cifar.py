@@ -1,16 +1,31 @@
-"""The CIFAR networks of He et al. 2015 (arXiv 1512.03385, section 4.2), residual and plain.
+"""Residual networks for small images, and their plain twins.
 
-Depth 6n + 2: a 3x3 convolution, three stages of n blocks with two 3x3 convolutions each (widths
-w, 2w, 4w; the first block of the second and third stage halves the image), global average
-pooling, and one linear layer.
+He et al. 2015 (arXiv 1512.03385, section 4.2): a 3x3 convolution; three stages of n blocks, with
+16, 32 and 64 channels, of which the second and third halve the image; global average pooling; one
+linear layer. With two convolutions a block there are 6n + 2 layers, with bottlenecks 9n + 2.
+
+He et al. 2016 (1603.05027) move norms and activations, and try other shortcuts. Wide ResNets
+(Zagoruyko and Komodakis 2016, 1605.07146) have k times the channels in their stages, and count
+their three projections too: 6n + 4.
 """
 
 from __future__ import annotations
 
+import re
+from functools import partial
+from typing import Any
+
 from minires import nn, ops
 from minires.autograd import Tensor
 from minires.devices import random
-from minires.nn.blocks import SHORTCUTS, conv, stacked
+from minires.nn import fused
+from minires.nn.blocks import conv, fixup_, normalizer, order_of
+from minires.nn.shortcuts import Shortcut, padded
+
+from .registry import Entry, register, register_family
+from .stages import Block, stages
+
+SMALL = (3, 32, 32)
 
 
 class CifarResNet(nn.Module):
@@ -19,12 +34,23 @@ class CifarResNet(nn.Module):
     Parameters
     ----------
     depth : int
-        6n + 2 weighted layers.
-    shortcut : {"A", "B", "C", None}
+        How many layers it is said to have.
+    blocks : int
+        Of each of the three stages.
+    block : type
+        `nn.BasicBlock` or `nn.Bottleneck`.
+    shortcut : key of `nn.SHORTCUTS`, callable, or None
         How a block's input reaches its addition; None is the plain network.
     width : int
-        Channels of the first stage.
+        Channels of the first convolution.
+    widen : int
+        By how much the stages are wider than that (k of Wide ResNets).
     in_channels, num_classes : int
+    order, norm : str
+        As for `nn.ResidualBlock`. What an order has before every branch, it has before the
+        classifier instead of behind the first convolution.
+    **options
+        As for `nn.ResidualBlock`; `drop` is that of the last block.
 
     Raises
     ------
@@ -33,60 +59,68 @@ class CifarResNet(nn.Module):
     """
 
     def __init__(
-        self, depth: int, shortcut: str | None, width: int, in_channels: int, num_classes: int
+        self,
+        depth: int,
+        blocks: int,
+        block: Block = nn.BasicBlock,
+        shortcut: Shortcut = "A",
+        width: int = 16,
+        widen: int = 1,
+        in_channels: int = 3,
+        num_classes: int = 10,
+        order: str = "original",
+        norm: str = "batch",
+        **options: Any,
     ) -> None:
         super().__init__()
-        if not is_possible_depth(depth):
+        if min(width, widen, in_channels, num_classes) < 1:
             raise ValueError(
-                f"depth {depth} is not possible: CIFAR networks have 6n + 2 layers, such as 8, 20,"
-                " 32, 44, 56, 110"
-            )
-        if shortcut not in SHORTCUTS:
-            raise ValueError(f"unknown shortcut {shortcut!r}; known: 'A', 'B', 'C' and None")
-        if min(width, in_channels, num_classes) < 1:
-            raise ValueError(
-                f"width {width}, in_channels {in_channels} and num_classes {num_classes} must be"
-                " at least 1"
+                f"width {width}, widen {widen}, in_channels {in_channels} and num_classes"
+                f" {num_classes} must be at least 1"
             )
         self.depth = depth
+        before = order_of(order).first
+        channels = [factor * widen * width for factor in (1, 2, 4)]
+        out = channels[-1] * block.expansion
+        options |= {"shortcut": shortcut, "order": order, "norm": norm}
         self.conv1 = conv(in_channels, width, 3)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = nn.Identity() if "norm" in before else normalizer(norm, width)
         self.relu = nn.ReLU()
-        blocks = (depth - 2) // 6
-        self.layer1 = _stage(width, width, blocks, 1, shortcut)
-        self.layer2 = _stage(width, 2 * width, blocks, 2, shortcut)
-        self.layer3 = _stage(2 * width, 4 * width, blocks, 2, shortcut)
-        self.fc = nn.Linear(4 * width, num_classes)
+        self.layer1, self.layer2, self.layer3 = stages(
+            block, width, channels, [blocks] * 3, **options
+        )
+        self.bn2 = normalizer(norm, out) if "norm" in before else nn.Identity()
+        self.fc = nn.Linear(out, num_classes)
+        self._active_first = "act" in before
+        if norm == "fixup":
+            fixup_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
-        x = stacked([(self.conv1, self.bn1)], self.relu, x)
+        active = [self.relu]
+        x = fused.run([self.conv1, self.bn1, *([] if self._active_first else active)], x)
         x = self.layer3(self.layer2(self.layer1(x)))
+        x = fused.run([self.bn2, *(active if self._active_first else [])], x)
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
 
 
 def is_possible_depth(depth: int) -> bool:
-    """Tell whether a network can have so many layers: 6n + 2, with at least one block a stage."""
+    """Tell whether `cifar_resnet` has such a depth: 6n + 2, with at least one block a stage."""
     return depth >= 8 and depth % 6 == 2
-
-
-def _stage(
-    in_channels: int, channels: int, blocks: int, stride: int, shortcut: str | None
-) -> nn.Sequential:
-    first = nn.BasicBlock(in_channels, channels, stride, shortcut)
-    rest = [nn.BasicBlock(channels, channels, 1, shortcut) for _ in range(blocks - 1)]
-    return nn.Sequential(first, *rest)
 
 
 def cifar_resnet(
     depth: int = 20,
-    shortcut: str | None = "A",
+    shortcut: Shortcut = "A",
     width: int = 16,
     in_channels: int = 3,
     num_classes: int = 10,
     seed: int | None = None,
+    *,
+    pad: str = "both",
+    **options: Any,
 ) -> CifarResNet:
-    """Make a residual network for small images.
+    """Make a residual network for small images, of basic blocks.
 
     With the same seed, networks that differ only in `shortcut` start from the same numbers in
     every parameter that they share.
@@ -94,15 +128,20 @@ def cifar_resnet(
     Parameters
     ----------
     depth : int
-        6n + 2 weighted layers: 8, 20, 32, 44, 56, 110.
-    shortcut : {"A", "B", "C", None}
+        6n + 2 weighted layers: 8, 20, 32, 44, 56, 110, 1202.
+    shortcut : key of `nn.SHORTCUTS`, callable, or None
         "A" pads with zero channels (no parameters), "B" projects where the shape changes, "C"
-        projects always, None is the plain twin.
+        projects always, None is the plain twin; see `minires.nn.shortcuts` for others.
     width : int
         Channels of the first stage; 16 in the paper.
     in_channels, num_classes : int
     seed : int, optional
         Of the weights; by default the streams of `minires.manual_seed` are continued.
+    pad : {"both", "end"}
+        Where "A" puts the zero channels. A file of weights does not tell: networks trained with
+        PyTorch have mostly "both", the authors' own "end".
+    **options
+        As for `CifarResNet`: `order`, `norm`, `drop`, `reduction` and others.
 
     Returns
     -------
@@ -122,8 +161,19 @@ def cifar_resnet(
     >>> model(mr.zeros(2, 3, 32, 32)).shape
     (2, 10)
     """
+    if not is_possible_depth(depth):
+        raise ValueError(
+            f"depth {depth} is not possible: CIFAR networks have 6n + 2 layers, such as 8, 20,"
+            " 32, 44, 56, 110"
+        )
+    if pad != "both":
+        if shortcut != "A":
+            raise ValueError(f"pad={pad!r} is for shortcut 'A', found {shortcut!r}")
+        shortcut = partial(padded, pad=pad)
+    blocks = (depth - 2) // 6
+    options |= {"width": width, "in_channels": in_channels, "num_classes": num_classes}
     with random.seeded(seed):
-        return CifarResNet(depth, shortcut, width, in_channels, num_classes)
+        return CifarResNet(depth, blocks, shortcut=shortcut, **options)
 
 
 def cifar_plain(
@@ -132,9 +182,107 @@ def cifar_plain(
     in_channels: int = 3,
     num_classes: int = 10,
     seed: int | None = None,
+    **options: Any,
 ) -> CifarResNet:
     """Make the plain twin: the same layers and, with the same seed, weights; no shortcuts.
 
     See `cifar_resnet` for the parameters.
     """
-    return cifar_resnet(depth, None, width, in_channels, num_classes, seed)
+    return cifar_resnet(depth, None, width, in_channels, num_classes, seed, **options)
+
+
+def cifar_preact_resnet(
+    depth: int = 110,
+    block: Block = nn.BasicBlock,
+    shortcut: Shortcut = "B",
+    order: str = "full_preactivation",
+    **options: Any,
+) -> CifarResNet:
+    """Make a pre-activation network (He et al. 2016).
+
+    Parameters
+    ----------
+    depth : int
+        6n + 2 with `nn.BasicBlock`, 9n + 2 with `nn.Bottleneck`.
+    block : type
+    shortcut, order, **options
+        As for `CifarResNet`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.nn.parameter_count(mr.models.cifar_preact_resnet(164, mr.nn.Bottleneck))
+    1703258
+    """
+    layers = 9 if issubclass(block, nn.Bottleneck) else 6
+    if depth < layers + 2 or depth % layers != 2:
+        raise ValueError(
+            f"depth {depth} is not possible: with {block.__name__} there are {layers}n + 2 layers"
+        )
+    blocks = (depth - 2) // layers
+    return CifarResNet(depth, blocks, block, shortcut, order=order, **options)
+
+
+def wide_resnet(depth: int = 28, widen: int = 10, **options: Any) -> CifarResNet:
+    """Make a Wide ResNet for small images (Zagoruyko and Komodakis 2016), WRN-depth-widen.
+
+    Parameters
+    ----------
+    depth : int
+        6n + 4: 16, 22, 28, 40.
+    widen : int
+        k: the stages have 16k, 32k and 64k channels.
+    **options
+        As for `CifarResNet`; the paper tries `dropout=0.3`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    if depth < 10 or depth % 6 != 4:
+        raise ValueError(f"depth {depth} is not possible: Wide ResNets have 6n + 4 layers")
+    given = {"shortcut": "B", "order": "full_preactivation", **options}
+    return CifarResNet(depth, (depth - 4) // 6, widen=widen, **given)
+
+
+# Tables 2 and 6 of the first paper, with each kind of shortcut.
+for _depth in (8, 14, 20, 32, 44, 56, 110, 1202):
+    register(f"cifar_plain{_depth}", cifar_plain, SMALL, depth=_depth)
+    for _kind in "A" if _depth == 1202 else "ABC":
+        _name = f"cifar_resnet{_depth}_{_kind.lower()}"
+        register(_name, cifar_resnet, SMALL, depth=_depth, shortcut=_kind)
+
+# Tables 3 to 5 of the second.
+for _depth in (20, 56, 110):
+    register(f"cifar_preact_resnet{_depth}", cifar_preact_resnet, SMALL, depth=_depth)
+for _depth in (164, 1001):
+    register(
+        f"cifar_preact_resnet{_depth}",
+        cifar_preact_resnet,
+        SMALL,
+        depth=_depth,
+        block=nn.Bottleneck,
+    )
+
+for _depth, _widen in ((16, 2), (16, 4), (16, 8), (28, 2), (28, 10), (40, 4)):
+    register(f"wrn_{_depth}_{_widen}", wide_resnet, SMALL, depth=_depth, widen=_widen)
+
+
+def _plain(found: re.Match[str]) -> Entry:
+    return Entry(cifar_plain, SMALL, {"depth": int(found["depth"])})
+
+
+def _residual(found: re.Match[str]) -> Entry:
+    shortcut = (found["kind"] or "a").upper()
+    return Entry(cifar_resnet, SMALL, {"depth": int(found["depth"]), "shortcut": shortcut})
+
+
+# Any depth goes; without a letter, shortcuts are of option A.
+register_family(r"cifar_plain(?P<depth>\d+)", _plain)
+register_family(r"cifar_resnet(?P<depth>\d+)(_(?P<kind>[abc]))?", _residual)

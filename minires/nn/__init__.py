@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from . import init
-from .blocks import BasicBlock, Bottleneck, PadShortcut, PreActBlock, PreActBottleneck
+from .blocks import (
+    NORMS,
+    ORDERS,
+    BasicBlock,
+    Bottleneck,
+    InvertedResidual,
+    PreActBlock,
+    PreActBottleneck,
+    ResidualBlock,
+    SeparableBlock,
+)
 from .containers import Identity, ModuleList, Sequential
 from .folding import fold_batch_norm
 from .functions import (
@@ -23,9 +33,21 @@ from .functions import (
 )
 from .layers import BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, parameter_count
 from .module import Module, Parameter
+from .scaling import Rescale, SqueezeExcitation
+from .shortcuts import (
+    SHORTCUTS,
+    DropoutShortcut,
+    GatedShortcut,
+    MeetingShortcut,
+    PadShortcut,
+    ScaledShortcut,
+)
 
 __all__ = [
     "GELU",
+    "NORMS",
+    "ORDERS",
+    "SHORTCUTS",
     "AdaptiveAvgPool2d",
     "AvgPool2d",
     "BasicBlock",
@@ -36,12 +58,16 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "DropoutShortcut",
     "Flatten",
+    "GatedShortcut",
     "Identity",
+    "InvertedResidual",
     "LeakyReLU",
     "Linear",
     "MSELoss",
     "MaxPool2d",
+    "MeetingShortcut",
     "Module",
     "ModuleList",
     "PadShortcut",
@@ -49,9 +75,14 @@ __all__ = [
     "PreActBlock",
     "PreActBottleneck",
     "ReLU",
+    "Rescale",
+    "ResidualBlock",
+    "ScaledShortcut",
+    "SeparableBlock",
     "Sequential",
     "Sigmoid",
     "Softmax",
+    "SqueezeExcitation",
     "Tanh",
     "fold_batch_norm",
     "init",
