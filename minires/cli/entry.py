@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import bench, check, compare, info, step, trace
+from . import bench, check, compare, info, models, step, summary, trace
 
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
@@ -22,6 +22,8 @@ app.command("compare", help=compare.HELP)(compare.run_compare)
 app.command("trace", help=trace.HELP)(trace.run_trace)
 app.command("step", help=step.HELP)(step.run_step)
 app.command("check", help=check.HELP)(check.run_check)
+app.command("models", help=models.HELP)(models.run_models)
+app.command("summary", help=summary.HELP)(summary.run_summary)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)
 

@@ -1,6 +1,6 @@
 """Networks: plain/residual twins from one builder, and the architectures they come from.
 
-`create` makes any of them by its name; `list` tells the names.
+`create` makes any of them by its name; `list` tells the names, and `summary` their layers.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ from .cifar import (
 from .registry import create, input_of, register
 from .registry import names as list
 from .resnet import ResNet
+from .summary import Summary, counts_of, summary
 
 __all__ = [
     "CifarResNet",
     "ResNet",
+    "Summary",
     "cifar_plain",
     "cifar_preact_resnet",
     "cifar_resnet",
+    "counts_of",
     "create",
     "input_of",
     "is_possible_depth",
     "list",
     "register",
+    "summary",
     "wide_resnet",
 ]
