@@ -19,7 +19,9 @@ from minires import nn, ops
 from minires.autograd import Tensor
 from minires.devices import random
 from minires.nn import fused
-from minires.nn.blocks import conv, fixup_, normalizer, order_of
+from minires.nn.block_init import fixup_
+from minires.nn.blocks import conv
+from minires.nn.residual import normalizer, order_of
 from minires.nn.shortcuts import Shortcut, padded
 
 from .registry import Entry, register, register_family

@@ -14,7 +14,8 @@ from typing import Any
 from minires import nn, ops
 from minires.autograd import Tensor
 from minires.nn import fused
-from minires.nn.blocks import conv, zero_last_scale_
+from minires.nn.block_init import zero_last_scale_
+from minires.nn.blocks import conv
 from minires.nn.shortcuts import Shortcut
 
 from .registry import register

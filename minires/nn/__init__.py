@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from . import init
 from .blocks import (
-    NORMS,
-    ORDERS,
     BasicBlock,
     Bottleneck,
     InvertedResidual,
     PreActBlock,
     PreActBottleneck,
-    ResidualBlock,
     SeparableBlock,
 )
 from .containers import Identity, ModuleList, Sequential
@@ -33,6 +30,7 @@ from .functions import (
 )
 from .layers import BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, parameter_count
 from .module import Module, Parameter
+from .residual import NORMS, ORDERS, ResidualBlock
 from .scaling import Rescale, SqueezeExcitation
 from .shortcuts import (
     SHORTCUTS,
@@ -42,6 +40,7 @@ from .shortcuts import (
     PadShortcut,
     ScaledShortcut,
 )
+from .split_transform import SplitTransform, split_transform_merge
 
 __all__ = [
     "GELU",
@@ -82,9 +81,11 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Softmax",
+    "SplitTransform",
     "SqueezeExcitation",
     "Tanh",
     "fold_batch_norm",
     "init",
     "parameter_count",
+    "split_transform_merge",
 ]

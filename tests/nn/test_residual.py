@@ -1,0 +1,244 @@
+"""The vocabulary of blocks: every order, norm and shortcut against its formula, spelled out."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import minires as mr
+from minires import nn, ops
+from minires.autograd import EngineHook
+
+
+def assert_equal(found, expected, rtol=1e-12):
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol, 1e-13)
+
+
+def images(channels=4, size=6, seed=0):
+    random = np.random.default_rng(seed)
+    return mr.tensor(random.standard_normal((3, channels, size, size)), requires_grad=True)
+
+
+def shaken(module, seed=1):
+    """Give every parameter a value of its own: what starts at 0 or 1 would hide a mistake."""
+    random = np.random.default_rng(seed)
+    module.to("float64")
+    for parameter in module.parameters():
+        parameter.copy_(random.standard_normal(parameter.shape) * 0.5)
+    return module
+
+
+FIGURES = {
+    "original": lambda b, x: ops.relu(x + b.bn2(b.conv2(ops.relu(b.bn1(b.conv1(x)))))),
+    "norm_after_addition": lambda b, x: ops.relu(b.bn2(x + b.conv2(ops.relu(b.bn1(b.conv1(x)))))),
+    "act_before_addition": lambda b, x: x + ops.relu(b.bn2(b.conv2(ops.relu(b.bn1(b.conv1(x)))))),
+    "act_only_preactivation": lambda b, x: (
+        x + b.bn2(b.conv2(ops.relu(b.bn1(b.conv1(ops.relu(x))))))
+    ),
+    "full_preactivation": lambda b, x: x + b.conv2(ops.relu(b.bn2(b.conv1(ops.relu(b.bn1(x)))))),
+    "linear": lambda b, x: x + b.bn2(b.conv2(ops.relu(b.bn1(b.conv1(x))))),
+}
+
+
+@pytest.mark.parametrize("looked_on", [False, True], ids=["fused", "op by op"])
+@pytest.mark.parametrize("order", nn.ORDERS)
+def test_an_order_is_its_figure(order, looked_on):
+    block = shaken(nn.BasicBlock(4, 4, shortcut="A", order=order))
+    x = images()
+    if looked_on:
+        with EngineHook():
+            found = block(x)
+    else:
+        found = block(x)
+    assert_equal(found, FIGURES[order](block, x))
+    found.sum().backward()
+    assert all(parameter.grad is not None for parameter in block.parameters())
+
+
+def test_there_is_a_figure_for_every_order():
+    assert FIGURES.keys() == nn.ORDERS.keys()
+
+
+@pytest.mark.parametrize("order", nn.ORDERS)
+@pytest.mark.parametrize("shortcut", [*nn.SHORTCUTS, None])
+@pytest.mark.parametrize(("channels", "stride"), [(4, 1), (8, 2)])
+def test_every_order_goes_with_every_shortcut(order, shortcut, channels, stride):
+    block = nn.Bottleneck(4, channels, stride, shortcut, order=order, norm="batch")
+    x = mr.randn(2, 4, 6, 6, requires_grad=True)
+    y = block(x)
+    assert y.shape == (2, 4 * channels, 6 // stride, 6 // stride)
+    y.sum().backward()
+    assert x.grad is not None
+    assert all(parameter.grad is not None for parameter in block.parameters())
+
+
+def test_a_pre_activation_is_shared_with_a_shortcut_that_changes_the_shape_and_when_asked():
+    x = images()
+
+    block = shaken(nn.PreActBlock(4, 8, 2, "B"))
+    active = ops.relu(block.bn1(x))
+    branch = block.conv2(ops.relu(block.bn2(block.conv1(active))))
+    assert_equal(block(x), block.downsample(active) + branch)
+
+    block = shaken(nn.PreActBlock(4, 4, 1, "A", share=True))
+    active = ops.relu(block.bn1(x))
+    branch = block.conv2(ops.relu(block.bn2(block.conv1(active))))
+    assert_equal(block(x), active + branch)
+
+
+def branch_of(block, x):
+    return block.bn2(block.conv2(ops.relu(block.bn1(block.conv1(x)))))
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.5, 1.0), (0.5, 0.5), (0.0, 1.0)])
+def test_constant_scaling(alpha, beta):
+    shortcut = partial(nn.ScaledShortcut, alpha=alpha, beta=beta)
+    block, x = shaken(nn.BasicBlock(4, 4, shortcut=shortcut)), images()
+    assert_equal(block(x), ops.relu(alpha * x + beta * branch_of(block, x)))
+
+
+def test_scaling_by_zero_is_the_plain_network():
+    twins = [
+        nn.BasicBlock(4, 4, shortcut=kind).to("float64")
+        for kind in (partial(nn.ScaledShortcut, alpha=0.0), None)
+    ]
+    twins[1].load_state_dict(twins[0].state_dict())
+    assert_equal(twins[0](images()), twins[1](images()))
+
+
+@pytest.mark.parametrize("kind", ["exclusive_gating", "shortcut_only_gating"])
+def test_gating(kind):
+    block, x = shaken(nn.BasicBlock(4, 8, 2, kind)), images()
+    gate = ops.sigmoid(block.downsample.gate(x))
+    assert gate.shape == (3, 8, 3, 3)
+    shortcut = (1 - gate) * block.downsample.through(x)
+    branch = branch_of(block, x)
+    expected = shortcut + (gate * branch if kind == "exclusive_gating" else branch)
+    assert_equal(block(x), ops.relu(expected))
+
+
+def test_a_gate_begins_with_its_bias():
+    block = nn.BasicBlock(4, 4, shortcut=partial(nn.GatedShortcut, bias=-3.0))
+    np.testing.assert_array_equal(block.downsample.gate.bias.numpy(), np.full(4, -3.0))
+
+
+def test_dropout_on_the_shortcut_is_there_in_training_only():
+    block, x = shaken(nn.BasicBlock(4, 4, shortcut="dropout")), images()
+    mr.manual_seed(0)
+    mask = ops.dropout(mr.ones(3, 4, 6, 6), 0.5).to("float64")
+    mr.manual_seed(0)
+    assert_equal(block(x), ops.relu(mask * x + branch_of(block, x)))
+    block.eval()
+    assert_equal(block(x), ops.relu(x + branch_of(block, x)))
+
+
+def test_the_tape_knows_both_sides_of_a_gated_addition():
+    class Sides(EngineHook):
+        edges = ()
+
+        def op_ran(self, op, inputs, output, node):
+            if op.name == "residual_add":
+                self.edges = op.input_names
+
+    with Sides() as sides:
+        nn.BasicBlock(4, 4, shortcut="exclusive_gating")(mr.randn(2, 4, 6, 6))
+    assert sides.edges == ("shortcut", "branch")
+
+
+def test_squeeze_and_excitation_scales_channels_before_the_addition():
+    block, x = shaken(nn.BasicBlock(4, 4, shortcut="A", reduction=2)), images()
+    branch = branch_of(block, x)
+    inner = ops.relu(block.se.fc1(ops.mean(branch, (2, 3), keepdim=True)))
+    scale = ops.sigmoid(block.se.fc2(inner))
+    assert scale.shape == (3, 4, 1, 1)
+    assert_equal(block(x), ops.relu(x + branch * scale))
+
+
+def test_fixup_has_scalars_around_its_convolutions():
+    block, x = shaken(nn.BasicBlock(4, 4, shortcut="A", norm="fixup")), images()
+    inner = ops.relu(block.conv1(x + block.shift1.bias) + block.bn1.bias)
+    branch = block.conv2(inner + block.shift2.bias) * block.bn2.weight + block.bn2.bias
+    assert_equal(block(x), ops.relu(x + branch))
+
+
+@pytest.mark.parametrize("order", ["original", "full_preactivation"])
+def test_skipinit_has_one_scalar_at_the_end_of_its_branch(order):
+    block = nn.BasicBlock(4, 4, shortcut="A", norm="skipinit", order=order)
+    x = images()
+    relu = ops.relu if order == "original" else lambda x: x
+    assert_equal(block.to("float64")(x), relu(x))
+
+    shaken(block)
+    first = x if order == "original" else ops.relu(x)
+    branch = block.bn1.weight * block.conv2(ops.relu(block.conv1(first)))
+    assert_equal(block(x), relu(x + branch))
+
+
+def test_a_fixup_network_starts_as_its_shortcuts():
+    net = mr.models.cifar_resnet(14, norm="fixup", width=4)
+    assert not net(mr.randn(2, 3, 8, 8)).detach().numpy().any()
+    bare = mr.models.cifar_resnet(14, norm="none", width=4, seed=0)
+    scaled = mr.models.cifar_resnet(14, norm="fixup", width=4, seed=0)
+    factor = 6**-0.5  # six blocks of two convolutions
+    assert_equal(scaled.layer2[0].conv1.weight, factor * bare.layer2[0].conv1.weight, 1e-6)
+
+
+def test_zero_init_starts_every_block_as_its_shortcut():
+    net = mr.models.ResNet(50, width=4, num_classes=3, zero_init_residual=True)
+    ends = [block.bn3.weight.numpy() for stage in (net.layer1, net.layer4) for block in stage]
+    assert not np.concatenate(ends).any()
+    assert net.layer1[0].bn2.weight.numpy().all()
+
+
+@pytest.mark.parametrize("strided", [1, 2])
+def test_the_paths_of_resnext_are_its_grouped_convolution_drawn_apart(strided):
+    grouped = nn.Bottleneck(8, 8, 2, groups=4, base_width=16, strided=strided)
+    shaken(grouped)
+    apart = nn.split_transform_merge(grouped)
+    assert len(apart.conv1.paths) == 4
+    assert nn.parameter_count(apart) == nn.parameter_count(grouped)
+    ours, theirs = images(8), images(8)
+    for _ in range(2):  # the second time with running statistics that have moved
+        found, expected = apart(ours), grouped(theirs)
+        assert_equal(found, expected, 1e-9)
+    (found * found).sum().backward()
+    (expected * expected).sum().backward()
+    assert_equal(ours.grad, theirs.grad, 1e-9)
+    assert_equal(apart.eval()(ours), grouped.eval()(theirs), 1e-9)
+
+
+def test_separable_and_inverted_blocks_are_convolutions_of_single_channels_and_pixels():
+    block, x = shaken(nn.SeparableBlock(4, 6, 2)), images()
+    assert block.conv1.groups == 4
+    assert block.conv2.kernel_size == (1, 1)
+    inner = ops.relu(block.bn1(block.conv1(x)))
+    assert_equal(block(x), ops.relu(block.bn2(block.conv2(inner))))
+
+    block = shaken(nn.InvertedResidual(4, 4, expand=3))
+    assert [block.conv1.out_channels, block.conv2.groups, block.conv3.out_channels] == [12, 12, 4]
+    act = block.relu
+    inner = act(block.bn2(block.conv2(act(block.bn1(block.conv1(x))))))
+    assert_equal(block(x), x + block.bn3(block.conv3(inner)))
+    assert nn.InvertedResidual(4, 6).downsample is None
+
+
+def test_a_block_tells_its_steps():
+    text = nn.PreActBlock(4, 8, 2).extra_repr()
+    assert text == "bn1, relu, fork, conv1, bn2, relu, conv2, + downsample"
+    assert nn.BasicBlock(4, 4, shortcut=None).extra_repr() == "conv1, bn1, relu, conv2, bn2, relu"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"order": "reversed"}, "unknown order 'reversed'; known: 'original'"),
+        ({"norm": "layer"}, "unknown norm 'layer'; known: 'batch'"),
+        ({"shortcut": "D"}, "unknown shortcut 'D'; known: 'A'"),
+        ({"reduction": 16}, "4 channels divided by reduction=16"),
+    ],
+)
+def test_what_is_unknown_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        nn.BasicBlock(4, 4, **options)
