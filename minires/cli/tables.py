@@ -11,7 +11,7 @@ def show(table: Any) -> None:
     """Print what rich can show."""
     from rich.console import Console
 
-    from minires.models.summary import text_of
+    from minires.models.by_layer import text_of
 
     console = Console(highlight=False)
     if console.is_terminal:

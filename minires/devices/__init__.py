@@ -29,11 +29,11 @@ from .dtypes import (
     result_dtype,
     uint8,
 )
-from .meta import MetaArray, MetaDevice
 from .normalization import Normalizer
 from .numpy_device import NumpyDevice
 from .threads import get_num_threads, set_num_threads
 from .windows import Window
+from .without_values import MetaArray, MetaDevice
 
 cpu = NumpyDevice()
 meta = MetaDevice()

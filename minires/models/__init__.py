@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .by_layer import Summary, counts_of, summary
 from .cifar import (
     CifarResNet,
     cifar_plain,
@@ -16,7 +17,6 @@ from .cifar import (
 from .registry import create, input_of, register
 from .registry import names as list
 from .resnet import ResNet
-from .summary import Summary, counts_of, summary
 
 __all__ = [
     "CifarResNet",

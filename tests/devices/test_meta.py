@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import minires as mr
 from minires import devices, nn, ops
 from minires.autograd import registry
-from minires.devices.meta import MetaArray
+from minires.devices.without_values import MetaArray
 from tests.ops.table import ROWS, Case, cases
 from tests.ops.test_bad_input import SHAPES
 
