@@ -102,6 +102,8 @@ def _seen(step: Step, shape: Shape, span: Span, axis: int) -> Span:
             return span.moved(-before, reach, stride)
         # Output i is made of inputs (i + before - reach) / stride to (i + before) / stride.
         return span.moved(-((reach - before) // stride), reach // stride, Fraction(1, stride))
+    if step.op in ("pick", "mix"):
+        return _resized(step, span, place)
     if step.op == "pad":
         return span.moved(-constants["widths"][place][0])
     if step.op == "getitem":
@@ -109,6 +111,19 @@ def _seen(step: Step, shape: Shape, span: Span, axis: int) -> Span:
     if step.op in _ARRANGEMENTS or len(step.output) != len(shape):
         return span
     return span if step.output[axis] == shape[axis] else EVERYTHING
+
+
+def _resized(step: Step, span: Span, place: int) -> Span:
+    """Return what is seen by an axis of another length: values of the old one, or mixtures of them.
+
+    A shorter axis has means over parts, which overlap where they do not go up; a longer one is
+    linear between two values.
+    """
+    before, after = step.shapes[0][place], step.output[place]
+    if step.constants["dim"] != place or before == after:
+        return span
+    parts = -(-before // after) + (before % after > 0) if before > after else 2
+    return span.moved(0, parts - 1 if step.op == "mix" else 0, Fraction(before, after))
 
 
 def _sliced(index: object, shape: Shape, span: Span, place: int) -> Span:

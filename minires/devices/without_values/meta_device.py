@@ -109,6 +109,16 @@ class MetaDevice(Device):
         """(N, C, H, W)."""
         return _images(g, g.shape[1], size)
 
+    def pick(self, x: Array, index: Array, axis: int) -> Array:
+        """Like x, but for the length of the axis."""
+        return self.mix(index, x, axis)
+
+    def mix(self, matrix: Array, x: Array, axis: int) -> Array:
+        """Like x, but for the length of the axis."""
+        lengths = list(x.shape)
+        lengths[axis] = matrix.shape[0]
+        return MetaArray(tuple(lengths), x.dtype)
+
     def batch_statistics(self, x: Array) -> Statistics:
         """Two vectors (C,), at least float32."""
         vector = MetaArray(x.shape[1:2], accumulator(x.dtype))
