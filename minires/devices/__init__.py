@@ -33,7 +33,7 @@ from .normalization import Normalizer
 from .numpy_device import NumpyDevice
 from .threads import get_num_threads, set_num_threads
 from .windows import Window
-from .without_values import MetaArray, MetaDevice
+from .without_values import MetaArray, MetaDevice, NoValuesError
 
 cpu = NumpyDevice()
 meta = MetaDevice()
@@ -139,6 +139,7 @@ __all__ = [
     "ARRAY_TYPES",
     "Array",
     "Device",
+    "NoValuesError",
     "Normalizer",
     "NumpyDevice",
     "Window",

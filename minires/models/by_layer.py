@@ -181,7 +181,7 @@ def summary(model: Module | str, input: Shape = (3, 224, 224)) -> Summary:
     ------
     ValueError
         If the model does not take such images.
-    RuntimeError
+    NoValuesError
         If it looks at values, which are not there.
 
     Examples

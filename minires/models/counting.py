@@ -216,7 +216,7 @@ def count(model: Module, image: Shape) -> Counts:
     ------
     ValueError
         If the model does not take such images.
-    RuntimeError
+    NoValuesError
         If it looks at values.
 
     Examples

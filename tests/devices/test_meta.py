@@ -257,7 +257,10 @@ def test_a_look_at_values_is_refused_with_advice(look):
 
 
 def test_a_model_does_not_come_back_from_where_it_left_its_values():
-    model = nn.Linear(2, 3).to("meta")
+    model = nn.Linear(2, 3)
+    model.weight.grad = mr.ones(3, 2)
+    model.to("meta")
+    assert model.weight.grad.device is devices.meta
     with pytest.raises(RuntimeError, match=r"\(3, 2\), float32.*no values"):
         model.cpu()
     assert model.weight.device is devices.meta

@@ -7,7 +7,7 @@ NumPy, `meta_device` the kernels.
 
 from __future__ import annotations
 
-from .arrays import MetaArray
+from .arrays import MetaArray, NoValuesError
 from .meta_device import MetaDevice
 
-__all__ = ["MetaArray", "MetaDevice"]
+__all__ = ["MetaArray", "MetaDevice", "NoValuesError"]

@@ -63,9 +63,13 @@ def elementwise(compute: Callable[..., Any], *operands: Any) -> MetaArray:
     return MetaArray(first if alike else broadcast(*shapes), _dtype_of(compute, *kinds))
 
 
-def no_values(asked: str, array: Any) -> RuntimeError:
+class NoValuesError(RuntimeError):
+    """Somebody asked for values where there are none."""
+
+
+def no_values(asked: str, array: Any) -> NoValuesError:
     """Return the error that says that there are no values to look at."""
-    return RuntimeError(
+    return NoValuesError(
         f"{asked}: an array of shape {array.shape}, {array.dtype}, on the device 'meta' has a shape"
         " and a dtype, but no values; make it, or the network that computes it, on a device that"
         " holds values, as in device='cpu'"
