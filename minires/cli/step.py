@@ -30,7 +30,8 @@ def run_step(
     vs: traces.Versus = None,
     dataset: traces.Dataset = "digits",
     batch: traces.Batch = 8,
-    width: traces.Width = 16,
+    width: traces.Width = None,
+    size: traces.Size = None,
     seed: traces.Seed = 0,
     device: Device = "cpu",
     save: traces.Save = "summary",
@@ -44,7 +45,18 @@ def run_step(
     """Carry out the command; its help is `HELP`."""
     traces.refuse_recording_options(context, file or ())
     wanted = traces.Wanted(
-        model, vs, dataset, batch, width, seed, device, save, expand, create_graph, spectrum=False
+        model,
+        vs,
+        dataset,
+        batch,
+        width,
+        size,
+        seed,
+        device,
+        save,
+        expand,
+        create_graph,
+        spectrum=False,
     )
     found = traces.traces_for(file or (), wanted)
     if json:

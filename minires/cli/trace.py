@@ -26,6 +26,7 @@ HELP = (
     "\b\n"
     "minires trace --vs cifar_plain20\n"
     "minires trace --model cifar_resnet56 --vs cifar_plain56 --save thumbs --html trace.html\n"
+    "minires trace --model densenet121 --size 64 --batch 2\n"
     "minires trace --spectrum --out step.trace\n"
 )
 
@@ -37,7 +38,8 @@ def run_trace(
     vs: traces.Versus = None,
     dataset: traces.Dataset = "digits",
     batch: traces.Batch = 8,
-    width: traces.Width = 16,
+    width: traces.Width = None,
+    size: traces.Size = None,
     seed: traces.Seed = 0,
     device: Device = "cpu",
     save: traces.Save = "summary",
@@ -77,7 +79,7 @@ def run_trace(
         raise typer.BadParameter(f"--html and --out are both {str(out)!r}")
     traces.refuse_recording_options(context, file or ())
     wanted = traces.Wanted(
-        model, vs, dataset, batch, width, seed, device, save, expand, create_graph, spectrum
+        model, vs, dataset, batch, width, size, seed, device, save, expand, create_graph, spectrum
     )
     found = traces.traces_for(file or (), wanted)
     try:

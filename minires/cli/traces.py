@@ -22,15 +22,28 @@ File = Annotated[
         show_default=False,
     ),
 ]
-Model = Annotated[
-    str, typer.Option(help="The network: cifar_resnetD, _a, _b or _c at its end, or cifar_plainD.")
-]
+Model = Annotated[str, typer.Option(help="The network; minires models tells which there are.")]
 Versus = Annotated[
     str | None, typer.Option("--vs", help="Another network to put beside it.", show_default=False)
 ]
 Dataset = Annotated[str, typer.Option(help="Where the batch is from.")]
 Batch = Annotated[int, typer.Option(help="How many images.", min=1)]
-Width = Annotated[int, typer.Option(help="Channels of the first stage.", min=1)]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        help="Channels of the first layer, all others in proportion.",
+        min=1,
+        show_default="the architecture's",
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        help="Side of the images, which are enlarged to it.",
+        min=1,
+        show_default="the data set's for CIFAR networks, else what the network was made for",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of the weights and of the batch.", min=0)]
 Save = Annotated[str, typer.Option(help="What is kept of each array: summary, thumbs or full.")]
 Expand = Annotated[
@@ -49,9 +62,13 @@ Spectrum = Annotated[
 
 
 _RECORDING = {
-    *("model", "vs", "dataset", "batch", "width"),
+    *("model", "vs", "dataset", "batch", "width", "size"),
     *("seed", "device", "save", "expand", "create_graph", "spectrum"),
 }
+
+
+# Networks for images of this side take any size; those for larger ones halve them too often.
+_SMALL = 32
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,8 @@ class Wanted:
     versus: str | None
     dataset: str
     batch: int
-    width: int
+    width: int | None
+    size: int | None
     seed: int
     device: str
     save: str
@@ -126,8 +144,7 @@ def _read(file: Path) -> Trace:
 def _recorded(wanted: Wanted) -> list[Trace]:
     from minires.data import get_dataset
     from minires.lab import first_batch, traced_step
-
-    from .networks import network
+    from minires.models import create, input_of
 
     if wanted.save not in ("summary", "thumbs", "full"):
         raise typer.BadParameter(f"--save: expected summary, thumbs or full, found {wanted.save!r}")
@@ -138,14 +155,18 @@ def _recorded(wanted: Wanted) -> list[Trace]:
     except ValueError as error:
         raise typer.BadParameter(f"--dataset: {error}") from None
     names = {"--model": wanted.model} | ({"--vs": wanted.versus} if wanted.versus else {})
-    models = []
+    settings = {"in_channels": split.channels, "num_classes": split.classes, "seed": wanted.seed}
+    if wanted.width is not None:
+        settings["width"] = wanted.width
+    models, sides = [], []
     for option, name in names.items():
         try:
-            model = network(name, wanted.width, split.channels, split.classes, wanted.seed)
+            models.append(create(name, **settings).to(wanted.device))
         except ValueError as error:
             raise typer.BadParameter(f"{option}: {error}") from None
-        models.append(model.to(wanted.device))
-    batch = first_batch(split, wanted.batch, wanted.seed)
+        sides.append(input_of(name)[1])
+    made_for = max(sides) if max(sides) > _SMALL else None
+    batch = first_batch(split, wanted.batch, wanted.seed, wanted.size or made_for)
     # With its spectrum in view, what a replay needs is kept whatever it takes.
     options = {"replay": True} if wanted.spectrum else {}
     expanded = (wanted.expand or "").replace(",", " ").split()

@@ -16,10 +16,19 @@ from .settings import Settings
 from .twins import make_twins
 
 
-def first_batch(split: Split, batch_size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the images (N, C, H, W) and labels (N,) that training with this seed begins with."""
+def first_batch(
+    split: Split, batch_size: int, seed: int, size: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the images (N, C, H, W) and labels (N,) that training with this seed begins with.
+
+    With a `size`, images are made so large, each pixel repeated.
+    """
     batches = iter(DataLoader(split.train, batch_size, shuffle=True, seed=seed))
     images, labels = next(batches)
+    if size is not None:
+        for axis, length in enumerate(images.shape[2:], start=2):
+            nearest = ops.arange(size) * length // size
+            images = images[(slice(None),) * axis + (nearest,)]
     return images, labels
 
 

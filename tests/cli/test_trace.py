@@ -12,7 +12,6 @@ import pytest
 
 import minires as mr
 from minires.cli import main
-from minires.cli.networks import network
 
 SMALL = ["--model", "cifar_resnet8", "--width", "2", "--batch", "4"]
 
@@ -224,17 +223,15 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path: Path) -> None:
     assert "a.trace" in done.stderr
 
 
-def test_names_are_those_of_the_models() -> None:
-    def parameters(name: str) -> list[float]:
-        return [p.numpy().sum() for p in network(name, 2, 1, 10, 0).parameters()]
+def test_any_architecture_is_traced_at_the_size_it_was_made_for(tmp_path: Path) -> None:
+    options = ["--model", "resnet18", "--width", "2", "--batch", "2", "--json"]
+    small = minires("trace", *options, "--size", "40", cwd=tmp_path)
+    made_for = minires("trace", *options, cwd=tmp_path)
 
-    assert (
-        parameters("cifar_resnet8") == parameters("cifar_resnet8_a") == parameters("CIFAR_plain8")
-    )
-    assert len(parameters("cifar_resnet8_c")) > len(parameters("cifar_resnet8_b"))
-    assert network("cifar_plain14", 2, 3, 5, 0).depth == 14
-    wanted = mr.models.cifar_resnet(8, "B", 2, 1, 10, seed=0).parameters()
-    assert parameters("cifar_resnet8_b") == [p.numpy().sum() for p in wanted]
+    for done, side in ((small, 20), (made_for, 112)):
+        assert done.returncode == 0, done.stderr
+        (cell,) = json.loads(done.stdout)["rows"][0]["cells"]
+        assert cell["shape"] == [2, 2, side, side]
 
 
 def test_the_steps_are_printed_as_json_without_reading_commands(tmp_path: Path) -> None:
