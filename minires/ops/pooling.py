@@ -92,9 +92,8 @@ def _winners(x: Tensor, window: Window) -> Extremum:
     winners = device.max_pool(plain, window)[1]
     taken = winners.reshape(n, c, math.prod(winners.shape[2:]))
     values = gather(reshape(x, n, c, h * w), 2, taken)
-    return Extremum(
-        reshape(values, winners.shape), tensor(winners, devices.int64, device=devices.of(winners))
-    )
+    places = tensor(winners, devices.int64, device=device)
+    return Extremum(reshape(values, winners.shape), places)
 
 
 def max_pool2d(

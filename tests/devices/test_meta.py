@@ -175,7 +175,7 @@ def test_nothing_is_drawn_where_there_are_no_values():
     expected = mr.randn(3).numpy()
     mr.manual_seed(0)
     with devices.default("meta"):
-        nn.Conv2d(3, 4, 3)
+        nn.BasicBlock(4, 4)
         ops.dropout(mr.randn(5) + mr.rand(5))
     np.testing.assert_array_equal(mr.randn(3).numpy(), expected)
 
@@ -319,6 +319,22 @@ def test_an_index_picks_the_shape_that_numpy_picks(index):
         assert on_meta[0] is IndexError
     else:
         assert on_meta == on_the_cpu
+
+
+def test_statistics_of_half_precision_are_as_wide_as_on_the_cpu():
+    x = mr.zeros(2, 3, 4, 4, dtype="float16")
+    for device in (devices.cpu, devices.meta):
+        found = device.batch_statistics(device.array(x.numpy()))
+        assert [(each.shape, each.dtype) for each in found] == [((3,), devices.float32)] * 2
+
+
+def test_a_trace_needs_values():
+    model = nn.Linear(2, 3).to("meta")
+    with (
+        pytest.raises(devices.NoValuesError, match=r"\(1, 2\), float32.*no values"),
+        mr.trace.record(model),
+    ):
+        model(mr.zeros(1, 2, device="meta")).sum().backward()
 
 
 def test_a_function_of_numpys_that_is_not_known_is_named():

@@ -127,6 +127,7 @@ def test_a_transposed_convolution_sees_what_overlaps(kernel, stride, padding):
     assert rows == columns
     assert rows.size == max(last - first + 1 for first, last in ends)
     assert rows.stride * stride == 1
+    assert ends[0][0] == rows.first + 20 * rows.stride
 
 
 def test_resnet50_sees_what_its_layers_add_up_to():

@@ -45,6 +45,22 @@ def test_the_rows_add_up_to_the_totals(name):
     assert (found.depth, found.activation_bytes) == (counts.depth, counts.activation_bytes)
 
 
+class Headed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.head = nn.Linear(3, 2), nn.Linear(3, 4)
+
+    def forward(self, x: mr.Tensor) -> tuple[mr.Tensor, ...]:
+        return (self.fc(x), self.head(x)) if self.training else (self.fc(x),)
+
+
+def test_a_head_that_only_training_has_is_told():
+    found = models.summary(Headed(), (3,))
+    assert [(row.path, row.macs) for row in found.rows] == [("fc", 6), ("head", 12)]
+    assert found.macs == 18
+    assert found.total.endswith("; as it runs in training")
+
+
 def test_a_model_and_its_name_have_one_summary():
     by_name = models.summary("cifar_resnet8", (3, 32, 32))
     of_model = models.summary(models.cifar_resnet(8), (3, 32, 32))

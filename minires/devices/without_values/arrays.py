@@ -126,7 +126,7 @@ class MetaArray:
     dtype : dtype
     """
 
-    __slots__ = ("dtype", "shape")
+    __slots__ = ("__weakref__", "dtype", "shape")
 
     # NumPy's own arrays leave arithmetic with this one to it.
     __array_ufunc__ = None
@@ -237,7 +237,6 @@ class MetaArray:
     __and__, __rand__ = _operator(operator.and_), _reflected(operator.and_)
     __or__, __ror__ = _operator(operator.or_), _reflected(operator.or_)
     __xor__, __rxor__ = _operator(operator.xor), _reflected(operator.xor)
-    __rshift__, __lshift__ = _operator(operator.rshift), _operator(operator.lshift)
     __eq__, __ne__ = _operator(operator.eq), _operator(operator.ne)  # type: ignore[assignment]
     __lt__, __le__ = _operator(operator.lt), _operator(operator.le)
     __gt__, __ge__ = _operator(operator.gt), _operator(operator.ge)

@@ -61,11 +61,6 @@ def asarray(data: Any, dtype: Any = None) -> MetaArray:
     return MetaArray(array.shape, array.dtype if dtype is None else np.dtype(dtype))
 
 
-def ascontiguousarray(x: MetaArray) -> MetaArray:
-    """Return x itself."""
-    return x
-
-
 def arange(*limits: Any, dtype: Any = None) -> MetaArray:
     """Return an array as long as the numbers from start to stop, in steps."""
     start, stop, step, *kind = limits if len(limits) > 2 else (*((0, *limits)[-2:]), 1)
@@ -95,11 +90,6 @@ def concatenate(arrays: Sequence[MetaArray], axis: int = 0) -> MetaArray:
     shape = list(arrays[0].shape)
     shape[axis] = sum(x.shape[axis] for x in arrays)
     return MetaArray(tuple(shape), np.result_type(*(x.dtype for x in arrays)))
-
-
-def stack(arrays: Sequence[MetaArray]) -> MetaArray:
-    """Join arrays along a new first axis."""
-    return concatenate([x[None] for x in arrays])
 
 
 def take_along_axis(x: MetaArray, index: MetaArray, axis: int) -> MetaArray:

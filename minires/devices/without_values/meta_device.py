@@ -44,6 +44,14 @@ class MetaDevice(Device):
         """Refuse: there are no values."""
         raise no_values("its values", array)
 
+    def summarize(self, array: Array) -> Array:
+        """Refuse, as `to_numpy`."""
+        raise no_values("its statistics", array)
+
+    def digest(self, array: Array) -> Array:
+        """Refuse, as `to_numpy`."""
+        raise no_values("its digest", array)
+
     def fingerprint(self, array: Array) -> int:
         """Return 0: nothing can be overwritten."""
         return 0
