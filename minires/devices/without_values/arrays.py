@@ -89,7 +89,8 @@ def _unary(compute: Callable[[Any], Any]) -> Callable[[MetaArray], MetaArray]:
 
 
 def _reduction(name: str) -> Callable[..., MetaArray]:
-    """Return NumPy's method that reduces axes to one number; `ddof` changes neither."""
+    """Return what NumPy's method of this name is here; `ddof` changes neither shape nor dtype."""
+    method = operator.methodcaller(name)
 
     def reduce(
         self: MetaArray, axis: Any = None, dtype: Any = None, keepdims: bool = False, ddof: Any = 0
@@ -98,7 +99,7 @@ def _reduction(name: str) -> Callable[..., MetaArray]:
         lengths = enumerate(self.shape)
         shape = tuple(1 if i in gone else n for i, n in lengths if keepdims or i not in gone)
         if dtype is None:
-            dtype = _dtype_of(operator.methodcaller(name), self.dtype)
+            dtype = _dtype_of(method, self.dtype)
         return MetaArray(shape, np.dtype(dtype))
 
     return reduce
