@@ -17,9 +17,11 @@ from .cifar import (
 from .registry import create, input_of, register
 from .registry import names as list
 from .resnet import ResNet
+from .weights import LoadReport, load_weights
 
 __all__ = [
     "CifarResNet",
+    "LoadReport",
     "ResNet",
     "Summary",
     "cifar_plain",
@@ -30,6 +32,7 @@ __all__ = [
     "input_of",
     "is_possible_depth",
     "list",
+    "load_weights",
     "register",
     "summary",
     "wide_resnet",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -128,6 +130,25 @@ def test_a_transposed_convolution_sees_what_overlaps(kernel, stride, padding):
     assert rows.size == max(last - first + 1 for first, last in ends)
     assert rows.stride * stride == 1
     assert ends[0][0] == rows.first + 20 * rows.stride
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Upsample(scale_factor=3),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Upsample(size=20),
+        nn.AdaptiveAvgPool2d(7),
+        nn.AdaptiveAvgPool2d(SIZE),
+    ],
+    ids=repr,
+)
+def test_another_size_sees_as_much_as_any_of_its_places(layer):
+    length = layer(mr.zeros(1, 1, SIZE, SIZE)).shape[2]
+    first = min(length // 3, length - 7)
+    ends = [reached(layer, (place, place))[0] for place in range(first, first + 7)]
+    assert told(layer)[0].size == max(last - first + 1 for first, last in ends)
+    assert told(layer)[0].stride == Fraction(SIZE, length)
 
 
 def test_resnet50_sees_what_its_layers_add_up_to():
