@@ -1,11 +1,12 @@
 """Networks: plain/residual twins from one builder, and the architectures they come from.
 
-`create` makes any of them by its name; `list` tells the names.
+`create` makes any of them by its name; `list` tells the names, and `summary` their layers.
 """
 
 from __future__ import annotations
 
 from .alexnet import AlexNet
+from .by_layer import Summary, counts_of, summary
 from .center_point import CenterMaps, CenterPointDetector, Detections, find_objects
 from .cifar import (
     CifarResNet,
@@ -16,12 +17,15 @@ from .cifar import (
     wide_resnet,
 )
 from .densenet import DenseNet
+from .detection_loss import center_point_loss, center_targets, heat_loss
 from .googlenet import GoogLeNet, GoogLeNetOutputs
 from .heads import total_loss
 from .inception import Inception3, InceptionOutputs
 from .registry import create, input_of, register
 from .registry import names as list
 from .resnet import ResNet
+from .segmenter import Segmenter, bilinear_
+from .trunk import Trunk
 from .vgg import VGG
 from .weights import LoadReport, load_weights
 
@@ -40,6 +44,7 @@ __all__ = [
     "LoadReport",
     "ResNet",
     "Segmenter",
+    "Summary",
     "Trunk",
     "bilinear_",
     "center_point_loss",
@@ -47,6 +52,7 @@ __all__ = [
     "cifar_plain",
     "cifar_preact_resnet",
     "cifar_resnet",
+    "counts_of",
     "create",
     "find_objects",
     "heat_loss",
@@ -55,6 +61,7 @@ __all__ = [
     "list",
     "load_weights",
     "register",
+    "summary",
     "total_loss",
     "wide_resnet",
 ]
