@@ -278,11 +278,16 @@ def cifar_preactivated(net: Numbers, x: Tensor, blocks: int, unit: Unit) -> Tens
     return net.linear("fc", relu(x).mean((2, 3)))
 
 
-def cifar_without_norms(net: Numbers, x: Tensor, blocks: int, unit: Unit) -> Tensor:
-    """`cifar` for Fixup, which has a bias behind its first convolution, and SkipInit."""
-    x = net.conv("conv1", x)
-    x = relu(x + net.of["bn1.bias"] if "bn1.bias" in net.of else x)
+def cifar_fixup(net: Numbers, x: Tensor, blocks: int, unit: Unit) -> Tensor:
+    """Zhang et al. 2019: a bias before every ReLU and before the linear layer."""
+    x = relu(net.conv("conv1", x) + net.of["bn1.bias"])
     x = body(net, x, [blocks] * 3, unit)
+    return net.linear("fc", x.mean((2, 3)) + net.of["bn2.bias"])
+
+
+def cifar_skipinit(net: Numbers, x: Tensor, blocks: int, unit: Unit) -> Tensor:
+    """De and Smith 2020: no norms, and nothing instead outside of blocks."""
+    x = body(net, relu(net.conv("conv1", x)), [blocks] * 3, unit)
     return net.linear("fc", x.mean((2, 3)))
 
 

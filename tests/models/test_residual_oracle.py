@@ -75,8 +75,8 @@ CIFAR = {
     "option B": (small("B", 14), cifar(t.option_b, blocks=2)),
     "option C": (small("C", 14), cifar(t.option_c, blocks=2)),
     "squeeze and excitation": (small(reduction=2), cifar(excited_a)),
-    "Fixup": (small(norm="fixup"), cifar(t.option_a, t.fixup, 1, t.cifar_without_norms)),
-    "SkipInit": (small(norm="skipinit"), cifar(t.option_a, t.skipinit, 1, t.cifar_without_norms)),
+    "Fixup": (small(norm="fixup"), cifar(t.option_a, t.fixup, net=t.cifar_fixup)),
+    "SkipInit": (small(norm="skipinit"), cifar(t.option_a, t.skipinit, net=t.cifar_skipinit)),
     # He et al. 2016, table 1.
     "scaled, 0.5 and 1": scaled(0.5, 1.0),
     "scaled, 0.5 and 0.5": scaled(0.5, 0.5),
