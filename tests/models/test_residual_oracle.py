@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 
 import minires as mr
-from minires import nn
-from minires.models import ResNet, cifar_plain, cifar_preact_resnet, cifar_resnet, wide_resnet
+from minires import models, nn
+from minires.models import cifar_plain, cifar_preact_resnet, cifar_resnet, wide_resnet
 from tests.models import residual_in_torch as t
 from tests.models.beside_torch import batch, distance, drawn, of_minires, of_torch
 
@@ -54,10 +54,6 @@ def small(shortcut="A", depth=8, **options):
 
 def small_preactivated(depth=8, **options):
     return partial(cifar_preact_resnet, depth, width=4, **options)
-
-
-def resnet(depth, **options):
-    return partial(ResNet, depth, **{"width": 4, "num_classes": 10, **options})
 
 
 def scaled(alpha, beta):
@@ -141,39 +137,36 @@ def test_a_wide_resnet_with_dropout_is_pytorchs_with_the_same_values_kept(traini
     assert_alike(ours, theirs, training=training, kept=partial(kept, 0.3))
 
 
+# By their registered names.
 IMAGENET = {
-    "ResNet-18": (resnet(18), t.resnet(18)),
-    "ResNet-18, option A": (resnet(18, shortcut="A"), t.resnet(18, t.option_a)),
-    "ResNet-18, option C": (resnet(18, shortcut="C"), t.resnet(18, t.option_c)),
-    "ResNet-34": (resnet(34), t.resnet(34)),
-    "ResNet-50": (resnet(50), t.resnet(50)),
-    "ResNet-50 v1": (resnet(50, strided=1), t.resnet(50, version=1)),
-    "ResNet-50, option C": (resnet(50, shortcut="C"), t.resnet(50, t.option_c)),
-    "plain-18": (resnet(18, shortcut=None), t.resnet(18, t.plain)),
-    "plain-34": (resnet(34, shortcut=None), t.resnet(34, t.plain)),
-    "SE-ResNet-18": (resnet(18, reduction=2), t.resnet(18, t.excited)),
-    "SE-ResNet-50": (resnet(50, reduction=4), t.resnet(50, t.excited)),
-    "ResNeXt-50": (resnet(50, width=8, groups=4, base_width=16), t.resnet(50, groups=4)),
-    "SE-ResNeXt-50": (
-        resnet(50, width=8, groups=4, base_width=16, reduction=4),
-        t.resnet(50, t.excited, groups=4),
-    ),
-    "Wide ResNet-50-2": (resnet(50, base_width=128), t.resnet(50)),
-    "ResNet-101": (resnet(101), t.resnet(101)),
-    "ResNet-152 v1": (resnet(152, strided=1), t.resnet(152, version=1)),
+    "resnet18": t.resnet(18),
+    "resnet18_a": t.resnet(18, t.option_a),
+    "resnet18_c": t.resnet(18, t.option_c),
+    "resnet34": t.resnet(34),
+    "resnet50": t.resnet(50),
+    "resnet50_v1": t.resnet(50, version=1),
+    "resnet101": t.resnet(101),
+    "resnet152_v1": t.resnet(152, version=1),
+    "plain18": t.resnet(18, t.plain),
+    "plain34": t.resnet(34, t.plain),
+    "se_resnet18": t.resnet(18, t.excited),
+    "se_resnet50": t.resnet(50, t.excited),
+    "se_resnet50_v1": t.resnet(50, t.excited, version=1),
+    "resnext50_32x4d": t.resnet(50, groups=32),
+    "se_resnext50_32x4d": t.resnet(50, t.excited, groups=32),
+    "wide_resnet50_2": t.resnet(50),
 }
-
-
-LONG = {
-    *("ResNet-18, option A", "ResNet-18, option C", "ResNet-34", "ResNet-50, option C", "plain-34"),
-    *("SE-ResNet-18", "SE-ResNeXt-50", "Wide ResNet-50-2", "ResNet-101", "ResNet-152 v1"),
-}
+USUAL = {"resnet18", "resnet50", "resnet50_v1", "plain18", "se_resnet50", "resnext50_32x4d"}
 
 
 @both_modes
-@pytest.mark.parametrize("name", cases(IMAGENET, LONG))
+@pytest.mark.parametrize("name", cases(IMAGENET, IMAGENET.keys() - USUAL))
 def test_a_network_for_large_images_is_pytorchs(name, training):
-    assert_alike(*IMAGENET[name], (4, 3, 64, 64), training)
+    small = {"width": 16 if "resnext" in name else 4, "num_classes": 10}
+    if name.startswith("se_"):
+        small["reduction"] = 4
+    ours = partial(models.create, name, **small)
+    assert_alike(ours, IMAGENET[name], (4, 3, 64, 64), training)
 
 
 DEEP = {
