@@ -91,7 +91,9 @@ class CifarResNet(nn.Module):
         self.layer1, self.layer2, self.layer3 = stages(
             block, width, channels, [blocks] * 3, **options
         )
-        self.bn2 = normalizer(norm, out) if "norm" in before else nn.Identity()
+        # Fixup has a bias before the linear layer, too.
+        ends = "norm" in before or norm == "fixup"
+        self.bn2 = normalizer(norm, out) if ends else nn.Identity()
         self.fc = nn.Linear(out, num_classes)
         self._active_first = "act" in before
         if norm == "fixup":
