@@ -272,6 +272,7 @@ for _depth in (164, 1001):
         SMALL,
         depth=_depth,
         block=nn.Bottleneck,
+        strided=1,
     )
 
 for _depth, _widen in ((16, 2), (16, 4), (16, 8), (28, 2), (28, 10), (40, 4)):
