@@ -25,7 +25,7 @@ from minires.nn.residual import normalizer, order_of
 from minires.nn.shortcuts import Shortcut, padded
 
 from .registry import Entry, register, register_family
-from .stages import Block, stages
+from .stages import Block, check_sizes, stages
 
 SMALL = (3, 32, 32)
 
@@ -75,11 +75,7 @@ class CifarResNet(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        if min(width, widen, in_channels, num_classes) < 1:
-            raise ValueError(
-                f"width {width}, widen {widen}, in_channels {in_channels} and num_classes"
-                f" {num_classes} must be at least 1"
-            )
+        check_sizes(width=width, widen=widen, in_channels=in_channels, num_classes=num_classes)
         self.depth = depth
         before = order_of(order).first
         channels = [factor * widen * width for factor in (1, 2, 4)]

@@ -16,10 +16,11 @@ from minires.autograd import Tensor
 from minires.nn import fused
 from minires.nn.block_init import zero_last_scale_
 from minires.nn.blocks import conv
+from minires.nn.residual import order_of
 from minires.nn.shortcuts import Shortcut
 
 from .registry import register
-from .stages import Block, stages
+from .stages import Block, check_sizes, stages
 
 # Table 1: blocks of the four stages.
 BLOCKS: dict[int, tuple[Block, tuple[int, ...]]] = {
@@ -43,6 +44,8 @@ class ResNet(nn.Module):
     in_channels, num_classes : int
     zero_init_residual : bool
         Start each block's last BatchNorm at 0, so that the block starts as its shortcut.
+    order, norm : str
+        As for `nn.ResidualBlock`, but no pre-activation, and no norm but "batch".
     **options
         As for `nn.ResidualBlock` and, from depth 50 on, `nn.Bottleneck`.
 
@@ -66,15 +69,23 @@ class ResNet(nn.Module):
         in_channels: int = 3,
         num_classes: int = 1000,
         zero_init_residual: bool = False,
+        order: str = "original",
+        norm: str = "batch",
         **options: Any,
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
             raise ValueError(f"there is no ResNet of depth {depth}; there are {list(BLOCKS)}")
+        check_sizes(width=width, in_channels=in_channels, num_classes=num_classes)
+        if order_of(order).first or norm != "batch":
+            raise ValueError(
+                f"ResNet: order={order!r} with norm={norm!r} belongs to a network that begins and"
+                " ends otherwise; mr.models.CifarResNet is one"
+            )
         block, blocks = BLOCKS[depth]
         channels = [width, 2 * width, 4 * width, 8 * width]
         convolution = partial(conv, mode="fan_out")
-        options = {"shortcut": shortcut, "conv": convolution, **options}
+        options = {"shortcut": shortcut, "order": order, "conv": convolution, **options}
         self.conv1 = convolution(in_channels, width, 7, 2)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()

@@ -10,6 +10,13 @@ from minires import nn
 Block = type[nn.BasicBlock] | type[nn.Bottleneck]
 
 
+def check_sizes(**sizes: int) -> None:
+    """Raise ValueError unless all of them are at least 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, found {size}")
+
+
 def stages(
     block: Block,
     in_channels: int,

@@ -85,6 +85,11 @@ class Bottleneck(ResidualBlock):
         Makes a convolution, as `minires.nn.blocks.conv` does.
     **options
         As for `ResidualBlock`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or a group would have no channels.
     """
 
     expansion = 4
@@ -104,6 +109,11 @@ class Bottleneck(ResidualBlock):
         if strided not in (1, 2):
             raise ValueError(f"Bottleneck: strided must be 1 or 2, found {strided!r}")
         width = channels * base_width // 64 * groups
+        if width < 1:
+            raise ValueError(
+                f"Bottleneck: channels={channels} and base_width={base_width} leave no channels in"
+                " a group; take more channels"
+            )
         convolutions = (
             conv(in_channels, width, 1, stride if strided == 1 else 1),
             conv(width, width, 3, stride if strided == 2 else 1, groups),
