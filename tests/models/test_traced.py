@@ -55,6 +55,6 @@ def test_a_traced_step_is_checked_from_the_loss_to_the_image(name: str) -> None:
         found = trace.check(samples=1)
         assert found, found
     assert all(fork.verdict == "exact" for fork in trace.forks())
-    convolutions = [step for step in trace.records.forward if step.op == "conv2d"]
+    convolutions = [step for step in trace.records.forward if "conv2d" in step.op]
     assert len(convolutions) == sum(type(m) is mr.nn.Conv2d for m in model.modules())
     assert all(step.module for step in convolutions)
