@@ -11,12 +11,9 @@ from .tables import show
 
 HELP = (
     "List the networks that there are by name, and what they cost.\n\n"
-    "Learned parameters; multiply-accumulates (MACs) of one image; what the outputs of all ops take"
-    " for it, in float32; depth, the weighted layers on the longest way. All is counted from the ops"
-    " that a network runs, on tensors that hold no values.\n\n"
-    "Example:\n\n"
-    "\b\n"
-    "minires models --json\n"
+    "Learned parameters; multiply-accumulates (MACs) of one image; what the outputs of all its ops"
+    " take in float32; depth, which is the weighted layers on the longest way. All is counted from"
+    " the ops that a network runs, on tensors that hold no values."
 )
 
 

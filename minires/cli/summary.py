@@ -23,7 +23,8 @@ HELP = (
 
 def run_summary(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The network; minires models tells which there are.")
+        str,
+        typer.Argument(metavar="NAME", help="The network; minires models tells which there are."),
     ],
     image: Annotated[
         str | None,
