@@ -102,9 +102,9 @@ class ResidualBlock(Module):
     share : bool
         Let the shortcut start behind a pre-activation, as in the first block of He et al. 2016.
         Where it is projected or changes the shape, it always does.
-    drop : float
-        Probability that training leaves out an image's branch (stochastic depth, Huang et al.
-        2016, arXiv 1603.09382).
+    stochastic_depth : float
+        Probability that training leaves out an image's branch (Huang et al. 2016, arXiv
+        1603.09382).
 
     Raises
     ------
@@ -132,7 +132,7 @@ class ResidualBlock(Module):
         activation: Callable[[], Module] = ReLU,
         reduction: int | None = None,
         dropout: float = 0.0,
-        drop: float = 0.0,
+        stochastic_depth: float = 0.0,
         share: bool = False,
     ) -> None:
         super().__init__()
@@ -154,8 +154,8 @@ class ResidualBlock(Module):
             with random.stream("excitation"):
                 self.se = SqueezeExcitation(end.out_channels, reduction)
             self._branch.append("se")
-        if drop:
-            self.stochastic_depth = StochasticDepth(drop, "row")
+        if stochastic_depth:
+            self.stochastic_depth = StochasticDepth(stochastic_depth, "row")
             self._branch.append("stochastic_depth")
         self._after = self._make(places.after, norms.norm, end.out_channels)
         stride = math.prod(convolution.stride[0] for convolution in convolutions)

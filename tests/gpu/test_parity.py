@@ -210,7 +210,7 @@ SETTINGS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "dropout on the shortcut": (lambda: nn.PreActBlock(4, 4, 1, "dropout"), IMAGES),
     "scalars instead of norms": (lambda: nn.BasicBlock(4, 4, norm="fixup"), IMAGES),
     "separable block": (lambda: nn.SeparableBlock(4, 6, 2), IMAGES),
-    "inverted block": (lambda: nn.InvertedResidual(4, 4, expand=2), IMAGES),
+    "inverted block": (lambda: nn.InvertedResidual(4, 4, expand_ratio=2), IMAGES),
     "paths": (
         lambda: nn.split_transform_merge(nn.Bottleneck(4, 4, groups=2, base_width=32)),
         IMAGES,

@@ -210,7 +210,7 @@ def test_zero_init_starts_every_block_as_its_shortcut():
     assert net.layer1[0].bn2.weight.numpy().all()
 
 
-@pytest.mark.parametrize("options", [{"reduction": 4}, {"drop": 0.5}])
+@pytest.mark.parametrize("options", [{"reduction": 4}, {"stochastic_depth": 0.5}])
 def test_zero_init_finds_the_norm_behind_which_more_is_done_to_the_branch(options):
     net = mr.models.ResNet(18, width=4, num_classes=3, zero_init_residual=True, **options)
     assert not net.layer3[1].bn2.weight.numpy().any()
@@ -240,7 +240,12 @@ def test_the_paths_of_resnext_are_its_grouped_convolution_drawn_apart(strided):
 
 @pytest.mark.parametrize(
     "options",
-    [{"reduction": 4}, {"drop": 0.5}, {"order": "full_preactivation"}, {"activation": nn.ReLU6}],
+    [
+        {"reduction": 4},
+        {"stochastic_depth": 0.5},
+        {"order": "full_preactivation"},
+        {"activation": nn.ReLU6},
+    ],
 )
 def test_only_the_papers_block_is_drawn_apart(options):
     with pytest.raises(ValueError, match="split_transform_merge: expected a block of the steps"):
@@ -254,7 +259,7 @@ def test_separable_and_inverted_blocks_are_convolutions_of_single_channels_and_p
     inner = ops.relu(block.bn1(block.conv1(x)))
     assert_equal(block(x), ops.relu(block.bn2(block.conv2(inner))))
 
-    block = shaken(nn.InvertedResidual(4, 4, expand=3))
+    block = shaken(nn.InvertedResidual(4, 4, expand_ratio=3))
     assert [block.conv1.out_channels, block.conv2.groups, block.conv3.out_channels] == [12, 12, 4]
     act = block.relu
     inner = act(block.bn2(block.conv2(act(block.bn1(block.conv1(x))))))
@@ -283,7 +288,7 @@ def test_what_is_unknown_is_named(options, message):
 
 
 def test_stochastic_depth_leaves_out_the_branches_of_some_images():
-    block = nn.BasicBlock(4, 4, shortcut="A", order="full_preactivation", drop=0.5)
+    block = nn.BasicBlock(4, 4, shortcut="A", order="full_preactivation", stochastic_depth=0.5)
     shaken(block)
     x = images()
     mr.manual_seed(0)
@@ -298,7 +303,7 @@ def test_stochastic_depth_leaves_out_the_branches_of_some_images():
 
 
 def test_branches_are_left_out_more_often_the_deeper_they_are():
-    net = mr.models.cifar_resnet(20, drop=0.45, width=4)
+    net = mr.models.cifar_resnet(20, stochastic_depth=0.45, width=4)
     blocks = [block for stage in (net.layer1, net.layer2, net.layer3) for block in stage]
     found = [block.stochastic_depth.p for block in blocks]
     np.testing.assert_allclose(found, 0.05 * np.arange(1, 10))
