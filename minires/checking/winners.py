@@ -30,6 +30,7 @@ def _among_equals(x: Array, output: Array, node: Node | None) -> Array:
 # From the arrays of an op's inputs, its output and its node to what won.
 _CHOICES: dict[str, Callable[[list[Any], Array, Any], Array]] = {
     "relu": lambda inputs, output, node: inputs[0] > 0,
+    "relu6": lambda inputs, output, node: np.sign(inputs[0] - output),
     "leaky_relu": lambda inputs, output, node: inputs[0] > 0,
     "abs": lambda inputs, output, node: np.sign(inputs[0]),
     "clip": lambda inputs, output, node: np.sign(inputs[0] - output),

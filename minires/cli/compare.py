@@ -31,6 +31,9 @@ def run_compare(
         Path | None,
         typer.Option(help="Folder for the results.", show_default="runs/<time>-compare"),
     ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Keep the weights as float16, in half the space.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the table as JSON; progress is on stderr.")
@@ -64,7 +67,7 @@ def run_compare(
             raise typer.Exit(130)
         # From here on it is seconds, and half of the files would be of no use.
         with postponed_interrupts() as late:
-            files = write_comparison(comparison, folder)
+            files = write_comparison(comparison, folder, half)
             if json:
                 typer.echo(to_json(table_of(comparison)), nl=False)
             else:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import bench, check, compare, info, step, trace
+from . import bench, check, compare, info, predict, step, trace, weights
 
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
@@ -22,6 +22,8 @@ app.command("compare", help=compare.HELP)(compare.run_compare)
 app.command("trace", help=trace.HELP)(trace.run_trace)
 app.command("step", help=step.HELP)(step.run_step)
 app.command("check", help=check.HELP)(check.run_check)
+app.command("predict", help=predict.HELP)(predict.run_predict)
+app.add_typer(weights.app)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)
 
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0: done. 1: something outside went wrong, such as a full disk. 2: wrong usage; nothing was
-        done. 130: stopped by Ctrl-C.
+        done, but by `predict` for the images that it could read. 130: stopped by Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -10,6 +10,7 @@ from .dtypes import as_dtype, default_float
 from .losses import LossKernels
 from .normalization import NormalizationKernels
 from .pooling import PoolingKernels
+from .resampling import ResamplingKernels
 from .summary import SummaryKernels
 from .tally import TallyKernels
 from .updates import UpdateKernels
@@ -19,6 +20,7 @@ Array = Any
 
 class Device(
     PoolingKernels,
+    ResamplingKernels,
     NormalizationKernels,
     LossKernels,
     SummaryKernels,

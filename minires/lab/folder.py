@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from minires.serialize import atomic_write, save
 
 from .comparison import Comparison
@@ -22,7 +24,9 @@ def holds_comparison(folder: str | os.PathLike[str]) -> bool:
     )
 
 
-def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> list[Path]:
+def write_comparison(
+    comparison: Comparison, folder: str | os.PathLike[str], half: bool = False
+) -> list[Path]:
     """Write a comparison to a folder, all of it or nothing.
 
     With it goes, for each depth, a page that traces the first training step of both twins. It is
@@ -34,6 +38,8 @@ def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> 
         With at least one finished run.
     folder : path
         Made if it does not exist.
+    half : bool
+        Keep the weights as float16.
 
     Returns
     -------
@@ -69,7 +75,11 @@ def write_comparison(comparison: Comparison, folder: str | os.PathLike[str]) -> 
     try:
         for run in comparison.runs:
             written.append(target / weights_file(run))
-            save(run.weights, written[-1], metadata=_about(run, comparison))
+            weights = {
+                name: value.astype(np.float16) if half and value.dtype.kind == "f" else value
+                for name, value in run.weights.items()
+            }
+            save(weights, written[-1], metadata=_about(run, comparison))
         for name, contents in (
             (METRICS, to_json(metrics_of(comparison)).encode()),
             (PICTURE, picture),

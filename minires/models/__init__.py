@@ -22,6 +22,7 @@ from .registry import create, input_of, register
 from .registry import names as list
 from .resnet import ResNet
 from .vgg import VGG
+from .weights import LoadReport, load_weights
 
 __all__ = [
     "VGG",
@@ -32,6 +33,7 @@ __all__ = [
     "GoogLeNetOutputs",
     "Inception3",
     "InceptionOutputs",
+    "LoadReport",
     "ResNet",
     "cifar_plain",
     "cifar_preact_resnet",
@@ -40,6 +42,7 @@ __all__ = [
     "input_of",
     "is_possible_depth",
     "list",
+    "load_weights",
     "register",
     "total_loss",
     "wide_resnet",

@@ -15,21 +15,21 @@ from .containers import Identity, ModuleList, Sequential
 from .folding import fold_batch_norm
 from .functions import (
     GELU,
-    AdaptiveAvgPool2d,
-    AvgPool2d,
     CrossEntropyLoss,
-    Dropout,
     Flatten,
     LeakyReLU,
-    MaxPool2d,
+    LocalResponseNorm,
     MSELoss,
     ReLU,
+    ReLU6,
     Sigmoid,
     Softmax,
     Tanh,
 )
 from .layers import BatchNorm1d, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, parameter_count
 from .module import Module, Parameter
+from .noise import Dropout, Dropout2d, StochasticDepth
+from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, Upsample
 from .residual import NORMS, ORDERS, ResidualBlock
 from .scaling import Rescale, SqueezeExcitation
 from .shortcuts import (
@@ -48,6 +48,7 @@ __all__ = [
     "ORDERS",
     "SHORTCUTS",
     "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
     "AvgPool2d",
     "BasicBlock",
     "BatchNorm1d",
@@ -57,6 +58,7 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "DropoutShortcut",
     "Flatten",
     "GatedShortcut",
@@ -64,6 +66,7 @@ __all__ = [
     "InvertedResidual",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "MSELoss",
     "MaxPool2d",
     "MeetingShortcut",
@@ -74,6 +77,7 @@ __all__ = [
     "PreActBlock",
     "PreActBottleneck",
     "ReLU",
+    "ReLU6",
     "Rescale",
     "ResidualBlock",
     "ScaledShortcut",
@@ -83,7 +87,9 @@ __all__ = [
     "Softmax",
     "SplitTransform",
     "SqueezeExcitation",
+    "StochasticDepth",
     "Tanh",
+    "Upsample",
     "fold_batch_norm",
     "init",
     "parameter_count",

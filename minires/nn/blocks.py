@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import init
-from .functions import ReLU
+from .functions import ReLU6
 from .layers import Conv2d
 from .module import Module
 from .residual import ResidualBlock
@@ -200,7 +200,7 @@ class InvertedResidual(ResidualBlock):
         expand: int = 6,
         conv: Callable[..., Conv2d] = conv,
         order: str = "linear",
-        activation: Callable[[], Module] = ReLU,
+        activation: Callable[[], Module] = ReLU6,
         **options: Any,
     ) -> None:
         width = in_channels * expand

@@ -1,4 +1,4 @@
-"""Layers without parameters: activations, pools, dropout, losses, shapes."""
+"""Layers without parameters: activations, local response normalisation, shapes, losses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from minires.autograd import Tensor
 
 from .module import Module
 
-Pair = int | tuple[int, int]
-
 
 class ReLU(Module):
     """max(x, 0)."""
@@ -18,6 +16,14 @@ class ReLU(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply `minires.ops.relu`."""
         return ops.relu(x)
+
+
+class ReLU6(Module):
+    """min(max(x, 0), 6)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply `minires.ops.relu6`."""
+        return ops.relu6(x)
 
 
 class LeakyReLU(Module):
@@ -95,6 +101,55 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
+class LocalResponseNorm(Module):
+    """Hold each unit down by its neighbours; see `minires.ops.local_response_norm`.
+
+    Parameters
+    ----------
+    size : int
+        How many neighbouring channels count.
+    alpha, beta, k : float
+    convention : {"mean", "sum"}
+        Whether alpha multiplies the mean of the squares, as in PyTorch, or their sum, as in the
+        paper of 2012.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0, convention="sum")
+    LocalResponseNorm(size=5, alpha=0.0001, beta=0.75, k=2.0, convention='sum')
+    """
+
+    def __init__(
+        self,
+        size: int,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        *,
+        convention: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+        self.convention = convention
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (N, C, *spatial) to the same shape."""
+        return ops.local_response_norm(
+            x, self.size, self.alpha, self.beta, self.k, convention=self.convention
+        )
+
+    def extra_repr(self) -> str:
+        """Return the arguments that `repr` shows."""
+        return (
+            f"size={self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k},"
+            f" convention={self.convention!r}"
+        )
+
+
 class Flatten(Module):
     """Join the axes from start_dim to end_dim.
 
@@ -111,134 +166,6 @@ class Flatten(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply `minires.ops.flatten`."""
         return ops.flatten(x, self.start_dim, self.end_dim)
-
-
-class Dropout(Module):
-    """In training, set values to 0 with probability p and scale the others by 1 / (1 - p).
-
-    Parameters
-    ----------
-    p : float
-    """
-
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must lie between 0 and 1, found {p}")
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply `minires.ops.dropout`."""
-        return ops.dropout(x, self.p, self.training)
-
-    def extra_repr(self) -> str:
-        """Return the arguments that `repr` shows."""
-        return f"p={self.p}"
-
-
-class MaxPool2d(Module):
-    """Largest value of each window; see `minires.ops.max_pool2d`.
-
-    Parameters
-    ----------
-    kernel_size : int or (int, int)
-    stride : int or (int, int), optional
-        By default the kernel size.
-    padding, dilation : int or (int, int)
-    return_indices, ceil_mode : bool
-    """
-
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        dilation: Pair = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.dilation = dilation
-        self.return_indices = return_indices
-        self.ceil_mode = ceil_mode
-
-    def forward(self, x: Tensor) -> Any:
-        """Map x (N, C, H, W) to (N, C, OH, OW), or to two of them: values and indices."""
-        return ops.max_pool2d(
-            x,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.return_indices,
-        )
-
-    def extra_repr(self) -> str:
-        """Return the arguments that `repr` shows."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
-
-class AvgPool2d(Module):
-    """Mean of each window; see `minires.ops.avg_pool2d`.
-
-    Parameters
-    ----------
-    kernel_size : int or (int, int)
-    stride : int or (int, int), optional
-        By default the kernel size.
-    padding : int or (int, int)
-    ceil_mode, count_include_pad : bool
-    """
-
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (N, C, H, W) to (N, C, OH, OW)."""
-        return ops.avg_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
-        )
-
-    def extra_repr(self) -> str:
-        """Return the arguments that `repr` shows."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
-
-class AdaptiveAvgPool2d(Module):
-    """Mean over a grid of nearly equal parts.
-
-    Parameters
-    ----------
-    output_size : int or (int, int)
-    """
-
-    def __init__(self, output_size: Any) -> None:
-        super().__init__()
-        self.output_size = output_size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (N, C, H, W) to (N, C, *output_size)."""
-        return ops.adaptive_avg_pool2d(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        """Return the arguments that `repr` shows."""
-        return f"output_size={self.output_size}"
 
 
 class CrossEntropyLoss(Module):

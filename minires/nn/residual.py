@@ -16,9 +16,10 @@ from minires.autograd import Tensor
 
 from . import fused
 from .containers import Identity
-from .functions import Dropout, ReLU
+from .functions import ReLU
 from .layers import BatchNorm2d, Conv2d
 from .module import Module
+from .noise import Dropout, StochasticDepth
 from .scaling import Rescale, SqueezeExcitation
 from .shortcuts import MeetingShortcut, Shortcut, make_shortcut
 
@@ -150,6 +151,9 @@ class ResidualBlock(Module):
         if reduction is not None:
             self.se = SqueezeExcitation(end.out_channels, reduction)
             self._branch.append("se")
+        if drop:
+            self.stochastic_depth = StochasticDepth(drop, "row")
+            self._branch.append("stochastic_depth")
         self._after = self._make(places.after, norms.norm, end.out_channels)
         stride = math.prod(convolution.stride[0] for convolution in convolutions)
         shape = start.in_channels, end.out_channels, stride

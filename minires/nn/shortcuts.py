@@ -16,9 +16,9 @@ from minires.devices import random
 
 from . import init
 from .containers import Identity, Sequential
-from .functions import Dropout
 from .layers import BatchNorm2d, Conv2d
 from .module import Module
+from .noise import Dropout
 
 # Makes the shortcut of a block from its channels before and after, and its stride.
 Maker = Callable[[int, int, int], Module | None]

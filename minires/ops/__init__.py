@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .activations import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax
+from .activations import gelu, leaky_relu, log_softmax, relu, relu6, sigmoid, softmax
+from .adaptive_pooling import adaptive_avg_pool2d, adaptive_max_pool2d
 from .arithmetic import (
     add,
     bitwise_and,
@@ -50,13 +51,15 @@ from .elementary import abs, clip, cos, erf, exp, isfinite, isnan, log, sign, si
 from .indexing import getitem
 from .joining import cat, concatenate, pad, stack
 from .linalg import einsum, linear, matmul
+from .local_response import local_response_norm
 from .losses import cross_entropy, mse_loss
 from .methods import attach
-from .noise import dropout
+from .noise import dropout, dropout2d, stochastic_depth
 from .norm import batch_norm, batch_norm_relu
-from .pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from .pooling import avg_pool2d, max_pool2d
 from .recomputed import batch_norm_relu_conv2d
 from .reductions import all, any, logsumexp, mean, std, var
+from .resampling import interpolate
 from .residual import residual_add
 from .selection import amax, amin, argmax, argmin, gather, max, min
 from .shapes import cast, clone, flatten, flip, permute, reshape, squeeze, transpose, unsqueeze
@@ -67,6 +70,7 @@ attach()
 __all__ = [
     "abs",
     "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
     "add",
     "all",
     "amax",
@@ -97,6 +101,7 @@ __all__ = [
     "cross_entropy",
     "div",
     "dropout",
+    "dropout2d",
     "einsum",
     "equal",
     "erf",
@@ -113,6 +118,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "im2col",
+    "interpolate",
     "is_device",
     "isfinite",
     "isnan",
@@ -120,6 +126,7 @@ __all__ = [
     "less",
     "less_equal",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "logical_and",
@@ -145,6 +152,7 @@ __all__ = [
     "rand",
     "randn",
     "relu",
+    "relu6",
     "remainder",
     "reshape",
     "residual_add",
@@ -156,6 +164,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stochastic_depth",
     "sub",
     "sum",
     "tanh",

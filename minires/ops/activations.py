@@ -6,7 +6,7 @@ from minires import devices
 from minires.autograd import Tensor, op
 from minires.devices import Array
 
-from .arithmetic import add, greater, less_equal, mul, sub, where
+from .arithmetic import add, greater, greater_equal, less_equal, logical_or, mul, sub, where
 from .broadcasting import sum
 from .elementary import erf, exp, tanh
 from .operands import as_array, axis_of
@@ -40,6 +40,28 @@ def rectified(g: Array, output: Array) -> Array:
     if isinstance(g, Tensor):
         return where(less_equal(output, 0), 0.0, g)
     return devices.of(g).relu_backward(g, output)
+
+
+@op
+def relu6(input: Array) -> Array:
+    """min(max(input, 0), 6); its gradient at 0 and at 6 is 0.
+
+    Parameters
+    ----------
+    input : Tensor
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.ops.relu6(mr.tensor([-1.0, 2.0, 7.0]))
+    tensor([0., 2., 6.])
+    """
+    return devices.of(as_array(input)).apply("clip", input, 0, 6)
+
+
+@relu6.vjp
+def _(g: Array, output: Array) -> Array:
+    return where(logical_or(less_equal(output, 0), greater_equal(output, 6)), 0.0, g)
 
 
 @op

@@ -15,8 +15,6 @@ from minires.devices import Array, Window
 from .arithmetic import mul
 from .creation import tensor
 from .geometry import Pair, images, pair, window_over
-from .linalg import matmul
-from .reductions import mean
 from .selection import Extremum, gather
 from .selection import _scatter_add as scatter_add
 from .shapes import floating, reshape
@@ -247,54 +245,3 @@ def _shares(input: Any, window: Window, padding: Size, with_pad: bool, divisor: 
     (_, bottom), (_, right) = window.padding
     beyond = window._replace(padding=((0, bottom - ph), (0, right - pw)))
     return 1.0 / device.window_sums(counted, beyond)
-
-
-def adaptive_avg_pool2d(input: Tensor, output_size: Pair | tuple[int | None, int | None]) -> Tensor:
-    """Mean over a grid of (nearly) equal parts, whatever the input's size.
-
-    Parameters
-    ----------
-    input : Tensor, (N, C, H, W)
-    output_size : int or (int, int)
-        (OH, OW); None keeps the input's length. Row i of the grid covers the rows from
-        floor(i*H/OH) to ceil((i+1)*H/OH).
-
-    Returns
-    -------
-    Tensor, (N, C, OH, OW)
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
-    >>> import minires as mr
-    >>> mr.ops.adaptive_avg_pool2d(mr.arange(4.0).reshape(1, 1, 2, 2), 1)
-    tensor([[[[1.5]]]])
-    """
-    name = "adaptive_avg_pool2d"
-    size = images(tuple(input.shape), name)
-    given: Any = output_size
-    if isinstance(given, tuple):
-        given = tuple(n if o is None else o for n, o in zip(size, given, strict=False))
-    oh, ow = pair(given, "output_size", name, 1)
-    if 0 in size:
-        raise ValueError(located(f"{name}: images of size {size} have no values to average"))
-    input = floating(input)
-    if (oh, ow) == (1, 1):
-        return mean(input, (2, 3), keepdim=True)
-    rows = _averaging(input, size[0], oh)  # (OH, H)
-    columns = _averaging(input, size[1], ow)  # (OW, W)
-    return matmul(matmul(rows, input), columns.T)
-
-
-def _averaging(input: Any, length: int, parts: int) -> Array:
-    """Matrix (parts, length) that averages over nearly equal parts of an axis."""
-    plain = input._data if isinstance(input, Tensor) else input
-    matrix = devices.of(plain).xp.zeros((parts, length), plain.dtype)
-    for i in range(parts):
-        start, stop = i * length // parts, -(-(i + 1) * length // parts)
-        matrix[i, start:stop] = 1.0 / (stop - start)
-    return matrix

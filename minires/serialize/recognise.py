@@ -1,18 +1,18 @@
-"""Say what a file is that turned out not to be a safetensors file, and what to do with it."""
+"""Tell PyTorch's archives from safetensors files, and say what else a file is."""
 
 from __future__ import annotations
 
 import zipfile
 from pathlib import Path
 
-__all__ = ["describe_foreign_file"]
+__all__ = ["describe_foreign_file", "is_torch_archive"]
 
 _LENGTH_FIELD = 8  # a safetensors file opens with its header's length: 8 bytes, little-endian
 _LONGEST_HEADER = 100_000_000  # and the format allows no longer one
 
 _ADVICE_PYTORCH = (
-    "minires never unpickles, because a pickle can run any code; "
-    "in PyTorch, write the state_dict with safetensors.torch.save_file(state_dict, path)"
+    "minires.models.load_weights(model, path) puts such weights into a model, and "
+    "minires.serialize.load_torch(path) reads their arrays, without running anything in the file"
 )
 
 _SIGNATURES = (
@@ -45,8 +45,7 @@ def describe_foreign_file(path: Path) -> str:
     'the file is empty'
     """
     size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_LENGTH_FIELD + 1)
+    head = _head(path)
     if size == 0:
         return "the file is empty"
     for signature, meaning in _SIGNATURES:
@@ -54,13 +53,29 @@ def describe_foreign_file(path: Path) -> str:
             return f"it is {meaning}"
     if head.startswith(b"PK"):
         return _describe_zip(path)
-    # Asked before the pickle: a header of 640 bytes, 0x0280, opens with a pickle's first two bytes.
     header_length = int.from_bytes(head[:_LENGTH_FIELD], "little")
     if head[_LENGTH_FIELD:] == b"{" and header_length <= _LONGEST_HEADER:
         return _describe_broken_safetensors(size, header_length)
-    if head[0] == 0x80 and 2 <= int.from_bytes(head[1:2], "little") <= 5:
+    if _opens_as_pickle(head):
         return f"it is a Python pickle, perhaps an older PyTorch checkpoint; {_ADVICE_PYTORCH}"
     return f"its first bytes are {head[:_LENGTH_FIELD]!r}, which no safetensors file opens with"
+
+
+def is_torch_archive(path: Path) -> bool:
+    """Tell from its first bytes whether a file is rather a PyTorch archive than safetensors."""
+    head = _head(path)
+    return head.startswith(b"PK") or _opens_as_pickle(head)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LENGTH_FIELD + 1)
+
+
+def _opens_as_pickle(head: bytes) -> bool:
+    # A safetensors header of 640 bytes, 0x0280, opens with a pickle's first two bytes.
+    is_safetensors = head[_LENGTH_FIELD:] == b"{"
+    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5 and not is_safetensors
 
 
 def _describe_broken_safetensors(size: int, header_length: int) -> str:

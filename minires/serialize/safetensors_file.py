@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .atomic import atomic_write
+from .existing import existing_file
 from .recognise import describe_foreign_file
 
 __all__ = ["load", "load_metadata", "save"]
@@ -120,7 +121,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     >>> load(path)
     {'scale': array(0.5, dtype=float32)}
     """
-    file = _existing_file(path)
+    file = existing_file(path)
 
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
@@ -169,7 +170,7 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     >>> load_metadata(path)
     {'depth': '20'}
     """
-    file = _existing_file(path)
+    file = existing_file(path)
 
     from safetensors import SafetensorError, safe_open
 
@@ -250,17 +251,6 @@ def _with_sorted_header(contents: bytes) -> bytes:
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _HEADER_ALIGNMENT)
     return len(text).to_bytes(8, "little") + text + contents[header_end:]
-
-
-def _existing_file(path: str | os.PathLike[str]) -> Path:
-    file = Path(path)
-    if file.is_dir():
-        raise IsADirectoryError(f"cannot load '{file}': it is a folder; name a file inside it")
-    if not file.exists():
-        neighbours = sorted(other.name for other in file.parent.glob("*.safetensors"))
-        found = f"; beside it there are: {', '.join(neighbours)}" if neighbours else ""
-        raise FileNotFoundError(f"cannot load '{file}': there is no such file{found}")
-    return file
 
 
 def _unreadable(file: Path, error: Exception) -> ValueError:

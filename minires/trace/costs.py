@@ -21,13 +21,14 @@ _PER_ELEMENT = {
     "log_softmax": 5,
     "cross_entropy": 6,
     "gelu": 8,
+    "local_response_norm": 10,
     "sigmoid": 4,
     "tanh": 4,
 }
 
 # These only move or rename numbers.
 _FREE = {"broadcast_to", "cast", "clone", "concatenate", "flip", "gather", "getitem", "im2col"}
-_FREE |= {"pad", "permute", "putitem", "reshape"}
+_FREE |= {"pad", "permute", "pick", "putitem", "reshape"}
 
 
 def flops_of(op: str, operands: Sequence[Shape | None], output: Shape) -> int:

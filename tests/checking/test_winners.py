@@ -25,6 +25,8 @@ ZEROS, ONES = mr.zeros(1, dtype=mr.float64), mr.ones(1, dtype=mr.float64)
 
 CHOICES: dict[str, Callable[[mr.Tensor], Any]] = {
     "relu": ops.relu,
+    "relu6": ops.relu6,
+    "relu6, at 6": lambda x: ops.relu6(x + 6.0),
     "leaky_relu": ops.leaky_relu,
     "abs": ops.abs,
     "clip": lambda x: ops.clip(x, 0.0, 5.0),
@@ -36,6 +38,9 @@ CHOICES: dict[str, Callable[[mr.Tensor], Any]] = {
     "max along": lambda x: ops.max(ops.stack([x, mr.zeros(2).to("float64")]), 0).values,
     "max_pool2d": lambda x: ops.max_pool2d(
         ops.stack([x, mr.zeros(2).to("float64")]).reshape(1, 1, 2, 2), 2
+    ),
+    "adaptive_max_pool2d": lambda x: ops.adaptive_max_pool2d(
+        ops.stack([x, mr.zeros(2).to("float64")]).reshape(1, 1, 2, 2), 1
     ),
     "sign": lambda x: x * ops.sign(x),
     "floor division": lambda x: x * (x // 1.0),

@@ -41,6 +41,16 @@ def _value_by_name(pad: Any, x: Any, widths: Any, value: float = 0.0) -> Any:
     return pad(x, widths, value=value)
 
 
+def _by_size_where_it_is_recomputed(
+    interpolate: Any, x: Any, *args: Any, recompute_scale_factor: Any = None, **kwargs: Any
+) -> Any:
+    """PyTorch can be asked to make a size of a factor, and then to go by that."""
+    if recompute_scale_factor:
+        factor = kwargs.pop("scale_factor")
+        kwargs["size"] = tuple(int(n * factor) for n in x.shape[2:])
+    return interpolate(x, *args, **kwargs)
+
+
 def _upper(clip: Any, x: Any, limit: Any) -> Any:
     return clip(x, max=limit)
 
@@ -63,12 +73,13 @@ ROWS: dict[str, Row] = {
     **{
         f"nn.functional.{name}": Row(f"ops.{name}")
         for name in (
-            *("adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "conv2d", "conv_transpose2d"),
-            *("cross_entropy", "dropout", "gelu", "leaky_relu", "linear", "max_pool2d"),
-            *("mse_loss", "pad", "relu"),
+            *("adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "conv2d"),
+            *("conv_transpose2d", "cross_entropy", "dropout", "dropout2d", "gelu", "leaky_relu"),
+            *("linear", "local_response_norm", "max_pool2d", "mse_loss", "pad", "relu", "relu6"),
         )
     },
     "nn.functional.unfold": Row("ops.im2col"),
+    "nn.functional.interpolate": Row("ops.interpolate", _by_size_where_it_is_recomputed),
     "constant_pad_nd": Row("ops.pad", _value_by_name),
     "true_divide": Row("ops.div"),
     "floor_divide": Row("ops.floor_div"),

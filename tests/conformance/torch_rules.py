@@ -53,10 +53,23 @@ RULES = (
     Rule(
         tuple(
             f"nn.functional.{name}"
-            for name in ("conv2d", "conv_transpose2d", "max_pool2d", "adaptive_avg_pool2d")
+            for name in (
+                *("conv2d", "conv_transpose2d", "max_pool2d"),
+                *("adaptive_avg_pool2d", "adaptive_max_pool2d"),
+            )
         ),
         _one_image,
         "a single image without the axis N: the error advises `unsqueeze(0)`",
+    ),
+    Rule(
+        ("nn.functional.interpolate",),
+        lambda sample: sample.input.ndim != 4,
+        "minires resizes images, neither rows nor volumes",
+    ),
+    Rule(
+        ("nn.functional.interpolate",),
+        lambda sample: sample.kwargs["mode"] not in ("nearest", "bilinear"),
+        "no mode but `nearest` and `bilinear`; `area` is `adaptive_avg_pool2d`",
     ),
     Rule(
         ("nn.functional.conv_transpose2d",),
@@ -75,6 +88,13 @@ RULES = (
         OTHER,
     ),
     Rule(
+        ("nn.functional.local_response_norm",),
+        # Of one value alone the average is whole.
+        lambda sample: sample.dtype == torch.int64 and sample.input.shape[:2] != (1, 1),
+        "squares of integers are averaged in float32, not cut to integers",
+        OTHER,
+    ),
+    Rule(
         ("nn.functional.cross_entropy",),
         lambda sample: sample.args[0].is_floating_point(),
         "targets are class numbers, not probabilities",
@@ -85,7 +105,10 @@ RULES = (
         "input without an axis of channels",
     ),
     Rule(
-        ("nn.functional.dropout",), _is_random, "random: another generator draws the mask", RANDOM
+        ("nn.functional.dropout", "nn.functional.dropout2d"),
+        _is_random,
+        "random: another generator draws the mask",
+        RANDOM,
     ),
     Rule(("randn",), lambda sample: True, "random: another generator draws the numbers", RANDOM),
     Rule(
@@ -143,6 +166,7 @@ NO_COUNTERPART = {
     "conv2d_relu": "fused; the parts of its twin are compared",
     "clip": "the database's limits are Tensors; the op in the registry is for limits of numbers",
     "window_sums": "an inner op, by which the gradient of `avg_pool2d` is differentiated once more",
+    "stochastic_depth": "torchvision's, which has no database; it is `dropout` of whole samples",
     "cast": "compared as `Tensor.float` and `Tensor.double`",
     "col2im": "the database has no `fold`; it runs as the gradient of `im2col`",
     "unbroadcast": "the engine's own; it runs in the gradient of whatever broadcasts",

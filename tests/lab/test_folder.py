@@ -33,16 +33,20 @@ def test_a_comparison_becomes_a_report_a_picture_a_record_and_weights(
         image.verify()
 
 
+@pytest.mark.parametrize("half", [False, True])
 def test_saved_weights_and_their_notes_bring_the_trained_network_back(
-    comparison: Comparison, tmp_path: Path
+    comparison: Comparison, tmp_path: Path, half: bool
 ) -> None:
-    write_comparison(comparison, tmp_path)
+    write_comparison(comparison, tmp_path, half)
     file = tmp_path / "weights" / "plain-14.safetensors"
     notes = load_metadata(file)
     build = getattr(mr.models, notes["network"])
     sizes = {name: int(notes[name]) for name in ("depth", "width", "in_channels", "num_classes")}
     model = build(**sizes)
-    model.load_state_dict(mr.load(file))
+    saved = mr.load(file)
+    assert saved["conv1.weight"].dtype == ("float16" if half else "float32")
+    assert saved["bn1.num_batches_tracked"].dtype == "int64"
+    model.load_state_dict(saved)
 
     images, labels = mr.data.get_dataset(notes["dataset"]).test.arrays
     answers = model.eval()(mr.tensor(images)).numpy().argmax(axis=1)

@@ -61,9 +61,38 @@ def test_batch_norm_refuses_the_wrong_number_of_axes(layer):
         layer(mr.ones(2, 3, 1, 1, 1))
 
 
-def test_dropout_is_the_identity_in_eval_mode():
-    x = mr.ones(10)
-    assert nn.Dropout(0.5).eval()(x) is x
+@pytest.mark.parametrize(
+    "layer", [nn.Dropout(0.5), nn.Dropout2d(0.5), nn.StochasticDepth(0.5, "batch")], ids=repr
+)
+def test_what_leaves_out_is_the_identity_in_eval_mode(layer):
+    x = mr.ones(10, 2)
+    assert layer.eval()(x) is x
+    assert set(layer.train()(x).flatten().tolist()) <= {0.0, 2.0}
+
+
+@pytest.mark.parametrize("make", [nn.Dropout, nn.Dropout2d, lambda p: nn.StochasticDepth(p, "row")])
+def test_what_is_no_probability_is_refused_when_the_layer_is_made(make):
+    with pytest.raises(ValueError, match="p must lie between 0 and 1, found 2"):
+        make(2)
+
+
+def test_layers_of_the_classic_networks_apply_their_ops():
+    x = mr.randn(2, 4, 6, 5, dtype="float64") * 4
+    same = {
+        nn.ReLU6(): mr.ops.relu6(x),
+        nn.AdaptiveMaxPool2d(2): mr.ops.adaptive_max_pool2d(x, 2),
+        nn.AdaptiveMaxPool2d((1, None)): mr.ops.amax(x, 2, keepdim=True),
+        nn.Upsample((3, 9)): mr.ops.interpolate(x, (3, 9)),
+        nn.Upsample(None, 2, "bilinear", True): mr.ops.interpolate(x, None, 2, "bilinear", True),
+        nn.LocalResponseNorm(3, 1e-2, 0.5, 2.0): mr.ops.local_response_norm(x, 3, 1e-2, 0.5, 2.0),
+        nn.LocalResponseNorm(3, convention="sum"): mr.ops.local_response_norm(
+            x, 3, convention="sum"
+        ),
+    }
+    for layer, expected in same.items():
+        assert layer(x).tolist() == expected.tolist(), layer
+    assert nn.AdaptiveMaxPool2d(2, return_indices=True)(x).indices.shape == (2, 4, 2, 2)
+    assert repr(nn.Upsample(scale_factor=2)) == "Upsample(scale_factor=2, mode='nearest')"
 
 
 def test_layers_pass_their_arguments_on():

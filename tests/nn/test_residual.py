@@ -242,3 +242,30 @@ def test_a_block_tells_its_steps():
 def test_what_is_unknown_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         nn.BasicBlock(4, 4, **options)
+
+
+def test_stochastic_depth_leaves_out_the_branches_of_some_images():
+    block = nn.BasicBlock(4, 4, shortcut="A", order="full_preactivation", drop=0.5)
+    shaken(block)
+    x = images()
+    mr.manual_seed(0)
+    kept = ops.stochastic_depth(mr.ones(3, 1, 1, 1), 0.5, "row").to("float64")
+    assert 0 < float(kept.sum()) < 6
+    branch = FIGURES["full_preactivation"](block, x) - x
+    mr.manual_seed(0)
+    assert_equal(block(x), x + kept * branch)
+
+    averaged = FIGURES["full_preactivation"]
+    assert_equal(block.eval()(x), averaged(block, x))
+
+
+def test_branches_are_left_out_more_often_the_deeper_they_are():
+    net = mr.models.cifar_resnet(20, drop=0.45, width=4)
+    blocks = [block for stage in (net.layer1, net.layer2, net.layer3) for block in stage]
+    found = [block.stochastic_depth.p for block in blocks]
+    np.testing.assert_allclose(found, 0.05 * np.arange(1, 10))
+
+
+def test_a_dropout_of_wide_networks_stands_before_the_second_convolution():
+    block = nn.PreActBlock(4, 4, shortcut="A", dropout=0.3)
+    assert block.extra_repr() == "bn1, relu, conv1, bn2, relu, dropout1, conv2, + downsample"

@@ -145,11 +145,47 @@ def avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor
     return window_sums(x, out, kernel, stride, padding) / (divisor or counts)
 
 
-def adaptive_avg_pool2d(x, out):
+def adaptive_pool2d(x, out, reduce):
     h, w = x.shape[2:]
     y = np.zeros((*x.shape[:2], *out))
     for i, j in product(range(out[0]), range(out[1])):
         rows = [r for r in range(h) if i * h < (r + 1) * out[0] and r * out[0] < (i + 1) * h]
         columns = [c for c in range(w) if j * w < (c + 1) * out[1] and c * out[1] < (j + 1) * w]
-        y[:, :, i, j] = x[:, :, rows][:, :, :, columns].mean((2, 3))
+        y[:, :, i, j] = reduce(x[:, :, rows][:, :, :, columns], (2, 3))
     return y
+
+
+def interpolate(x, mode, size=None, scale_factor=None, align_corners=False):
+    lengths = x.shape[2:]
+    out = size or [int(n * f) for n, f in zip(lengths, scale_factor, strict=True)]
+    y = np.zeros((*x.shape[:2], *out))
+    for place in product(range(out[0]), range(out[1])):
+        sides = []
+        for axis, (i, n, m) in enumerate(zip(place, lengths, out, strict=True)):
+            pixel = n / m if size else 1 / scale_factor[axis]
+            if mode == "nearest":
+                # What is next to a whole number was one before it was rounded.
+                at = int(i * pixel + 1e-9)
+            elif align_corners:
+                at = i * (n - 1) / (m - 1) if m > 1 else 0
+            else:
+                at = max((i + 0.5) * pixel - 0.5, 0)
+            first = min(int(at), n - 1)
+            second = min(first + 1, n - 1)
+            sides.append(((first, 1 - (at - first)), (second, at - first)))
+        for (row, above), (column, left) in product(*sides):
+            y[:, :, place[0], place[1]] += above * left * x[:, :, row, column]
+    return y
+
+
+def channel_sums(x, before, after):
+    y = np.zeros_like(x)
+    for c, d in product(range(x.shape[1]), repeat=2):
+        if c - before <= d <= c + after:
+            y[:, c] += x[:, d]
+    return y
+
+
+def around(x, size):
+    """Sums over `size` channels around each one, of which the odd one is before it."""
+    return channel_sums(x, size // 2, (size - 1) // 2)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.oracle
 # Ops that PyTorch has not under a name of its own.
 INNER = {
     *("conv2d_weight", "putitem", "getitem", "window_sums", "spread_sums", "dropout"),
-    "cross_entropy",
+    *("cross_entropy", "channel_sums"),
 }
 fewer = settings(max_examples=max(settings().max_examples // 4, 12))
 
@@ -97,11 +97,22 @@ def test_running_statistics_are_pytorchs(count, momentum, seed):
 )
 @pytest.mark.parametrize(
     "function",
-    ["relu", "abs", "amax", "amin", "leaky_relu", "maximum with 0", "clip at 0", "max along"],
+    [
+        "relu",
+        "relu6",
+        "abs",
+        "amax",
+        "amin",
+        "leaky_relu",
+        "maximum with 0",
+        "clip at 0",
+        "max along",
+    ],
 )
 def test_kinks_and_ties_follow_pytorchs_convention(function, values):
     apply = {
         "relu": (ops.relu, torch.relu),
+        "relu6": (lambda x: ops.relu6(6 * x), lambda x: torch.nn.functional.relu6(6 * x)),
         "abs": (abs, abs),
         "amax": (ops.amax, torch.amax),
         "amin": (ops.amin, torch.amin),
@@ -121,6 +132,7 @@ def test_kinks_and_ties_follow_pytorchs_convention(function, values):
 
 FUNCTIONAL = {
     "relu": "input",
+    "relu6": "input",
     "leaky_relu": "input negative_slope",
     "gelu": None,
     "sigmoid": "input",
@@ -129,10 +141,14 @@ FUNCTIONAL = {
     "log_softmax": "input dim",
     "linear": None,
     "dropout": "input p training",
+    "dropout2d": "input p training",
+    "local_response_norm": "input size alpha beta k",
+    "interpolate": "input size scale_factor mode align_corners",
     "batch_norm": "input running_mean running_var weight bias training momentum eps",
     "max_pool2d": None,
     "avg_pool2d": None,
     "adaptive_avg_pool2d": "input output_size",
+    "adaptive_max_pool2d": None,
     "conv2d": None,
     "conv_transpose2d": None,
     "cross_entropy": "input target weight",
@@ -163,6 +179,7 @@ DOCUMENTED = {
     "conv_transpose2d": "input weight bias stride padding output_padding groups dilation",
     "avg_pool2d": "input kernel_size stride padding ceil_mode count_include_pad divisor_override",
     "max_pool2d": "input kernel_size stride padding dilation ceil_mode return_indices",
+    "adaptive_max_pool2d": "input output_size return_indices",
     "linear": "input weight bias",
     "gelu": "input approximate",
     "pad": "input pad mode value",

@@ -111,9 +111,40 @@ def test_adaptive_pooling_has_the_size_asked_for(size):
     np.testing.assert_allclose(y.numpy(), 1.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1, (None, None), (2, None), (3, 5), (7, 2)])
+def test_adaptive_maxima_say_where_in_their_image_they_stand(size):
+    (x,) = leaves(np.random.default_rng(0).standard_normal((2, 3, 4, 5)))
+    values, indices = mr.ops.adaptive_max_pool2d(x, size, return_indices=True)
+    given = (size, size) if isinstance(size, int) else size
+    assert values.shape == indices.shape == (2, 3, given[0] or 4, given[1] or 5)
+    assert indices.dtype == mr.int64
+    images, places = x.detach().numpy().reshape(2, 3, 20), indices.numpy().reshape(2, 3, -1)
+    taken = np.take_along_axis(images, places, 2)
+    np.testing.assert_array_equal(values.detach().numpy().ravel(), taken.ravel())
+    values.sum().backward()
+    counts = [np.bincount(image, minlength=20) for image in places.reshape(6, -1)]
+    np.testing.assert_array_equal(x.grad.numpy().reshape(6, 20), counts)
+
+
+def test_of_equal_pixels_in_a_part_the_first_one_wins_and_a_nan_wins_over_all():
+    values = np.ones((1, 1, 3, 3))
+    (x,) = leaves(values)
+    mr.ops.adaptive_max_pool2d(x, 2).sum().backward()
+    assert x.grad.tolist() == [[[[1, 1, 0], [1, 1, 0], [0, 0, 0]]]]
+    values[0, 0, 2, 0] = np.nan
+    y = mr.ops.adaptive_max_pool2d(mr.tensor(values), 2).numpy()
+    assert np.isnan(y).tolist() == [[[[False, False], [True, False]]]]
+
+
+def test_integer_images_have_adaptive_maxima():
+    y = mr.ops.adaptive_max_pool2d(mr.arange(-4, 5).reshape(1, 1, 3, 3), 2)
+    assert (y.dtype, y.tolist()) == ("int64", [[[[0, 1], [3, 4]]]])
+
+
 def test_pools_of_an_empty_batch():
     (x,) = leaves(np.zeros((0, 2, 4, 4)))
-    for y in (mr.ops.max_pool2d(x, 2), mr.ops.avg_pool2d(x, 2)):
+    pools = mr.ops.max_pool2d, mr.ops.avg_pool2d, mr.ops.adaptive_max_pool2d
+    for y in (pool(x, 2) for pool in pools):
         y.sum().backward()
         assert y.shape == (0, 2, 2, 2)
     assert x.grad.shape == (0, 2, 4, 4)

@@ -19,6 +19,8 @@ def gradient_of(function, *values):
     ("function", "slopes"),
     [
         (mr.ops.relu, [0.0, 0.0, 1.0]),
+        (mr.ops.relu6, [0.0, 0.0, 1.0]),
+        (lambda x: mr.ops.relu6(6 - x), [0.0, 0.0, -1.0]),
         (lambda x: mr.ops.leaky_relu(x, 0.5), [0.5, 0.5, 1.0]),
         (abs, [-1.0, 0.0, 1.0]),
         (lambda x: mr.clip(x, 0.0, 2.0), [0.0, 1.0, 1.0]),

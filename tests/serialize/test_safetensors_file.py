@@ -283,7 +283,10 @@ def npy() -> bytes:
         (b"\x80", "no safetensors file opens with"),
         (b"PK", "opens like a zip archive .* cut short"),
         (b"weights of a ResNet-20", "its first bytes are b'weights ', which no safetensors"),
-        (zip_of("model/data.pkl", "model/data/0"), "a PyTorch archive .* torch.save; .*unpickles"),
+        (
+            zip_of("model/data.pkl", "model/data/0"),
+            "a PyTorch archive .* torch.save; .*load_weights",
+        ),
         (zip_of("a.npy", "b.npy"), "a NumPy .npz archive; read it with numpy.load"),
         (zip_of("readme.txt"), "a zip archive; unpack it first"),
         (zip_of("model/data.pkl")[:-30], "cut short"),

@@ -36,6 +36,8 @@ def cases() -> Iterator[Case]:
     yield Case("pow", "a whole power of both signs", lambda x: x**3, (draw.normal(3, 4),))
     yield Case("pow", "its own exponent", lambda x: x**x, (draw.positive(3),))
     yield Case("mul", "both operands one Tensor", lambda x: x * x, (draw.normal(3, 4),))
+    gated = draw.normal(3, 4, 2, 3), draw.normal(3, 4, 1, 1)
+    yield Case("mul", "a sigmoid gate per channel", lambda x, g: x * ops.sigmoid(g), gated)
     yield from _choices(draw)
     yield from _of_one(draw)
     yield from _others(draw)
@@ -113,10 +115,17 @@ def _others(draw: Draw) -> Iterator[Case]:
         lambda x: ops.residual_add(x, ops.tanh(x)),
         (draw.normal(3, 4),),
     )
-    mask = (draw.normal(3, 4) > 0) / 0.5
-    yield Case(
-        "dropout", "half is kept", lambda x: registry["dropout"](x, mask=mask), (draw.normal(3, 4),)
-    )
+    for about, kept in (("values", (3, 4, 2)), ("channels", (3, 4, 1)), ("samples", (3, 1, 1))):
+        mask = (draw.normal(*kept) > 0) / 0.5
+        yield Case(
+            "dropout",
+            f"half of the {about} is kept",
+            lambda x, mask=mask: registry["dropout"](x, mask=mask),
+            (draw.normal(3, 4, 2),),
+        )
+    near = draw.beside(lambda x: np.subtract.outer(3 * x, (0.0, 6.0)), (3, 4))
+    yield Case("relu6", "some above 6", lambda x: ops.relu6(3.0 * x), near)
+    yield Case("relu6", "none above 6", ops.relu6, (draw.apart(3, 4),))
     yield Case(
         "to",
         "4 dimensions",

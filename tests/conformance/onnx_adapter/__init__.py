@@ -9,11 +9,11 @@ import numpy as np
 import minires as mr
 from tests.conformance.onnx_suite import Case, operator_of
 
-from . import elementwise, networks, places, reductions, windows
+from . import elementwise, networks, places, reductions, resizing, windows
 from .node import Adapter, Node
 
 OPERATORS: dict[str, Adapter] = {}
-for _family in (elementwise, reductions, places, windows, networks):
+for _family in (elementwise, reductions, places, windows, resizing, networks):
     OPERATORS |= _family.OPERATORS
 
 

@@ -40,6 +40,13 @@ def _normalized(x: mr.Tensor, axes: tuple[int, ...], eps: float) -> Any:
     return (x - mean) * inverse, mean, inverse
 
 
+def _local_response_norm(node: Node, x: mr.Tensor) -> mr.Tensor:
+    size = node["size"]
+    if size % 2 == 0:
+        refuse("an even size: the odd channel is the one behind, minires' (as PyTorch's) before")
+    return ops.local_response_norm(x, size, node["alpha"], node["beta"], node["bias"])
+
+
 def _layer_norm(node: Node, x: mr.Tensor, scale: mr.Tensor, b: Any = None) -> Any:
     axes = tuple(range(node["axis"] % x.ndim, x.ndim))
     y, mean, inverse = _normalized(x, axes, node["epsilon"])
@@ -171,6 +178,7 @@ OPERATORS: dict[str, Adapter] = {
     "Gemm": _gemm,
     "GroupNormalization": _group_norm,
     "InstanceNormalization": _instance_norm,
+    "LRN": _local_response_norm,
     "LayerNormalization": _layer_norm,
     "LpNormalization": _lp_norm,
     "MatMul": plain(ops.matmul),

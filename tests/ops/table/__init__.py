@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from . import elementwise, places, products, reductions, windows
+from . import elementwise, images, places, products, reductions, windows
 from .case import Case, Dice
 
-ROWS = elementwise.ROWS | reductions.ROWS | places.ROWS | products.ROWS | windows.ROWS
+ROWS = elementwise.ROWS | reductions.ROWS | places.ROWS | products.ROWS | windows.ROWS | images.ROWS
 
 
 @st.composite

@@ -138,18 +138,37 @@ def residual_add(dice: Dice) -> Case:
 
 
 def dropout(dice: Dice) -> Case:
+    """Of single values, of channels, or of samples: as many draws as there are of these."""
     p, seed = dice.choose(0.2, 0.5, 1.0), dice.number(0, 9)
+    run, parts, dims = dice.choose(
+        (mr.ops.dropout, None, 0),
+        (mr.ops.dropout2d, 2, 2),
+        (lambda x, p: mr.ops.stochastic_depth(x, p, "row"), 1, 1),
+    )
+    x = dice.normal(*dice.shape(dims))
+    draws = x.shape if parts is None else x.shape[:parts] + (1,) * (x.ndim - parts)
 
-    def run(x: mr.Tensor) -> mr.Tensor:
+    def seeded_run(x: mr.Tensor) -> mr.Tensor:
         with seeded(seed):
-            return mr.ops.dropout(x, p)
+            return run(x, p)
 
     def reference(x: np.ndarray) -> np.ndarray:
         with seeded(seed):
-            kept = mr.rand(*x.shape).numpy() >= np.float32(p)
+            kept = mr.rand(*draws).numpy() >= np.float32(p)
         return np.where(kept, x / (1 - p if p < 1 else 1), 0) if p < 1 else 0 * x
 
-    return Case(run, (dice.normal(*dice.shape()),), reference)
+    return Case(seeded_run, (x,), reference)
+
+
+def relu6(dice: Dice) -> Case:
+    # From -9 to 9, and nowhere within 0.005 of a kink.
+    x = np.asarray(np.round(3 * dice.normal(*dice.shape()), 2) + 0.005)
+    return Case(
+        mr.ops.relu6,
+        (x,),
+        lambda x: np.minimum(np.maximum(x, 0), 6),
+        lambda t, x: t.nn.functional.relu6(x),
+    )
 
 
 def cast(dice: Dice) -> Case:
@@ -196,6 +215,7 @@ ROWS: dict[str, Row] = {
     "relu": unary(
         mr.ops.relu, lambda x: x * (x > 0), lambda t, x: t.nn.functional.relu(x), "apart"
     ),
+    "relu6": relu6,
     "leaky_relu": leaky_relu,
     "gelu": unary(
         mr.ops.gelu,

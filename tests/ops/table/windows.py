@@ -232,17 +232,6 @@ def spread_sums(dice: Dice) -> Case:
     )
 
 
-def adaptive_avg_pool2d(dice: Dice) -> Case:
-    out = dice.pair(1, 4)
-    x: np.ndarray = dice.normal(dice.number(1, 2), dice.number(1, 2), *dice.pair(1, 5))
-    return Case(
-        lambda x: mr.ops.adaptive_avg_pool2d(x, out),
-        (x,),
-        lambda x: naive.adaptive_avg_pool2d(x, out),
-        lambda t, x: t.nn.functional.adaptive_avg_pool2d(x, out),
-    )
-
-
 ROWS: dict[str, Row] = {
     "conv2d": conv2d,
     "conv2d, same size": conv2d_of_the_same_size,
@@ -255,5 +244,4 @@ ROWS: dict[str, Row] = {
     "avg_pool2d": avg_pool2d,
     "window_sums": window_sums,
     "spread_sums": spread_sums,
-    "adaptive_avg_pool2d": adaptive_avg_pool2d,
 }

@@ -1,0 +1,161 @@
+"""`minires predict`: what a trained network says of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .devices import Device, require
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from minires.models.weights.catalogue import Card
+    from minires.nn import Module
+
+HELP = (
+    "Tell what a trained network sees in images.\n\n"
+    "The names of the classes, and what is done to an image before, are in a JSON beside the"
+    " weights: of model.th it is model.json, as minires weights get writes it. An image that cannot"
+    " be read is told, the others are done, and the exit code is 2.\n\n"
+    "Examples:\n\n"
+    "\b\n"
+    "minires weights get cifar_resnet20 --to .\n"
+    "minires predict --weights resnet20-12fca82f.th cat.jpg dog.png\n"
+)
+
+_BATCH = 64
+
+
+def run_predict(
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures, or .npy arrays of uint8, (H, W, 3).", show_default=False),
+    ],
+    weights: Annotated[
+        Path, typer.Option(help="A .safetensors file or a PyTorch archive.", show_default=False)
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(help="The network, by default that of the JSON.", show_default=False),
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many classes of each image.", min=1)] = 5,
+    device: Device = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Carry out the command; its help is `HELP`."""
+    require(device)
+    card = _card(weights)
+    name = model or card.model
+    network = _network(name, card, weights, device)
+    found, failed = [], []
+    for start in range(0, len(images), _BATCH):
+        read, wrong = _read(images[start : start + _BATCH], card)
+        failed += wrong
+        if read:
+            probabilities = _probabilities(network, [pixels for _, pixels in read], device)
+            for (path, _), row in zip(read, probabilities, strict=True):
+                found.append({"image": str(path), "top": _top(row, card.classes, top)})
+    if json:
+        from minires.lab import to_json
+
+        told = {"model": name, "weights": str(weights), "images": found, "failed": failed}
+        typer.echo(to_json({"schema": "minires.predict/1", **told}), nl=False)
+    elif found:
+        _print(found)
+    for each in failed:
+        typer.echo(f"minires: {each['image']}: {each['why']}", err=True)
+    if failed:
+        raise typer.Exit(2)
+
+
+def _card(weights: Path) -> Card:
+    """Read what one must know of the weights; without, nothing is guessed."""
+    from minires.models.weights.catalogue import card_of
+
+    if not weights.is_file():
+        raise typer.BadParameter(f"--weights: there is no file {str(weights)!r}")
+    try:
+        return card_of(weights)
+    except FileNotFoundError:
+        raise typer.BadParameter(
+            f"--weights: there is no {str(weights.with_suffix('.json'))!r}, which would say the"
+            " names of the classes and what is done to an image; a wrong guess would give wrong"
+            " answers without any error. minires weights get writes one; copy and change it"
+        ) from None
+    except ValueError as error:
+        raise typer.BadParameter(f"--weights: {error}") from None
+
+
+def _network(name: str, card: Card, weights: Path, device: str) -> Module:
+    from minires.models import create, load_weights
+
+    sizes = {"num_classes": len(card.classes), "in_channels": len(card.preprocessing.mean)}
+    try:
+        network = create(name, seed=0, **sizes, **card.options)
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(f"--model {name}: {error}") from None
+    try:
+        load_weights(network, weights)
+    except ValueError as error:
+        raise typer.BadParameter(f"--weights: {error}") from None
+    return network.to(device=device).eval()
+
+
+def _read(
+    images: Sequence[Path], card: Card
+) -> tuple[list[tuple[Path, npt.NDArray[np.float32]]], list[dict[str, str]]]:
+    """Read images; return those that could be, and why the others could not."""
+    from minires.data.images import prepare, read_image
+
+    wanted = card.preprocessing
+    read, failed = [], []
+    for path in images:
+        try:
+            image = read_image(path, len(wanted.mean))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            failed.append({"image": str(path), "why": why})
+        else:
+            pixels = prepare(image, wanted.size, wanted.crop, wanted.mean, wanted.std)
+            read.append((path, pixels))
+    return read, failed
+
+
+def _probabilities(
+    network: Module, batch: Sequence[npt.NDArray[np.float32]], device: str
+) -> npt.NDArray[Any]:
+    import numpy as np
+
+    import minires as mr
+
+    with mr.no_grad():
+        logits = network(mr.tensor(np.stack(batch), device=device))
+        return np.asarray(mr.softmax(logits, 1).cpu().numpy())
+
+
+def _top(row: npt.NDArray[Any], classes: Sequence[str], count: int) -> list[dict[str, Any]]:
+    best = (-row).argsort(kind="stable")[:count]
+    return [{"class": classes[i], "probability": float(row[i])} for i in best]
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    """Print a table: the image once, then its classes, the likeliest first."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("image", overflow="fold")
+    table.add_column("class", overflow="fold")
+    table.add_column("probability", justify="right")
+    for each in found:
+        for rank, guess in enumerate(each["top"]):
+            # As Text: a file's or class's name is not markup.
+            name = Text("" if rank else each["image"])
+            table.add_row(name, Text(guess["class"]), f"{guess['probability']:.1%}")
+    Console(highlight=False).print(table)

@@ -1,0 +1,102 @@
+"""`minires weights`: what others trained, listed and fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from minires.serialize.download import Progress
+
+HELP = "List weights that others trained, and fetch them."
+LIST_HELP = "Tell the weights that can be fetched, their licences and where they are from."
+GET_HELP = (
+    "Fetch weights, check them, and write beside them, as JSON, what minires predict needs: the"
+    " model, the names of the classes, and what is done to an image.\n\n"
+    "Example:\n\n"
+    "\b\n"
+    "minires weights get cifar_resnet20 --to .\n"
+)
+
+app = typer.Typer(name="weights", help=HELP)
+
+
+@app.callback(invoke_without_command=True)
+def _weights(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command("list", help=LIST_HELP)
+def run_list(
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Carry out the command; its help is `LIST_HELP`."""
+    from minires.models.weights.catalogue import entries
+
+    if json:
+        from minires.lab import to_json
+
+        weights = [entry.model_dump(mode="json", by_alias=True) for entry in entries()]
+        typer.echo(to_json({"schema": "minires.weights.list/1", "weights": weights}), nl=False)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "classes", "licence", "from"):
+        table.add_column(column, overflow="fold")
+    for entry in entries():
+        card = entry.card
+        table.add_row(entry.name, str(len(card.classes)), card.licence, card.source)
+    Console(highlight=False).print(table)
+
+
+@app.command("get", help=GET_HELP)
+def run_get(
+    name: Annotated[str, typer.Argument(help="One of those in minires weights list.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="FOLDER",
+            help="Where it goes; by default weights in $MINIRES_HOME or ~/.cache/minires.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Carry out the command; its help is `GET_HELP`."""
+    from minires.models.weights.catalogue import find, get
+
+    try:
+        find(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if to is not None and to.exists() and not to.is_dir():
+        raise typer.BadParameter(f"--to: {str(to)!r} is no folder")
+    with _progress_on_stderr(name) as progress:
+        path = get(name, to, progress)
+    typer.echo(path)
+    typer.echo(path.with_suffix(".json"))
+
+
+@contextmanager
+def _progress_on_stderr(name: str) -> Iterator[Progress | None]:
+    """Show a bar while the file arrives, where somebody sees it."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,225 @@
+"""Put weights from a file into a model: every name and shape accounted for, or nothing copied."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from minires import nn
+from minires.autograd import Tensor
+from minires.devices import is_float
+from minires.serialize import is_torch_archive, load, load_torch
+from minires.serialize.existing import existing_file
+
+from .dialects import AUXILIARY_HEADS, DIALECTS, Dialect, flat
+
+__all__ = ["LoadReport", "load_weights"]
+
+_SHOWN = 6  # names in a message; a ResNet-152 has 932
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_weights` did; as text, a sentence.
+
+    Attributes
+    ----------
+    dialect : str
+        In which the file was found to be.
+    tensors : int
+        How many were copied.
+    left_out : tuple of str
+        In the file, but of an auxiliary head that the model is without.
+    kept : tuple of str
+        In the model, but not in the file: the batches counted, which old files lack, and an
+        auxiliary head.
+    """
+
+    dialect: str
+    tensors: int
+    left_out: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        told = f"{self.tensors} tensors were copied from a file in the dialect {self.dialect!r}"
+        if self.kept:
+            told += f"; not in the file, and as they were: {_counted(self.kept, 2)}"
+        if self.left_out:
+            told += f"; not in the model, and left out: {_counted(self.left_out, 2)}"
+        return told + "."
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How a file's weights, read in one dialect, fit the model."""
+
+    dialect: str
+    state: Mapping[str, Any]
+    missing: Sequence[str] = ()
+    unexpected: Sequence[str] = ()
+    misshapen: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+    kept: Sequence[str] = ()
+    unlike: str = ""  # why it is not this dialect at all
+
+    def problems(self) -> list[str]:
+        """Lines for a message; empty where all is well."""
+        lines = [self.unlike] if self.unlike else []
+        for what, names in (("missing", self.missing), ("unexpected", self.unexpected)):
+            if names:
+                lines.append(f"{what}: {_counted(names)}")
+        if self.misshapen:
+            lines.append("; ".join(self.misshapen[:_SHOWN]) + _and_more(self.misshapen))
+        return lines
+
+    def distance(self) -> tuple[bool, int]:
+        """How far the names are from fitting; shapes do not tell dialects apart."""
+        return bool(self.unlike), len(self.missing) + len(self.unexpected)
+
+
+def load_weights(
+    model: nn.Module,
+    path: str | os.PathLike[str],
+    dialect: str | Callable[[Any], Mapping[str, Any]] | None = None,
+) -> LoadReport:
+    """Copy trained weights from a safetensors file or a PyTorch archive into a model.
+
+    All of them or, with an error, none. Nothing in an archive can run: see
+    `minires.serialize.load_torch`. Values are cast to the model's dtype.
+
+    Parameters
+    ----------
+    model : Module
+    path : str or os.PathLike
+        A safetensors file, or a PyTorch archive (.pth, .pt, .th); its first bytes tell.
+    dialect : {"torchvision", "akamaster"} or callable, optional
+        How the file names the weights. By default it is recognised, by the names fitting the
+        model's exactly. ``"torchvision"``: as minires does, and as torchvision's files do.
+        ``"akamaster"``: as github.com/akamaster/pytorch_resnet_cifar10 does, with the prefix
+        ``module.`` and the head ``linear``, in ``state_dict``. A callable takes what the file holds
+        and returns arrays by minires' names.
+
+    Returns
+    -------
+    LoadReport
+
+    Raises
+    ------
+    ValueError
+        The file does not fit the model; every name that is missing or unexpected is counted, and
+        every wrong shape. Or there is no such dialect.
+    TorchArchiveError
+        The archive is damaged, or holds more than weights; a ValueError.
+    FileNotFoundError, IsADirectoryError
+        There is no such file.
+
+    Notes
+    -----
+    Weights of the same names and shapes may belong to different networks, and nothing in a file
+    tells. Make the model as that of the file's was:
+
+    - option A's zero channels: half on each side (minires, akamaster), or all at the end
+      (fb.resnet.torch); the wrong side gives 25 % instead of 100 %;
+    - the stride of a bottleneck: in its 3x3 (torchvision, "v1.5") or its first 1x1 ("v1");
+    - the epsilon of batch normalisation: 1e-5 in most networks of PyTorch, 1e-3 in torchvision's
+      GoogLeNet and Inception; and its momentum, for further training;
+    - the pixels' order, mean and standard deviation.
+
+    The reduction of squeeze-and-excitation shows in the shapes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import minires as mr
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> trained = mr.models.cifar_resnet(8, width=2)
+    >>> mr.save(trained.state_dict(), path)
+    >>> print(mr.models.load_weights(mr.models.cifar_resnet(8, width=2), path))
+    44 tensors were copied from a file in the dialect 'torchvision'.
+    """
+    candidates = _candidates(dialect)
+    file = existing_file(path)
+    contents = load_torch(file) if is_torch_archive(file) else load(file)
+    own = model.state_dict()
+    best = min((_fit(each, contents, own) for each in candidates), key=_Fit.distance)
+    problems = best.problems()
+    if problems:
+        tried = ", ".join(repr(each.name) for each in candidates)
+        how = f"in the dialect {best.dialect!r}"
+        if dialect is None:
+            how = f"{how}, the nearest (tried: {tried})"
+        raise ValueError(
+            f"load_weights: '{file}' does not fit {type(model).__name__} {how}; nothing was"
+            " copied:\n  " + "\n  ".join(problems)
+        )
+    copied = {name: best.state[name] for name in own if name in best.state}
+    model.load_state_dict(copied, strict=False)
+    return LoadReport(best.dialect, len(copied), tuple(best.left_out), tuple(best.kept))
+
+
+def _candidates(dialect: str | Callable[[Any], Mapping[str, Any]] | None) -> Sequence[Dialect]:
+    if dialect is None:
+        return DIALECTS
+    if callable(dialect):
+        return [Dialect(getattr(dialect, "__name__", "yours"), dialect)]
+    named = [each for each in DIALECTS if each.name == dialect]
+    if not named:
+        known = ", ".join(repr(each.name) for each in DIALECTS)
+        raise ValueError(
+            f"load_weights: there is no dialect {dialect!r}; known: {known}, or a callable that"
+            " takes what the file holds and returns arrays by the model's names"
+        )
+    return named
+
+
+def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor]) -> _Fit:
+    try:
+        state = flat(dialect.read(contents))
+    except ValueError as error:
+        return _Fit(dialect.name, {}, unlike=str(error))
+    missing = [name for name in own if name not in state]
+    unexpected = sorted(name for name in state if name not in own)
+    kept = [
+        name
+        for name in missing
+        if name.endswith("num_batches_tracked") or _in_head_unknown_to(state, name)
+    ]
+    left_out = [name for name in unexpected if _in_head_unknown_to(own, name)]
+    misshapen = []
+    for name, value in own.items():
+        if name in state:
+            misshapen += _mismatch(name, state[name], value)
+    return _Fit(
+        dialect.name,
+        state,
+        [name for name in missing if name not in kept],
+        [name for name in unexpected if name not in left_out],
+        misshapen,
+        left_out,
+        kept,
+    )
+
+
+def _in_head_unknown_to(names: Mapping[str, Any], name: str) -> bool:
+    """Whether a name is in an auxiliary head of which there is nothing among the others."""
+    heads = [head for head in AUXILIARY_HEADS if name.startswith(head)]
+    return bool(heads) and not any(other.startswith(heads[0]) for other in names)
+
+
+def _mismatch(name: str, found: Any, expected: Tensor) -> list[str]:
+    if tuple(found.shape) != expected.shape:
+        return [f"{name} has shape {tuple(found.shape)}, and {expected.shape} in the model"]
+    if is_float(found.dtype) != is_float(expected.dtype):
+        return [f"{name} has dtype {found.dtype}, and {expected.dtype} in the model"]
+    return []
+
+
+def _counted(names: Sequence[str], shown: int = _SHOWN) -> str:
+    return f"{len(names)} ({', '.join(names[:shown])}{_and_more(names, shown)})"
+
+
+def _and_more(items: Sequence[str], shown: int = _SHOWN) -> str:
+    return f", and {len(items) - shown} more" if len(items) > shown else ""

@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minires as mr
+from minires.models import LoadReport, load_weights
+from minires.models.weights import catalogue
+from tests.serialize.archives import legacy, name, program, storage, tensor, text, zipped
+
+PRETRAINED = {20: "resnet20-12fca82f", 56: "resnet56-4bfd9763"}
+
+
+def small(seed: int = 0) -> mr.nn.Module:
+    return mr.models.cifar_resnet(8, width=2, seed=seed)
+
+
+def state_of(model: mr.nn.Module) -> dict[str, Any]:
+    return {key: value.numpy().copy() for key, value in model.state_dict().items()}
+
+
+def saved(folder: Path, state: Mapping[str, Any]) -> Path:
+    path = folder / "weights.safetensors"
+    mr.save(state, path)
+    return path
+
+
+def archived(folder: Path, state: Mapping[str, Any], wrapped: bool = True) -> Path:
+    """A zip archive of PyTorch, as akamaster's is: best_prec1, and a state_dict."""
+    items, storages = b"", {}
+    for position, (key, value) in enumerate(state.items()):
+        kind = {"f": "FloatStorage", "i": "LongStorage"}[value.dtype.kind]
+        storages[str(position)] = value.tobytes()
+        steps = tuple(step // value.itemsize for step in value.strides)
+        kept = storage(str(position), value.size, kind)
+        items += text(key) + tensor(value.shape, steps, 0, kept)
+    built = name("collections", "OrderedDict") + b")R(" + items + b"u"
+    if wrapped:
+        built = b"}(" + text("best_prec1") + b"G@V\xf2\x00\x00\x00\x00\x00" + text("state_dict")
+        built += name("collections", "OrderedDict") + b")R(" + items + b"uu"
+    path = folder / "weights.th"
+    path.write_bytes(zipped(built, storages))
+    return path
+
+
+def in_akamasters_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "module." + key.replace("fc.", "linear."): value
+        for key, value in state.items()
+        if not key.endswith("num_batches_tracked")
+    }
+
+
+def assert_same_weights(model: mr.nn.Module, state: Mapping[str, Any]) -> None:
+    for key, value in model.state_dict().items():
+        if key in state:
+            np.testing.assert_array_equal(value.numpy(), state[key], err_msg=key)
+
+
+def normalised(images: np.ndarray) -> np.ndarray:
+    mean, std = (
+        np.reshape([0.485, 0.456, 0.406], (3, 1, 1)),
+        np.reshape([0.229, 0.224, 0.225], (3, 1, 1)),
+    )
+    return (images / 255 - mean) / std
+
+
+def logits_of_published(folder: Path, depth: int, images: int, dtype: str) -> tuple[Any, Any, Any]:
+    """Logits of minires, those stored, and the right classes."""
+    file = folder / "pretrained" / f"{PRETRAINED[depth]}.th"
+    golden = np.load(folder / "pretrained" / f"{PRETRAINED[depth]}_logits_first500.npz")
+    pixels = normalised(np.load(folder / "cifar10_lossless_4000.npz")["x"][:images])
+    model = mr.models.create(f"cifar_resnet{depth}")
+    load_weights(model, file)
+    model.to(dtype).eval()
+    with mr.no_grad():
+        parts = [
+            model(mr.tensor(pixels[start : start + 50].astype(dtype))).numpy()
+            for start in range(0, images, 50)
+        ]
+    return np.concatenate(parts), golden["logits"][:images], golden["y"][:images]
+
+
+BOUNDS = {"float32": 2e-4, "float64": 1e-9}
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+def test_a_published_resnet_20_gives_its_logits(shared_data: Path, dtype: str) -> None:
+    found, golden, classes = logits_of_published(shared_data, 20, 16, dtype)
+
+    np.testing.assert_allclose(found, golden, rtol=0, atol=BOUNDS[dtype])
+    assert (found.argmax(1) == classes).all()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("depth", PRETRAINED)
+def test_published_networks_give_their_logits_and_all_500_images_right(
+    shared_data: Path, depth: int, dtype: str
+) -> None:
+    found, golden, classes = logits_of_published(shared_data, depth, 500, dtype)
+
+    np.testing.assert_allclose(found, golden, rtol=0, atol=BOUNDS[dtype])
+    assert (found.argmax(1) == classes).sum() == len(classes) == 500
+
+
+def test_the_wrong_side_of_option_a_loads_without_any_error_and_is_wrong(shared_data: Path) -> None:
+    model = mr.models.create("cifar_resnet20", pad="end").eval()
+    data = np.load(shared_data / "cifar10_lossless_4000.npz")
+
+    load_weights(model, shared_data / "pretrained" / f"{PRETRAINED[20]}.th")
+    with mr.no_grad():
+        logits = model(mr.tensor(normalised(data["x"][:64]).astype("float32"))).numpy()
+
+    assert (logits.argmax(1) == data["y"][:64]).mean() < 0.5
+
+
+def test_minires_own_file_is_in_torchvisions_dialect(tmp_path: Path) -> None:
+    trained, model = state_of(small(1)), small(2)
+
+    report = load_weights(model, saved(tmp_path, trained))
+
+    assert report == LoadReport("torchvision", len(trained))
+    assert (
+        str(report)
+        == f"{len(trained)} tensors were copied from a file in the dialect 'torchvision'."
+    )
+    assert_same_weights(model, trained)
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_akamasters_dialect_is_recognised(tmp_path: Path, wrapped: bool) -> None:
+    trained, model = state_of(small(1)), small(2)
+
+    report = load_weights(model, archived(tmp_path, in_akamasters_names(trained), wrapped))
+
+    assert report.dialect == "akamaster"
+    assert report.tensors == len(trained) - len(report.kept)
+    assert len(report.kept) == 7
+    assert all(key.endswith("num_batches_tracked") for key in report.kept)
+    assert "not in the file, and as they were: 7 (bn1.num_batches_tracked, " in str(report)
+    assert_same_weights(model, trained)
+
+
+def test_values_are_cast_to_the_models_dtype(tmp_path: Path) -> None:
+    trained, model = state_of(small(1)), small(2).to("float64")
+
+    load_weights(model, saved(tmp_path, trained))
+
+    assert model.get_submodule("fc").weight.dtype == np.float64
+    assert_same_weights(model, trained)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda state: state.pop("fc.bias"), r"missing: 1 \(fc.bias\)$"),
+        (lambda state: state.update(extra=np.zeros(1)), r"unexpected: 1 \(extra\)$"),
+        (
+            lambda state: state.update({"fc.bias": np.zeros(7, "f4")}),
+            r"fc.bias has shape \(7,\), and \(10,\) in the model$",
+        ),
+        (
+            lambda state: state.update({"fc.bias": np.zeros(10, "i8")}),
+            "fc.bias has dtype int64, and float32 in the model$",
+        ),
+        (
+            lambda state: [state.pop(key) for key in list(state) if "layer" in key],
+            r"missing: 36 \(layer1.0.conv1.weight, (.*, ){5}and 30 more\)$",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_counted_and_named_and_nothing_is_copied(
+    tmp_path: Path, change: Any, told: str
+) -> None:
+    trained, model = state_of(small(1)), small(2)
+    before = state_of(model)
+    change(trained)
+    if told.startswith("missing: 36"):  # batches counted may be missing
+        told = told.replace("36", "30").replace("30 more", "24 more")
+
+    with pytest.raises(
+        ValueError,
+        match=r"does not fit CifarResNet in the dialect 'torchvision', the nearest \(tried:"
+        rf" 'torchvision', 'akamaster'\); nothing was copied:\n  {told}",
+    ):
+        load_weights(model, saved(tmp_path, trained))
+
+    assert_same_weights(model, before)
+
+
+def test_the_projections_of_option_b_do_not_fit_option_a_and_are_named(tmp_path: Path) -> None:
+    trained = mr.models.cifar_resnet(8, "B", width=2)
+
+    with pytest.raises(ValueError, match=r"unexpected: 12 \(layer2.0.downsample.0.weight, layer2"):
+        load_weights(small(), saved(tmp_path, state_of(trained)))
+
+
+def test_a_dialect_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
+    path = archived(tmp_path, in_akamasters_names(state_of(small(1))))
+
+    assert load_weights(small(), path, "akamaster").dialect == "akamaster"
+    with pytest.raises(
+        ValueError, match=r"in the dialect 'torchvision'; nothing was .*\n.*'best_pr"
+    ):
+        load_weights(small(), path, "torchvision")
+    with pytest.raises(ValueError, match="no dialect 'keras'; known: 'torchvision', 'akamaster',"):
+        load_weights(small(), path, "keras")
+
+
+def test_a_dialect_may_be_a_function(tmp_path: Path) -> None:
+    trained, model = state_of(small(1)), small(2)
+    path = saved(tmp_path, {f"net/{key}": value for key, value in trained.items()})
+
+    def slashes(contents: Mapping[str, Any]) -> dict[str, Any]:
+        return {key.removeprefix("net/"): value for key, value in contents.items()}
+
+    assert load_weights(model, path, slashes).dialect == "slashes"
+    assert_same_weights(model, trained)
+    with pytest.raises(ValueError, match="the file holds a list, not arrays by their names"):
+        load_weights(model, path, lambda contents: [])  # type: ignore[arg-type, return-value]
+
+
+class WithHead(mr.nn.Module):
+    """A network with an auxiliary head, or without."""
+
+    def __init__(self, head: bool) -> None:
+        super().__init__()
+        self.fc = mr.nn.Linear(2, 2)
+        if head:
+            self.aux1 = mr.nn.Linear(2, 2)
+
+
+def test_a_whole_auxiliary_head_may_be_without_a_counterpart_and_half_of_one_not(
+    tmp_path: Path,
+) -> None:
+    with_head, without = WithHead(True), WithHead(False)
+
+    path = saved(tmp_path, state_of(with_head))
+    report = load_weights(without, path)
+    assert report == LoadReport("torchvision", 2, left_out=("aux1.bias", "aux1.weight"))
+    assert str(report).endswith("not in the model, and left out: 2 (aux1.bias, aux1.weight).")
+
+    path = saved(tmp_path, state_of(without))
+    report = load_weights(with_head, path)
+    assert report == LoadReport("torchvision", 2, kept=("aux1.weight", "aux1.bias"))
+
+    half = state_of(with_head)
+    del half["aux1.bias"]
+    with pytest.raises(ValueError, match=r"missing: 1 \(aux1.bias\)"):
+        load_weights(with_head, saved(tmp_path, half))
+
+
+def test_densenets_files_with_their_older_names_are_torchvisions_dialect(tmp_path: Path) -> None:
+    layer = mr.nn.Module()
+    layer.norm1 = mr.nn.BatchNorm2d(2)
+    layer.conv1 = mr.nn.Conv2d(2, 2, 1, bias=False)
+    model = mr.nn.Module()
+    model.denselayer1 = layer
+    state = state_of(model)
+    older = {key.replace("norm1", "norm.1").replace("conv1", "conv.1"): state[key] for key in state}
+
+    assert load_weights(model, saved(tmp_path, older)).dialect == "torchvision"
+
+
+def test_a_file_that_would_run_code_is_refused_and_the_model_stays(tmp_path: Path) -> None:
+    path, model, canary = tmp_path / "evil.pth", small(), tmp_path / "canary"
+    before = state_of(model)
+    path.write_bytes(legacy(name("os", "system") + b"(" + text(f"touch {canary}") + b"tR"))
+
+    with pytest.raises(mr.serialize.TorchArchiveError, match=r"asks for 'os.system'"):
+        load_weights(model, path)
+
+    assert not canary.exists()
+    assert_same_weights(model, before)
+
+
+def test_other_files_are_refused_by_their_own_errors(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_weights(small(), path)
+    path.write_bytes(program(b"N"))
+    with pytest.raises(ValueError, match=r"torch.save did not write it"):
+        load_weights(small(), path)
+    path.write_bytes(b"weights of a network")
+    with pytest.raises(ValueError, match="no safetensors file opens with"):
+        load_weights(small(), path)
+
+
+@pytest.mark.parametrize("entry", catalogue.entries(), ids=lambda entry: entry.name)
+def test_every_entry_of_the_catalogue_names_a_network_that_can_be_made(
+    entry: catalogue.Entry,
+) -> None:
+    card = entry.card
+    assert mr.models.input_of(card.model) == (
+        len(card.preprocessing.mean),
+        card.preprocessing.crop,
+        card.preprocessing.crop,
+    )
+    assert len(set(card.classes)) == len(card.classes)
+    assert card.licence
+    assert card.source
+    assert entry.address is None or entry.address.endswith(entry.file)
+
+
+@pytest.mark.parametrize("depth", PRETRAINED)
+def test_the_catalogues_sums_are_those_of_the_published_files(
+    shared_data: Path, depth: int
+) -> None:
+    entry = catalogue.find(f"cifar_resnet{depth}")
+    file = shared_data / "pretrained" / entry.file
+
+    assert file.stat().st_size == entry.size
+    assert mr.serialize.download.sha256_of(file) == entry.sha256
+
+
+def test_weights_that_are_there_already_get_their_card_without_a_network(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    file = f"{PRETRAINED[20]}.th"
+    (tmp_path / file).write_bytes((shared_data / "pretrained" / file).read_bytes())
+
+    path = catalogue.get("cifar_resnet20", tmp_path)
+
+    assert path == tmp_path / file
+    assert catalogue.card_of(path) == catalogue.find("cifar_resnet20").card
+    assert catalogue.get("cifar_resnet20", tmp_path) == path
+
+
+def test_weights_that_came_with_minires_are_copied_with_their_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "small.safetensors").write_bytes(b"weights")
+    card, right = catalogue.find("cifar_resnet20").card, hashlib.sha256(b"weights").hexdigest()
+    entry = catalogue.Entry(name="small", file="small.safetensors", sha256=right, card=card)
+    monkeypatch.setattr(catalogue, "entries", lambda: (entry,))
+    monkeypatch.setattr(catalogue, "__file__", str(tmp_path / "package" / "catalogue.py"))
+    monkeypatch.setenv("MINIRES_HOME", str(tmp_path / "home"))
+
+    path = catalogue.get("small")
+
+    assert path == catalogue.get("small") == tmp_path / "home" / "weights" / "small.safetensors"
+    assert path.read_bytes() == b"weights"
+    assert catalogue.card_of(path) == card
+
+
+def test_a_card_that_somebody_changed_and_another_file_of_the_name_stay(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    file = f"{PRETRAINED[20]}.th"
+    (tmp_path / file).write_bytes((shared_data / "pretrained" / file).read_bytes())
+    (tmp_path / file).with_suffix(".json").write_text("mine")
+
+    catalogue.get("cifar_resnet20", tmp_path)
+    assert (tmp_path / file).with_suffix(".json").read_text() == "mine"
+
+    (tmp_path / file).write_bytes(b"mine")
+    with pytest.raises(OSError, match="there already, but its SHA-256 is not 12fca82f"):
+        catalogue.get("cifar_resnet20", tmp_path)
+
+
+def test_an_unknown_name_is_told_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"no weights 'cifar_resnet2' .*; perhaps 'cifar_resnet"):
+        catalogue.find("cifar_resnet2")
+    with pytest.raises(ValueError, match="there are: cifar_resnet20, "):
+        catalogue.find("bert")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"classes": []}, "classes: "),
+        (
+            {"preprocessing": {"size": 8, "crop": 9, "mean": [0], "std": [1]}},
+            "preprocessing: .*crop",
+        ),
+        ({"extra": 1}, "extra: "),
+        ({"schema": "minires.weights/2"}, "schema: "),
+    ],
+)
+def test_a_card_that_does_not_say_what_it_should_is_refused(
+    tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    card = catalogue.find("cifar_resnet20").card.model_dump(mode="json", by_alias=True)
+    (tmp_path / "w.json").write_text(json.dumps({**card, **change}))
+
+    with pytest.raises(ValueError, match=rf"w.json' is no card of weights: {told}"):
+        catalogue.card_of(tmp_path / "w.th")
