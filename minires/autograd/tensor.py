@@ -259,7 +259,14 @@ class Tensor(TensorMethods):
 
     def numpy(self) -> Array:
         """Return the values as a NumPy array: a view of the memory on the CPU, else a copy."""
-        return self.device.to_numpy(self.data)
+        self._versioned().expose()
+        return self._on_host()
+
+    def _on_host(self) -> Array:
+        try:
+            return self.device.to_numpy(self._data)
+        except devices.NoValuesError as error:
+            raise devices.NoValuesError(located(str(error))) from None
 
     def item(self) -> float | int | bool:
         """Return the only value as a Python number.
@@ -271,11 +278,11 @@ class Tensor(TensorMethods):
         """
         if self._data.size != 1:
             raise ValueError(f"item(): needs exactly one value, this Tensor has shape {self.shape}")
-        return self.device.to_numpy(self._data).item()  # type: ignore[no-any-return]
+        return self._on_host().item()  # type: ignore[no-any-return]
 
     def tolist(self) -> Any:
         """Return the values as nested Python lists."""
-        return self.device.to_numpy(self._data).tolist()
+        return self._on_host().tolist()
 
     def copy_(self, source: Any) -> Tensor:
         """Write `source` (Tensor, array or number) into this Tensor's own memory; return it.
@@ -440,8 +447,11 @@ class Tensor(TensorMethods):
         return copied
 
     def __repr__(self) -> str:
-        values = self.device.to_numpy(self._data)
-        text = devices.cpu.xp.array2string(values, separator=", ", prefix="tensor(")
+        if self.device.holds_values:
+            values = self._on_host()
+            text = devices.cpu.xp.array2string(values, separator=", ", prefix="tensor(")
+        else:
+            text = f"no values, shape={self.shape}"
         if self.device is not devices.cpu:
             text += f", device={self.device.name!r}"
         if self.dtype not in (devices.float32, devices.int64, devices.bool_):

@@ -30,8 +30,12 @@ def require(device: str) -> None:
     from minires import devices
 
     try:
-        devices.get(device)
+        found = devices.get(device)
     except ValueError as error:
         raise typer.BadParameter(f"--device: {error}") from None
     except RuntimeError as error:
         raise MissingDevice(f"--device: {error}") from None
+    if not found.holds_values:
+        raise typer.BadParameter(
+            f"--device: on {device!r} there are no values to compute with; there are cpu and cuda"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .canvases import compose_canvases
 from .dataset import Dataset, Subset, TensorDataset
 from .handwriting import digits
 from .loader import DataLoader
@@ -16,6 +17,7 @@ __all__ = [
     "Split",
     "Subset",
     "TensorDataset",
+    "compose_canvases",
     "dataset_names",
     "digits",
     "get_dataset",

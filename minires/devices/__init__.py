@@ -2,12 +2,14 @@
 
 A `Device` has an array library `xp` and some named kernels, in readable form. The NumPy device
 overrides those that it can do faster, and so does the CUDA device, whose `xp` is CuPy; it is loaded
-when somebody asks for it.
+when somebody asks for it. The device "meta" has arrays without values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from . import cuda, random
 from .device import Array, Device
@@ -31,8 +33,10 @@ from .normalization import Normalizer
 from .numpy_device import NumpyDevice
 from .threads import get_num_threads, set_num_threads
 from .windows import Window
+from .without_values import MetaArray, MetaDevice, NoValuesError
 
 cpu = NumpyDevice()
+meta = MetaDevice()
 
 # The classes of arrays, of all devices that were ever asked for.
 ARRAY_TYPES: set[type] = {type(cpu.xp.empty(0))}
@@ -41,14 +45,17 @@ _devices: dict[str, Device] = {"cpu": cpu, "numpy": cpu}
 # For each class of arrays but NumPy's, what tells the device of one of them.
 _finders: dict[type, Callable[[Array], Device]] = {}
 
+_default: ContextVar[Device] = ContextVar("minires_default_device", default=cpu)
+
 
 def get(device: str | Device | None = None) -> Device:
-    """Return the device called `device`; None stands for the CPU.
+    """Return the device called `device`; None stands for the CPU, or for that of `default`.
 
     Parameters
     ----------
     device : str or Device, optional
-        ``"cpu"``, ``"cuda:0"``, or ``"cuda"``, which is the first GPU.
+        ``"cpu"``; ``"cuda:0"``, or ``"cuda"``, which is the first GPU; or ``"meta"``, whose arrays
+        hold no values.
 
     Raises
     ------
@@ -58,7 +65,7 @@ def get(device: str | Device | None = None) -> Device:
         If it is a GPU, and CuPy, its driver or the GPU itself is missing; it says which.
     """
     if device is None:
-        return cpu
+        return _default.get()
     if isinstance(device, Device):
         return device
     known = _devices.get(device) if isinstance(device, str) else None
@@ -71,8 +78,28 @@ def get(device: str | Device | None = None) -> Device:
         _devices[device] = found
         return found
     raise ValueError(
-        f"unknown device {device!r}; there are 'cpu', 'cuda' and 'cuda:0', 'cuda:1', ..."
+        f"unknown device {device!r}; there are 'cpu', 'cuda' and 'cuda:0', 'cuda:1', ..., and"
+        " 'meta', whose arrays hold no values"
     )
+
+
+@contextmanager
+def default(device: str | Device) -> Iterator[None]:
+    """Make Tensors on `device` inside the block, where no other one is asked for.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> with mr.devices.default("meta"):
+    ...     layer = mr.nn.Linear(100_000, 100_000)
+    >>> layer.weight.shape, layer.weight.device
+    ((100000, 100000), device('meta'))
+    """
+    token = _default.set(get(device))
+    try:
+        yield
+    finally:
+        _default.reset(token)
 
 
 def of(array: Array) -> Device:
@@ -105,10 +132,14 @@ def unregister(device: Device, array_type: type) -> None:
     ARRAY_TYPES.discard(array_type)
 
 
+register(meta, MetaArray, lambda _: meta)
+
+
 __all__ = [
     "ARRAY_TYPES",
     "Array",
     "Device",
+    "NoValuesError",
     "Normalizer",
     "NumpyDevice",
     "Window",
@@ -117,6 +148,7 @@ __all__ = [
     "bool_",
     "cpu",
     "cuda",
+    "default",
     "default_float",
     "float16",
     "float32",
@@ -128,6 +160,7 @@ __all__ = [
     "int32",
     "int64",
     "is_float",
+    "meta",
     "of",
     "random",
     "register",

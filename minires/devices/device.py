@@ -46,12 +46,15 @@ class Device(
     recomputes : bool
         Whether normalised activations are computed once more on the way back rather than kept. It
         saves the traffic to memory; where each kernel has to be launched it saves no time.
+    holds_values : bool
+        Whether its arrays have values. Where it is false nothing is drawn to be their values.
     """
 
     name: str
     xp: Any
     synchronous = True
     recomputes = True
+    holds_values = True
 
     def __repr__(self) -> str:
         return f"device({self.name!r})"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from minires.serialize.json_text import to_json
+
 from .comparison import Comparison, compare_twins
 from .folder import holds_comparison, write_comparison
-from .metrics import metrics_of, table_of, to_json
+from .metrics import metrics_of, table_of
 from .run import GradientSize, Run
 from .settings import Settings
 from .tracing import first_batch, traced_step

@@ -13,14 +13,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from minires.autograd import EngineHook, Node, Op
 from minires.devices import threads
+from minires.models.counting import count, without_values
 from minires.nn import Module
-from minires.ops import zeros
 
 from .timing import Job
 
@@ -90,28 +89,17 @@ class Convolution(NamedTuple):
         ]
 
 
-class _Seen(EngineHook):
-    def __init__(self) -> None:
-        self.convolutions: list[Convolution] = []
-
-    def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
-        if op.name == "conv2d":
-            x, weight = inputs[:2]
-            o, c, kh, kw = weight.shape
-            size_in, size_out = math.prod(x.shape[2:]), math.prod(output.shape[2:])
-            first = not x.requires_grad
-            self.convolutions.append(Convolution(c, o, kh * kw, size_in, size_out, first))
-
-
 def convolutions_of(model: Module, image: tuple[int, int, int]) -> list[Convolution]:
-    """Return the convolutions that `model` makes of one image (C, H, W), in order.
-
-    The model is run, and should be one for the purpose: its running statistics change.
-    """
-    seen = _Seen()
-    with seen:
-        model(zeros(1, *image))
-    return seen.convolutions
+    """Return the convolutions that `model` makes of one image (C, H, W), in order."""
+    steps = count(without_values(model), image).steps
+    found = []
+    for step in steps:
+        if step.op == "conv2d":
+            (_, _, *size_in), (o, c, *taps) = step.shapes[:2]
+            pixels = math.prod(size_in), math.prod(step.output[2:])
+            first = not any(steps[source].learned for source in step.passed_on)
+            found.append(Convolution(c, o, math.prod(taps), *pixels, first))
+    return found
 
 
 def work_of(convolutions: Sequence[Convolution], batch: int) -> tuple[Counter[Product], float, int]:

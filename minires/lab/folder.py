@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from minires.serialize import atomic_write, save
+from minires.serialize.json_text import to_json
 
 from .comparison import Comparison
-from .metrics import metrics_of, to_json, weights_file
+from .metrics import metrics_of, weights_file
 from .run import Run
 
 METRICS, PICTURE, REPORT = "metrics.json", "compare.png", "report.html"

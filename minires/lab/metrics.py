@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from typing import Any
@@ -60,24 +59,6 @@ def table_of(comparison: Comparison) -> dict[str, Any]:
     rows = [_row(run) for run in comparison.runs]
     record: dict[str, Any] = _strict({"schema": TABLE_SCHEMA, **_outcome(comparison), "rows": rows})
     return record
-
-
-def to_json(record: dict[str, Any]) -> str:
-    """Write a record as JSON, one line per entry and per run.
-
-    Raises
-    ------
-    ValueError
-        If it holds a number that JSON does not have.
-    """
-    lines = []
-    for key, value in record.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            items = ",\n    ".join(json.dumps(item, allow_nan=False) for item in value)
-            lines.append(f"  {json.dumps(key)}: [\n    {items}\n  ]")
-        else:
-            lines.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def weights_file(run: Run) -> str:

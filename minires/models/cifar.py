@@ -91,7 +91,9 @@ class CifarResNet(nn.Module):
         self.layer1, self.layer2, self.layer3 = stages(
             block, width, channels, [blocks] * 3, **options
         )
-        self.bn2 = normalizer(norm, out) if "norm" in before else nn.Identity()
+        # Fixup has a bias before the linear layer, too.
+        ends = "norm" in before or norm == "fixup"
+        self.bn2 = normalizer(norm, out) if ends else nn.Identity()
         self.fc = nn.Linear(out, num_classes)
         self._active_first = "act" in before
         if norm == "fixup":
@@ -270,6 +272,7 @@ for _depth in (164, 1001):
         SMALL,
         depth=_depth,
         block=nn.Bottleneck,
+        strided=1,
     )
 
 for _depth, _widen in ((16, 2), (16, 4), (16, 8), (28, 2), (28, 10), (40, 4)):

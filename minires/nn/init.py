@@ -1,6 +1,7 @@
 """Initialisers: they overwrite a Tensor's values in place and return it.
 
-All draw on the host, from the streams that `minires.manual_seed` seeds.
+All draw on the host, from the streams that `minires.manual_seed` seeds; for a Tensor on a device
+that holds no values nothing is drawn.
 """
 
 from __future__ import annotations
@@ -57,11 +58,15 @@ def gain_of(nonlinearity: str, a: float = 0.0) -> float:
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Fill with normal random numbers."""
+    if not tensor.device.holds_values:
+        return tensor
     return tensor.copy_(random.generator().standard_normal(tensor.shape) * std + mean)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Fill with uniform random numbers in [a, b)."""
+    if not tensor.device.holds_values:
+        return tensor
     return tensor.copy_(random.generator().random(tensor.shape) * (b - a) + a)
 
 

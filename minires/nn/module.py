@@ -296,6 +296,8 @@ class Module:
     ) -> Self:
         """Move all parameters and buffers to a device, or the floating ones to a dtype, in place.
 
+        On the device "meta" they keep their shapes and lose their values.
+
         Parameters
         ----------
         *targets : dtype, Device, or the name of either

@@ -27,7 +27,8 @@ def tensor(
     requires_grad : bool
         Whether backward passes should compute a gradient for it.
     device : str or Device, optional
-        By default where the data are: the CPU, unless they are an array on another device.
+        By default where the data are, if they are an array on a device other than the CPU; else
+        the CPU, or the device of `minires.devices.default`.
 
     Returns
     -------
@@ -46,7 +47,8 @@ def tensor(
     tensor([[1., 2.]], requires_grad=True)
     """
     plain = data._data if isinstance(data, Tensor) else data
-    place = devices.of(plain) if device is None else devices.get(device)
+    origin = devices.of(plain)
+    place = origin if device is None and origin is not devices.cpu else devices.get(device)
     made = Tensor._wrap(place.array(_brought(plain, place), dtype))
     return made.requires_grad_(requires_grad)
 
@@ -179,8 +181,7 @@ def randn(
     device: str | Device | None = None,
 ) -> Tensor:
     """Standard normal random numbers, from the streams that `manual_seed` seeds."""
-    drawn = random.generator().standard_normal(lengths_of(shape))
-    return tensor(drawn, dtype or devices.default_float, requires_grad, device)
+    return _drawn("standard_normal", lengths_of(shape), dtype, requires_grad, device)
 
 
 def rand(
@@ -190,7 +191,19 @@ def rand(
     device: str | Device | None = None,
 ) -> Tensor:
     """Uniform random numbers in [0, 1), from the streams that `manual_seed` seeds."""
-    drawn = random.generator().random(lengths_of(shape))
+    return _drawn("random", lengths_of(shape), dtype, requires_grad, device)
+
+
+def _drawn(
+    distribution: str,
+    shape: tuple[int, ...],
+    dtype: Any,
+    requires_grad: bool,
+    device: str | Device | None,
+) -> Tensor:
+    if not devices.get(device).holds_values:
+        return zeros(shape, dtype=dtype, requires_grad=requires_grad, device=device)
+    drawn = getattr(random.generator(), distribution)(shape)
     return tensor(drawn, dtype or devices.default_float, requires_grad, device)
 
 
@@ -238,7 +251,7 @@ def _(g: Array, origin: Device) -> Any:
 
 def is_device(target: Any) -> bool:
     """Tell whether `target` names a device rather than a dtype."""
-    names = ("cpu", "numpy", "cuda")
+    names = ("cpu", "numpy", "cuda", "meta")
     return isinstance(target, Device) or (isinstance(target, str) and target.split(":")[0] in names)
 
 
@@ -266,7 +279,7 @@ def destination(
 
 _NO_TARGET = (
     "is neither a device nor a dtype; there are devices 'cpu', 'cuda', 'cuda:0', 'cuda:1', ... and"
-    " dtypes such as mr.float32 or 'float64'"
+    " 'meta', and dtypes such as mr.float32 or 'float64'"
 )
 
 

@@ -31,9 +31,12 @@ def _dropped(input: Tensor, p: float, shape: Shape) -> Tensor:
     """Leave out values by a mask of `shape`, which broadcasts to the input's."""
     input = floating(input)
     plain = input._data if isinstance(input, Tensor) else input
+    device = devices.of(plain)
+    if not device.holds_values:
+        return _dropout(input, mask=device.xp.zeros(shape, plain.dtype))
     kept = random.generator().random(shape) >= p
     scale = 0.0 if p == 1 else 1 / (1 - p)
-    mask = devices.of(plain).array(kept, plain.dtype) * plain.dtype.type(scale)
+    mask = device.array(kept, plain.dtype) * plain.dtype.type(scale)
     return _dropout(input, mask=mask)
 
 

@@ -86,10 +86,12 @@ def _winners(x: Tensor, window: Window) -> Extremum:
     """The largest value of each window, picked from the image, and its place (H*W) there."""
     n, c, h, w = x.shape
     plain = x._data if isinstance(x, Tensor) else x
-    winners = devices.of(plain).max_pool(plain, window)[1]
+    device = devices.of(plain)
+    winners = device.max_pool(plain, window)[1]
     taken = winners.reshape(n, c, math.prod(winners.shape[2:]))
     values = gather(reshape(x, n, c, h * w), 2, taken)
-    return Extremum(reshape(values, winners.shape), tensor(winners, devices.int64))
+    places = tensor(winners, devices.int64, device=device)
+    return Extremum(reshape(values, winners.shape), places)
 
 
 def max_pool2d(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from .callbacks import Callback
+from .detection import average_precision, class_average_precision, mean_average_precision
 from .divergence import DivergedError
 from .evaluation import Evaluation
 from .gradient_norms import GradientNorms
 from .graph import CapturedStep
 from .ledger import Ledger, Measured
+from .overlap import box_iou, class_iou, confusion_matrix, mean_iou
 from .steps import EagerStep
 from .trainer import History, Trainer
 
@@ -22,4 +24,11 @@ __all__ = [
     "Ledger",
     "Measured",
     "Trainer",
+    "average_precision",
+    "box_iou",
+    "class_average_precision",
+    "class_iou",
+    "confusion_matrix",
+    "mean_average_precision",
+    "mean_iou",
 ]

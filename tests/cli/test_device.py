@@ -40,6 +40,13 @@ def test_a_word_that_is_no_device_costs_one_line_and_code_2(command: str, capsys
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_a_device_without_values_costs_one_line_and_code_2(command: str, capsys: Any) -> None:
+    assert main([command, "--device", "meta"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--device: on 'meta' there are no values to compute with" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_option_is_told_in_the_same_words_everywhere(command: str, capsys: Any) -> None:
     assert main([command, "--help"]) == 0
     told = " ".join(capsys.readouterr().out.replace("│", " ").split())

@@ -12,9 +12,12 @@ from minires.lab.floor import Convolution, Copy, Floor, convolutions_of
 from minires.models import cifar_resnet
 
 
-def test_the_convolutions_are_read_off_the_network_itself() -> None:
-    found = convolutions_of(cifar_resnet(20, seed=0), (3, 32, 32))
+def test_the_convolutions_are_read_off_the_network_itself_which_stays_as_it_is() -> None:
+    model = cifar_resnet(20, seed=0)
+    found = convolutions_of(model, (3, 32, 32))
 
+    assert model.training
+    assert model.bn1.num_batches_tracked.item() == 0
     assert len(found) == 19
     assert found[0] == Convolution(3, 16, 9, 1024, 1024, first=True)
     assert found[7] == Convolution(16, 32, 9, 1024, 256, first=False)

@@ -1,50 +1,53 @@
-"""How far single precision is from double, beside PyTorch: the whole gradient of ResNet-20."""
+"""How far single precision is from double, beside PyTorch: the gradient as a whole.
+
+A ReLU's input within rounding of 0 may come out on either side of it, in either library, and moves
+the gradient a thousand times as much as rounding does. Batches are so small that this is rare, and
+the medians of several are compared.
+"""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
 
-import minires as mr
-from minires.models import cifar_resnet
+from minires.models import ResNet, cifar_plain, cifar_resnet
+from tests.models import residual_in_torch as t
+from tests.models.beside_torch import batch, distance, drawn, of_minires, of_torch
+
+pytestmark = pytest.mark.oracle
 
 
-def gradient(model, loss_of):
-    """All gradients of a loss, in float64, end to end."""
-    model.zero_grad()
-    loss_of(model).backward()
-    return np.concatenate([np.asarray(p.grad.detach()).ravel() for p in model.parameters()])
+def cifar(add, blocks):
+    return partial(t.cifar, blocks=blocks, unit=partial(t.basic, add=add))
 
 
-@pytest.mark.oracle
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_whole_gradient_is_at_most_twice_as_far_from_float64_as_pytorchs(seed):
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle")
-    from benchmarks.twin import TorchResNet
+NETWORKS = {
+    "plain-20": (partial(cifar_plain, 20, width=8), cifar(t.plain, 3), 16),
+    "ResNet-20": (partial(cifar_resnet, 20, width=8), cifar(t.option_a, 3), 16),
+    "ResNet-56": (partial(cifar_resnet, 56, width=8), cifar(t.option_a, 9), 16),
+    "ResNet-20 as in the paper": (partial(cifar_resnet, 20), cifar(t.option_a, 3), 32),
+    "ResNet-50": (partial(ResNet, 50, width=4, num_classes=10), t.resnet(50), 64),
+}
+LONG = {"ResNet-56", "ResNet-20 as in the paper", "ResNet-50"}
 
-    rng = np.random.default_rng(seed)
-    images = rng.standard_normal((32, 3, 32, 32)).astype("float32")
-    labels = rng.integers(0, 10, 32)
-    ours = cifar_resnet(20, seed=seed)
-    theirs = TorchResNet(20)
-    theirs.load_state_dict(
-        {name: torch.tensor(value.numpy().copy()) for name, value in ours.state_dict().items()}
-    )
 
-    def our_loss(dtype):
-        return lambda m: mr.ops.cross_entropy(m(mr.tensor(images.astype(dtype))), labels)
-
-    def their_loss(model):
-        logits = model(torch.tensor(images).to(next(model.parameters()).dtype))
-        return torch.nn.functional.cross_entropy(logits, torch.tensor(labels))
-
-    single = gradient(ours, our_loss("float32"))
-    torch_single = gradient(theirs, their_loss)
-    exact = gradient(ours.to("float64"), our_loss("float64"))
-    torch_exact = gradient(theirs.double(), their_loss)
-
-    size = np.linalg.norm(exact)
-    assert np.linalg.norm(exact - torch_exact) < 1e-10 * size
-    error, torch_error = np.linalg.norm(single - exact), np.linalg.norm(torch_single - exact)
-    assert error < 2 * torch_error
-    assert error < 1e-2 * size
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in NETWORKS]
+)
+def test_single_precision_is_at_most_twice_as_far_from_double_as_pytorchs(name):
+    ours, theirs, size = NETWORKS[name]
+    model = ours()
+    errors = []
+    for seed in range(5):
+        arrays, given = drawn(model, seed), batch((4, 3, size, size), seed + 10)
+        arrays = {name: array.astype("float32") for name, array in arrays.items()}
+        given = [array.astype("float32") for array in given]
+        exact = of_torch(theirs, arrays, *(array.astype("float64") for array in given)).gradient
+        found = of_minires(model, arrays, *given).gradient
+        expected = of_torch(theirs, arrays, *given).gradient
+        errors.append((distance(found, exact), distance(expected, exact)))
+    error, torchs = np.median(errors, axis=0)
+    assert error <= 2 * torchs
+    assert torchs < 1e-3

@@ -1,0 +1,65 @@
+"""The trunk of a network for small images: what heads stand on instead of its classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minires import nn
+from minires.autograd import Tensor
+from minires.nn import fused
+
+
+class Trunk(nn.Module):
+    """A backbone without its pooling and its classifier: maps images to each stage's output.
+
+    The layers are the backbone's own, not copies, and keep their names.
+
+    Parameters
+    ----------
+    backbone : Module
+        Such as `cifar_resnet`, pretrained or not; of it `conv1`, `bn1`, `relu`, `layer1`, `layer2`
+        and `layer3` are used.
+
+    Attributes
+    ----------
+    channels : (int, int, int)
+        Of each stage's output.
+
+    Raises
+    ------
+    ValueError
+        If the backbone's stages end before their norm and activation, as pre-activation ones do.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> trunk = Trunk(mr.models.cifar_resnet(8, width=4))
+    >>> [tuple(stage.shape) for stage in trunk(mr.zeros(1, 3, 32, 32))]
+    [(1, 4, 32, 32), (1, 8, 16, 16), (1, 16, 8, 8)]
+    """
+
+    def __init__(self, backbone: Any) -> None:
+        super().__init__()
+        if not isinstance(getattr(backbone, "bn2", nn.Identity()), nn.Identity):
+            raise ValueError(
+                "Trunk: the backbone's stages end without norm and activation, which it has before"
+                " its classifier; take one that is no pre-activation network, such as cifar_resnet"
+            )
+        self.conv1 = backbone.conv1
+        self.bn1 = backbone.bn1
+        self.relu = backbone.relu
+        self.layer1 = backbone.layer1
+        self.layer2 = backbone.layer2
+        self.layer3 = backbone.layer3
+        self.channels = tuple(map(_channels, (self.layer1, self.layer2, self.layer3)))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map images (N, C, H, W) to the stages' outputs; each is half as high and wide."""
+        fine = self.layer1(fused.run([self.conv1, self.bn1, self.relu], x))
+        middle = self.layer2(fine)
+        return fine, middle, self.layer3(middle)
+
+
+def _channels(stage: nn.Module) -> int:
+    """Return how many channels a stage gives: as many as its last convolution, or projection."""
+    return [module for module in stage.modules() if isinstance(module, nn.Conv2d)][-1].out_channels

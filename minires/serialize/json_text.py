@@ -1,0 +1,24 @@
+"""Records as JSON that can be read by eye and compared line by line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def to_json(record: dict[str, Any]) -> str:
+    """Write a record as JSON, one line per entry and per run.
+
+    Raises
+    ------
+    ValueError
+        If it holds a number that JSON does not have.
+    """
+    lines = []
+    for key, value in record.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            items = ",\n    ".join(json.dumps(item, allow_nan=False) for item in value)
+            lines.append(f"  {json.dumps(key)}: [\n    {items}\n  ]")
+        else:
+            lines.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -1,0 +1,95 @@
+"""A network layer by layer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import minires as mr
+from minires import models, nn, ops
+
+
+class Twice(nn.Module):
+    """Runs one layer twice, and a ReLU of its own making; one layer it never runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.scale = nn.Parameter(mr.ones(1))
+        self.forgotten = nn.Linear(3, 3)
+        self.nothing = nn.Identity()
+
+    def forward(self, x: mr.Tensor) -> mr.Tensor:
+        return self.nothing(self.conv(ops.relu(self.conv(x)))) * self.scale
+
+
+def test_a_shared_layer_stands_where_it_runs_and_counts_its_parameters_once():
+    found = models.summary(Twice(), (4, 6, 6))
+    layers = [(row.path, row.output, row.params, row.macs) for row in found.rows]
+    assert layers == [
+        ("conv", (4, 6, 6), 148, 36 * 144),
+        ("", (4, 6, 6), 1, 0),
+        ("conv", (4, 6, 6), 0, 36 * 144),
+        ("forgotten", None, 12, 0),
+    ]
+    assert sum(row.params for row in found.rows) == found.params
+    assert sum(row.macs for row in found.rows) == found.macs
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet20", "resnet50", "se_resnet18", "wrn_16_2"])
+def test_the_rows_add_up_to_the_totals(name):
+    found, counts = models.summary(name, models.input_of(name)), models.counts_of(name)
+    assert sum(row.params for row in found.rows) == found.params == counts.params
+    assert sum(row.macs for row in found.rows) == found.macs == counts.macs
+    assert (found.depth, found.activation_bytes) == (counts.depth, counts.activation_bytes)
+
+
+class Headed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.head = nn.Linear(3, 2), nn.Linear(3, 4)
+
+    def forward(self, x: mr.Tensor) -> tuple[mr.Tensor, ...]:
+        return (self.fc(x), self.head(x)) if self.training else (self.fc(x),)
+
+
+def test_a_head_that_only_training_has_is_told():
+    found = models.summary(Headed(), (3,))
+    assert [(row.path, row.macs) for row in found.rows] == [("fc", 6), ("head", 12)]
+    assert found.macs == 18
+    assert found.total.endswith("; as it runs in training")
+
+
+def test_a_model_and_its_name_have_one_summary():
+    by_name = models.summary("cifar_resnet8", (3, 32, 32))
+    of_model = models.summary(models.cifar_resnet(8), (3, 32, 32))
+    assert of_model.rows == by_name.rows
+    assert (by_name.model, of_model.model) == ("cifar_resnet8", "CifarResNet")
+
+
+def test_json_holds_what_the_table_shows():
+    found = models.summary("cifar_resnet8", (3, 32, 32))
+    told = json.loads(found.to_json())
+    assert told["schema"] == "minires.summary/1"
+    assert (told["params"], told["macs"], told["input"]) == (75_290, 12_239_488, [3, 32, 32])
+    assert told["layers"][0] == {
+        "path": "conv1",
+        "type": "Conv2d",
+        "output": [16, 32, 32],
+        "params": 432,
+        "macs": 442_368,
+        "receptive_field": [3, 3],
+        "stride": [1, 1],
+    }
+    assert told["layers"][-1]["receptive_field"] is None
+    assert len(told["layers"]) == len(found.rows)
+    for row in found.rows:
+        assert row.path in str(found)
+
+
+def test_an_input_that_does_not_fit_is_refused_where_it_arises():
+    with pytest.raises(ValueError, match=r"input has 1 channels, weight expects 3.*'conv1'"):
+        models.summary("cifar_resnet8", (1, 32, 32))
+    with pytest.raises(ValueError, match="no network 'resnet5'; near: resnet50"):
+        models.summary("resnet5")
