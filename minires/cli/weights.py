@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from minires.serialize.download import Progress
 
 HELP = "List weights that others trained, and fetch them."
-LIST_HELP = "Tell the weights that can be fetched, their licences and where they are from."
+LIST_HELP = "List the weights that can be fetched, their licences, and whose they are."
 GET_HELP = (
-    "Fetch weights, check them, and write beside them, as JSON, what minires predict needs: the"
-    " model, the names of the classes, and what is done to an image.\n\n"
+    "Fetch weights, checked by their SHA-256.\n\n"
+    "Beside them is written, as JSON, what minires predict needs to know: the network, the names of"
+    " the classes, and what is done to an image. What is there already is not fetched again.\n\n"
     "Example:\n\n"
     "\b\n"
     "minires weights get cifar_resnet20 --to .\n"
