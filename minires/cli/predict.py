@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .devices import Device, require
+from .tables import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,7 +146,6 @@ def _top(row: npt.NDArray[Any], classes: Sequence[str], count: int) -> list[dict
 
 def _print(found: list[dict[str, Any]]) -> None:
     """Print a table: the image once, then its classes, the likeliest first."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -158,4 +158,4 @@ def _print(found: list[dict[str, Any]]) -> None:
             # As Text: a file's or class's name is not markup.
             name = Text("" if rank else each["image"])
             table.add_row(name, Text(guess["class"]), f"{guess['probability']:.1%}")
-    Console(highlight=False).print(table)
+    show(table)
