@@ -431,6 +431,11 @@ def test_an_unknown_name_is_told_with_those_there_are() -> None:
             {"preprocessing": {"size": 8, "crop": 9, "mean": [0], "std": [1]}},
             "preprocessing: .*crop",
         ),
+        (
+            {"preprocessing": {"size": 8, "crop": 8, "mean": [0], "std": [float("nan")]}},
+            "preprocessing.std.0: ",
+        ),
+        ({"classes": ["\x1b[2J"]}, "classes: .* cannot be printed"),
         ({"extra": 1}, "extra: "),
         ({"schema": "minires.weights/2"}, "schema: "),
     ],
