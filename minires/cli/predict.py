@@ -100,7 +100,7 @@ def _network(name: str, card: Card, weights: Path, device: str) -> Module:
     sizes = {"num_classes": len(card.classes), "in_channels": len(card.preprocessing.mean)}
     try:
         network = create(name, seed=0, **sizes, **card.options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, MemoryError) as error:
         raise typer.BadParameter(f"--model {name}: {error}") from None
     try:
         load_weights(network, weights)

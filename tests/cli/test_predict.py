@@ -169,6 +169,28 @@ def test_a_mistake_costs_one_line_and_code_2(
     assert re.search(told, err)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"options": {"width": 2**45}},
+        {"options": {"width": "2"}},
+        {"model": "cifar_resnet100000004"},
+    ],
+    ids=["too wide", "no number", "too deep"],
+)
+def test_a_network_that_cannot_be_made_is_told(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
+) -> None:
+    card = weights.with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), **change}))
+
+    code, out, err = run(capsys, "--weights", weights, tmp_path / "dark.npy")
+
+    assert (code, out) == (2, "")
+    assert err.startswith("minires: --model cifar_resnet")
+    assert len(err.splitlines()) == 1
+
+
 def test_a_card_that_is_damaged_is_told(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
