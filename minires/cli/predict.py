@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .devices import Device, require
+from .tables import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ HELP = (
     "Tell what a trained network sees in images.\n\n"
     "The names of the classes, and what is done to an image before, are in a JSON beside the"
     " weights: of model.th it is model.json, as minires weights get writes it. An image that cannot"
-    " be read is told, the others are done, and the exit code is 2.\n\n"
+    " be read is named, the others are answered, and the exit code is 2.\n\n"
     "Examples:\n\n"
     "\b\n"
     "minires weights get cifar_resnet20 --to .\n"
@@ -34,14 +35,14 @@ _BATCH = 64
 def run_predict(
     images: Annotated[
         list[Path],
-        typer.Argument(help="Pictures, or .npy arrays of uint8, (H, W, 3).", show_default=False),
+        typer.Argument(help="Pictures, or .npy arrays of uint8.", show_default=False),
     ],
     weights: Annotated[
         Path, typer.Option(help="A .safetensors file or a PyTorch archive.", show_default=False)
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="The network, by default that of the JSON.", show_default=False),
+        typer.Option(help="The network, instead of the JSON's.", show_default=False),
     ] = None,
     top: Annotated[int, typer.Option(help="How many classes of each image.", min=1)] = 5,
     device: Device = "cpu",
@@ -151,7 +152,6 @@ def _top(row: npt.NDArray[Any], classes: Sequence[str], count: int) -> list[dict
 
 def _print(found: list[dict[str, Any]]) -> None:
     """Print a table: the image once, then its classes, the likeliest first."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -164,4 +164,4 @@ def _print(found: list[dict[str, Any]]) -> None:
             # As Text: a file's or class's name is not markup.
             name = Text("" if rank else each["image"])
             table.add_row(name, Text(guess["class"]), f"{guess['probability']:.1%}")
-    Console(highlight=False).print(table)
+    show(table)

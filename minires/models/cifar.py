@@ -210,7 +210,7 @@ def cifar_preact_resnet(
         6n + 2 with `nn.BasicBlock`, 9n + 2 with `nn.Bottleneck`.
     block : type
     shortcut, order, **options
-        As for `CifarResNet`.
+        As for `CifarResNet`. As in the authors' code, a bottleneck's first convolution strides.
 
     Raises
     ------
@@ -223,12 +223,15 @@ def cifar_preact_resnet(
     >>> mr.nn.parameter_count(mr.models.cifar_preact_resnet(164, mr.nn.Bottleneck))
     1703258
     """
-    layers = 9 if issubclass(block, nn.Bottleneck) else 6
+    bottlenecks = issubclass(block, nn.Bottleneck)
+    layers = 9 if bottlenecks else 6
     if depth < layers + 2 or depth % layers != 2:
         raise ValueError(
             f"depth {depth} is not possible: with {block.__name__} there are {layers}n + 2 layers"
         )
     blocks = (depth - 2) // layers
+    if bottlenecks:
+        options = {"strided": 1, **options}
     return CifarResNet(depth, blocks, block, shortcut, order=order, **options)
 
 
@@ -272,7 +275,6 @@ for _depth in (164, 1001):
         SMALL,
         depth=_depth,
         block=nn.Bottleneck,
-        strided=1,
     )
 
 for _depth, _widen in ((16, 2), (16, 4), (16, 8), (28, 2), (28, 10), (40, 4)):
