@@ -85,7 +85,7 @@ def test_a_summary_is_of_the_image_that_is_asked_for(capsys: Any) -> None:
 
 
 @pytest.mark.parametrize("columns", ["40", "60", "80", "120"])
-@pytest.mark.parametrize("arguments", [["summary", "densenet_bc_40_12"], ["models"]])
+@pytest.mark.parametrize("arguments", [["summary", "cifar_resnet8"], ["models"]])
 def test_tables_fit_the_terminal_and_have_whole_numbers(
     arguments: list[str], columns: str, few: list[str], monkeypatch: Any, capsys: Any
 ) -> None:
