@@ -6,6 +6,7 @@ Letters: N images, C channels, (H, W) size, (OH, OW) output size.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 from minires import devices
@@ -52,6 +53,9 @@ def interpolate(
     align_corners: bool | None = False,
 ) -> Tensor:
     """Resize images, without smoothing where they shrink (torch's ``antialias=False``).
+
+    Bilinear is a product with a matrix along each axis, in which a NaN or an infinity makes NaN of
+    its whole channel.
 
     Parameters
     ----------
@@ -132,7 +136,7 @@ def _grid(lengths: Size, size: Any, factor: Any, mode: str) -> tuple[Any, list[W
         counts = pair(size, "size", "interpolate", 1)
         return counts, list(zip(lengths, counts, strict=True))
     factors = tuple(factor) if isinstance(factor, (tuple, list)) else (factor, factor)
-    if len(factors) != 2 or not all(f > 0 and math.isfinite(f) for f in factors):
+    if len(factors) != 2 or not all(isinstance(f, Real) and 0 < f < math.inf for f in factors):
         raise ValueError(
             located(f"interpolate: scale_factor must be one or two numbers > 0, found {factor!r}")
         )
