@@ -136,7 +136,9 @@ def _grid(lengths: Size, size: Any, factor: Any, mode: str) -> tuple[Any, list[W
         counts = pair(size, "size", "interpolate", 1)
         return counts, list(zip(lengths, counts, strict=True))
     factors = tuple(factor) if isinstance(factor, (tuple, list)) else (factor, factor)
-    if len(factors) != 2 or not all(isinstance(f, Real) and 0 < f < math.inf for f in factors):
+    if len(factors) != 2 or not all(
+        isinstance(f, Real) and 0 < float(f) < math.inf for f in factors
+    ):
         raise ValueError(
             located(f"interpolate: scale_factor must be one or two numbers > 0, found {factor!r}")
         )
