@@ -37,7 +37,7 @@ def run_models(
         lines = (dumps({key: getattr(each, key) for key in told}) for each in counted)
         typer.echo("[\n  " + ",\n  ".join(lines) + "\n]")
         return
-    from minires.models.by_layer import mebibytes, plain_table
+    from minires.models.tables import mebibytes, plain_table
 
     table = plain_table("network", "parameters", "MACs", "activations", "depth", "images", gap=1)
     for each in counted:

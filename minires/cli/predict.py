@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .devices import Device, require
+from .tables import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,10 @@ def run_predict(
         if read:
             probabilities = _probabilities(network, [pixels for _, pixels in read], device)
             for (path, _), row in zip(read, probabilities, strict=True):
-                found.append({"image": str(path), "top": _top(row, card.classes, top)})
+                if row.sum() > 0:
+                    found.append({"image": str(path), "top": _top(row, card.classes, top)})
+                else:  # NaN
+                    failed.append({"image": str(path), "why": "the network's answer is no number"})
     if json:
         from minires.lab import to_json
 
@@ -100,12 +104,15 @@ def _network(name: str, card: Card, weights: Path, device: str) -> Module:
     }
     try:
         network = create(name, seed=0, **sizes, **card.options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, MemoryError) as error:
         raise typer.BadParameter(f"--model {name}: {error}") from None
     try:
         load_weights(network, weights)
     except ValueError as error:
-        raise typer.BadParameter(f"--weights: {error}") from None
+        made = " and ".join(f"{option} {count}" for option, count in sizes.items())
+        raise typer.BadParameter(
+            f"--weights: {error} (by {str(weights.with_suffix('.json'))!r}, the model has {made})"
+        ) from None
     return network.to(device=device).eval()
 
 
@@ -120,11 +127,11 @@ def _read(
     for path in images:
         try:
             image = read_image(path, len(wanted.mean))
+            pixels = prepare(image, wanted.size, wanted.crop, wanted.mean, wanted.std)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             failed.append({"image": str(path), "why": why})
         else:
-            pixels = prepare(image, wanted.size, wanted.crop, wanted.mean, wanted.std)
             read.append((path, pixels))
     return read, failed
 
@@ -148,7 +155,6 @@ def _top(row: npt.NDArray[Any], classes: Sequence[str], count: int) -> list[dict
 
 def _print(found: list[dict[str, Any]]) -> None:
     """Print a table: the image once, then its classes, the likeliest first."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -161,4 +167,4 @@ def _print(found: list[dict[str, Any]]) -> None:
             # As Text: a file's or class's name is not markup.
             name = Text("" if rank else each["image"])
             table.add_row(name, Text(guess["class"]), f"{guess['probability']:.1%}")
-    Console(highlight=False).print(table)
+    show(table)

@@ -1,4 +1,4 @@
-"""Tables on stdout: in a terminal they fit its width, elsewhere each row is one line."""
+"""Tables on stdout: in a terminal the columns that fit, elsewhere each row in one line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import typer
 def show(table: Any) -> None:
     """Print what rich can show."""
     from rich.console import Console
+    from rich.table import Table
 
-    from minires.models.by_layer import text_of
+    from minires.models.tables import fitted, text_of
 
     console = Console(highlight=False)
     if console.is_terminal:
-        console.print(table)
+        console.print(fitted(table, console.width) if isinstance(table, Table) else table)
     else:
         typer.echo(text_of(table))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,10 +12,10 @@ from minires.serialize.json_text import to_json
 from .counting import Counts, Shape, count, without_values
 from .receptive_field import Field, Span, fields
 from .registry import create, input_of
+from .tables import fitted, mebibytes, plain_table, text_of
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.table import Table
 
 
 class Row(NamedTuple):
@@ -49,7 +48,7 @@ class Row(NamedTuple):
 class Summary(NamedTuple):
     """A network's layers in the order in which they run, as often as they do, and its totals.
 
-    `print` shows it as a table, and so does rich, in the terminal's width.
+    `print` shows it as a table, and so does rich: as many columns as the terminal has room for.
 
     Attributes
     ----------
@@ -83,7 +82,7 @@ class Summary(NamedTuple):
         return f"{told}; as it runs in training" if self.in_training else told
 
     def to_json(self) -> str:
-        """Write it as JSON; the receptive field is null where all of the image is seen."""
+        """Write it as JSON; a receptive field of the whole image, or an unknown one, is null."""
         names = "output", "params", "macs"
         layers = [
             {
@@ -112,7 +111,7 @@ class Summary(NamedTuple):
             numbers = f"{row.params:,}" * (row.params > 0), f"{row.macs:,}" * (row.macs > 0)
             seen = _told(row.field, "size"), _told(row.field, "stride")
             table.add_row(row.path, row.kind, output, *numbers, *seen)
-        yield table
+        yield fitted(table, options.max_width)
         yield Text()
         yield Text(self.total, "bold")
 
@@ -154,7 +153,7 @@ def counts_of(name: str, **options: Any) -> NetworkCounts:
     return NetworkCounts(name, found.params, found.macs, image, found.depth, found.activation_bytes)
 
 
-def summary(model: Module | str, input: Shape = (3, 224, 224)) -> Summary:
+def summary(model: Module | str, input: Shape | None = None) -> Summary:
     """Tell a network layer by layer: output shapes, parameters, MACs, receptive fields.
 
     A copy without values is run, on one image in evaluation mode: the model stays as it is, and
@@ -164,8 +163,9 @@ def summary(model: Module | str, input: Shape = (3, 224, 224)) -> Summary:
     ----------
     model : Module or str
         A network, or the name of one, of which no weights are made.
-    input : tuple of int
-        Shape of an image, (C, H, W), or of any input without the axis of the batch.
+    input : tuple of int, optional
+        Shape of an image, (C, H, W), or of any input without the axis of the batch; by default
+        that of the images which a named network was made for, else (3, 224, 224).
 
     Returns
     -------
@@ -175,6 +175,8 @@ def summary(model: Module | str, input: Shape = (3, 224, 224)) -> Summary:
     ------
     ValueError
         If the model does not take such images.
+    TypeError
+        If it takes more than an image.
     NoValuesError
         If it looks at values, which are not there.
 
@@ -191,11 +193,15 @@ def summary(model: Module | str, input: Shape = (3, 224, 224)) -> Summary:
     <BLANKLINE>
     Sequential, 3x32x32: 224 parameters, 194,400 MACs, depth 1, activations 0.1 MiB
     """
-    network = create(model, device="meta") if isinstance(model, str) else without_values(model)
-    found = count(network, tuple(input))
+    if isinstance(model, str):
+        name, network, usual = model, create(model, device="meta"), input_of(model)
+    else:
+        name, network, usual = type(model).__name__, without_values(model), (3, 224, 224)
+    image = usual if input is None else tuple(input)
+    found = count(network, image)
     return Summary(
-        model if isinstance(model, str) else type(model).__name__,
-        tuple(input),
+        name,
+        image,
         _rows(network, found),
         found.params,
         found.macs,
@@ -228,36 +234,6 @@ def _rows(network: Module, counts: Counts) -> list[Row]:
     rows += [row(path, []) for path in modules if path in idle]
     layers = {path for path, module in modules.items() if not any(module.children())} - idle
     return [each for each in rows if each.params or each.macs or each.path in layers]
-
-
-def text_of(shown: Any) -> str:
-    """Return what rich shows as text, however wide."""
-    from rich.console import Console
-
-    text = io.StringIO()
-    Console(file=text, width=1000, color_system=None, legacy_windows=False).print(shown)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
-
-
-def plain_table(*headings: str, words: int = 1, gap: int = 2) -> Table:
-    """Return a table without a frame: the first so many columns have words, the others numbers."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
-    for place, heading in enumerate(headings):
-        table.add_column(
-            heading,
-            justify="left" if place < words else "right",
-            overflow="fold",
-            no_wrap=place > 0,
-        )
-    return table
-
-
-def mebibytes(size: int) -> str:
-    """Tell a number of bytes in MiB."""
-    return f"{size / 2**20:,.1f}"
 
 
 def _times(lengths: Shape) -> str:

@@ -281,6 +281,6 @@ def _residual(found: re.Match[str]) -> Entry:
     return Entry(cifar_resnet, SMALL, {"depth": int(found["depth"]), "shortcut": shortcut})
 
 
-# Any depth goes; without a letter, shortcuts are of option A.
-register_family(r"cifar_plain(?P<depth>\d+)", _plain)
-register_family(r"cifar_resnet(?P<depth>\d+)(_(?P<kind>[abc]))?", _residual)
+# Any depth of up to four digits goes; without a letter, shortcuts are of option A.
+register_family(r"cifar_plain(?P<depth>\d{1,4})", _plain)
+register_family(r"cifar_resnet(?P<depth>\d{1,4})(_(?P<kind>[abc]))?", _residual)

@@ -7,6 +7,7 @@ device "meta" they run in no time, and compute nothing.
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -60,6 +61,8 @@ class Step(NamedTuple):
         Whether the output takes no memory of its own.
     learned : bool
         Whether parameters have a part in the output.
+    recorded : bool
+        Whether the engine tells the constants: not under `no_grad`, for one.
     constants : mapping
         With what else the op was called.
     """
@@ -71,6 +74,7 @@ class Step(NamedTuple):
     output: Shape
     is_view: bool
     learned: bool
+    recorded: bool
     constants: Mapping[str, Any]
 
     @property
@@ -116,16 +120,17 @@ class Counter(EngineHook):
     """
 
     def __init__(self, image: Tensor) -> None:
-        given = Step("", "image", (), (), tuple(image.shape), True, False, {})
+        given = Step("", "image", (), (), tuple(image.shape), True, False, True, {})
         self.steps = [given]
         self.used: set[int] = set()
-        self._numbers = {id(image): 0}
+        # By the array: a detached Tensor has the same one.
+        self._numbers = {id(image._data): 0}
         # What is gone would leave its id to something else.
         self._alive = [image]
 
     def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
         """Note the op."""
-        sources = tuple([self._numbers.get(id(x)) for x in inputs])
+        sources = tuple([self._numbers.get(id(getattr(x, "_data", x))) for x in inputs])
         learned = False
         for x, source in zip(inputs, sources, strict=True):
             if source is not None:
@@ -141,21 +146,24 @@ class Counter(EngineHook):
             output.shape,
             op.is_view,
             learned,
+            node is not None,
             {} if node is None else node.called_with,
         )
-        self._numbers[id(output)] = len(self.steps)
+        self._numbers[id(output._data)] = len(self.steps)
         self._alive.append(output)
         self.steps.append(step)
 
     def numbers_of(self, outputs: Any) -> Iterator[int]:
         """Iterate over the steps that made a network's outputs, in whatever they are gathered."""
         if isinstance(outputs, Tensor):
-            yield self._numbers.get(id(outputs), 0)
+            yield self._numbers.get(id(outputs._data), 0)
         elif isinstance(outputs, Mapping):
             yield from self.numbers_of(tuple(outputs.values()))
         elif isinstance(outputs, (tuple, list)):
             for each in outputs:
                 yield from self.numbers_of(each)
+        elif hasattr(outputs, "__dict__"):
+            yield from self.numbers_of(vars(outputs))
 
 
 class Counts(NamedTuple):
@@ -216,6 +224,8 @@ def count(model: Module, image: Shape) -> Counts:
     ------
     ValueError
         If the model does not take such images.
+    TypeError
+        If it takes more than an image.
     NoValuesError
         If it looks at values.
 
@@ -229,6 +239,13 @@ def count(model: Module, image: Shape) -> Counts:
     >>> counts.macs, counts.depth
     (40551040, 20)
     """
+    try:
+        inspect.signature(model.forward).bind(image)
+    except TypeError as error:
+        raise TypeError(
+            f"{type(model).__name__} cannot be counted: its forward is given an image and nothing"
+            f" else, but {error}; wrap it in a Module that makes the other inputs itself"
+        ) from None
     parameters = list(model.parameters())
     used, counts = _counted(model.eval(), image, 1)
     if used < len(parameters):

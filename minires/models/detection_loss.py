@@ -103,7 +103,7 @@ def center_targets(boxes: Any, labels: Any, shape: tuple[int, int, int]) -> Cent
         layer = rows, labels[rows, k]
         peaks = down[rows, k, :, None] * across[rows, k, None, :]  # (rows, h, w)
         heat[layer] = xp.maximum(heat[layer], peaks)
-    cell = (y * w + x).astype(devices.int64)
+    cell = y.astype(devices.int64) * w + x.astype(devices.int64)
     return CenterTargets(heat, cell, (centre - corner).swapaxes(1, 2), size.swapaxes(1, 2), present)
 
 

@@ -49,7 +49,11 @@ Field = tuple[Span, Span]
 # Ops that say by `dim` along which axes they join values.
 _REDUCTIONS = "mean", "sum", "var", "std", "amax", "amin", "logsumexp", "softmax", "log_softmax"
 _WINDOWS = "conv2d", "max_pool2d", "avg_pool2d", "window_sums"
-_MIXTURES = "linear", "matmul", "einsum"
+# Ops that may bring any place to any other.
+_MIXTURES = (
+    *("linear", "matmul", "einsum", "flip", "im2col", "col2im"),
+    *("gather", "scatter_add", "putitem"),
+)
 # Ops after which rows and columns are no longer where they were, but see what they saw.
 _ARRANGEMENTS = "reshape", "permute"
 
@@ -67,11 +71,15 @@ def fields(steps: Sequence[Step]) -> list[Field | None]:
     Returns
     -------
     list of (Span, Span) or None
-        None where the image has no part.
+        None where the image has no part, or an op that was not recorded does not tell which.
     """
     found: list[Field | None] = [(Span(), Span())]
-    for step in steps[1:]:
+    untold: set[int] = set()
+    for number, step in enumerate(steps[1:], 1):
         before = [(s, field) for s in step.passed_on if (field := found[s]) is not None]
+        if (before and not step.recorded) or not untold.isdisjoint(step.passed_on):
+            untold.add(number)
+            before = []
         if not before:
             found.append(None)
             continue
@@ -108,7 +116,7 @@ def _seen(step: Step, shape: Shape, span: Span, axis: int) -> Span:
         return span.moved(-constants["widths"][place][0])
     if step.op == "getitem":
         return _sliced(constants["index"], shape, span, place)
-    if step.op in _ARRANGEMENTS or len(step.output) != len(shape):
+    if step.op in _ARRANGEMENTS or len(step.output) != len(shape) or place < 0:
         return span
     return span if step.output[axis] == shape[axis] else EVERYTHING
 

@@ -8,6 +8,8 @@ from minires import nn
 from minires.autograd import Tensor
 from minires.nn import fused
 
+_USED = "conv1", "bn1", "relu", "layer1", "layer2", "layer3"
+
 
 class Trunk(nn.Module):
     """A backbone without its pooling and its classifier: maps images to each stage's output.
@@ -17,8 +19,8 @@ class Trunk(nn.Module):
     Parameters
     ----------
     backbone : Module
-        Such as `cifar_resnet`, pretrained or not; of it `conv1`, `bn1`, `relu`, `layer1`, `layer2`
-        and `layer3` are used.
+        Such as `cifar_resnet`, pretrained or not: one that has `conv1`, `bn1`, `relu`, `layer1`,
+        `layer2` and `layer3`, and of which nothing else but the classifier computes.
 
     Attributes
     ----------
@@ -28,7 +30,8 @@ class Trunk(nn.Module):
     Raises
     ------
     ValueError
-        If the backbone's stages end before their norm and activation, as pre-activation ones do.
+        If the backbone has other stages, or they end before their norm and activation, as
+        pre-activation ones do.
 
     Examples
     --------
@@ -40,6 +43,13 @@ class Trunk(nn.Module):
 
     def __init__(self, backbone: Any) -> None:
         super().__init__()
+        children = {name for name, _ in backbone.named_children()}
+        if not children.issuperset(_USED) or children & {"maxpool", "layer4"}:
+            raise ValueError(
+                f"Trunk: needs a network for small images that consists of {', '.join(_USED)} and a"
+                f" classifier, such as cifar_resnet; {type(backbone).__name__} has"
+                f" {', '.join(sorted(children))}"
+            )
         if not isinstance(getattr(backbone, "bn2", nn.Identity()), nn.Identity):
             raise ValueError(
                 "Trunk: the backbone's stages end without norm and activation, which it has before"

@@ -38,6 +38,9 @@ def _grid(input: Tensor, wanted: Grid, op: str, to: str) -> tuple[Size, Size]:
 def adaptive_avg_pool2d(input: Tensor, output_size: Grid) -> Tensor:
     """Mean over a grid of (nearly) equal parts, whatever the input's size.
 
+    But for a single part it is a product with a matrix along each axis, in which a NaN or an
+    infinity makes NaN of its whole channel.
+
     Parameters
     ----------
     input : Tensor, (N, C, H, W)
@@ -108,11 +111,13 @@ def adaptive_max_pool2d(input: Tensor, output_size: Grid, return_indices: bool =
     (h, w), (oh, ow) = _grid(input, output_size, "adaptive_max_pool2d", "choose from")
     n, c = input.shape[:2]
     # Winners are constants: the gradient passes through what is gathered.
-    winners = _winners(_plain(input), (oh, ow))  # (N, C, OH*OW)
+    plain = _plain(input)
+    winners = _winners(plain, (oh, ow))  # (N, C, OH*OW)
     values = reshape(gather(reshape(input, n, c, h * w), 2, winners), n, c, oh, ow)
     if not return_indices:
         return values
-    return Extremum(values, reshape(tensor(winners, devices.int64), n, c, oh, ow))
+    places = tensor(winners, devices.int64, device=devices.of(plain))
+    return Extremum(values, reshape(places, n, c, oh, ow))
 
 
 def _winners(x: Array, parts: Size) -> Array:

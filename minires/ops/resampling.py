@@ -6,6 +6,7 @@ Letters: N images, C channels, (H, W) size, (OH, OW) output size.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 from minires import devices
@@ -53,6 +54,9 @@ def interpolate(
 ) -> Tensor:
     """Resize images, without smoothing where they shrink (torch's ``antialias=False``).
 
+    Bilinear is a product with a matrix along each axis, in which a NaN or an infinity makes NaN of
+    its whole channel.
+
     Parameters
     ----------
     input : Tensor, (N, C, H, W)
@@ -60,7 +64,8 @@ def interpolate(
         (OH, OW).
     scale_factor : float or (float, float), optional
         Instead of the size: OH is floor(H * factor), and a pixel's width is exactly 1 / factor of
-        the input's, even where H * factor is no whole number.
+        the input's, even where H * factor is no whole number; but, as in PyTorch, an axis that
+        keeps its length, or for the nearest becomes twice as long, shows each row as often.
     mode : {"nearest", "bilinear"}
         With H rows becoming OH, output row i shows row floor(i * H / OH); or, bilinear, the input
         at (i + 1/2) * H / OH - 1/2, linear between two rows and constant beyond the outer ones.
@@ -98,7 +103,7 @@ def interpolate(
         raise ValueError(located("interpolate: align_corners needs mode 'bilinear'"))
     if 0 in lengths:
         raise ValueError(located(f"interpolate: images of size {lengths} have no values"))
-    wanted, pixels = _grid(lengths, size, scale_factor)
+    wanted, pixels = _grid(lengths, size, scale_factor, mode)
     plain = input._data if isinstance(input, Tensor) else input
     xp = devices.of(plain).xp
     if mode == "nearest":
@@ -115,9 +120,10 @@ def interpolate(
 
 # The width of an output pixel in input pixels, as a fraction: quotients that are whole come out so.
 Width = tuple[float, float]
+Size = tuple[int, int]
 
 
-def _grid(lengths: tuple[int, int], size: Any, factor: Any) -> tuple[Any, list[Width]]:
+def _grid(lengths: Size, size: Any, factor: Any, mode: str) -> tuple[Any, list[Width]]:
     """Return (OH, OW), and the height and the width of an output pixel."""
     if (size is None) == (factor is None):
         raise ValueError(
@@ -130,7 +136,9 @@ def _grid(lengths: tuple[int, int], size: Any, factor: Any) -> tuple[Any, list[W
         counts = pair(size, "size", "interpolate", 1)
         return counts, list(zip(lengths, counts, strict=True))
     factors = tuple(factor) if isinstance(factor, (tuple, list)) else (factor, factor)
-    if len(factors) != 2 or not all(f > 0 and math.isfinite(f) for f in factors):
+    if len(factors) != 2 or not all(
+        isinstance(f, Real) and 0 < float(f) < math.inf for f in factors
+    ):
         raise ValueError(
             located(f"interpolate: scale_factor must be one or two numbers > 0, found {factor!r}")
         )
@@ -141,7 +149,11 @@ def _grid(lengths: tuple[int, int], size: Any, factor: Any) -> tuple[Any, list[W
                 f"interpolate: images of size {lengths} times scale_factor {factor} have no pixels"
             )
         )
-    return wanted, [(1.0, f) for f in factors]
+    evenly = (1, 2) if mode == "nearest" else (1,)
+    return wanted, [
+        (n, m) if m / n in evenly else (1.0, f)
+        for n, m, f in zip(lengths, wanted, factors, strict=True)
+    ]
 
 
 def _starts(xp: Any, count: int, pixel: Width, offset: float = 0.0) -> Array:

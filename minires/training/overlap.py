@@ -58,7 +58,8 @@ def confusion_matrix(
                 f"confusion_matrix: {name} has the class {int(classes[wrong][0])}; there are"
                 f" {num_classes}, numbered from 0"
             )
-    pairs = np.bincount(right * num_classes + found, minlength=num_classes**2)
+    # A mask of bytes has no room for the number of a pair.
+    pairs = np.bincount(right.astype(np.int64) * num_classes + found, minlength=num_classes**2)
     return pairs.reshape(num_classes, num_classes)
 
 

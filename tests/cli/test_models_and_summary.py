@@ -84,9 +84,9 @@ def test_a_summary_is_of_the_image_that_is_asked_for(capsys: Any) -> None:
     assert told["macs"] == 3 * (12_239_488 - 640) + 640
 
 
-@pytest.mark.parametrize("columns", ["60", "80", "120"])
+@pytest.mark.parametrize("columns", ["40", "60", "80", "120"])
 @pytest.mark.parametrize("arguments", [["summary", "cifar_resnet8"], ["models"]])
-def test_tables_fit_the_terminal(
+def test_tables_fit_the_terminal_and_have_whole_numbers(
     arguments: list[str], columns: str, few: list[str], monkeypatch: Any, capsys: Any
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -95,6 +95,12 @@ def test_tables_fit_the_terminal(
     assert main(arguments) == 0
     told = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
     assert max(map(len, told.splitlines())) <= int(columns)
+    monkeypatch.delenv("FORCE_COLOR")
+    assert main(arguments) == 0
+    whole = capsys.readouterr().out.split()
+    for line in told.partition("\n\n")[0].splitlines()[2:]:
+        # The first word may be a part of a name.
+        assert set(line.split()[1:]) <= set(whole)
 
 
 @pytest.mark.parametrize(

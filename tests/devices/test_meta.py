@@ -307,6 +307,7 @@ def test_values_may_be_written_where_none_are_held_if_the_shape_fits():
         np.array(1),
         (0, 1, 2, 3),
         (np.array([0]), 0, 0, 0),
+        (np.array([0]), 3),
         5,
     ],
     ids=str,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -175,6 +177,35 @@ def test_a_model_stays_as_it_is():
     for name, value in model.state_dict().items():
         assert value.device is devices.cpu
         assert (value.numpy() == before[name]).all()
+
+
+class Plumbed(nn.Module):
+    """Two convolutions, and between them what it is made with."""
+
+    def __init__(self, between: Any) -> None:
+        super().__init__()
+        self.first, self.second, self.between = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), between
+
+    def forward(self, x: mr.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(found=self.second(self.between(self.first(x))))
+
+
+@pytest.mark.parametrize(
+    "between", [mr.Tensor.detach, mr.no_grad()(ops.relu), lambda y: y * (y > 0)]
+)
+def test_what_has_no_gradient_counts_also_in_an_output_of_another_kind(between):
+    found = counts_of(Plumbed(between), 3, 8, 8)
+    assert (found.depth, found.macs) == (2, 4 * 36 * 27 + 4 * 16 * 36)
+
+
+class Pair(nn.Module):
+    def forward(self, x: mr.Tensor, y: mr.Tensor) -> mr.Tensor:
+        return x + y
+
+
+def test_a_network_of_more_inputs_is_told_what_it_is_given():
+    with pytest.raises(TypeError, match=r"Pair cannot be counted.*an image.*argument: 'y'; wrap"):
+        counts_of(Pair(), 3)
 
 
 class Looking(nn.Module):

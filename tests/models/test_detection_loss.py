@@ -64,6 +64,12 @@ def test_targets_are_those_of_the_paper_object_by_object(seed):
     assert (targets.heat == 1).sum() == len(peaks)
 
 
+def test_boxes_of_half_precision_have_the_right_cell():
+    box = np.array([[[200, 240, 208, 244]]], np.float16)
+
+    assert center_targets(box, np.array([[0]]), (1, 64, 64)).cell == [[60 * 64 + 51]]
+
+
 def naive_heat_loss(logits, target, alpha, beta) -> float:
     """Equation 1, cell by cell."""
     total, peaks = 0.0, 0

@@ -169,6 +169,7 @@ def test_resnet50_sees_what_its_layers_add_up_to():
     [
         (nn.Linear(SIZE, 3), (EVERYTHING, EVERYTHING)),
         (nn.AdaptiveAvgPool2d(1), (EVERYTHING, EVERYTHING)),
+        (nn.AdaptiveMaxPool2d(5), (EVERYTHING, EVERYTHING)),
         (nn.Softmax(1), (Span(), Span())),
         (nn.Softmax(3), (Span(), EVERYTHING)),
         (nn.Flatten(), (Span(), Span())),
@@ -178,6 +179,28 @@ def test_resnet50_sees_what_its_layers_add_up_to():
 )
 def test_what_joins_all_places_sees_everything(layer, expected):
     assert told(layer) == expected
+
+
+class Unrecorded(nn.Module):
+    """Adds to a pixel what it saw around it when nothing was recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x: mr.Tensor) -> mr.Tensor:
+        with mr.no_grad():
+            y = self.conv(x)
+        return ops.relu(x + y)
+
+
+def test_what_was_not_recorded_is_unknown():
+    assert fields(count(without_values(Unrecorded()), (1, SIZE, SIZE)).steps)[1:] == [None] * 3
+
+
+def test_a_vector_has_fields_as_well():
+    model = nn.Sequential(nn.Conv2d(1, 1, SIZE), nn.Flatten(0), nn.ReLU())
+    assert told(model)[0].size == SIZE
 
 
 def test_a_gate_is_left_aside():

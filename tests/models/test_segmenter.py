@@ -46,6 +46,12 @@ def test_a_pre_activation_network_is_no_backbone():
         Trunk(cifar_preact_resnet(8, width=2))
 
 
+@pytest.mark.parametrize("name", ["resnet18", "densenet_bc_40_12"])
+def test_a_network_of_other_stages_is_no_backbone(name):
+    with mr.devices.default("meta"), pytest.raises(ValueError, match=r"small images.* has .*relu"):
+        Trunk(mr.models.create(name))
+
+
 @pytest.mark.parametrize("size", [(8, 8), (9, 11), (10, 6), (5, 4), (1, 1)])
 def test_every_pixel_of_an_image_of_any_size_gets_scores(size):
     assert small()(images(2, 1, *size)).shape == (2, 3, *size)

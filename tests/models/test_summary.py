@@ -68,6 +68,11 @@ def test_a_model_and_its_name_have_one_summary():
     assert (by_name.model, of_model.model) == ("cifar_resnet8", "CifarResNet")
 
 
+def test_a_named_network_is_given_the_images_it_was_made_for():
+    assert models.summary("cifar_resnet8").input == (3, 32, 32)
+    assert models.summary(nn.Conv2d(3, 1, 1)).input == (3, 224, 224)
+
+
 def test_json_holds_what_the_table_shows():
     found = models.summary("cifar_resnet8", (3, 32, 32))
     told = json.loads(found.to_json())

@@ -162,7 +162,8 @@ def interpolate(x, mode, size=None, scale_factor=None, align_corners=False):
     for place in product(range(out[0]), range(out[1])):
         sides = []
         for axis, (i, n, m) in enumerate(zip(place, lengths, out, strict=True)):
-            pixel = n / m if size else 1 / scale_factor[axis]
+            evenly = n == m or (mode == "nearest" and 2 * n == m)
+            pixel = n / m if size or evenly else 1 / scale_factor[axis]
             if mode == "nearest":
                 # What is next to a whole number was one before it was rounded.
                 at = int(i * pixel + 1e-9)

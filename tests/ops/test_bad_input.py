@@ -86,6 +86,7 @@ SHAPES = [
     (lambda: ops.interpolate(t(1, 1, 4, 4), 2, 2.0), "and not both; found size=2"),
     (lambda: ops.interpolate(t(1, 1, 4, 4), 0), "interpolate: size must be.*>= 1"),
     (lambda: ops.interpolate(t(1, 1, 4, 4), scale_factor=-1), "numbers > 0, found -1"),
+    (lambda: ops.interpolate(t(1, 1, 4, 4), scale_factor="2"), "numbers > 0, found '2'"),
     (lambda: ops.interpolate(t(1, 1, 4, 4), scale_factor=(1, 2, 3)), r"found \(1, 2, 3\)"),
     (lambda: ops.interpolate(t(1, 1, 4, 4), scale_factor=0.2), r"\(4, 4\).* 0.2 have no pixels"),
     (lambda: ops.interpolate(t(1, 1, 4, 4), 2, mode="bicubic"), "'bilinear', found 'bicubic'"),

@@ -136,6 +136,13 @@ def test_of_equal_pixels_in_a_part_the_first_one_wins_and_a_nan_wins_over_all():
     assert np.isnan(y).tolist() == [[[[False, False], [True, False]]]]
 
 
+def test_maxima_stay_where_the_images_are():
+    with mr.devices.default("meta"):
+        x = mr.ones(1, 1, 4, 4, device="cpu")
+        for pool in (mr.ops.max_pool2d, mr.ops.adaptive_max_pool2d):
+            assert {each.device.name for each in pool(x, 2, return_indices=True)} == {"cpu"}
+
+
 def test_integer_images_have_adaptive_maxima():
     y = mr.ops.adaptive_max_pool2d(mr.arange(-4, 5).reshape(1, 1, 3, 3), 2)
     assert (y.dtype, y.tolist()) == ("int64", [[[[0, 1], [3, 4]]]])

@@ -38,6 +38,19 @@ def test_a_factor_says_how_wide_a_pixel_is_and_a_size_does_not():
     np.testing.assert_allclose(shorter.numpy().ravel(), np.multiply(8, places), rtol=1e-6)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_an_axis_that_keeps_its_length_stays_as_it_is_whatever_the_factor(mode):
+    x = mr.randn(1, 2, 3, 4)
+    np.testing.assert_array_equal(ops.interpolate(x, scale_factor=1.2, mode=mode), x)
+    wider = ops.interpolate(x, scale_factor=(1.3, 3), mode=mode)
+    np.testing.assert_array_equal(wider, ops.interpolate(x, (3, 12), mode=mode))
+
+
+def test_an_axis_of_twice_the_length_shows_each_nearest_pixel_twice_whatever_the_factor():
+    y = ops.interpolate(mr.arange(3).reshape(1, 1, 1, 3), scale_factor=(1, 2.3))
+    assert y.numpy().ravel().tolist() == [0, 0, 1, 1, 2, 2]
+
+
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_a_plane_stays_a_plane_between_the_outer_pixels(align_corners):
     rows, columns = np.mgrid[0:4, 0:5].astype(float)

@@ -66,6 +66,12 @@ def test_matrices_of_batches_add_up_to_that_of_all_of_them():
     np.testing.assert_array_equal(sum(parts), confusion_matrix(predicted, target, 3))
 
 
+def test_masks_of_bytes_may_have_many_classes():
+    mask = np.arange(100, dtype=np.uint8)
+
+    np.testing.assert_array_equal(confusion_matrix(mask, mask, 100), np.eye(100))
+
+
 def test_tensors_are_taken_as_they_come_from_a_network():
     target = np.array([[0, 1], [1, -100]])
     scores = mr.tensor(np.eye(2)[[[0, 1], [0, 0]]], requires_grad=True)

@@ -202,12 +202,9 @@ class MetaArray:
 
         The axes of those arrays stand where the arrays stood, or in front if they stood apart.
         """
+        # NumPy checks the other parts, and that there are not too many.
+        phantom(self.shape)[tuple(slice(None) if hasattr(x, "dtype") else x for x in parts)]
         named = sum(part is not None and part is not ... for part in parts)
-        if named > self.ndim:
-            raise IndexError(
-                f"too many indices for array: array is {self.ndim}-dimensional, but {named} were"
-                " indexed"
-            )
         rest = (slice(None),) * (self.ndim - named)
         at = next((i for i, part in enumerate(parts) if part is ...), len(parts))
         parts = (*parts[:at], *rest, *parts[at + 1 :])

@@ -47,7 +47,7 @@ def interpolate(dice: Dice) -> Case:
     if dice.flag():
         options["size"] = dice.pair(1, 7)
     else:
-        options["scale_factor"] = dice.choose(1.0, 1.5, 2.0), dice.choose(1.0, 1.7, 3.0)
+        options["scale_factor"] = dice.choose(1.0, 1.1, 1.5, 2.0), dice.choose(1.0, 1.7, 2.3, 3.0)
     return Case(
         lambda x: mr.ops.interpolate(x, **options),
         (images(dice),),
