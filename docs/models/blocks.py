@@ -1,6 +1,6 @@
 """Draw blocks.svg: the orders of a block's steps, and its shortcuts (He et al. 2016).
 
-The orders are what blocks say of themselves. Run it as ``python docs/models/blocks.py``.
+The orders are what blocks say of themselves. Run it as ``python -m docs.models.blocks``.
 """
 
 from __future__ import annotations

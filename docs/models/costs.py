@@ -1,6 +1,6 @@
 """Draw costs.png: what each network costs, by its parameters and its MACs.
 
-Everything is counted. Run it as ``python docs/models/costs.py``.
+Everything is counted. Run it as ``python -m docs.models.costs``.
 """
 
 from __future__ import annotations

@@ -98,7 +98,10 @@ def _card(weights: Path) -> Card:
 def _network(name: str, card: Card, weights: Path, device: str) -> Module:
     from minires.models import create, load_weights
 
-    sizes = {"num_classes": len(card.classes), "in_channels": len(card.preprocessing.mean)}
+    sizes: dict[str, Any] = {
+        "num_classes": len(card.classes),
+        "in_channels": len(card.preprocessing.mean),
+    }
     try:
         network = create(name, seed=0, **sizes, **card.options)
     except (TypeError, ValueError, MemoryError) as error:

@@ -7,7 +7,6 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minires import devices
 from minires.nn import Module
 from minires.serialize.json_text import to_json
 
@@ -150,14 +149,9 @@ def counts_of(name: str, **options: Any) -> NetworkCounts:
     >>> counts.params, counts.macs, counts.depth
     (269722, 40551040, 20)
     """
-    model, image = _made(name, options), input_of(name)
+    model, image = create(name, device="meta", **options), input_of(name)
     found = count(model, image)
     return NetworkCounts(name, found.params, found.macs, image, found.depth, found.activation_bytes)
-
-
-def _made(name: str, options: dict[str, Any]) -> Module:
-    with devices.default(devices.meta):
-        return create(name, **options)
 
 
 def summary(model: Module | str, input: Shape = (3, 224, 224)) -> Summary:
@@ -197,7 +191,7 @@ def summary(model: Module | str, input: Shape = (3, 224, 224)) -> Summary:
     <BLANKLINE>
     Sequential, 3x32x32: 224 parameters, 194,400 MACs, depth 1, activations 0.1 MiB
     """
-    network = _made(model, {}) if isinstance(model, str) else without_values(model)
+    network = create(model, device="meta") if isinstance(model, str) else without_values(model)
     found = count(network, tuple(input))
     return Summary(
         model if isinstance(model, str) else type(model).__name__,

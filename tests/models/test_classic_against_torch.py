@@ -33,8 +33,7 @@ SAME = {
 def test_names_and_shapes_of_all_tensors_are_torchvisions(name):
     theirs, options = SAME[name]
     expected = torchvision.whole(theirs, **options).state_dict()
-    with mr.devices.default("meta"):
-        found = mr.models.create(name).state_dict()
+    found = mr.models.create(name, device="meta").state_dict()
     assert {key: t.shape for key, t in found.items()} == {
         key: tuple(t.shape) for key, t in expected.items()
     }

@@ -142,7 +142,7 @@ def test_a_wide_resnet_with_dropout_is_pytorchs_with_the_same_values_kept(traini
 def test_stochastic_depth_is_pytorchs_with_the_same_branches_kept(training):
     # The l-th of 6 branches is dropped with probability l / 6 * 0.6.
     chances = itertools.count(1)
-    ours, theirs = small("A", 14, drop=0.6), cifar(t.with_stochastic_depth, blocks=2)
+    ours, theirs = small("A", 14, stochastic_depth=0.6), cifar(t.with_stochastic_depth, blocks=2)
     assert_alike(
         ours, theirs, training=training, kept=lambda shape: kept(next(chances) / 10, shape)
     )
