@@ -18,7 +18,7 @@ from typing import NamedTuple
 from minires import nn, ops
 from minires.autograd import Tensor
 
-from .parts import Chain, draw_weights, lrn, scaling
+from .parts import draw_weights, lrn, scaling
 from .registry import register
 
 
@@ -107,16 +107,16 @@ class AlexNet(nn.Module):
             layers += [nn.Conv2d(channels, made, *window, groups=row.groups), nn.ReLU()]
             layers += [BEHIND[name]() for name in row.behind]
             channels = made
-        self.features = Chain(*layers)
+        self.features = nn.Sequential(*layers)
         hidden = scaled(HIDDEN)
         fc6 = nn.Linear(channels * GRID**2, hidden), nn.ReLU()
         fc7 = nn.Linear(hidden, hidden), nn.ReLU()
         fc8 = nn.Linear(hidden, num_classes)
         drop6, drop7 = nn.Dropout(dropout), nn.Dropout(dropout)
         if year == 2014:
-            self.classifier = Chain(drop6, *fc6, drop7, *fc7, fc8)
+            self.classifier = nn.Sequential(drop6, *fc6, drop7, *fc7, fc8)
         else:
-            self.classifier = Chain(*fc6, drop6, *fc7, drop7, fc8)
+            self.classifier = nn.Sequential(*fc6, drop6, *fc7, drop7, fc8)
             self._draw_weights()
 
     def _draw_weights(self) -> None:

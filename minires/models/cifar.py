@@ -18,7 +18,7 @@ from typing import Any
 from minires import nn, ops
 from minires.autograd import Tensor
 from minires.devices import random
-from minires.nn import fused
+from minires.nn import sequential
 from minires.nn.block_init import fixup_
 from minires.nn.blocks import conv
 from minires.nn.shortcuts import Shortcut, padded
@@ -94,8 +94,8 @@ class CifarResNet(nn.Module):
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
         stem, top = [self.conv1, self.bn1], [self.bn2]
         (top if self._active_last else stem).append(self.relu)
-        x = fused.run(stem, x)
-        x = fused.run(top, self.layer3(self.layer2(self.layer1(x))))
+        x = sequential.run(stem, x)
+        x = sequential.run(top, self.layer3(self.layer2(self.layer1(x))))
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
 
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from minires import nn, ops
 from minires.autograd import Tensor
+from minires.nn import sequential
 
-from .parts import Chain, draw_weights, run, scaling
+from .parts import draw_weights, scaling
 from .registry import register
 
 # Table 1: growth rate, channels of the first convolution, layers of each block.
@@ -77,7 +78,7 @@ class DenseNet(nn.Module):
         super().__init__()
         scaled = scaling(stem if width is None else width, stem)
         channels, growth = scaled(stem), scaled(growth_rate)
-        self.features = Chain(**_stem(in_channels, channels, imagenet))
+        self.features = nn.Sequential(_stem(in_channels, channels, imagenet))
         for number, layers in enumerate(blocks, 1):
             if number > 1:
                 kept = int(channels * compression)
@@ -93,7 +94,7 @@ class DenseNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
-        x = run([self.features, self.relu], x)
+        x = sequential.run([self.features, self.relu], x)
         return self.classifier(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
 
 
@@ -135,7 +136,7 @@ def _stem(in_channels: int, channels: int, imagenet: bool) -> dict[str, nn.Modul
     }
 
 
-def _dense_layer(channels: int, growth: int, bottleneck: bool, drop_rate: float) -> Chain:
+def _dense_layer(channels: int, growth: int, bottleneck: bool, drop_rate: float) -> nn.Sequential:
     """H, which makes `growth` channels."""
     if bottleneck:
         steps = _activated_conv(channels, 4 * growth, 1, "1")
@@ -144,12 +145,12 @@ def _dense_layer(channels: int, growth: int, bottleneck: bool, drop_rate: float)
         steps = _activated_conv(channels, growth, 3, "1")
     if drop_rate:
         steps["drop"] = nn.Dropout(drop_rate)
-    return Chain(**steps)
+    return nn.Sequential(steps)
 
 
-def _transition(channels: int, kept: int) -> Chain:
+def _transition(channels: int, kept: int) -> nn.Sequential:
     """A 1x1 convolution and a pool, to half the image."""
-    return Chain(**_activated_conv(channels, kept, 1), pool=nn.AvgPool2d(2, 2))
+    return nn.Sequential({**_activated_conv(channels, kept, 1), "pool": nn.AvgPool2d(2, 2)})
 
 
 def _activated_conv(

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from minires import nn, ops
 from minires.autograd import Tensor
+from minires.nn import sequential
 
-from .parts import BasicConv2d, Chain, Joined, Scaling, draw_weights, lrn, rescaled, run, scaling
+from .parts import BasicConv2d, Joined, Scaling, draw_weights, lrn, rescaled, scaling
 from .registry import register
 
 
@@ -141,13 +142,13 @@ class GoogLeNet(nn.Module):
         """
         if self.transform_input:
             x = rescaled(x)
-        x = run([self.conv1, self.maxpool1, self.lrn1], x)  # from 224 x 224 to 56 x 56
-        x = run([self.conv2, self.conv3, self.lrn2, self.maxpool2], x)  # 28 x 28
-        x = run([self.inception3a, self.inception3b, self.maxpool3], x)  # 14 x 14
+        x = sequential.run([self.conv1, self.maxpool1, self.lrn1], x)  # from 224 x 224 to 56 x 56
+        x = sequential.run([self.conv2, self.conv3, self.lrn2, self.maxpool2], x)  # 28 x 28
+        x = sequential.run([self.inception3a, self.inception3b, self.maxpool3], x)  # 14 x 14
         x_4a = self.inception4a(x)
-        x_4d = run([self.inception4b, self.inception4c, self.inception4d], x_4a)
-        x = run([self.inception4e, self.maxpool4], x_4d)  # 7 x 7
-        x = run([self.inception5a, self.inception5b], x)
+        x_4d = sequential.run([self.inception4b, self.inception4c, self.inception4d], x_4a)
+        x = sequential.run([self.inception4e, self.maxpool4], x_4d)  # 7 x 7
+        x = sequential.run([self.inception5a, self.inception5b], x)
         logits: Tensor = self.fc(self.dropout(ops.mean(x, (2, 3))))
         if self.training and self.aux1 is not None and self.aux2 is not None:
             return GoogLeNetOutputs(logits, self.aux2(x_4d), self.aux1(x_4a))
@@ -186,9 +187,11 @@ def _inception(
     """Figure 2 (b)."""
     return Joined(
         branch1=conv(channels, row.c1x1, 1),
-        branch2=Chain(conv(channels, row.reduce3x3, 1), conv(row.reduce3x3, row.c3x3, 3)),
-        branch3=Chain(conv(channels, row.reduce5x5, 1), conv(row.reduce5x5, row.c5x5, kernel5x5)),
-        branch4=Chain(nn.MaxPool2d(3, 1, padding=1), conv(channels, row.pool, 1)),
+        branch2=nn.Sequential(conv(channels, row.reduce3x3, 1), conv(row.reduce3x3, row.c3x3, 3)),
+        branch3=nn.Sequential(
+            conv(channels, row.reduce5x5, 1), conv(row.reduce5x5, row.c5x5, kernel5x5)
+        ),
+        branch4=nn.Sequential(nn.MaxPool2d(3, 1, padding=1), conv(channels, row.pool, 1)),
     )
 
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from minires import nn, ops
 from minires.autograd import Tensor
+from minires.nn import sequential
 
-from .parts import BasicConv2d, Scaling, draw_weights, rescaled, run, scaling
+from .parts import BasicConv2d, Scaling, draw_weights, rescaled, scaling
 from .registry import register
 
 
@@ -203,8 +204,8 @@ class Inception3(nn.Module):
             x = rescaled(x)
         layers = [getattr(self, name) for name in NETWORK]
         position = list(NETWORK).index(READ_BY_HEAD) + 1
-        read = run(layers[:position], x)
-        x = run(layers[position:], read)
+        read = sequential.run(layers[:position], x)
+        x = sequential.run(layers[position:], read)
         logits: Tensor = self.fc(self.dropout(ops.mean(x, (2, 3))))
         if self.training and self.AuxLogits is not None:
             return InceptionOutputs(logits, self.AuxLogits(read))
@@ -240,7 +241,7 @@ class Mixed(nn.Module):
         """Map x (N, C, H, W) to (N, self.out_channels, H', W')."""
         outputs = []
         for chain, ends in self.branches:
-            y = run([getattr(self, name) for name in chain], x)
+            y = sequential.run([getattr(self, name) for name in chain], x)
             outputs += [getattr(self, name)(y) for name in ends] or [y]
         return ops.cat(outputs, 1)
 
@@ -257,7 +258,7 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, channels, H, W), from 17 x 17 on, to logits (N, num_classes)."""
-        x = run([self.pool, self.conv0, self.conv1], x)
+        x = sequential.run([self.pool, self.conv0, self.conv1], x)
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
 
 

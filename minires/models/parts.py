@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 from minires import nn, ops
 from minires.autograd import Tensor
-from minires.nn import fused
 
 Draw = Callable[[Tensor], Tensor]
 Scaling = Callable[[int], int]
 Pair = int | tuple[int, int]
-
-
-def run(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
-    """Give x to the first module, its output to the next, and so on; chains in chains as one."""
-    return fused.run(list(_steps(modules)), x)
-
-
-def _steps(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    for module in modules:
-        if isinstance(module, Chain) and "forward" not in vars(module):
-            yield from _steps(module)
-        else:
-            yield module
-
-
-class Chain(nn.Sequential):
-    """Run modules one after the other; chains in chains run as one.
-
-    Parameters
-    ----------
-    *modules : Module
-        Called "0", "1", ...
-    **named : Module
-        Behind these; called by their names.
-    """
-
-    def __init__(self, *modules: nn.Module, **named: nn.Module) -> None:
-        super().__init__(*modules)
-        for name, module in named.items():
-            self.add_module(name, module)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give x to the first module, its output to the next, and so on."""
-        return run(self, x)
 
 
 class Joined(nn.Module):
@@ -66,7 +31,7 @@ class Joined(nn.Module):
         return ops.cat([branch(x) for branch in self.children()], 1)
 
 
-class BasicConv2d(Chain):
+class BasicConv2d(nn.Sequential):
     """A convolution, batch normalisation and ReLU; or with ``norm=False`` a bias and ReLU.
 
     Parameters
@@ -93,9 +58,10 @@ class BasicConv2d(Chain):
             padding = h // 2, w // 2
         conv = nn.Conv2d(in_channels, channels, kernel_size, stride, padding, bias=not norm)
         if norm:
-            super().__init__(conv=conv, bn=nn.BatchNorm2d(channels, eps=1e-3), relu=nn.ReLU())
+            norm_layer = nn.BatchNorm2d(channels, eps=1e-3)
+            super().__init__({"conv": conv, "bn": norm_layer, "relu": nn.ReLU()})
         else:
-            super().__init__(conv=conv, relu=nn.ReLU())
+            super().__init__({"conv": conv, "relu": nn.ReLU()})
 
 
 def lrn() -> nn.LocalResponseNorm:

@@ -13,7 +13,7 @@ from typing import Any
 
 from minires import nn, ops
 from minires.autograd import Tensor
-from minires.nn import fused
+from minires.nn import sequential
 from minires.nn.block_init import fixup_, zero_last_scale_
 from minires.nn.blocks import conv
 from minires.nn.shortcuts import Shortcut
@@ -101,8 +101,8 @@ class ResNet(nn.Module):
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
         stem, top = [self.conv1, self.bn1], [self.bn2]
         (top if self._active_last else stem).append(self.relu)
-        x = self.maxpool(fused.run(stem, x))
-        x = fused.run(top, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+        x = self.maxpool(sequential.run(stem, x))
+        x = sequential.run(top, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from minires import nn
 from minires.autograd import Tensor
-from minires.nn import fused
+from minires.nn import sequential
 
 _USED = "conv1", "bn1", "relu", "layer1", "layer2", "layer3"
 
@@ -65,7 +65,7 @@ class Trunk(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map images (N, C, H, W) to the stages' outputs; each is half as high and wide."""
-        fine = self.layer1(fused.run([self.conv1, self.bn1, self.relu], x))
+        fine = self.layer1(sequential.run([self.conv1, self.bn1, self.relu], x))
         middle = self.layer2(fine)
         return fine, middle, self.layer3(middle)
 

@@ -10,7 +10,7 @@ from functools import partial
 from minires import nn, ops
 from minires.autograd import Tensor
 
-from .parts import Chain, draw_weights, lrn, scaling
+from .parts import draw_weights, lrn, scaling
 from .registry import register
 
 # Table 1, but for its column C: channels of each convolution, stage by stage.
@@ -82,9 +82,9 @@ class VGG(nn.Module):
                     layers.append(nn.BatchNorm2d(channels))
                 layers.append(nn.ReLU())
             layers.append(nn.MaxPool2d(2, 2))
-        self.features = Chain(*layers)
+        self.features = nn.Sequential(*layers)
         hidden = scaled(HIDDEN)
-        self.classifier = Chain(
+        self.classifier = nn.Sequential(
             *(nn.Linear(channels * GRID**2, hidden), nn.ReLU(), nn.Dropout(dropout)),
             *(nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout)),
             nn.Linear(hidden, num_classes),

@@ -11,7 +11,7 @@ from .blocks import (
     PreActBottleneck,
     SeparableBlock,
 )
-from .containers import Identity, ModuleList, Sequential
+from .containers import Identity, ModuleList
 from .folding import fold_batch_norm
 from .functions import (
     GELU,
@@ -32,6 +32,7 @@ from .noise import Dropout, Dropout2d, StochasticDepth
 from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d, Upsample
 from .residual import NORMS, ORDERS, ResidualBlock
 from .scaling import Rescale, SqueezeExcitation
+from .sequential import Sequential
 from .shortcuts import (
     SHORTCUTS,
     DropoutShortcut,

@@ -15,7 +15,7 @@ from minires import ops
 from minires.autograd import Tensor
 from minires.devices import random
 
-from . import fused
+from . import sequential
 from .containers import Identity
 from .functions import ReLU
 from .layers import BatchNorm2d, Conv2d
@@ -202,17 +202,17 @@ class ResidualBlock(Module):
         branch, after = self._steps(self._branch), self._steps(self._after)
         shortcut = self.downsample
         if self._shared:
-            x = fused.run(self._steps(self._first), x)
+            x = sequential.run(self._steps(self._first), x)
         else:
             branch = self._steps(self._first) + branch
         if shortcut is None:
-            return fused.run([*branch, *after], x)
+            return sequential.run([*branch, *after], x)
         if isinstance(shortcut, MeetingShortcut):
-            made = fused.run(branch, x)
+            made = sequential.run(branch, x)
             with shortcut.inside():
                 sides = shortcut.meet(x, made)
-            return fused.run(after, ops.residual_add(*sides))
-        return fused.run(branch, x, lambda: shortcut(x), after)
+            return sequential.run(after, ops.residual_add(*sides))
+        return sequential.run(branch, x, lambda: shortcut(x), after)
 
     def extra_repr(self) -> str:
         """Return the steps in their order."""

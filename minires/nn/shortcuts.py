@@ -15,10 +15,11 @@ from minires.autograd import Tensor
 from minires.devices import random
 
 from . import init
-from .containers import Identity, Sequential
+from .containers import Identity
 from .layers import BatchNorm2d, Conv2d
 from .module import Module
 from .noise import Dropout
+from .sequential import Sequential
 
 # Makes the shortcut of a block from its channels before and after, and its stride.
 Maker = Callable[[int, int, int], Module | None]

@@ -10,7 +10,7 @@ import copy
 
 from minires.autograd import Tensor
 
-from . import fused
+from . import sequential
 from .blocks import Bottleneck
 from .containers import ModuleList
 from .functions import ReLU
@@ -44,7 +44,7 @@ class Path(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
         inner = [self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu]
-        return fused.run([*inner, self.conv3], x)
+        return sequential.run([*inner, self.conv3], x)
 
 
 class SplitTransform(Module):

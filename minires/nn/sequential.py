@@ -7,8 +7,8 @@ each step is an op of its own; the numbers are the same to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeGuard, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard, TypeVar, overload
 
 from minires import ops
 from minires.autograd import Tensor, looked_on
@@ -19,6 +19,52 @@ from .layers import BatchNorm2d, Conv2d
 from .module import Module
 
 Kind = TypeVar("Kind", bound=Module)
+
+
+class Sequential(Module):
+    """Run modules one after the other.
+
+    Parameters
+    ----------
+    *modules : Module
+        Called "0", "1", ...; or one dict of them, which tells their names.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> mr.nn.Sequential(mr.nn.Linear(4, 2), mr.nn.ReLU())(mr.ones(1, 4)).shape
+    (1, 2)
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        super().__init__()
+        first = modules[0] if len(modules) == 1 else None
+        named: Any = first if isinstance(first, Mapping) else dict(enumerate(modules))
+        for name, module in named.items():
+            self.add_module(str(name), module)
+
+    def forward(self, x: Any) -> Any:
+        """Give x to the first module, its output to the next, and so on."""
+        return run(list(self.children()), x)
+
+    def append(self, module: Module) -> Sequential:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return self.children()
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Module | Sequential:
+        modules = list(self.children())
+        return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]
 
 
 def run(
@@ -46,7 +92,7 @@ def run(
     if shortcut is None:
         return _run([*steps, *after], x)
     if not looked_on() and after and _is(after[0], ReLU):
-        *first, last = (step for step in steps if not _is(step, Identity))
+        *first, last = _apart(steps)
         if _is(last, BatchNorm2d):
             return _run(after[1:], _normalized(last, _run(first, x), shortcut()))
         if _is(last, Conv2d):
@@ -60,14 +106,14 @@ def _run(steps: Sequence[Module], x: Tensor) -> Tensor:
         for step in steps:
             x = step(x)
         return x
-    left = [step for step in reversed(steps) if not _is(step, Identity)]
+    left = list(_apart(steps))[::-1]
     while left:
         step = left.pop()
         if not (left and _is(left[-1], ReLU)):
             x = step(x)
         elif _is(step, BatchNorm2d):
             left.pop()
-            if left and _is(left[-1], Conv2d) and x.device.recomputes:
+            if left and _is(left[-1], Conv2d) and isinstance(x, Tensor) and x.device.recomputes:
                 x = _normalized_convolved(step, left.pop(), x)  # type: ignore[arg-type]
             else:
                 x = _normalized(step, x)
@@ -77,6 +123,15 @@ def _run(steps: Sequence[Module], x: Tensor) -> Tensor:
         else:
             x = step(x)
     return x
+
+
+def _apart(steps: Iterable[Module]) -> Iterator[Module]:
+    """Take sequences of modules apart, and leave out what does nothing."""
+    for step in steps:
+        if type(step).forward is Sequential.forward and "forward" not in vars(step):
+            yield from _apart(step.children())
+        elif not _is(step, Identity):
+            yield step
 
 
 def _is(module: Module, kind: type[Kind]) -> TypeGuard[Kind]:
