@@ -150,16 +150,6 @@ class MetaArray:
         return math.prod(self.shape)
 
     @property
-    def itemsize(self) -> int:
-        """Bytes that an element would take."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that all elements would take."""
-        return self.size * self.dtype.itemsize
-
-    @property
     def T(self) -> MetaArray:  # noqa: N802
         """The array with its axes in reverse order."""
         return MetaArray(self.shape[::-1], self.dtype)
