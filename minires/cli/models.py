@@ -10,9 +10,10 @@ import typer
 from .tables import show
 
 HELP = (
-    "List the networks that have a name: parameters, multiply-accumulates (MACs), what the"
-    " activations of one image take in memory, and weighted layers on the longest way.\n\n"
-    "All is counted from the ops that a network runs, on tensors that hold no values."
+    "List the networks that there are by name, and what they cost.\n\n"
+    "Learned parameters; multiply-accumulates (MACs) of one image; what the outputs of all its ops"
+    " take in float32; depth, which is the weighted layers on the longest way. All is counted from"
+    " the ops that a network runs, on tensors that hold no values."
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .devices import Device, require
+from .tables import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ HELP = (
     "Tell what a trained network sees in images.\n\n"
     "The names of the classes, and what is done to an image before, are in a JSON beside the"
     " weights: of model.th it is model.json, as minires weights get writes it. An image that cannot"
-    " be read is told, the others are done, and the exit code is 2.\n\n"
+    " be read is named, the others are answered, and the exit code is 2.\n\n"
     "Examples:\n\n"
     "\b\n"
     "minires weights get cifar_resnet20 --to .\n"
@@ -34,14 +35,14 @@ _BATCH = 64
 def run_predict(
     images: Annotated[
         list[Path],
-        typer.Argument(help="Pictures, or .npy arrays of uint8, (H, W, 3).", show_default=False),
+        typer.Argument(help="Pictures, or .npy arrays of uint8.", show_default=False),
     ],
     weights: Annotated[
         Path, typer.Option(help="A .safetensors file or a PyTorch archive.", show_default=False)
     ],
     model: Annotated[
         str | None,
-        typer.Option(help="The network, by default that of the JSON.", show_default=False),
+        typer.Option(help="The network, instead of the JSON's.", show_default=False),
     ] = None,
     top: Annotated[int, typer.Option(help="How many classes of each image.", min=1)] = 5,
     device: Device = "cpu",
@@ -59,7 +60,10 @@ def run_predict(
         if read:
             probabilities = _probabilities(network, [pixels for _, pixels in read], device)
             for (path, _), row in zip(read, probabilities, strict=True):
-                found.append({"image": str(path), "top": _top(row, card.classes, top)})
+                if row.sum() > 0:
+                    found.append({"image": str(path), "top": _top(row, card.classes, top)})
+                else:  # NaN
+                    failed.append({"image": str(path), "why": "the network's answer is no number"})
     if json:
         from minires.lab import to_json
 
@@ -94,15 +98,21 @@ def _card(weights: Path) -> Card:
 def _network(name: str, card: Card, weights: Path, device: str) -> Module:
     from minires.models import create, load_weights
 
-    sizes = {"num_classes": len(card.classes), "in_channels": len(card.preprocessing.mean)}
+    sizes: dict[str, Any] = {
+        "num_classes": len(card.classes),
+        "in_channels": len(card.preprocessing.mean),
+    }
     try:
         network = create(name, seed=0, **sizes, **card.options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, MemoryError) as error:
         raise typer.BadParameter(f"--model {name}: {error}") from None
     try:
         load_weights(network, weights)
     except ValueError as error:
-        raise typer.BadParameter(f"--weights: {error}") from None
+        made = " and ".join(f"{option} {count}" for option, count in sizes.items())
+        raise typer.BadParameter(
+            f"--weights: {error} (by {str(weights.with_suffix('.json'))!r}, the model has {made})"
+        ) from None
     return network.to(device=device).eval()
 
 
@@ -117,11 +127,11 @@ def _read(
     for path in images:
         try:
             image = read_image(path, len(wanted.mean))
+            pixels = prepare(image, wanted.size, wanted.crop, wanted.mean, wanted.std)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             failed.append({"image": str(path), "why": why})
         else:
-            pixels = prepare(image, wanted.size, wanted.crop, wanted.mean, wanted.std)
             read.append((path, pixels))
     return read, failed
 
@@ -145,7 +155,6 @@ def _top(row: npt.NDArray[Any], classes: Sequence[str], count: int) -> list[dict
 
 def _print(found: list[dict[str, Any]]) -> None:
     """Print a table: the image once, then its classes, the likeliest first."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -158,4 +167,4 @@ def _print(found: list[dict[str, Any]]) -> None:
             # As Text: a file's or class's name is not markup.
             name = Text("" if rank else each["image"])
             table.add_row(name, Text(guess["class"]), f"{guess['probability']:.1%}")
-    Console(highlight=False).print(table)
+    show(table)

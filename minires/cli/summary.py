@@ -11,19 +11,20 @@ from .tables import show
 
 # After \b lines stay as they are.
 HELP = (
-    "Show a network layer by layer: output, parameters, multiply-accumulates (MACs), and how many"
-    " pixels of the image a value sees, from one to the next a stride apart.\n\n"
-    "All is counted from the ops that it runs on one image, on tensors that hold no values.\n\n"
+    "Show a network layer by layer: shapes, parameters, MACs, receptive fields.\n\n"
+    "A value sees so many pixels of the image, and the next value those a stride further on. All is"
+    " counted from the ops that the network runs on one image, on tensors that hold no values.\n\n"
     "Examples:\n\n"
     "\b\n"
-    "minires summary resnet50\n"
+    "minires summary resnet50 --input 3x224x224\n"
     "minires summary cifar_resnet20 --input 3x64x64 --json\n"
 )
 
 
 def run_summary(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="One of those that minires models lists.")
+        str,
+        typer.Argument(metavar="NAME", help="The network; minires models tells which there are."),
     ],
     image: Annotated[
         str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -155,7 +155,11 @@ def _recorded(wanted: Wanted) -> list[Trace]:
     except ValueError as error:
         raise typer.BadParameter(f"--dataset: {error}") from None
     names = {"--model": wanted.model} | ({"--vs": wanted.versus} if wanted.versus else {})
-    settings = {"in_channels": split.channels, "num_classes": split.classes, "seed": wanted.seed}
+    settings: dict[str, Any] = {
+        "in_channels": split.channels,
+        "num_classes": split.classes,
+        "seed": wanted.seed,
+    }
     if wanted.width is not None:
         settings["width"] = wanted.width
     models, sides = [], []

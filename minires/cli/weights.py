@@ -1,4 +1,4 @@
-"""`minires weights`: what others trained, listed and fetched."""
+"""`minires weights`: what is trained already, listed and fetched."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .tables import show
+
 if TYPE_CHECKING:
     from minires.serialize.download import Progress
 
-HELP = "List weights that others trained, and fetch them."
-LIST_HELP = "Tell the weights that can be fetched, their licences and where they are from."
+HELP = "List weights of trained networks, and fetch them."
+LIST_HELP = "List the weights that there are, their licences, and where they are from."
 GET_HELP = (
-    "Fetch weights, check them, and write beside them, as JSON, what minires predict needs: the"
-    " model, the names of the classes, and what is done to an image.\n\n"
+    "Fetch weights, checked by their SHA-256.\n\n"
+    "Beside them is written, as JSON, what minires predict needs to know: the network, the names of"
+    " the classes, and what is done to an image. What is there already is not fetched again.\n\n"
     "Example:\n\n"
     "\b\n"
     "minires weights get cifar_resnet20 --to .\n"
@@ -45,7 +48,6 @@ def run_list(
         weights = [entry.model_dump(mode="json", by_alias=True) for entry in entries()]
         typer.echo(to_json({"schema": "minires.weights.list/1", "weights": weights}), nl=False)
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -54,7 +56,7 @@ def run_list(
     for entry in entries():
         card = entry.card
         table.add_row(entry.name, str(len(card.classes)), card.licence, card.source)
-    Console(highlight=False).print(table)
+    show(table)
 
 
 @app.command("get", help=GET_HELP)

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["prepare", "read_image"]
 
+# Those of pictures, and no others that Pillow knows: for EPS it would run a program, Ghostscript.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_MOST_PIXELS = 2**24  # of an image resized
+
 
 def read_image(path: str | os.PathLike[str], channels: int = 3) -> Image:
-    """Read an image from a file that Pillow knows, or from a ``.npy`` array.
+    """Read an image: BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, or a ``.npy`` array.
 
     Parameters
     ----------
     path : str or os.PathLike
-        Of a picture, which is turned upright if a camera noted so, or of an array of uint8,
-        (H, W), (H, W, 3) or (3, H, W).
+        Of a picture, which is turned upright if a camera noted so, and of whose 16 bits a channel
+        the upper 8 are taken; or of an array of uint8, (H, W), (H, W, 3) or (3, H, W).
     channels : {1, 3}
         Grey or RGB.
 
@@ -47,27 +51,44 @@ def read_image(path: str | os.PathLike[str], channels: int = 3) -> Image:
         raise ValueError(f"an image has 1 or 3 channels, not {channels}")
     if file.suffix.lower() == ".npy":
         return Image.fromarray(_array_of(file)).convert(mode)
-    with file.open("rb") as opened, warnings.catch_warnings():
+    with file.open("rb") as opened, warnings.catch_warnings(action="ignore"):
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         # Of a damaged file, decoders raise what they like.
         try:
-            with Image.open(opened) as image:
-                return ImageOps.exif_transpose(image).convert(mode)
+            with Image.open(opened, formats=_FORMATS) as image:
+                upright = ImageOps.exif_transpose(image)
         except UnidentifiedImageError:
-            raise ValueError("it is no image that Pillow knows") from None
+            raise ValueError(f"it is no image ({', '.join(_FORMATS)} are known)") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise ValueError(
                 f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller first"
             ) from None
         except Exception as error:
             raise ValueError(f"it is a damaged image ({error})") from error
+        return _in_8_bits(upright).convert(mode)
+
+
+def _in_8_bits(image: Image) -> Image:
+    """Take the upper bits of each pixel; Pillow's own `convert` would make most of them white."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            "its pixels have 32 bits, and nothing tells which is white; save it with 8"
+        )
+    return image
 
 
 def _array_of(file: Path) -> npt.NDArray[np.uint8]:
-    try:
-        array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"it is a damaged array ({error})") from None
+    # Of a damaged file, NumPy too raises what it likes, and a MemoryError where it claims much.
+    with file.open("rb") as opened, warnings.catch_warnings(action="error"):
+        try:
+            array = np.lib.format.read_array(opened, allow_pickle=False)
+        except Exception as error:
+            told = " ".join(str(error).split())
+            raise ValueError(f"it is a damaged array ({told})") from error
     if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
         array = np.moveaxis(array, 0, -1)
     if array.dtype != np.uint8 or array.shape[2:] not in ((), (3,)) or array.ndim < 2:
@@ -92,7 +113,7 @@ def prepare(
     size : int
         Pixels of the shorter side; it is resized, bilinearly, to that.
     crop : int
-        Pixels of each side of the middle that is kept.
+        Pixels of each side of the middle that is kept. Both are rounded as torchvision does it.
     mean, std : sequence of float
         Subtracted from the pixels in 0..1, and divided by.
 
@@ -100,6 +121,11 @@ def prepare(
     -------
     numpy.ndarray
         (channels, crop, crop), float32.
+
+    Raises
+    ------
+    ValueError
+        The image is so long and thin, or `size` so large, that resizing would take much memory.
 
     Examples
     --------
@@ -112,12 +138,14 @@ def prepare(
     width, height = image.size
     shorter = min(width, height)
     if shorter != size:
-        sides = (
-            max(size, round(width * size / shorter)),
-            max(size, round(height * size / shorter)),
-        )
+        sides = width * size // shorter, height * size // shorter
+        if sides[0] * sides[1] > _MOST_PIXELS:
+            raise ValueError(
+                f"its {width} x {height} pixels would be {sides[0]:,} x {sides[1]:,} with the"
+                f" shorter side resized to {size}; cut it"
+            )
         image = image.resize(sides, Image.Resampling.BILINEAR)
-    left, top = ((side - crop) // 2 for side in image.size)
+    left, top = (round((side - crop) / 2) for side in image.size)
     pixels: npt.NDArray[Any] = np.asarray(image.crop((left, top, left + crop, top + crop)))
     channels_first = np.moveaxis(pixels.reshape(crop, crop, -1), -1, 0)
     normal = channels_first / 255 - np.reshape(mean, (-1, 1, 1))

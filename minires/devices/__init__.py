@@ -84,8 +84,10 @@ def get(device: str | Device | None = None) -> Device:
 
 
 @contextmanager
-def default(device: str | Device) -> Iterator[None]:
+def default(device: str | Device | None) -> Iterator[None]:
     """Make Tensors on `device` inside the block, where no other one is asked for.
+
+    None leaves the default as it is.
 
     Examples
     --------

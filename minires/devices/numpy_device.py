@@ -91,16 +91,15 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             if work < threads.ALONE:
                 return np.matmul(a, b)
-            rows = len(a) if a.ndim > 1 else 1
-            shares = threads.shares(rows, -(-rows * threads.ALONE // work))
-            if a.ndim > 1 and b.ndim == 2:
-                pairs = [(a[share], b) for share in shares]
-            elif a.ndim == b.ndim > 2 and len(a) == len(b):
-                pairs = [(a[share], b[share]) for share in shares]
-            else:
-                pairs = [(a, b)]
-            parts = threads.run(lambda pair: np.matmul(*pair), pairs)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            stacked = a.ndim == b.ndim > 2 and len(a) == len(b)
+            if not stacked and not (a.ndim > 1 and b.ndim == 2):
+                return threads.run(lambda whole: np.matmul(*whole), [(a, b)])[0]
+            leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+            # Each thread writes where its rows belong: parts that are joined later lie here twice.
+            out = np.empty((*leading, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+            shares = threads.shares(len(a), -(-len(a) * threads.ALONE // work))
+            threads.run(lambda s: np.matmul(a[s], b[s] if stacked else b, out=out[s]), shares)
+        return out
 
     def erf(self, x: Array) -> Array:
         """Error function, by SciPy."""

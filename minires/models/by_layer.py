@@ -6,7 +6,6 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minires import devices
 from minires.nn import Module
 from minires.serialize.json_text import to_json
 
@@ -149,14 +148,9 @@ def counts_of(name: str, **options: Any) -> NetworkCounts:
     >>> counts.params, counts.macs, counts.depth
     (269722, 40551040, 20)
     """
-    model, image = _made(name, options), input_of(name)
+    model, image = create(name, device="meta", **options), input_of(name)
     found = count(model, image)
     return NetworkCounts(name, found.params, found.macs, image, found.depth, found.activation_bytes)
-
-
-def _made(name: str, options: dict[str, Any]) -> Module:
-    with devices.default(devices.meta):
-        return create(name, **options)
 
 
 def summary(model: Module | str, input: Shape | None = None) -> Summary:
@@ -200,7 +194,7 @@ def summary(model: Module | str, input: Shape | None = None) -> Summary:
     Sequential, 3x32x32: 224 parameters, 194,400 MACs, depth 1, activations 0.1 MiB
     """
     if isinstance(model, str):
-        name, network, usual = model, _made(model, {}), input_of(model)
+        name, network, usual = model, create(model, device="meta"), input_of(model)
     else:
         name, network, usual = type(model).__name__, without_values(model), (3, 224, 224)
     image = usual if input is None else tuple(input)

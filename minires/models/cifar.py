@@ -21,11 +21,10 @@ from minires.devices import random
 from minires.nn import fused
 from minires.nn.block_init import fixup_
 from minires.nn.blocks import conv
-from minires.nn.residual import normalizer, order_of
 from minires.nn.shortcuts import Shortcut, padded
 
 from .registry import Entry, register, register_family
-from .stages import Block, stages
+from .stages import Block, check_sizes, ends, stages
 
 SMALL = (3, 32, 32)
 
@@ -49,10 +48,10 @@ class CifarResNet(nn.Module):
         By how much the stages are wider than that (k of Wide ResNets).
     in_channels, num_classes : int
     order, norm : str
-        As for `nn.ResidualBlock`. What an order has before every branch, it has before the
-        classifier instead of behind the first convolution.
+        As for `nn.ResidualBlock`. What an order has before every branch, the network has before
+        the classifier instead of behind the first convolution.
     **options
-        As for `nn.ResidualBlock`; `drop` is that of the last block.
+        As for `nn.ResidualBlock`; `stochastic_depth` is that of the last block.
 
     Raises
     ------
@@ -75,36 +74,28 @@ class CifarResNet(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        if min(width, widen, in_channels, num_classes) < 1:
-            raise ValueError(
-                f"width {width}, widen {widen}, in_channels {in_channels} and num_classes"
-                f" {num_classes} must be at least 1"
-            )
+        check_sizes(width=width, widen=widen, in_channels=in_channels, num_classes=num_classes)
         self.depth = depth
-        before = order_of(order).first
         channels = [factor * widen * width for factor in (1, 2, 4)]
         out = channels[-1] * block.expansion
         options |= {"shortcut": shortcut, "order": order, "norm": norm}
         self.conv1 = conv(in_channels, width, 3)
-        self.bn1 = nn.Identity() if "norm" in before else normalizer(norm, width)
+        self.bn1, last, self._active_last = ends(order, norm, width, out)
         self.relu = nn.ReLU()
         self.layer1, self.layer2, self.layer3 = stages(
             block, width, channels, [blocks] * 3, **options
         )
-        # Fixup has a bias before the linear layer, too.
-        ends = "norm" in before or norm == "fixup"
-        self.bn2 = normalizer(norm, out) if ends else nn.Identity()
+        self.bn2 = last
         self.fc = nn.Linear(out, num_classes)
-        self._active_first = "act" in before
         if norm == "fixup":
             fixup_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
-        active = [self.relu]
-        x = fused.run([self.conv1, self.bn1, *([] if self._active_first else active)], x)
-        x = self.layer3(self.layer2(self.layer1(x)))
-        x = fused.run([self.bn2, *(active if self._active_first else [])], x)
+        stem, top = [self.conv1, self.bn1], [self.bn2]
+        (top if self._active_last else stem).append(self.relu)
+        x = fused.run(stem, x)
+        x = fused.run(top, self.layer3(self.layer2(self.layer1(x))))
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
 
 
@@ -145,7 +136,7 @@ def cifar_resnet(
         Where "A" puts the zero channels. A file of weights does not tell: networks trained with
         PyTorch have mostly "both", the authors' own "end".
     **options
-        As for `CifarResNet`: `order`, `norm`, `drop`, `reduction` and others.
+        As for `CifarResNet`: `order`, `norm`, `stochastic_depth`, `reduction` and others.
 
     Returns
     -------
@@ -210,7 +201,7 @@ def cifar_preact_resnet(
         6n + 2 with `nn.BasicBlock`, 9n + 2 with `nn.Bottleneck`.
     block : type
     shortcut, order, **options
-        As for `CifarResNet`.
+        As for `CifarResNet`. As in the authors' code, a bottleneck's first convolution strides.
 
     Raises
     ------
@@ -223,12 +214,15 @@ def cifar_preact_resnet(
     >>> mr.nn.parameter_count(mr.models.cifar_preact_resnet(164, mr.nn.Bottleneck))
     1703258
     """
-    layers = 9 if issubclass(block, nn.Bottleneck) else 6
+    bottlenecks = issubclass(block, nn.Bottleneck)
+    layers = 9 if bottlenecks else 6
     if depth < layers + 2 or depth % layers != 2:
         raise ValueError(
             f"depth {depth} is not possible: with {block.__name__} there are {layers}n + 2 layers"
         )
     blocks = (depth - 2) // layers
+    if bottlenecks:
+        options = {"strided": 1, **options}
     return CifarResNet(depth, blocks, block, shortcut, order=order, **options)
 
 
@@ -272,7 +266,6 @@ for _depth in (164, 1001):
         SMALL,
         depth=_depth,
         block=nn.Bottleneck,
-        strided=1,
     )
 
 for _depth, _widen in ((16, 2), (16, 4), (16, 8), (28, 2), (28, 10), (40, 4)):
@@ -288,6 +281,6 @@ def _residual(found: re.Match[str]) -> Entry:
     return Entry(cifar_resnet, SMALL, {"depth": int(found["depth"]), "shortcut": shortcut})
 
 
-# Any depth goes; without a letter, shortcuts are of option A.
-register_family(r"cifar_plain(?P<depth>\d+)", _plain)
-register_family(r"cifar_resnet(?P<depth>\d+)(_(?P<kind>[abc]))?", _residual)
+# Any depth of up to four digits goes; without a letter, shortcuts are of option A.
+register_family(r"cifar_plain(?P<depth>\d{1,4})", _plain)
+register_family(r"cifar_resnet(?P<depth>\d{1,4})(_(?P<kind>[abc]))?", _residual)

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minires import nn
-from minires.devices import random
+from minires import devices, nn
+from minires.devices import Device, random
 
 Image = tuple[int, int, int]
 Builder = Callable[..., nn.Module]
@@ -46,6 +46,7 @@ def register(name: str, build: Builder, input: Image = (3, 224, 224), **options:
     Parameters
     ----------
     name : str
+        In capitals or not, which `create` does not tell apart either.
     build : callable
         Called with the options, and with those that `create` is given, which come first.
     input : (int, int, int)
@@ -58,6 +59,7 @@ def register(name: str, build: Builder, input: Image = (3, 224, 224), **options:
     ValueError
         If the name is taken.
     """
+    name = name.lower()
     if name in _ENTRIES:
         raise ValueError(f"there is a network {name!r} already")
     _ENTRIES[name] = Entry(build, input, options)
@@ -102,7 +104,9 @@ def find(name: str) -> Entry:
     )
 
 
-def create(name: str, *, seed: int | None = None, **options: Any) -> nn.Module:
+def create(
+    name: str, *, seed: int | None = None, device: str | Device | None = None, **options: Any
+) -> nn.Module:
     """Make a network by its name.
 
     Parameters
@@ -111,6 +115,9 @@ def create(name: str, *, seed: int | None = None, **options: Any) -> nn.Module:
         One of `mr.models.list()`, or of a family that goes on, such as ``cifar_resnet26_b``.
     seed : int, optional
         Of the weights; by default the streams of `minires.manual_seed` are continued.
+    device : str or Device, optional
+        Where it is made, by default the CPU; one seed gives the same numbers everywhere. On
+        ``"meta"`` nothing is drawn.
     **options
         What its builder takes, for example `num_classes`, `in_channels` and `width`.
 
@@ -121,7 +128,7 @@ def create(name: str, *, seed: int | None = None, **options: Any) -> nn.Module:
     Raises
     ------
     ValueError
-        If there is no such network.
+        If there is no such network or device.
 
     Examples
     --------
@@ -131,7 +138,7 @@ def create(name: str, *, seed: int | None = None, **options: Any) -> nn.Module:
     (1, 100)
     """
     entry = find(name)
-    with random.seeded(seed):
+    with random.seeded(seed), devices.default(device):
         return entry.build(**{**entry.options, **options})
 
 

@@ -14,12 +14,12 @@ from typing import Any
 from minires import nn, ops
 from minires.autograd import Tensor
 from minires.nn import fused
-from minires.nn.block_init import zero_last_scale_
+from minires.nn.block_init import fixup_, zero_last_scale_
 from minires.nn.blocks import conv
 from minires.nn.shortcuts import Shortcut
 
 from .registry import register
-from .stages import Block, stages
+from .stages import Block, check_sizes, ends, stages
 
 # Table 1: blocks of the four stages.
 BLOCKS: dict[int, tuple[Block, tuple[int, ...]]] = {
@@ -43,6 +43,9 @@ class ResNet(nn.Module):
     in_channels, num_classes : int
     zero_init_residual : bool
         Start each block's last BatchNorm at 0, so that the block starts as its shortcut.
+    order, norm : str
+        As for `nn.ResidualBlock`. What an order has before every branch, the network has before
+        the classifier instead of behind the first convolution.
     **options
         As for `nn.ResidualBlock` and, from depth 50 on, `nn.Bottleneck`.
 
@@ -66,30 +69,40 @@ class ResNet(nn.Module):
         in_channels: int = 3,
         num_classes: int = 1000,
         zero_init_residual: bool = False,
+        order: str = "original",
+        norm: str = "batch",
         **options: Any,
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
             raise ValueError(f"there is no ResNet of depth {depth}; there are {list(BLOCKS)}")
+        check_sizes(width=width, in_channels=in_channels, num_classes=num_classes)
         block, blocks = BLOCKS[depth]
         channels = [width, 2 * width, 4 * width, 8 * width]
         convolution = partial(conv, mode="fan_out")
-        options = {"shortcut": shortcut, "conv": convolution, **options}
+        options = {"conv": convolution, **options}
+        options |= {"shortcut": shortcut, "order": order, "norm": norm}
+        out = channels[-1] * block.expansion
         self.conv1 = convolution(in_channels, width, 7, 2)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1, last, self._active_last = ends(order, norm, width, out)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
         self.layer1, self.layer2, self.layer3, self.layer4 = stages(
             block, width, channels, blocks, **options
         )
-        self.fc = nn.Linear(channels[-1] * block.expansion, num_classes)
+        self.bn2 = last
+        self.fc = nn.Linear(out, num_classes)
+        if norm == "fixup":
+            fixup_(self)
         if zero_init_residual:
             zero_last_scale_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
-        x = self.maxpool(fused.run([self.conv1, self.bn1, self.relu], x))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        stem, top = [self.conv1, self.bn1], [self.bn2]
+        (top if self._active_last else stem).append(self.relu)
+        x = self.maxpool(fused.run(stem, x))
+        x = fused.run(top, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]
 
 

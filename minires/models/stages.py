@@ -6,8 +6,40 @@ from collections.abc import Sequence
 from typing import Any
 
 from minires import nn
+from minires.nn.residual import normalizer, order_of
 
 Block = type[nn.BasicBlock] | type[nn.Bottleneck]
+
+
+def ends(order: str, norm: str, width: int, out: int) -> tuple[nn.Module, nn.Module, bool]:
+    """Make what stands behind the first convolution, and before the classifier.
+
+    What an order has before every branch, its network has before the classifier instead of behind
+    the first convolution (He et al. 2016, appendix). Fixup has a bias before the classifier.
+
+    Parameters
+    ----------
+    order : key of `nn.ORDERS`
+    norm : key of `nn.NORMS`
+    width, out : int
+        Channels of the first convolution, and of the last block.
+
+    Returns
+    -------
+    Module, Module, bool
+        The two norms, and whether there is a ReLU behind the second, and not behind the first.
+    """
+    before = order_of(order).first
+    first = nn.Identity() if "norm" in before else normalizer(norm, width)
+    last = normalizer(norm, out) if "norm" in before or norm == "fixup" else nn.Identity()
+    return first, last, "act" in before
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raise ValueError unless all of them are at least 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, found {size}")
 
 
 def stages(
@@ -15,7 +47,7 @@ def stages(
     in_channels: int,
     channels: Sequence[int],
     blocks: Sequence[int],
-    drop: float = 0.0,
+    stochastic_depth: float = 0.0,
     **options: Any,
 ) -> list[nn.Sequential]:
     """Make stages, of which all but the first halve the image in their first block.
@@ -27,8 +59,8 @@ def stages(
         Of the first block.
     channels, blocks : sequence of int
         For each stage, what its blocks are given as channels, and how many there are.
-    drop : float
-        Of the last block's branch, by stochastic depth; it grows linearly from 0 at the input
+    stochastic_depth : float
+        Of the last block; it grows linearly from 0 at the input
         (Huang et al. 2016, arXiv 1603.09382, equation 4).
     **options
         As for the block.
@@ -40,8 +72,9 @@ def stages(
         for place in range(count):
             number += 1
             stride = 2 if index and not place else 1
-            given = {**options, "drop": drop * number / total, "share": number == 1}
-            stage.append(block(in_channels, width, stride, **given))
+            options["stochastic_depth"] = stochastic_depth * number / total
+            options["share"] = number == 1
+            stage.append(block(in_channels, width, stride, **options))
             in_channels = width * block.expansion
         made.append(stage)
     return made

@@ -85,6 +85,11 @@ class Bottleneck(ResidualBlock):
         Makes a convolution, as `minires.nn.blocks.conv` does.
     **options
         As for `ResidualBlock`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or a group would have no channels.
     """
 
     expansion = 4
@@ -104,6 +109,11 @@ class Bottleneck(ResidualBlock):
         if strided not in (1, 2):
             raise ValueError(f"Bottleneck: strided must be 1 or 2, found {strided!r}")
         width = channels * base_width // 64 * groups
+        if width < 1:
+            raise ValueError(
+                f"Bottleneck: channels={channels} and base_width={base_width} leave no channels in"
+                " a group; take more channels"
+            )
         convolutions = (
             conv(in_channels, width, 1, stride if strided == 1 else 1),
             conv(width, width, 3, stride if strided == 2 else 1, groups),
@@ -183,7 +193,7 @@ class InvertedResidual(ResidualBlock):
     stride : int
     shortcut : key of `SHORTCUTS`, callable, or None
         By default there is one only where the shape stays.
-    expand : int
+    expand_ratio : int
         Inside there are so many times the input's channels.
     conv : callable
         Makes a convolution, as `minires.nn.blocks.conv` does.
@@ -197,17 +207,17 @@ class InvertedResidual(ResidualBlock):
         channels: int,
         stride: int = 1,
         shortcut: Shortcut = "fitting",
-        expand: int = 6,
+        expand_ratio: int = 6,
         conv: Callable[..., Conv2d] = conv,
         order: str = "linear",
         activation: Callable[[], Module] = ReLU6,
         **options: Any,
     ) -> None:
-        width = in_channels * expand
+        width = in_channels * expand_ratio
         convolutions = [
             conv(width, width, 3, stride, width),
             conv(width, channels, 1),
         ]
-        if expand > 1:
+        if expand_ratio > 1:
             convolutions.insert(0, conv(in_channels, width, 1))
         super().__init__(convolutions, shortcut, order=order, activation=activation, **options)

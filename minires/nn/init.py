@@ -95,6 +95,8 @@ def trunc_normal_(
             f"trunc_normal_: hardly any number of mean {mean} and std {std} lies between a={a} and"
             f" b={b}; move or widen the bounds"
         )
+    if not tensor.device.holds_values:
+        return tensor
     values = random.generator().standard_normal(math.prod(tensor.shape)) * std + mean
     while (outside := (values < a) | (values > b)).any():
         again = random.generator().standard_normal(int(outside.sum()))

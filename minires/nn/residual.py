@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from minires import ops
 from minires.autograd import Tensor
+from minires.devices import random
 
 from . import fused
 from .containers import Identity
@@ -101,9 +102,9 @@ class ResidualBlock(Module):
     share : bool
         Let the shortcut start behind a pre-activation, as in the first block of He et al. 2016.
         Where it is projected or changes the shape, it always does.
-    drop : float
-        Probability that training leaves out an image's branch (stochastic depth, Huang et al.
-        2016, arXiv 1603.09382).
+    stochastic_depth : float
+        Probability that training leaves out an image's branch (Huang et al. 2016, arXiv
+        1603.09382).
 
     Raises
     ------
@@ -131,7 +132,7 @@ class ResidualBlock(Module):
         activation: Callable[[], Module] = ReLU,
         reduction: int | None = None,
         dropout: float = 0.0,
-        drop: float = 0.0,
+        stochastic_depth: float = 0.0,
         share: bool = False,
     ) -> None:
         super().__init__()
@@ -149,15 +150,17 @@ class ResidualBlock(Module):
         last = places.last if norms.end is None or "norm" in places.last else ("norm", *places.last)
         self._branch += self._make(last, norms.end or norms.norm, end.out_channels)
         if reduction is not None:
-            self.se = SqueezeExcitation(end.out_channels, reduction)
+            # From a stream of its own, as a shortcut's: see `make_shortcut`.
+            with random.stream("excitation"):
+                self.se = SqueezeExcitation(end.out_channels, reduction)
             self._branch.append("se")
-        if drop:
-            self.stochastic_depth = StochasticDepth(drop, "row")
+        if stochastic_depth:
+            self.stochastic_depth = StochasticDepth(stochastic_depth, "row")
             self._branch.append("stochastic_depth")
         self._after = self._make(places.after, norms.norm, end.out_channels)
         stride = math.prod(convolution.stride[0] for convolution in convolutions)
         shape = start.in_channels, end.out_channels, stride
-        # A projection is normalised where the convolutions of the branch are.
+        # A projection has no norm where there are no others, nor behind a pre-activation.
         normed = norm == "batch" and not places.first
         self.downsample = make_shortcut(shortcut, *shape, normed)
         changes = shape[0] != shape[1] or stride != 1 or isinstance(self.downsample, Conv2d)
@@ -187,8 +190,8 @@ class ResidualBlock(Module):
 
     @property
     def last_norm(self) -> Module | None:
-        """The norm at the end of the branch, if there is one."""
-        name = next((name for name in reversed(self._branch) if name != "relu"), "")
+        """The norm behind the branch's last convolution, if there is one."""
+        name = next(name for name in reversed(self._branch) if name.startswith(("bn", "conv")))
         return getattr(self, name) if name.startswith("bn") else None
 
     def _steps(self, names: Sequence[str]) -> list[Module]:
@@ -205,7 +208,9 @@ class ResidualBlock(Module):
         if shortcut is None:
             return fused.run([*branch, *after], x)
         if isinstance(shortcut, MeetingShortcut):
-            sides = shortcut.meet(x, fused.run(branch, x))
+            made = fused.run(branch, x)
+            with shortcut.inside():
+                sides = shortcut.meet(x, made)
             return fused.run(after, ops.residual_add(*sides))
         return fused.run(branch, x, lambda: shortcut(x), after)
 

@@ -68,13 +68,8 @@ def padded(in_channels: int, channels: int, stride: int, pad: str = "both") -> M
 
 
 def projected(in_channels: int, channels: int, stride: int, norm: bool = True) -> Module:
-    """Option C: a 1x1 convolution, and BatchNorm unless `norm` is false.
-
-    It draws its weights from a random stream of its own, so that the rest of the network starts
-    from the same numbers whatever its shortcuts are.
-    """
-    with random.stream("shortcut"):
-        projection = _pointwise(in_channels, channels, stride, bias=False)
+    """Option C: a 1x1 convolution, and BatchNorm unless `norm` is false."""
+    projection = _pointwise(in_channels, channels, stride, bias=False)
     return Sequential(projection, BatchNorm2d(channels)) if norm else projection
 
 
@@ -171,8 +166,7 @@ class GatedShortcut(MeetingShortcut):
     ) -> None:
         super().__init__(in_channels, channels, stride, through)
         self.exclusive = exclusive
-        with random.stream("shortcut"):
-            self.gate = _pointwise(in_channels, channels, stride, bias=True)
+        self.gate = _pointwise(in_channels, channels, stride, bias=True)
         init.constant_(self.gate.bias, bias)
 
     def meet(self, x: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
@@ -232,6 +226,9 @@ def make_shortcut(
 ) -> Module | None:
     """Make the shortcut of a block.
 
+    It draws its weights from a random stream of its own, so that the rest of the network starts
+    from the same numbers whatever its shortcuts are.
+
     Parameters
     ----------
     kind : key of `SHORTCUTS`, callable, or None
@@ -256,7 +253,8 @@ def make_shortcut(
         )
     if not norm and maker in (projected, projected_where_needed):
         maker = partial(maker, norm=False)
-    return maker(in_channels, channels, stride)
+    with random.stream("shortcut"):
+        return maker(in_channels, channels, stride)
 
 
 def _keeps_shape(in_channels: int, channels: int, stride: int) -> bool:

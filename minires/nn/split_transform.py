@@ -84,6 +84,9 @@ class SplitTransform(Module):
         return first  # type: ignore[no-any-return]
 
 
+_STEPS = "conv1, bn1, relu, conv2, bn2, relu, conv3, bn3, relu"
+
+
 def split_transform_merge(block: Bottleneck) -> ResidualBlock:
     """Return the block with its grouped convolution drawn apart: the same function of x.
 
@@ -98,6 +101,11 @@ def split_transform_merge(block: Bottleneck) -> ResidualBlock:
         Its branch is a `SplitTransform` with a path for each group, and a norm. Parameters are
         copies of the block's.
 
+    Raises
+    ------
+    ValueError
+        If the block has other steps than those of figure 3.
+
     Examples
     --------
     >>> import minires as mr
@@ -105,6 +113,12 @@ def split_transform_merge(block: Bottleneck) -> ResidualBlock:
     >>> len(mr.nn.split_transform_merge(grouped).conv1.paths)
     4
     """
+    steps = block.extra_repr().replace(" + downsample,", "")
+    if steps != _STEPS or type(block.relu) is not ReLU:
+        raise ValueError(
+            f"split_transform_merge: expected a block of the steps {_STEPS!r}, found {steps!r} with"
+            f" {block.relu!r}"
+        )
     convolution = block.conv2
     groups, width = convolution.groups, convolution.out_channels // convolution.groups
     strides = block.conv1.stride[0], convolution.stride[0]

@@ -17,7 +17,7 @@ from .atomic import atomic_write
 __all__ = ["DownloadError", "fetch", "home", "is_there", "sha256_of"]
 
 _CHUNK = 2**18
-_LONGEST = 2**33  # of a file whose size nobody said
+_LONGEST = 2**33  # of a file whose size only the server says, if anybody
 
 Progress = Callable[[int, int | None], None]
 
@@ -139,8 +139,8 @@ def _chunks(
             done = 0
             while chunk := response.read(_CHUNK):
                 done += len(chunk)
-                if done > (total or _LONGEST):
-                    raise DownloadError(f"more than the {total or _LONGEST:,} bytes of it arrived")
+                if done > (size or _LONGEST):
+                    raise DownloadError(f"more than the {size or _LONGEST:,} bytes of it arrived")
                 yield chunk
                 if progress is not None:
                     progress(done, total)
@@ -150,7 +150,8 @@ def _chunks(
         raise
     except urllib.error.HTTPError as error:
         error.close()
-        raise DownloadError(f"the server answered {error.code} {error.reason}") from error
+        reason = "".join(letter if letter.isprintable() else " " for letter in str(error.reason))
+        raise DownloadError(f"the server answered {error.code} {reason}") from error
     except urllib.error.URLError as error:
         raise DownloadError(f"no connection ({error.reason})") from error
     except (OSError, http.client.HTTPException, ValueError) as error:

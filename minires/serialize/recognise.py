@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-__all__ = ["describe_foreign_file", "is_torch_archive"]
+__all__ = ["describe_foreign_file", "is_torch_archive", "opens_as_safetensors"]
 
 _LENGTH_FIELD = 8  # a safetensors file opens with its header's length: 8 bytes, little-endian
 _LONGEST_HEADER = 100_000_000  # and the format allows no longer one
@@ -48,14 +48,13 @@ def describe_foreign_file(path: Path) -> str:
     head = _head(path)
     if size == 0:
         return "the file is empty"
+    if opens_as_safetensors(head):
+        return _describe_broken_safetensors(size, _header_length(head))
     for signature, meaning in _SIGNATURES:
         if head.startswith(signature):
             return f"it is {meaning}"
     if head.startswith(b"PK"):
         return _describe_zip(path)
-    header_length = int.from_bytes(head[:_LENGTH_FIELD], "little")
-    if head[_LENGTH_FIELD:] == b"{" and header_length <= _LONGEST_HEADER:
-        return _describe_broken_safetensors(size, header_length)
     if _opens_as_pickle(head):
         return f"it is a Python pickle, perhaps an older PyTorch checkpoint; {_ADVICE_PYTORCH}"
     return f"its first bytes are {head[:_LENGTH_FIELD]!r}, which no safetensors file opens with"
@@ -64,7 +63,21 @@ def describe_foreign_file(path: Path) -> str:
 def is_torch_archive(path: Path) -> bool:
     """Tell from its first bytes whether a file is rather a PyTorch archive than safetensors."""
     head = _head(path)
-    return head.startswith(b"PK") or _opens_as_pickle(head)
+    return not opens_as_safetensors(head) and (head.startswith(b"PK") or _opens_as_pickle(head))
+
+
+def opens_as_safetensors(head: bytes) -> bool:
+    """Tell whether 9 or more bytes of a file may be the first of a safetensors file.
+
+    Its header's length may look like a pickle's (640 bytes) or a zip archive's (19,280 bytes)
+    first two; neither has a brace behind the eighth.
+    """
+    brace = head[_LENGTH_FIELD : _LENGTH_FIELD + 1] == b"{"
+    return brace and _header_length(head) <= _LONGEST_HEADER
+
+
+def _header_length(head: bytes) -> int:
+    return int.from_bytes(head[:_LENGTH_FIELD], "little")
 
 
 def _head(path: Path) -> bytes:
@@ -73,9 +86,7 @@ def _head(path: Path) -> bytes:
 
 
 def _opens_as_pickle(head: bytes) -> bool:
-    # A safetensors header of 640 bytes, 0x0280, opens with a pickle's first two bytes.
-    is_safetensors = head[_LENGTH_FIELD:] == b"{"
-    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5 and not is_safetensors
+    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
 def _describe_broken_safetensors(size: int, header_length: int) -> str:

@@ -136,6 +136,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
             f"cannot load '{file}': it holds an array of dtype {error.args[0]}, which NumPy does "
             "not have; convert it to float32 with the tool that wrote it"
         ) from error
+    except ValueError as error:  # NumPy's, of a shape that it does not have
+        raise ValueError(f"cannot load '{file}': {error}") from error
     # The reader's arrays are views of a buffer that it owns; a learner's arrays own their memory.
     return {name: np.array(array, order="C") for name, array in arrays.items()}
 

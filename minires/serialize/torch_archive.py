@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .existing import existing_file
+from .recognise import opens_as_safetensors
 from .torch_pickle import Storage, StridedTensor, TorchArchiveError, run_pickle, shown
 
 __all__ = ["load_torch"]
@@ -85,12 +86,10 @@ def load_torch(path: str | os.PathLike[str]) -> Any:
     file = existing_file(path)
     contents = file.read_bytes()
     try:
-        if contents.startswith(b"PK"):
-            value, storages = _read_zip(contents)
-        elif contents.startswith(b"\x80"):
-            value, storages = _read_legacy(contents)
-        else:
+        if opens_as_safetensors(contents) or not contents.startswith((b"PK", b"\x80")):
             raise TorchArchiveError(_foreign(contents))
+        read = _read_zip if contents.startswith(b"PK") else _read_legacy
+        value, storages = read(contents)
         return _Arrays(storages, len(contents) * _MOST_GROWTH + _ROOM).plain(value)
     except TorchArchiveError as error:
         raise TorchArchiveError(f"cannot load '{file}': {error}") from None
@@ -99,7 +98,7 @@ def load_torch(path: str | os.PathLike[str]) -> Any:
 def _foreign(contents: bytes) -> str:
     if not contents:
         return "the file is empty"
-    if contents[8:9] == b"{":
+    if opens_as_safetensors(contents):
         return "it looks like a safetensors file; read it with minires.load"
     return f"no PyTorch archive opens with its first bytes, {shown(contents[:8])}"
 
@@ -159,7 +158,7 @@ def _members(contents: bytes) -> dict[str, bytes]:
 def _check_member(info: zipfile.ZipInfo) -> None:
     name = info.orig_filename
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or set(name) & set("\\:\0"):
+    if path.is_absolute() or ".." in path.parts or set(name) & set("\\\0"):
         raise TorchArchiveError(f"a file in the archive has the name {shown(name)}")
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
         raise TorchArchiveError(

@@ -347,10 +347,14 @@ def _ordered_dict(arguments: tuple[Any, ...]) -> dict[Any, Any] | None:
 
 def _tensor(arguments: tuple[Any, ...]) -> StridedTensor | None:
     match arguments:
-        # Behind these stand requires_grad, hooks and metadata.
-        case (Storage() as storage, offset, tuple(size), tuple(stride), *_) if len(size) == len(
+        case (Storage() as storage, offset, tuple(size), tuple(stride), *rest) if len(size) == len(
             stride
         ) <= _MOST_AXES and all(map(_is_count, (offset, *size, *stride))):
+            if any(rest[2:]):  # behind requires_grad and hooks; says such as {"neg": True}
+                raise TorchArchiveError(
+                    "it keeps a tensor by other values, such as the negative ones; save it anew,"
+                    " after tensor.resolve_neg()"
+                )
             return StridedTensor(storage, offset, size, stride)
     return None
 

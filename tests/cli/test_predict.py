@@ -93,8 +93,45 @@ def test_images_that_cannot_be_read_are_told_and_the_others_done(
     assert [each["image"] for each in json.loads(out)["images"]] == [str(images[1]), str(images[3])]
     assert err.splitlines() == [
         f"minires: {images[0]}: No such file or directory",
-        f"minires: {images[2]}: it is no image that Pillow knows",
+        f"minires: {images[2]}: it is no image (BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP are known)",
     ]
+
+
+def test_an_answer_that_is_no_number_is_told(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = mr.load(weights)
+    state["fc.bias"][:] = np.nan
+    mr.save(state, weights)
+
+    code, out, err = run(capsys, "--weights", weights, tmp_path / "dark.npy", "--json")
+
+    assert (code, json.loads(out)["images"]) == (2, [])
+    assert err == f"minires: {tmp_path / 'dark.npy'}: the network's answer is no number\n"
+
+
+def test_an_image_that_would_be_huge_when_resized_is_told(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "thin.npy", np.zeros((1, 2**19), np.uint8))
+
+    code, _, err = run(capsys, "--weights", weights, tmp_path / "thin.npy")
+
+    assert code == 2
+    assert "thin.npy: its 524288 x 1 pixels would be 4,194,304 x 8 with" in err
+
+
+def test_a_card_with_another_number_of_classes_is_told(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = weights.with_suffix(".json")
+    card.write_text(card.read_text().replace('"zero", ', ""))
+
+    code, out, err = run(capsys, "--weights", weights, tmp_path / "dark.npy")
+
+    assert (code, out) == (2, "")
+    assert "fc.bias has shape (3,), and (2,) in the model" in err
+    assert f"(by '{card}', the model has num_classes 2 and in_channels 1)" in err
 
 
 def test_without_a_card_nothing_is_guessed(
@@ -130,6 +167,28 @@ def test_a_mistake_costs_one_line_and_code_2(
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert re.search(told, err)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"options": {"width": 2**45}},
+        {"options": {"width": "2"}},
+        {"model": "cifar_resnet100000004"},
+    ],
+    ids=["too wide", "no number", "too deep"],
+)
+def test_a_network_that_cannot_be_made_is_told(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
+) -> None:
+    card = weights.with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), **change}))
+
+    code, out, err = run(capsys, "--weights", weights, tmp_path / "dark.npy")
+
+    assert (code, out) == (2, "")
+    assert err.startswith("minires: --model cifar_resnet")
+    assert len(err.splitlines()) == 1
 
 
 def test_a_card_that_is_damaged_is_told(

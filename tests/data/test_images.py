@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,38 @@ def test_colours_are_made_grey_and_grey_is_made_colours(tmp_path: Path) -> None:
         read_image(tmp_path / "grey.npy", 2)
 
 
+def test_of_16_bits_the_upper_8_are_taken(tmp_path: Path) -> None:
+    grey = np.arange(0, 2**16, 2**8, dtype=np.uint16).reshape(16, 16) + 255
+    Image.fromarray(grey).save(tmp_path / "deep.png")
+
+    np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "deep.png", 1)), grey >> 8)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_not_guessed(tmp_path: Path, dtype: type) -> None:
+    Image.fromarray(np.ones((4, 4), dtype)).save(tmp_path / "deep.tif")
+
+    with pytest.raises(ValueError, match="its pixels have 32 bits, and nothing tells which is wh"):
+        read_image(tmp_path / "deep.tif")
+
+
+def test_a_picture_that_is_a_program_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary, ghostscript = tmp_path / "canary", tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {canary}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "i.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+
+    with pytest.raises(ValueError, match="it is no image"):
+        read_image(tmp_path / "i.png")
+
+    assert not canary.exists()
+
+
 def test_a_picture_is_turned_upright_as_the_camera_noted(tmp_path: Path) -> None:
     note = Image.Exif()
     note[0x0112] = 6  # its top is on the right
@@ -52,14 +85,25 @@ def png() -> bytes:
     return buffer.getvalue()
 
 
+def npy(shape: tuple[int, ...]) -> bytes:
+    """The header of an array of bytes, with nothing behind."""
+    header = repr({"descr": "|u1", "fortran_order": False, "shape": shape}).encode() + b"\n"
+    return b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
+
+
 @pytest.mark.parametrize(
     ("name", "contents", "told"),
     [
-        ("i.png", b"", "no image that Pillow knows"),
-        ("i.png", b"text", "no image that Pillow knows"),
+        ("i.png", b"", r"it is no image \(BMP, GIF, "),
+        ("i.png", b"text", r"it is no image \(BMP, GIF, "),
         ("i.png", png()[:200], "a damaged image"),
         ("i.npy", b"text", "a damaged array"),
         ("i.npy", b"", "a damaged array"),
+        ("i.npy", b"PK\5\6" + bytes(18), "a damaged array"),
+        ("i.npy", npy((10**13,)), "a damaged array"),
+        ("i.npy", npy((2**63, 4)), "a damaged array"),
+        ("i.npy", npy((True, 4)), "a damaged array"),
+        ("i.npy", npy((4, 4)).replace(b"{", b"("), r"a damaged array \([^\n]*\)$"),
     ],
 )
 def test_what_is_no_image_is_refused(tmp_path: Path, name: str, contents: bytes, told: str) -> None:
@@ -108,3 +152,19 @@ def test_the_shorter_side_is_resized_and_the_middle_kept() -> None:
 
     assert found.shape == (1, 4, 4)
     assert found[0, :, 1:3].min() == 1
+
+
+def test_the_middle_is_where_torchvision_has_it() -> None:
+    ramp = np.broadcast_to(np.arange(7, dtype=np.uint8) * 10, (4, 7))
+
+    found = prepare(Image.fromarray(np.ascontiguousarray(ramp)), 4, 4, [0], [1 / 255])
+
+    np.testing.assert_allclose(found[0, 0], [20, 30, 40, 50], rtol=1e-6)
+    longer = Image.fromarray(np.tile(np.ascontiguousarray(ramp), (1, 2))[:, :10])
+    resized = np.asarray(longer.resize((7, 3), Image.Resampling.BILINEAR))
+    np.testing.assert_allclose(prepare(longer, 3, 3, [0], [1 / 255])[0], resized[:, 2:5], rtol=1e-6)
+
+
+def test_a_long_and_thin_image_is_not_made_a_huge_one() -> None:
+    with pytest.raises(ValueError, match="60000 x 1 pixels would be 13,440,000 x 224 with"):
+        prepare(Image.new("L", (60_000, 1)), 224, 224, [0], [1])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -94,6 +95,16 @@ def test_shares_are_contiguous_and_none_is_smaller_than_the_grain():
     assert threads.shares(10) == [slice(0, 3), slice(3, 6), slice(6, 10)]
     assert threads.shares(10, grain=5) == [slice(0, 5), slice(5, 10)]
     assert threads.shares(2, grain=5) == [slice(0, 2)]
+
+
+def test_a_product_that_threads_share_lies_in_memory_once():
+    column, row = np.ones((2048, 1), "float32"), np.ones((1, 1024), "float32")
+    mr.devices.cpu.matmul(column, row)
+    tracemalloc.start()
+    product = mr.devices.cpu.matmul(column, row)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert product.nbytes <= most < 1.1 * product.nbytes
 
 
 def test_blas_has_one_thread_inside_and_its_own_number_after():

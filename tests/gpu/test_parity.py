@@ -210,7 +210,7 @@ SETTINGS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "dropout on the shortcut": (lambda: nn.PreActBlock(4, 4, 1, "dropout"), IMAGES),
     "scalars instead of norms": (lambda: nn.BasicBlock(4, 4, norm="fixup"), IMAGES),
     "separable block": (lambda: nn.SeparableBlock(4, 6, 2), IMAGES),
-    "inverted block": (lambda: nn.InvertedResidual(4, 4, expand=2), IMAGES),
+    "inverted block": (lambda: nn.InvertedResidual(4, 4, expand_ratio=2), IMAGES),
     "paths": (
         lambda: nn.split_transform_merge(nn.Bottleneck(4, 4, groups=2, base_width=32)),
         IMAGES,
@@ -290,3 +290,25 @@ def test_optimisers_update_as_on_the_cpu(device: Device, name: str) -> None:
     make = OPTIMIZERS[name]
 
     assert_same(descended(make, device), descended(make, "cpu"), TOLERANCES["float32"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cifar_resnet8_c", {"norm": "fixup", "reduction": 2}),
+        ("se_resnet18", {"zero_init_residual": True, "reduction": 2}),
+        ("googlenet_aux", {"num_classes": 5}),
+    ],
+)
+def test_a_network_made_on_a_device_starts_from_the_same_numbers(
+    device: Device, name: str, options: dict[str, Any]
+) -> None:
+    there, here = (
+        mr.models.create(name, seed=0, device=place, width=4, **options).state_dict()
+        for place in (device, "cpu")
+    )
+
+    assert {value.device for value in there.values()} == {device}
+    assert there.keys() == here.keys()
+    for key, value in here.items():
+        np.testing.assert_array_equal(there[key].numpy(), value.numpy(), key)

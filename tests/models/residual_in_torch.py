@@ -135,6 +135,13 @@ def dropout_shortcut(net: Numbers, at: str, x: Tensor, y: Tensor, stride: int) -
     return net.dropout(sampled(x, y, stride)) + y
 
 
+def with_stochastic_depth(net: Numbers, at: str, x: Tensor, y: Tensor, stride: int) -> Tensor:
+    """Leave out whole branches, image by image, and scale the others up for it."""
+    if net.training:
+        y = y * torch.tensor(net.kept((len(y), 1, 1, 1)), dtype=y.dtype)
+    return option_a(net, at, x, y, stride)
+
+
 def excited(
     net: Numbers, at: str, x: Tensor, y: Tensor, stride: int, add: Adding = option_b
 ) -> Tensor:
@@ -221,10 +228,10 @@ def full_preactivation(
 
 
 def preactivation_bottleneck(net: Numbers, at: str, x: Tensor, stride: int, add: Adding) -> Tensor:
-    """Figure 4 (e) with three convolutions, of which the second has the stride."""
+    """Figure 4 (e) with three convolutions; the authors stride in the first."""
     active = relu(net.norm(f"{at}.bn1", x))
-    y = relu(net.norm(f"{at}.bn2", net.conv(f"{at}.conv1", active)))
-    y = relu(net.norm(f"{at}.bn3", net.conv(f"{at}.conv2", y, stride)))
+    y = relu(net.norm(f"{at}.bn2", net.conv(f"{at}.conv1", active, stride)))
+    y = relu(net.norm(f"{at}.bn3", net.conv(f"{at}.conv2", y)))
     y = net.conv(f"{at}.conv3", y)
     return add(net, at, before_the_fork(net, at, x, active, y), y, stride)
 

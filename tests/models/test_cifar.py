@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 import minires as mr
-from minires import models, nn
+from minires import nn
 from minires.models import cifar_plain, cifar_resnet
 
 
@@ -25,16 +23,6 @@ def test_depth_20_has_269722_parameters():
     assert nn.parameter_count(cifar_resnet(20)) == 269_722
 
 
-def test_names_are_the_reference_tables_and_the_smaller_networks_have_its_counts(shared_data):
-    table = json.loads((shared_data.parent / "reference" / "models.json").read_text())
-    assert set(models.list()) <= table.keys()
-    expected = {name: table[name]["params"] for name in models.list()}
-    small = [name for name, count in expected.items() if count < 2e6]
-    assert len(small) >= 30
-    for name in small:
-        assert nn.parameter_count(models.create(name)) == expected[name], name
-
-
 @pytest.mark.parametrize("kind", ["A", "B", "C"])
 def test_twins_of_one_seed_share_every_common_number(kind):
     plain = cifar_plain(14, width=4, seed=3).state_dict()
@@ -44,6 +32,40 @@ def test_twins_of_one_seed_share_every_common_number(kind):
     extra = [name for name in residual if name not in plain]
     assert all(".downsample." in name for name in extra)
     assert bool(extra) == (kind != "A")
+
+
+WITH_WEIGHTS = {
+    "exclusive gating": {"shortcut": "exclusive_gating"},
+    "shortcut-only gating": {"shortcut": "shortcut_only_gating"},
+    "a shortcut of one's own": {"shortcut": lambda c, k, s: nn.Conv2d(c, k, 1, s)},
+    "squeeze and excitation": {"reduction": 2},
+    "stochastic depth": {"stochastic_depth": 0.5},
+    "dropout": {"dropout": 0.5, "shortcut": "dropout"},
+    "all of it": {"shortcut": "C", "reduction": 2, "stochastic_depth": 0.5, "dropout": 0.5},
+}
+
+
+@pytest.mark.parametrize("options", WITH_WEIGHTS.values(), ids=WITH_WEIGHTS)
+def test_whatever_blocks_have_the_common_numbers_stay(options):
+    plain = cifar_plain(14, width=4, seed=3).state_dict()
+    other = cifar_resnet(14, width=4, seed=3, **options).state_dict()
+    for name, value in plain.items():
+        np.testing.assert_array_equal(value.numpy(), other[name].numpy(), name)
+
+
+@pytest.mark.parametrize("norm", ["skipinit", "none", "fixup"])
+def test_without_norms_convolutions_start_from_the_same_numbers(norm):
+    plain = cifar_plain(14, width=4, seed=3)
+    other = cifar_resnet(14, width=4, seed=3, norm=norm)
+    # Fixup scales the first convolution of a branch of two by L^(-1/2), and the last by 0.
+    first, last = (6**-0.5, 0.0) if norm == "fixup" else (1.0, 1.0)
+    for ours, theirs in zip(plain.layer2, other.layer2, strict=True):
+        np.testing.assert_allclose(
+            theirs.conv1.weight.numpy(), first * ours.conv1.weight.numpy(), 1e-6
+        )
+        np.testing.assert_array_equal(theirs.conv2.weight.numpy(), last * ours.conv2.weight.numpy())
+    np.testing.assert_array_equal(plain.conv1.weight.numpy(), other.conv1.weight.numpy())
+    assert norm == "fixup" or (plain.fc.weight.numpy() == other.fc.weight.numpy()).all()
 
 
 def test_manual_seed_makes_twins_too():
@@ -92,7 +114,8 @@ def test_names_are_torchvisions():
         ({"depth": 21}, "6n \\+ 2"),
         ({"depth": 2}, "6n \\+ 2"),
         ({"shortcut": "a"}, "unknown shortcut"),
-        ({"width": 0}, "at least 1"),
+        ({"width": 0}, "width must be at least 1, found 0"),
+        ({"num_classes": 0}, "num_classes must be at least 1"),
     ],
 )
 def test_impossible_arguments_are_refused(arguments, message):

@@ -6,6 +6,7 @@ any two ways of adding up differ.
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 
 import pytest
@@ -137,6 +138,16 @@ def test_a_wide_resnet_with_dropout_is_pytorchs_with_the_same_values_kept(traini
     assert_alike(ours, theirs, training=training, kept=partial(kept, 0.3))
 
 
+@both_modes
+def test_stochastic_depth_is_pytorchs_with_the_same_branches_kept(training):
+    # The l-th of 6 branches is dropped with probability l / 6 * 0.6.
+    chances = itertools.count(1)
+    ours, theirs = small("A", 14, stochastic_depth=0.6), cifar(t.with_stochastic_depth, blocks=2)
+    assert_alike(
+        ours, theirs, training=training, kept=lambda shape: kept(next(chances) / 10, shape)
+    )
+
+
 # By their registered names.
 IMAGENET = {
     "resnet18": t.resnet(18),
@@ -180,7 +191,7 @@ DEEP = {
     "pre-activation ResNet-56": (small_preactivated(56), preactivated(t.option_b, blocks=9)),
     "pre-activation ResNet-110": (small_preactivated(110), preactivated(t.option_b, blocks=18)),
     "pre-activation ResNet-164": (
-        small_preactivated(164, block=nn.Bottleneck),
+        partial(models.create, "cifar_preact_resnet164", width=4),
         preactivated(t.option_b, t.preactivation_bottleneck, 18),
     ),
     "Wide ResNet-40-4": (partial(wide_resnet, 40, 4, width=2), preactivated(t.option_b, blocks=6)),
@@ -201,7 +212,7 @@ def test_1202_layers_with_shortcuts_are_pytorchs():
 
 @pytest.mark.long
 def test_1001_layers_of_bottlenecks_are_pytorchs():
-    ours = small_preactivated(1001, block=nn.Bottleneck)
+    ours = partial(models.create, "cifar_preact_resnet1001", width=4)
     assert_alike(ours, preactivated(t.option_b, t.preactivation_bottleneck, 111))
 
 

@@ -29,9 +29,9 @@ def models() -> Any:
         return importlib.import_module("torchvision.models")
 
 
-def whole(name: str, device: str = "meta", **options: Any) -> Any:
-    """A network at full size; on the device meta its tensors have shapes and no values."""
-    with torch.device(device):
+def whole(name: str, **options: Any) -> Any:
+    """A network at full size; its tensors have shapes and no values yet."""
+    with torch.device("meta"):
         return getattr(models(), name)(**options)
 
 

@@ -147,6 +147,24 @@ def test_the_tape_knows_both_sides_of_a_gated_addition():
     assert sides.edges == ("shortcut", "branch")
 
 
+def test_what_a_shortcut_does_to_both_sides_bears_its_name():
+    class Places(EngineHook):
+        def __init__(self):
+            self.seen = []
+
+        def op_ran(self, op, inputs, output, node):
+            self.seen.append((op.name, mr.autograd.module_path()))
+
+    with Places() as places:
+        nn.Sequential(nn.BasicBlock(4, 4, shortcut="exclusive_gating"))(mr.randn(2, 4, 6, 6))
+    at = "0.downsample"
+    gate, products = ("conv2d", f"{at}.gate"), [("mul", at)] * 2
+    assert places.seen[-7:] == [
+        *(gate, ("sigmoid", at), ("sub", at), *products),
+        *(("residual_add", "0"), ("relu", "0.relu")),
+    ]
+
+
 def test_squeeze_and_excitation_scales_channels_before_the_addition():
     block, x = shaken(nn.BasicBlock(4, 4, shortcut="A", reduction=2)), images()
     branch = branch_of(block, x)
@@ -192,6 +210,17 @@ def test_zero_init_starts_every_block_as_its_shortcut():
     assert net.layer1[0].bn2.weight.numpy().all()
 
 
+@pytest.mark.parametrize("options", [{"reduction": 4}, {"stochastic_depth": 0.5}])
+def test_zero_init_finds_the_norm_behind_which_more_is_done_to_the_branch(options):
+    net = mr.models.ResNet(18, width=4, num_classes=3, zero_init_residual=True, **options)
+    assert not net.layer3[1].bn2.weight.numpy().any()
+    assert net.layer3[1].bn1.weight.numpy().all()
+
+
+def test_zero_init_leaves_pre_activations_alone():
+    assert nn.PreActBlock(4, 4).last_norm is None
+
+
 @pytest.mark.parametrize("strided", [1, 2])
 def test_the_paths_of_resnext_are_its_grouped_convolution_drawn_apart(strided):
     grouped = nn.Bottleneck(8, 8, 2, groups=4, base_width=16, strided=strided)
@@ -209,6 +238,20 @@ def test_the_paths_of_resnext_are_its_grouped_convolution_drawn_apart(strided):
     assert_equal(apart.eval()(ours), grouped.eval()(theirs), 1e-9)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"reduction": 4},
+        {"stochastic_depth": 0.5},
+        {"order": "full_preactivation"},
+        {"activation": nn.ReLU6},
+    ],
+)
+def test_only_the_papers_block_is_drawn_apart(options):
+    with pytest.raises(ValueError, match="split_transform_merge: expected a block of the steps"):
+        nn.split_transform_merge(nn.Bottleneck(8, 8, groups=4, base_width=16, **options))
+
+
 def test_separable_and_inverted_blocks_are_convolutions_of_single_channels_and_pixels():
     block, x = shaken(nn.SeparableBlock(4, 6, 2)), images()
     assert block.conv1.groups == 4
@@ -216,7 +259,7 @@ def test_separable_and_inverted_blocks_are_convolutions_of_single_channels_and_p
     inner = ops.relu(block.bn1(block.conv1(x)))
     assert_equal(block(x), ops.relu(block.bn2(block.conv2(inner))))
 
-    block = shaken(nn.InvertedResidual(4, 4, expand=3))
+    block = shaken(nn.InvertedResidual(4, 4, expand_ratio=3))
     assert [block.conv1.out_channels, block.conv2.groups, block.conv3.out_channels] == [12, 12, 4]
     act = block.relu
     inner = act(block.bn2(block.conv2(act(block.bn1(block.conv1(x))))))
@@ -245,7 +288,7 @@ def test_what_is_unknown_is_named(options, message):
 
 
 def test_stochastic_depth_leaves_out_the_branches_of_some_images():
-    block = nn.BasicBlock(4, 4, shortcut="A", order="full_preactivation", drop=0.5)
+    block = nn.BasicBlock(4, 4, shortcut="A", order="full_preactivation", stochastic_depth=0.5)
     shaken(block)
     x = images()
     mr.manual_seed(0)
@@ -260,7 +303,7 @@ def test_stochastic_depth_leaves_out_the_branches_of_some_images():
 
 
 def test_branches_are_left_out_more_often_the_deeper_they_are():
-    net = mr.models.cifar_resnet(20, drop=0.45, width=4)
+    net = mr.models.cifar_resnet(20, stochastic_depth=0.45, width=4)
     blocks = [block for stage in (net.layer1, net.layer2, net.layer3) for block in stage]
     found = [block.stochastic_depth.p for block in blocks]
     np.testing.assert_allclose(found, 0.05 * np.arange(1, 10))

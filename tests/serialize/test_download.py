@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         place = self.path.removeprefix("/")
         if place == "missing":
             self.send_error(404)
+            return
+        if place == "rude":
+            self.send_error(500, "\x1b[2J")
             return
         if place.startswith("to:"):
             self.send_response(302)
@@ -114,6 +118,7 @@ def test_a_redirection_is_followed(server: http.server.HTTPServer, tmp_path: Pat
     [
         ("cut", "the connection broke off after 1,000 of 700,000 bytes"),
         ("missing", "the server answered 404 Not Found"),
+        ("rude", r"the server answered 500  \[2J\."),
         ("to:ftp://127.0.0.1/weights", "only https and http is trusted, .*'ftp://127.0.0.1"),
         ("to:file:///etc/passwd", "the server answered 302 .*'file:///etc/passwd' is not allowed"),
         ("to:loop", "the server answered 302 .* infinite loop"),
@@ -147,6 +152,31 @@ def test_more_than_the_size_is_not_waited_for(
         fetch(local(server, "good"), SUM, tmp_path / "w", "MIT", size=1000, allow_http=True)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_states_an_endless_size_is_not_believed(
+    server: http.server.HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minires.serialize.download._LONGEST", 1000)
+    with pytest.raises(DownloadError, match="more than the 1,000 bytes of it arrived"):
+        fetch(local(server, "good"), SUM, tmp_path / "w", "MIT", allow_http=True)
+
+
+def test_two_at_once_fetch_the_same_file(server: http.server.HTTPServer, tmp_path: Path) -> None:
+    address, target = local(server, "good"), tmp_path / "w"
+    together = threading.Barrier(2)
+
+    def meet(done: int, total: int | None) -> None:
+        if done == total:
+            together.wait(10)
+
+    def get(_: int) -> Path:
+        return fetch(address, SUM, target, "MIT", progress=meet, allow_http=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(get, range(2))) == [target] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+    assert target.read_bytes() == CONTENTS
 
 
 def test_a_server_that_says_nothing_is_given_up(

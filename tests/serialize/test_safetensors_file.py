@@ -319,12 +319,17 @@ def test_a_file_cut_anywhere_is_refused_and_said_to_be_cut(data: st.DataObject) 
             serialize.load(path)
 
 
-def test_a_header_as_long_as_a_pickle_opens_is_not_taken_for_a_pickle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("opening", [b"\x80\x02", b"PK"], ids=["a pickle", "a zip archive"])
+def test_a_header_whose_length_opens_as_another_format_is_not_taken_for_it(
+    tmp_path: Path, opening: bytes
+) -> None:
     path = tmp_path / "state.safetensors"
-    name = "n" * 583
-    serialize.save({name: np.zeros(1)}, path)
+    serialize.save({"n" * (int.from_bytes(opening, "little") - 57): np.zeros(1)}, path)
     whole = path.read_bytes()
-    assert whole.startswith(b"\x80\x02")
+    assert whole.startswith(opening)
+    assert not serialize.is_torch_archive(path)
+    with pytest.raises(ValueError, match="it looks like a safetensors file"):
+        serialize.load_torch(path)
     path.write_bytes(whole[:-1])
 
     with pytest.raises(ValueError, match="cut short or damaged"):
@@ -337,6 +342,20 @@ def test_bytes_after_the_end_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"more")
 
     with pytest.raises(ValueError, match="does not fit the bytes that follow"):
+        serialize.load(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"), [("0,4611686018427387904,8", "too big"), ("0" + ",1" * 64, "dimension")]
+)
+def test_a_shape_that_numpy_lacks_is_refused_with_the_files_name(
+    tmp_path: Path, shape: str, told: str
+) -> None:
+    header = f'{{"x":{{"dtype":"F32","shape":[{shape}],"data_offsets":[0,0]}}}}'.encode()
+    path = tmp_path / "state.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+
+    with pytest.raises(ValueError, match=f"cannot load '.*state.safetensors': .*{told}"):
         serialize.load(path)
 
 

@@ -112,6 +112,12 @@ def test_tensors_that_share_a_storage_are_read_and_share_nothing(
     assert not np.shares_memory(first, second)
 
 
+def test_a_folder_may_have_a_name_with_a_time_in_it(tmp_path: Path) -> None:
+    contents = zipped(tensor()).replace(b"archive/", b"T12:00:/")
+
+    assert read(tmp_path, contents).shape == (2, 3)
+
+
 def test_tensors_without_axes_and_without_values_are_read(tmp_path: Path) -> None:
     scalar, empty = read(tmp_path, zipped(tuple_of(tensor((), (), 4), tensor((0, 3), (3, 1)))))
 
@@ -285,6 +291,10 @@ REFUSED = {
     "a negative size": (tensor((-2, 3)), "calls 'torch._utils._rebuild_tensor_v2' with"),
     "a negative stride": (tensor(stride=(3, -1)), "_rebuild_tensor_v2' with"),
     "a negative offset": (tensor(offset=-1), "_rebuild_tensor_v2' with"),
+    "values kept as the negative ones": (
+        tensor()[:-2] + mapping(neg=b"\x88") + b"tR",
+        "by other values, such as the negative ones; save it anew, after tensor.resolve_neg",
+    ),
     "strides of another length": (tensor(stride=(3,)), "_rebuild_tensor_v2' with"),
     "too many axes": (tensor((1,) * 65, (1,) * 65), "_rebuild_tensor_v2' with"),
     "one value, repeated": (tensor((10**6, 10), (0, 0)), "more than 8 times the file's own size"),

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from minires.serialize import atomic_write
 from minires.serialize.download import Progress, fetch, home, is_there
@@ -19,7 +19,9 @@ __all__ = ["Card", "Entry", "Preprocessing", "card_of", "entries", "find", "get"
 class _Record(BaseModel):
     """What stands in a JSON file: nothing unknown, nothing left out, nothing changed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class Preprocessing(_Record):
@@ -67,6 +69,13 @@ class Card(_Record):
     preprocessing: Preprocessing
     licence: str = ""
     source: str = ""
+
+    @field_validator("classes")
+    @classmethod
+    def _cannot_steer_a_terminal(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name.isprintable() for name in names):
+            raise ValueError("a name has characters that cannot be printed")
+        return names
 
 
 class Entry(_Record):

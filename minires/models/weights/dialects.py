@@ -29,10 +29,13 @@ class Dialect(NamedTuple):
 
 def _torchvision(contents: Any) -> dict[str, Any]:
     """Rename what DenseNet's files, which are older than its code, call ``norm.1``."""
-    return {
-        re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", name): value
-        for name, value in flat(contents).items()
-    }
+    state: dict[str, Any] = {}
+    for older, value in flat(contents).items():
+        name = re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", older)
+        if name in state:
+            raise ValueError(f"{name!r} is in the file twice, by its older name too")
+        state[name] = value
+    return state
 
 
 def _akamaster(contents: Any) -> dict[str, Any]:
@@ -43,6 +46,8 @@ def _akamaster(contents: Any) -> dict[str, Any]:
     for name, value in flat(contents).items():
         if not name.startswith("module."):
             raise ValueError(f"{name!r} does not begin with 'module.'")
+        if name.startswith("module.fc."):
+            raise ValueError(f"{name!r} is called 'module.linear.' there")
         state[re.sub(r"^linear\.", "fc.", name.removeprefix("module."))] = value
     return state
 

@@ -7,17 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from minires import nn
 from minires.autograd import Tensor
 from minires.devices import is_float
-from minires.serialize import is_torch_archive, load, load_torch
+from minires.serialize import is_torch_archive, load, load_metadata, load_torch
 from minires.serialize.existing import existing_file
+from minires.serialize.torch_pickle import shown
 
 from .dialects import AUXILIARY_HEADS, DIALECTS, Dialect, flat
 
 __all__ = ["LoadReport", "load_weights"]
 
 _SHOWN = 6  # names in a message; a ResNet-152 has 932
+_COUNTED_BATCHES = "num_batches_tracked"
+_TWINS = ("cifar_plain", "cifar_resnet")  # as `minires compare` calls them in a file's header
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ def load_weights(
         A safetensors file, or a PyTorch archive (.pth, .pt, .th); its first bytes tell.
     dialect : {"torchvision", "akamaster"} or callable, optional
         How the file names the weights. By default it is recognised, by the names fitting the
-        model's exactly. ``"torchvision"``: as minires does, and as torchvision's files do.
+        model's exactly (see `LoadReport` for what may be without a counterpart).
+        ``"torchvision"``: as minires does, and as torchvision's files do.
         ``"akamaster"``: as github.com/akamaster/pytorch_resnet_cifar10 does, with the prefix
         ``module.`` and the head ``linear``, in ``state_dict``. A callable takes what the file holds
         and returns arrays by minires' names.
@@ -109,7 +115,8 @@ def load_weights(
     ------
     ValueError
         The file does not fit the model; every name that is missing or unexpected is counted, and
-        every wrong shape. Or there is no such dialect.
+        every wrong shape. Or it holds values too large for the model's dtype, or is of the model's
+        twin (see below). Or there is no such dialect, or the model holds no values (device "meta").
     TorchArchiveError
         The archive is damaged, or holds more than weights; a ValueError.
     FileNotFoundError, IsADirectoryError
@@ -117,9 +124,11 @@ def load_weights(
 
     Notes
     -----
-    Weights of the same names and shapes may belong to different networks, and nothing in a file
-    tells. Make the model as that of the file's was:
+    Weights of the same names and shapes may belong to different networks, and nothing in most
+    files tells. Make the model as that of the file's was:
 
+    - a plain network, or its residual twin with option A; what `minires compare` wrote does tell,
+      and is refused by the other;
     - option A's zero channels: half on each side (minires, akamaster), or all at the end
       (fb.resnet.torch); the wrong side gives 25 % instead of 100 %;
     - the stride of a bottleneck: in its 3x3 (torchvision, "v1.5") or its first 1x1 ("v1");
@@ -142,15 +151,21 @@ def load_weights(
     """
     candidates = _candidates(dialect)
     file = existing_file(path)
-    contents = load_torch(file) if is_torch_archive(file) else load(file)
     own = model.state_dict()
+    if not all(value.device.holds_values for value in own.values()):
+        raise ValueError(
+            f"load_weights: {type(model).__name__} is on a device that holds no values; make it on"
+            " another"
+        )
+    is_archive = is_torch_archive(file)
+    contents = load_torch(file) if is_archive else load(file)
     best = min((_fit(each, contents, own) for each in candidates), key=_Fit.distance)
-    problems = best.problems()
+    problems = best.problems() + ([] if is_archive else _twin_mistaken(load_metadata(file), model))
     if problems:
         tried = ", ".join(repr(each.name) for each in candidates)
         how = f"in the dialect {best.dialect!r}"
         if dialect is None:
-            how = f"{how}, the nearest (tried: {tried})"
+            how = f"{how}, the nearest (tried: {tried}; for others, dialect= takes a function)"
         raise ValueError(
             f"load_weights: '{file}' does not fit {type(model).__name__} {how}; nothing was"
             " copied:\n  " + "\n  ".join(problems)
@@ -182,10 +197,11 @@ def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor]) -> _Fit:
         return _Fit(dialect.name, {}, unlike=str(error))
     missing = [name for name in own if name not in state]
     unexpected = sorted(name for name in state if name not in own)
+    is_old = not any(name.endswith(_COUNTED_BATCHES) for name in state)
     kept = [
         name
         for name in missing
-        if name.endswith("num_batches_tracked") or _in_head_unknown_to(state, name)
+        if (is_old and name.endswith(_COUNTED_BATCHES)) or _in_head_unknown_to(state, name)
     ]
     left_out = [name for name in unexpected if _in_head_unknown_to(own, name)]
     misshapen = []
@@ -214,12 +230,37 @@ def _mismatch(name: str, found: Any, expected: Tensor) -> list[str]:
         return [f"{name} has shape {tuple(found.shape)}, and {expected.shape} in the model"]
     if is_float(found.dtype) != is_float(expected.dtype):
         return [f"{name} has dtype {found.dtype}, and {expected.dtype} in the model"]
+    if not np.can_cast(found.dtype, expected.dtype):
+        values = found.numpy() if isinstance(found, Tensor) else found
+        with np.errstate(all="ignore"):
+            cast = values.astype(expected.dtype)
+        is_lost = (
+            np.isfinite(values) & ~np.isfinite(cast) if is_float(cast.dtype) else cast != values
+        )
+        if is_lost.any():
+            return [f"{name} has values too large for {expected.dtype}, its dtype in the model"]
     return []
 
 
-def _counted(names: Sequence[str], shown: int = _SHOWN) -> str:
-    return f"{len(names)} ({', '.join(names[:shown])}{_and_more(names, shown)})"
+def _twin_mistaken(notes: Mapping[str, str], model: nn.Module) -> list[str]:
+    """Say, if a file's header does, that the weights are of the model's twin."""
+    blocks = [part for part in model.modules() if isinstance(part, nn.ResidualBlock)]
+    is_plain = all(block.downsample is None for block in blocks)
+    said, own = notes.get("network"), _TWINS[0 if is_plain else 1]
+    if not blocks or said not in _TWINS or said == own:
+        return []
+    return [
+        f"it is of a {said}, its header says, and the model is a {own}, which has the same names"
+        " and would answer wrongly; model.load_state_dict(mr.load(path)) copies all the same"
+    ]
 
 
-def _and_more(items: Sequence[str], shown: int = _SHOWN) -> str:
-    return f", and {len(items) - shown} more" if len(items) > shown else ""
+def _counted(names: Sequence[str], most: int = _SHOWN) -> str:
+    listed = ", ".join(
+        name if name.isprintable() and len(name) <= 200 else shown(name) for name in names[:most]
+    )
+    return f"{len(names)} ({listed}{_and_more(names, most)})"
+
+
+def _and_more(items: Sequence[str], most: int = _SHOWN) -> str:
+    return f", and {len(items) - most} more" if len(items) > most else ""

@@ -1,0 +1,74 @@
+"""Networks by name: where they are made, from which numbers, and what is told of wrong names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minires as mr
+from minires import devices, models
+from minires.models import registry
+
+
+def test_a_network_is_made_on_the_device_that_is_asked_for():
+    made = models.create("se_resnet18", width=16, device="meta")
+    assert {value.device.name for value in made.state_dict().values()} == {"meta"}
+    with devices.default("meta"):
+        assert models.create("cifar_resnet8").fc.weight.device is devices.meta
+        assert models.create("cifar_resnet8", device="cpu").fc.weight.device is devices.cpu
+    assert mr.zeros(1).device is devices.cpu
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet8_c", "googlenet_aux", "alexnet_2012", "vgg11"])
+def test_nothing_is_drawn_for_a_network_without_values(name):
+    mr.manual_seed(0)
+    expected = mr.randn(3).numpy()
+    mr.manual_seed(0)
+    models.create(name, width=16, device="meta")
+    np.testing.assert_array_equal(mr.randn(3).numpy(), expected)
+
+
+def test_a_network_that_is_moved_and_one_that_is_made_there_are_alike():
+    made = models.create("inception_v3", width=2, device="meta").state_dict()
+    moved = models.create("inception_v3", width=2).to("meta").state_dict()
+    assert {k: (v.shape, v.dtype) for k, v in made.items()} == {
+        k: (v.shape, v.dtype) for k, v in moved.items()
+    }
+
+
+def test_an_unknown_device_is_told():
+    with pytest.raises(ValueError, match="unknown device 'gpu'"):
+        models.create("cifar_resnet8", device="gpu")
+
+
+def test_seeds_make_equal_networks():
+    first, second, other = (
+        models.create("cifar_resnet8", width=4, seed=seed).fc.weight.numpy() for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+
+
+def test_names_are_found_in_capitals_too(monkeypatch):
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    models.register("MyNet", models.cifar_plain, (1, 8, 8), depth=8, width=4)
+    assert models.create("MyNet").depth == models.create("mynet", in_channels=1).depth == 8
+    assert models.input_of("MYNET") == (1, 8, 8)
+    with pytest.raises(ValueError, match="there is a network 'mynet' already"):
+        models.register("mynet", models.cifar_plain)
+
+
+def test_families_go_on_beyond_the_papers_depths():
+    assert models.create("cifar_resnet26_b", width=2).depth == 26
+    assert models.input_of("cifar_plain26") == (3, 32, 32)
+    with pytest.raises(ValueError, match="6n \\+ 2"):
+        models.create("cifar_resnet27")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("resnet5O", "near: resnet50"), ("densenet_121", "densenet121"), ("xyz", "minires models")],
+)
+def test_an_unknown_name_is_told_with_what_is_near(name, advice):
+    with pytest.raises(ValueError, match=advice):
+        models.create(name)
