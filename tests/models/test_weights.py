@@ -484,3 +484,12 @@ def test_the_cards_of_the_twins_prepare_pixels_as_the_data_set_does() -> None:
 def test_the_twins_that_come_with_minires_are_small() -> None:
     assert [entry.name for entry in DIGITS] == ["cifar_resnet20_digits", "cifar_plain20_digits"]
     assert sum(entry.size or 0 for entry in DIGITS) < 2_000_000
+
+
+def test_the_twins_that_come_with_minires_refuse_each_other() -> None:
+    for entry, other in zip(DIGITS, reversed(DIGITS), strict=True):
+        model = mr.models.create(other.card.model, in_channels=1)
+        with pytest.raises(
+            ValueError, match=f"it is of a {entry.card.model.rstrip('0123456789')}, "
+        ):
+            load_weights(model, Path(catalogue.__file__).with_name(entry.file))

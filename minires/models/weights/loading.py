@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from minires import nn
 from minires.autograd import Tensor
-from minires.devices import is_float
+from minires.devices import cpu, is_float
 from minires.serialize import is_torch_archive, load, load_metadata, load_torch
 from minires.serialize.existing import existing_file
 from minires.serialize.torch_pickle import shown
@@ -230,12 +228,13 @@ def _mismatch(name: str, found: Any, expected: Tensor) -> list[str]:
         return [f"{name} has shape {tuple(found.shape)}, and {expected.shape} in the model"]
     if is_float(found.dtype) != is_float(expected.dtype):
         return [f"{name} has dtype {found.dtype}, and {expected.dtype} in the model"]
-    if not np.can_cast(found.dtype, expected.dtype):
+    xp = cpu.xp
+    if not xp.can_cast(found.dtype, expected.dtype):
         values = found.numpy() if isinstance(found, Tensor) else found
-        with np.errstate(all="ignore"):
+        with cpu.quiet():
             cast = values.astype(expected.dtype)
         is_lost = (
-            np.isfinite(values) & ~np.isfinite(cast) if is_float(cast.dtype) else cast != values
+            xp.isfinite(values) & ~xp.isfinite(cast) if is_float(cast.dtype) else cast != values
         )
         if is_lost.any():
             return [f"{name} has values too large for {expected.dtype}, its dtype in the model"]
