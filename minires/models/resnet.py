@@ -42,7 +42,7 @@ class ResNet(nn.Module):
         Channels of the first convolution.
     in_channels, num_classes : int
     zero_init_residual : bool
-        Start each block's last BatchNorm at 0, so that the block starts as its shortcut.
+        Start each branch at 0, by the BatchNorm at its end, so that a block starts as its shortcut.
     order, norm : str
         As for `nn.ResidualBlock`. What an order has before every branch, the network has before
         the classifier instead of behind the first convolution.

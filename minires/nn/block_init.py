@@ -30,7 +30,19 @@ def fixup_(model: Module) -> None:
 
 
 def zero_last_scale_(model: Module) -> None:
-    """Start every branch that ends in a BatchNorm at 0 (Goyal et al. 2017, arXiv 1706.02677)."""
-    for block in model.modules():
-        if isinstance(block, ResidualBlock) and isinstance((norm := block.last_norm), BatchNorm2d):
-            init.zeros_(norm.weight)
+    """Start every branch that ends in a BatchNorm at 0 (Goyal et al. 2017, arXiv 1706.02677).
+
+    Raises
+    ------
+    ValueError
+        If none does.
+    """
+    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
+    norms = [block.last_norm for block in blocks if isinstance(block.last_norm, BatchNorm2d)]
+    if not norms:
+        raise ValueError(
+            "no branch ends in a BatchNorm that could start at 0: in pre-activation orders a"
+            " convolution stands there, and without norms nothing; norm='skipinit' starts at 0, too"
+        )
+    for norm in norms:
+        init.zeros_(norm.weight)

@@ -217,8 +217,10 @@ def test_zero_init_finds_the_norm_behind_which_more_is_done_to_the_branch(option
     assert net.layer3[1].bn1.weight.numpy().all()
 
 
-def test_zero_init_leaves_pre_activations_alone():
-    assert nn.PreActBlock(4, 4).last_norm is None
+@pytest.mark.parametrize("options", [{"order": "full_preactivation"}, {"norm": "skipinit"}])
+def test_zero_init_says_where_there_is_no_norm_for_it(options):
+    with pytest.raises(ValueError, match="no branch ends in a BatchNorm"):
+        mr.models.ResNet(18, width=4, zero_init_residual=True, **options)
 
 
 @pytest.mark.parametrize("strided", [1, 2])
