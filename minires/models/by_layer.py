@@ -48,6 +48,8 @@ class Row(NamedTuple):
 class Summary(NamedTuple):
     """A network's layers in the order in which they run, as often as they do, and its totals.
 
+    A layer that runs again at once has a single row for both.
+
     `print` shows it as a table, and so does rich: as many columns as the terminal has room for.
 
     Attributes

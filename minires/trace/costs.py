@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from minires.models.counting import MACS
+
 Shape = tuple[int, ...]
 
 # Per element of the output (of the input, for reductions): what the formula takes.
@@ -30,6 +32,9 @@ _PER_ELEMENT = {
 _FREE = {"broadcast_to", "cast", "clone", "concatenate", "flip", "gather", "getitem", "im2col"}
 _FREE |= {"pad", "permute", "pick", "putitem", "reshape"}
 
+# These are a convolution and what is fused with it.
+_CONVOLUTIONS = "conv2d_relu", "batch_norm_relu_conv2d"
+
 
 def flops_of(op: str, operands: Sequence[Shape | None], output: Shape) -> int:
     """Estimate how many multiplications and additions a forward takes.
@@ -43,12 +48,11 @@ def flops_of(op: str, operands: Sequence[Shape | None], output: Shape) -> int:
     """
     size = math.prod(output)
     weights = [shape for shape in operands[1:] if shape is not None and len(shape) >= 2]
-    if op in ("conv2d", "conv2d_relu", "batch_norm_relu_conv2d") and weights:
-        norm = 10 * math.prod(operands[0] or ()) if op == "batch_norm_relu_conv2d" else 0
-        return 2 * size * math.prod(weights[0][1:]) + norm
-    if op == "conv_transpose2d" and weights:
-        return 2 * math.prod(operands[0] or ()) * math.prod(weights[0][1:])
-    if op in ("matmul", "linear") and operands[0]:
+    products = MACS.get("conv2d" if op in _CONVOLUTIONS else op)
+    if products is not None and operands[0] and weights:
+        norm = 10 * math.prod(operands[0]) if op == "batch_norm_relu_conv2d" else 0
+        return 2 * products((operands[0], weights[0]), output) + norm
+    if op == "matmul" and operands[0]:
         return 2 * size * operands[0][-1]
     if op in _FREE:
         return 0

@@ -15,7 +15,9 @@ _PLUMBING = tuple(
         "autograd/",
         "ops/",
         "trace/",
-        *(f"nn/{name}.py" for name in ("module", "layers", "functions", "containers")),
+        *(f"nn/{name}.py" for name in ("module", "containers", "fused", "layers", "functions")),
+        *(f"nn/{name}.py" for name in ("pooling", "noise", "scaling")),
+        "models/parts.py",
     )
 )
 

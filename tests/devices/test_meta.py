@@ -308,6 +308,8 @@ def test_values_may_be_written_where_none_are_held_if_the_shape_fits():
         (0, 1, 2, 3),
         (np.array([0]), 0, 0, 0),
         (np.array([0]), 3),
+        (slice(None), np.array([0, 1, 1]), ..., 0),
+        (np.array([0, 1]), np.array([0, 1, 2])),
         5,
     ],
     ids=str,

@@ -36,7 +36,7 @@ def test_a_forward_step_tells_op_module_line_shapes_and_constants():
     trace = recorded(model, images())
     conv = trace.records.forward[0]
     assert (conv.op, conv.module) == ("conv2d", "blocks.0.conv1")
-    assert conv.source.startswith("minires/nn/blocks.py:")
+    assert conv.source.startswith("minires/nn/residual.py:")
     assert [operand.edge for operand in conv.operands] == ["input", "weight", "bias"]
     values = trace.records.values
     assert values[conv.operands[1].value].name == "blocks.0.conv1.weight"
@@ -47,6 +47,18 @@ def test_a_forward_step_tells_op_module_line_shapes_and_constants():
     assert "kernel" in conv.constants["window"]
     assert conv.seconds > 0
     assert conv.bytes == 8 * (3 * 4 * 36 * 2 + 4 * 4 * 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [("resnet18", {"models/resnet.py", "nn/residual.py"}), ("googlenet", {"models/googlenet.py"})],
+)
+def test_the_lines_are_those_of_the_network_and_its_blocks(name, files):
+    model = mr.models.create(name, width=8, num_classes=2).eval()
+    with mr.trace.record(model) as trace:
+        model(mr.zeros(1, 3, 32, 32))
+    lines = {step.source.partition(":")[0] for step in trace.records.forward}
+    assert lines == {f"minires/{file}" for file in files}
 
 
 def test_the_line_is_the_callers_own_where_it_is_no_layer():

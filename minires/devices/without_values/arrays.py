@@ -150,16 +150,6 @@ class MetaArray:
         return math.prod(self.shape)
 
     @property
-    def itemsize(self) -> int:
-        """Bytes that an element would take."""
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that all elements would take."""
-        return self.size * self.dtype.itemsize
-
-    @property
     def T(self) -> MetaArray:  # noqa: N802
         """The array with its axes in reverse order."""
         return MetaArray(self.shape[::-1], self.dtype)
@@ -207,11 +197,14 @@ class MetaArray:
         named = sum(part is not None and part is not ... for part in parts)
         rest = (slice(None),) * (self.ndim - named)
         at = next((i for i, part in enumerate(parts) if part is ...), len(parts))
-        parts = (*parts[:at], *rest, *parts[at + 1 :])
+        # An ellipsis stays: arrays on both sides of it stand apart even where it is nothing.
+        parts = (*parts[: at + 1], *rest, *parts[at + 1 :])
         lengths, shape, positions, places = iter(self.shape), [], [], []
         for place, part in enumerate(parts):
             if part is None:
                 shape.append(1)
+            elif part is ...:
+                continue
             elif isinstance(part, slice):
                 shape.append(len(range(*part.indices(next(lengths)))))
             else:
@@ -222,7 +215,10 @@ class MetaArray:
                 places.append((place, len(shape)))
         together = places[-1][0] - places[0][0] == len(places) - 1
         start = places[0][1] if together else 0
-        return (*shape[:start], *broadcast(*positions), *shape[start:])
+        try:
+            return (*shape[:start], *broadcast(*positions), *shape[start:])
+        except ValueError as error:
+            raise IndexError(str(error)) from None
 
     __hash__ = None  # type: ignore[assignment]
     __add__, __radd__ = _operator(operator.add), _reflected(operator.add)

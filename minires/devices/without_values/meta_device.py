@@ -52,10 +52,6 @@ class MetaDevice(Device):
         """Refuse, as `to_numpy`."""
         raise no_values("its digest", array)
 
-    def fingerprint(self, array: Array) -> int:
-        """Return 0: nothing can be overwritten."""
-        return 0
-
     def astype(self, x: Array, dtype: Any) -> Array:
         """Return x in `dtype`; x itself if it has that dtype already."""
         return x if x.dtype == dtype else MetaArray(x.shape, as_dtype(dtype))
