@@ -11,6 +11,7 @@ block, G groups, T neighbouring outputs in one row. Filters are held as (B, KH, 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -148,18 +149,27 @@ def _joined(weight: Array, groups: int, joined: int) -> Array:
     shape = groups // joined, joined, o // groups, c, kh, kw
     filters = weight.reshape(shape).transpose(0, 1, 4, 5, 3, 2)  # (B, J, KH, KW, C/G, O/G)
     if joined == 1:
-        return np.ascontiguousarray(filters[:, 0])
+        # BLAS takes the filters of single pixels transposed, as they stand.
+        return filters[:, 0] if kh == kw == 1 else _dense(filters[:, 0])
     blocks = np.zeros((shape[0], kh, kw, joined, c, joined, o // groups), weight.dtype)
     for j in range(joined):
         blocks[:, :, :, j, :, j] = filters[:, j]
     return blocks.reshape(shape[0], kh, kw, joined * c, joined * (o // groups))
 
 
+def _dense(array: Array) -> Array:
+    """Copy into C order."""
+    dense = buffers.empty(array.shape, array.dtype)
+    np.copyto(dense, array)
+    return dense
+
+
 def _parted(blocks: Array, groups: int, shape: tuple[int, ...]) -> Array:
     """Take the groups' filters, (O, C/G, KH, KW), out of their blocks: the way back."""
     (o, c, kh, kw), joined = shape, groups // len(blocks)
     parts = blocks.reshape(groups // joined, kh, kw, joined, c, joined, o // groups)
-    weight = np.empty((groups // joined, joined, o // groups, c, kh, kw), blocks.dtype)
+    # Of memory that the activations leave, while the backward pass lets go of them.
+    weight = buffers.empty((groups // joined, joined, o // groups, c, kh, kw), blocks.dtype)
     for j in range(joined):
         weight[:, j] = parts[:, :, :, j, :, j].transpose(0, 4, 3, 1, 2)
     return weight.reshape(shape)
@@ -255,12 +265,12 @@ def _correlate(
 
     def compute(part: Block) -> tuple[Any, bool]:
         rows = min(products.rows, part.rows)
-        columns, total, safe = products.columns(images, rows), 0.0, True
+        columns, total, safe = products.columns(images, rows), None, True
         for chunk in part.chunks(rows):
             seen, pixels = products.seen(columns, chunk), chunk.of(y)
             products.write(seen, pixels)
             if partner is not None:
-                total = total + products.sums(seen, chunk.of(partner))
+                total = _added(total, products.sums(seen, chunk.of(partner)))
             elif mixed:
                 # While the chunk lies in the cache, its sum costs little.
                 safe = safe and bool(np.isfinite(pixels.sum()))
@@ -271,7 +281,7 @@ def _correlate(
         found = threads.run(compute, _parts((n, oh), n * oh * ow * filters.size))
     if partner is None:
         return channels_first(y), None, all(safe for _, safe in found)
-    sums = products.as_filters(sum(total for total, _ in found))
+    sums = products.as_filters(functools.reduce(_added, [total for total, _ in found]))
     # Every pixel of both sides has a part in these sums: where they are finite, so are all pixels.
     safe = bool(np.isfinite(sums).all() and np.isfinite(filters).all())
     return channels_first(y), sums, safe
@@ -318,11 +328,13 @@ class Products:
 
     def sums(self, seen: Array, partner: Array) -> Array:
         """Multiply pixels (images * rows, OW, B*O) with the columns; sum over all pixels."""
-        return np.matmul(seen.transpose(0, 2, 1), by_blocks(partner, len(seen), self.t))
+        return _sums(seen, by_blocks(partner, len(seen), self.t))
 
     def as_filters(self, sums: Array) -> Array:
         """Bring such sums into the shape of the filters: the transpose of `_tables`."""
         count, kh, kw, c, o = self._shape
+        if self.t == 1:
+            return sums.reshape(self._shape)
         placed = sums.reshape(count, kh, kw + self.t - 1, c, self.t, o)
         total = placed[:, :, :kw, :, 0].copy()
         for i in range(1, self.t):
@@ -364,16 +376,30 @@ def _weight_sums(g: Array, images: Array, window: Window, shape: tuple[int, ...]
     width = kh * kw * c
     rows = rows_per_chunk(count * width, g.shape[2], g.itemsize)
 
-    def compute(part: Block) -> Array:
-        columns, total = Columns(images, window, 1, min(rows, part.rows), count), 0.0
+    def compute(part: Block) -> Array | None:
+        columns, total = Columns(images, window, 1, min(rows, part.rows), count), None
         for chunk in part.chunks(rows):
             seen, pixels = columns.of(chunk), by_blocks(chunk.of(g), count)
-            total = total + np.matmul(seen.transpose(0, 2, 1), pixels)
+            total = _added(total, _sums(seen, pixels))
         return total
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         found = threads.run(compute, _parts(g.shape[:2], g.size * width))
-    return sum(found).reshape(shape)
+    return functools.reduce(_added, found).reshape(shape)
+
+
+def _sums(columns: Array, pixels: Array) -> Array:
+    """Sum products of columns (B, rows, I) with pixels (B, rows, O) over the rows: (B, I, O)."""
+    sums = buffers.empty((len(columns), columns.shape[2], pixels.shape[2]), columns.dtype)
+    return np.matmul(columns.transpose(0, 2, 1), pixels, out=sums)
+
+
+def _added(total: Array | None, more: Array) -> Array:
+    """Add to a total that has begun, in its own memory."""
+    if total is None:
+        return more
+    total += more
+    return total
 
 
 def _fold(spread: Array, dx: Array, chunk: Block, window: Window) -> None:

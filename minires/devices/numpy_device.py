@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import passes, threads
+from . import buffers, passes, threads
 from .blocked_convolution import BlockedConvolution
 from .blocked_elementwise import BlockedElementwise
 from .blocked_normalization import BlockedNormalization
@@ -91,16 +91,7 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             if work < threads.ALONE:
                 return np.matmul(a, b)
-            rows = len(a) if a.ndim > 1 else 1
-            shares = threads.shares(rows, -(-rows * threads.ALONE // work))
-            if a.ndim > 1 and b.ndim == 2:
-                pairs = [(a[share], b) for share in shares]
-            elif a.ndim == b.ndim > 2 and len(a) == len(b):
-                pairs = [(a[share], b[share]) for share in shares]
-            else:
-                pairs = [(a, b)]
-            parts = threads.run(lambda pair: np.matmul(*pair), pairs)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            return _shared_out(a, b, work)
 
     def erf(self, x: Array) -> Array:
         """Error function, by SciPy."""
@@ -112,3 +103,25 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
     def add_at(self, target: Array, index: Any, values: Array) -> None:
         """``target[index] += values`` in which every repetition of an index counts."""
         np.add.at(target, index, values)
+
+
+def _shared_out(a: Array, b: Array, work: int) -> Array:
+    """Multiply on several threads, by rows or matrices of `a`; a single row by columns of `b`."""
+    single = a.ndim == b.ndim == 2 and len(a) == 1
+    by_rows = a.ndim > 1 and (b.ndim == 2 or (a.ndim == b.ndim and len(a) == len(b)))
+    count = b.shape[1] if single else len(a) if by_rows else 1
+    shares = threads.shares(count, -(-count * threads.ALONE // work))
+    if len(shares) == 1:
+        return np.matmul(a, b)
+    inner = np.broadcast_shapes(a.shape[1:-2], b.shape[1:-2]) if b.ndim > 2 else a.shape[1:-2]
+    lead = a.shape[:1] if a.ndim > 2 else ()
+    y = buffers.empty((*lead, *inner, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+
+    def multiply(share: slice) -> None:
+        if single:
+            np.matmul(a, b[:, share], out=y[:, share])
+        else:
+            np.matmul(a[share], b if b.ndim == 2 else b[share], out=y[share])
+
+    threads.run(multiply, shares)
+    return y
