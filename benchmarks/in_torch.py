@@ -1,4 +1,4 @@
-"""A stated network in PyTorch's eager mode. Nothing here needs minires, so that it weighs nothing."""
+"""A stated network in PyTorch's eager mode; nothing here needs minires, which would weigh much."""
 
 from __future__ import annotations
 

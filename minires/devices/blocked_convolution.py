@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ GRAIN = 1 << 21
 # Narrower products leave the processor's vectors half empty. Groups are joined up to this width,
 # and images with no more channels have two outputs computed in one row.
 NARROW = 16
+# Channels at a time when filters change their order: what is read of each line of memory then
+# stays in the cache until the rest of it is wanted.
+LINES = 16
 
 
 class BlockedConvolution(ConvolutionKernels):
@@ -68,14 +72,14 @@ class BlockedConvolution(ConvolutionKernels):
             return super().conv2d_input(g, weight, window, groups, size)
         mirrored = _mirrored(window)
         apart = mirrored is not None
-        filters = _joined(weight, groups, _per_block(weight.shape, groups, apart))
+        filters = _joined(weight, groups, _per_block(weight.shape, groups, apart), flipped=apart)
         if mirrored is None:
             dx = _transposed(channels_last(g), filters, window, size)
             with np.errstate(invalid="ignore", over="ignore"):
                 safe = len(filters) == groups or bool(np.isfinite(dx.sum()))
         else:
             images = g.transpose(0, 2, 3, 1)
-            dx, _, safe = _correlate(images, _flipped(filters), mirrored, Finish())
+            dx, _, safe = _correlate(images, filters, mirrored, Finish())
         return dx if safe else super().conv2d_input(g, weight, window, groups, size)
 
     def conv2d_weight(self, g: Array, x: Array, window: Window, groups: int) -> Array:
@@ -101,7 +105,8 @@ class BlockedConvolution(ConvolutionKernels):
         mirrored = _mirrored(window)
         if mirrored is None or not all(needs) or not blas_computes(g, x, weight):
             return super().conv2d_backward(g, x, weight, window, groups, needs)
-        filters = _flipped(_joined(weight, groups, _per_block(weight.shape, groups, apart=True)))
+        joined = _per_block(weight.shape, groups, apart=True)
+        filters = _joined(weight, groups, joined, flipped=True)
         images, partner = g.transpose(0, 2, 3, 1), channels_last(x)
         dx, sums, safe = _correlate(images, filters, mirrored, Finish(), partner)
         if not safe:
@@ -143,24 +148,30 @@ def _per_block(shape: tuple[int, ...], groups: int, apart: bool) -> int:
     return max(j for j in range(1, min(most, groups) + 1) if groups % j == 0)
 
 
-def _joined(weight: Array, groups: int, joined: int) -> Array:
-    """Filters by blocks of `joined` groups, (B, KH, KW, C', O'), zero between different groups."""
+def _joined(weight: Array, groups: int, joined: int, flipped: bool = False) -> Array:
+    """Filters by blocks of `joined` groups, (B, KH, KW, C', O'), zero between different groups.
+
+    Or the same `_flipped`.
+    """
     o, c, kh, kw = weight.shape
     shape = groups // joined, joined, o // groups, c, kh, kw
     filters = weight.reshape(shape).transpose(0, 1, 4, 5, 3, 2)  # (B, J, KH, KW, C/G, O/G)
     if joined == 1:
+        view = _flipped(filters[:, 0]) if flipped else filters[:, 0]
         # BLAS takes the filters of single pixels transposed, as they stand.
-        return filters[:, 0] if kh == kw == 1 else _dense(filters[:, 0])
+        return view if kh == kw == 1 else _dense(view)
     blocks = np.zeros((shape[0], kh, kw, joined, c, joined, o // groups), weight.dtype)
     for j in range(joined):
         blocks[:, :, :, j, :, j] = filters[:, j]
-    return blocks.reshape(shape[0], kh, kw, joined * c, joined * (o // groups))
+    together = blocks.reshape(shape[0], kh, kw, joined * c, joined * (o // groups))
+    return _flipped(together) if flipped else together
 
 
 def _dense(array: Array) -> Array:
-    """Copy into C order."""
+    """Copy filters (B, KH, KW, C, O) into C order."""
     dense = buffers.empty(array.shape, array.dtype)
-    np.copyto(dense, array)
+    for start in range(0, array.shape[3], LINES):
+        dense[..., start : start + LINES, :] = array[..., start : start + LINES, :]
     return dense
 
 
@@ -171,7 +182,9 @@ def _parted(blocks: Array, groups: int, shape: tuple[int, ...]) -> Array:
     # Of memory that the activations leave, while the backward pass lets go of them.
     weight = buffers.empty((groups // joined, joined, o // groups, c, kh, kw), blocks.dtype)
     for j in range(joined):
-        weight[:, j] = parts[:, :, :, j, :, j].transpose(0, 4, 3, 1, 2)
+        part = parts[:, :, :, j, :, j].transpose(0, 4, 3, 1, 2)
+        for start in range(0, c, LINES):
+            weight[:, j, :, start : start + LINES] = part[:, :, start : start + LINES]
     return weight.reshape(shape)
 
 
@@ -312,7 +325,7 @@ class Products:
         self.t = _outputs_per_row(window, filters.shape, ow)
         self._tables = _tables(filters, self.t)
         width = len(filters) * max(self._tables.shape[1:])
-        self.rows = rows_per_chunk(width, ow // self.t, filters.itemsize)
+        self.rows = rows_per_chunk(width, ow // self.t, filters.itemsize, filters.nbytes)
 
     def columns(self, images: Array, rows: int) -> Columns:
         """Return one thread's buffers for chunks of at most so many rows."""
@@ -374,7 +387,8 @@ def _weight_sums(g: Array, images: Array, window: Window, shape: tuple[int, ...]
     """
     count, kh, kw, c, _ = shape
     width = kh * kw * c
-    rows = rows_per_chunk(count * width, g.shape[2], g.itemsize)
+    size = math.prod(shape) * g.itemsize
+    rows = rows_per_chunk(count * width, g.shape[2], g.itemsize, size)
 
     def compute(part: Block) -> Array | None:
         columns, total = Columns(images, window, 1, min(rows, part.rows), count), None
@@ -385,7 +399,8 @@ def _weight_sums(g: Array, images: Array, window: Window, shape: tuple[int, ...]
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         found = threads.run(compute, _parts(g.shape[:2], g.size * width))
-    return functools.reduce(_added, found).reshape(shape)
+    total: Array = functools.reduce(_added, found)
+    return total.reshape(shape)
 
 
 def _sums(columns: Array, pixels: Array) -> Array:

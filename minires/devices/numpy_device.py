@@ -15,6 +15,7 @@ from . import buffers, passes, threads
 from .blocked_convolution import BlockedConvolution
 from .blocked_elementwise import BlockedElementwise
 from .blocked_normalization import BlockedNormalization
+from .blocked_pooling import BlockedPooling
 from .device import Array, Device
 from .dtypes import as_dtype, default_float
 
@@ -33,7 +34,9 @@ def _passes() -> ModuleType:
     return passes
 
 
-class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, Device):
+class NumpyDevice(
+    BlockedConvolution, BlockedNormalization, BlockedElementwise, BlockedPooling, Device
+):
     """Arrays in the host's memory."""
 
     name = "cpu"
@@ -107,7 +110,7 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
 
 def _shared_out(a: Array, b: Array, work: int) -> Array:
     """Multiply on several threads, by rows or matrices of `a`; a single row by columns of `b`."""
-    single = a.ndim == b.ndim == 2 and len(a) == 1
+    single = a.ndim == b.ndim == 2 and len(a) == 1 < a.shape[1]
     by_rows = a.ndim > 1 and (b.ndim == 2 or (a.ndim == b.ndim and len(a) == len(b)))
     count = b.shape[1] if single else len(a) if by_rows else 1
     shares = threads.shares(count, -(-count * threads.ALONE // work))
@@ -118,7 +121,10 @@ def _shared_out(a: Array, b: Array, work: int) -> Array:
     y = buffers.empty((*lead, *inner, a.shape[-2], b.shape[-1]), np.result_type(a, b))
 
     def multiply(share: slice) -> None:
-        if single:
+        if a.shape[-1] == 1 and b.ndim == 2:
+            # One product for each value: BLAS makes much more of it.
+            np.multiply(a[share], b, out=y[share])
+        elif single:
             np.matmul(a, b[:, share], out=y[:, share])
         else:
             np.matmul(a[share], b if b.ndim == 2 else b[share], out=y[share])

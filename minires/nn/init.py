@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from minires.autograd import Tensor
-from minires.devices import Array, random
+from minires.devices import Array, cpu, random
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
@@ -68,7 +66,7 @@ def _drawn(tensor: Tensor, draw: Callable[[int], Array]) -> Tensor:
     size = math.prod(tensor.shape)
     if size <= _CHUNK:
         return tensor.copy_(draw(size).reshape(tensor.shape))
-    values = np.empty(size, tensor.dtype)
+    values = cpu.xp.empty(size, tensor.dtype)
     for start in range(0, size, _CHUNK):
         part = values[start : start + _CHUNK]
         part[...] = draw(len(part))
