@@ -84,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("stopped", 130)
     except OSError as error:
         return _complain(str(error), 1)
+    except MemoryError as error:
+        return _complain(f"there is not enough memory: {error or 'take less at a time'}", 1)
     except Exception as error:
         # Typer's usage errors; their base class has no public name in all versions of it.
         if not hasattr(error, "format_message"):

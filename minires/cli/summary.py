@@ -41,6 +41,7 @@ def run_summary(
 
     try:
         made_for = models.input_of(name)
+        models.create(name, device="meta")
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     shape = made_for if image is None else _lengths(image)

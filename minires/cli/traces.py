@@ -142,13 +142,21 @@ def _read(file: Path) -> Trace:
 
 
 def _recorded(wanted: Wanted) -> list[Trace]:
+    from minires.autograd import expand
     from minires.data import get_dataset
     from minires.lab import first_batch, traced_step
     from minires.models import create, input_of
+    from minires.trace.views.words import spoken
 
     if wanted.save not in ("summary", "thumbs", "full"):
         raise typer.BadParameter(f"--save: expected summary, thumbs or full, found {wanted.save!r}")
     require(wanted.device)
+    expanded = (wanted.expand or "").replace(",", " ").split()
+    try:
+        with expand(*expanded):
+            pass
+    except ValueError as error:
+        raise typer.BadParameter(f"--expand: {error}") from None
     save: Literal["summary", "thumbs", "full"] = wanted.save  # type: ignore[assignment]
     try:
         split = get_dataset(wanted.dataset)
@@ -173,13 +181,17 @@ def _recorded(wanted: Wanted) -> list[Trace]:
     batch = first_batch(split, wanted.batch, wanted.seed, wanted.size or made_for)
     # With its spectrum in view, what a replay needs is kept whatever it takes.
     options = {"replay": True} if wanted.spectrum else {}
-    expanded = (wanted.expand or "").replace(",", " ").split()
-    try:
-        return [
-            traced_step(
+    found = []
+    for model, name in zip(models, names.values(), strict=True):
+        try:
+            trace = traced_step(
                 model, batch, name, save, wanted.spectrum, expanded, wanted.create_graph, **options
             )
-            for model, name in zip(models, names.values(), strict=True)
-        ]
-    except ValueError as error:
-        raise typer.BadParameter(f"--expand: {error}") from None
+        except ValueError as error:
+            count, _, side, _ = batch[0].shape
+            raise typer.BadParameter(
+                f"--size, --batch: {name} cannot be trained on {spoken(count, 'image')} of"
+                f" {side}x{side}: {error}"
+            ) from None
+        found.append(trace)
+    return found

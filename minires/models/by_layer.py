@@ -24,7 +24,8 @@ class Row(NamedTuple):
     Attributes
     ----------
     path : str
-        Its name in the network, such as ``"layer1.0.conv1"``.
+        Its name in the network, such as ``"layer1.0.conv1"``; empty for the network itself, which
+        has a row if it has parameters of its own.
     kind : str
         Its class.
     output : tuple of int or None
@@ -112,7 +113,7 @@ class Summary(NamedTuple):
             output = "did not run" if row.output is None else _times(row.output)
             numbers = f"{row.params:,}" * (row.params > 0), f"{row.macs:,}" * (row.macs > 0)
             seen = _told(row.field, "size"), _told(row.field, "stride")
-            table.add_row(row.path, row.kind, output, *numbers, *seen)
+            table.add_row(row.path or "(itself)", row.kind, output, *numbers, *seen)
         yield fitted(table, options.max_width)
         yield Text()
         yield Text(self.total, "bold")
@@ -180,7 +181,8 @@ def summary(model: Module | str, input: Shape | None = None) -> Summary:
     TypeError
         If it takes more than an image.
     NoValuesError
-        If it looks at values, which are not there.
+        If it looks at values, which are not there. A forward that asks `x.device.holds_values`
+        first is counted.
 
     Examples
     --------

@@ -7,6 +7,7 @@ An architecture's file registers its names; those of a family that goes on for e
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -71,7 +72,7 @@ def register_family(pattern: str, entry: Callable[[re.Match[str]], Entry]) -> No
 
 
 def names() -> list[str]:
-    """Return the names of all registered networks.
+    """Return the names of all registered networks, numbers in them by size.
 
     Examples
     --------
@@ -79,7 +80,11 @@ def names() -> list[str]:
     >>> mr.models.list()[:2]
     ['alexnet', 'alexnet_2012']
     """
-    return sorted(_ENTRIES)
+    return sorted(_ENTRIES, key=_by_size)
+
+
+def _by_size(name: str) -> list[str | int]:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def find(name: str) -> Entry:
@@ -89,7 +94,14 @@ def find(name: str) -> Entry:
     ------
     ValueError
         If there is no such network; it says which names are near.
+    TypeError
+        If it is no name.
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"the name of a network is needed, such as 'resnet50'; found {type(name).__name__}."
+            " A network that is made already is counted by mr.models.summary(model, input)"
+        )
     name = name.lower()
     if name in _ENTRIES:
         return _ENTRIES[name]
@@ -128,7 +140,9 @@ def create(
     Raises
     ------
     ValueError
-        If there is no such network or device.
+        If there is no such network or device, or an option is out of range.
+    TypeError
+        If its builder does not know an option.
 
     Examples
     --------
@@ -139,7 +153,21 @@ def create(
     """
     entry = find(name)
     with random.seeded(seed), devices.default(device):
-        return entry.build(**{**entry.options, **options})
+        try:
+            return entry.build(**{**entry.options, **options})
+        except TypeError as error:
+            # Builders hand on what they do not know, down to the blocks.
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            if unknown is None or unknown[1] not in options:
+                raise
+            near = difflib.get_close_matches(unknown[1], _known(entry.build), 3, 0.6)
+            advice = f"; near: {', '.join(near)}" if near else ""
+            raise TypeError(f"{name} has no option {unknown[1]!r}{advice}") from error
+
+
+def _known(build: Builder) -> set[str]:
+    """Return the options that a builder itself names, and those that all have."""
+    return {*inspect.signature(build).parameters, "num_classes", "in_channels", "width"}
 
 
 def input_of(name: str) -> Image:

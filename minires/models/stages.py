@@ -64,7 +64,14 @@ def stages(
         (Huang et al. 2016, arXiv 1603.09382, equation 4).
     **options
         As for the block.
+
+    Raises
+    ------
+    ValueError
+        If `stochastic_depth` is no probability, or the block does not take an option.
     """
+    if not 0 <= stochastic_depth <= 1:
+        raise ValueError(f"stochastic_depth must lie between 0 and 1, found {stochastic_depth}")
     total, number = sum(blocks), 0
     made = []
     for index, (width, count) in enumerate(zip(channels, blocks, strict=True)):

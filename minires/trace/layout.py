@@ -11,7 +11,8 @@ from __future__ import annotations
 import bisect
 import difflib
 import itertools
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .records import Forward, Records
@@ -75,6 +76,11 @@ class Layout(NamedTuple):
     groups: list[Group]
     arcs: tuple[list[Arc], ...]
 
+    def has_block(self, row: int, side: int) -> bool:
+        """Tell whether a trace has anything of a row's group; one row alone is no block."""
+        rows = self.groups[self.rows[row].group].rows
+        return len(rows) == 1 or any(self.rows[each].steps[side] is not None for each in rows)
+
 
 def layout_of(*structures: Structure) -> Layout:
     """Lay out one trace, or two traces side by side.
@@ -134,9 +140,30 @@ def _aligned(left: Records, right: Records) -> list[tuple[int | None, ...]]:
             both = zip(ours[a:b], theirs[c:d], strict=True)
             pairs += [(mine.index, yours.index) for mine, yours in both]
         else:
-            pairs += [(step.index, None) for step in ours[a:b]]
-            pairs += [(None, step.index) for step in theirs[c:d]]
+            before = ours[a - 1].module if a else ""
+            pairs += _merged(ours[a:b], theirs[c:d], before)
     return pairs
+
+
+def _merged(
+    ours: list[Forward], theirs: list[Forward], before: str
+) -> Iterator[tuple[int | None, ...]]:
+    """Put steps of which each trace has its own in a row: a stage is finished before the next."""
+    mine, yours = deque(ours), deque(theirs)
+    while mine or yours:
+        if not yours or (mine and _common(before, mine[0]) >= _common(before, yours[0])):
+            step = mine.popleft()
+            yield step.index, None
+        else:
+            step = yours.popleft()
+            yield None, step.index
+        before = step.module
+
+
+def _common(module: str, step: Forward) -> int:
+    """Count the parts that a module's name and that of a step's begin with in common."""
+    parts = zip(module.split("."), step.module.split("."), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda both: both[0] == both[1], parts))
 
 
 def _keys(steps: list[Forward]) -> list[tuple[str, str, int]]:

@@ -107,6 +107,7 @@ def test_tables_fit_the_terminal_and_have_whole_numbers(
     ("arguments", "told"),
     [
         (["resnet5"], "there is no network 'resnet5'; near: resnet50"),
+        (["cifar_resnet21"], "minires: depth 21 is not possible: CIFAR networks have 6n + 2"),
         (["resnet50", "--input", "224"], "--input: expected channels, height and width"),
         (["resnet50", "--input", "3x0x224"], "such as 3x224x224; found '3x0x224'"),
         (

@@ -185,6 +185,10 @@ def test_step_reads_commands_from_a_pipe_and_opens_what_is_spelled_out(tmp_path:
         (["--save", "all"], "--save: expected summary, thumbs or full, found 'all'"),
         (["--batch", "0"], "--batch"),
         (["--expand", "relu"], "--expand: "),
+        (
+            ["--model", "densenet121", "--size", "8"],
+            "--size, --batch: densenet121 cannot be trained on 4 images of 8x8: avg_pool2d: ",
+        ),
         (["--open", "layer9"], "--open: expand: no block of the trace is called 'layer9'"),
         (["--html", "no/where.html"], "--html: there is no folder 'no'"),
         (["--out", "."], "--out: '.' is a folder"),
@@ -212,6 +216,19 @@ def test_wrong_usage_costs_one_line_and_code_2(
     (line,) = captured.err.splitlines()
     assert told in line
     assert line.endswith("Help: minires trace --help")
+
+
+def test_what_does_not_fit_into_memory_costs_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError("Unable to allocate 36.4 TiB")
+
+    monkeypatch.setattr("minires.lab.first_batch", full)
+    code = main(["trace", *SMALL, "--size", "100000"])
+
+    told = "minires: there is not enough memory: Unable to allocate 36.4 TiB\n"
+    assert (code, capsys.readouterr().err) == (1, told)
 
 
 def test_a_file_that_is_no_trace_is_refused(tmp_path: Path) -> None:

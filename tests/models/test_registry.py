@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minires as mr
-from minires import devices, models
+from minires import devices, models, nn
 from minires.models import registry
 
 
@@ -72,3 +72,29 @@ def test_families_go_on_beyond_the_papers_depths():
 def test_an_unknown_name_is_told_with_what_is_near(name, advice):
     with pytest.raises(ValueError, match=advice):
         models.create(name)
+
+
+def test_a_wrong_option_is_told_by_the_name_that_it_was_given_to():
+    with pytest.raises(TypeError, match=r"^resnet18 has no option 'widht'; near: width$"):
+        models.create("resnet18", widht=8, device="meta")
+    with pytest.raises(TypeError, match=r"^vgg11 has no option 'shortcut'$"):
+        models.create("vgg11", shortcut="A", device="meta")
+    with pytest.raises(ValueError, match=r"^stochastic_depth must lie between 0 and 1, found 2$"):
+        models.create("resnet18", stochastic_depth=2, device="meta")
+
+
+def test_a_mistake_within_a_builder_stays_what_it_is(monkeypatch):
+    def build(**options):
+        return nn.Linear(3, 2, **options, depth=1)
+
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    models.register("broken", build)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
+        models.create("broken", bias=False)
+
+
+def test_names_are_listed_by_their_numbers():
+    names = models.list()
+    plain = [name for name in names if name.startswith("cifar_plain")]
+    assert plain == [f"cifar_plain{n}" for n in (8, 14, 20, 32, 44, 56, 110, 1202)]
+    assert names.index("densenet_bc_40_12") < names.index("densenet_bc_100_12")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import minires as mr
-from minires import models, nn, ops
+from minires import devices, models, nn, ops
 
 
 class Twice(nn.Module):
@@ -35,6 +35,35 @@ def test_a_shared_layer_stands_where_it_runs_and_counts_its_parameters_once():
     ]
     assert sum(row.params for row in found.rows) == found.params
     assert sum(row.macs for row in found.rows) == found.macs
+
+
+def test_a_parameter_of_the_network_itself_has_a_row_with_a_name_in_the_table():
+    lines = str(models.summary(Twice(), (4, 6, 6))).splitlines()
+    assert ["(itself)", "Twice", "4x6x6", "1"] in [line.split()[:4] for line in lines]
+
+
+class Looking(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asks, self.fc = False, nn.Linear(3, 2)
+
+    def forward(self, x: mr.Tensor) -> mr.Tensor:
+        if (x.device.holds_values or not self.asks) and x.max().item() > 0:
+            x = -x
+        return self.fc(x)
+
+
+def test_a_network_that_looks_at_values_is_told_how_it_can_be_counted():
+    network = Looking()
+    with pytest.raises(devices.NoValuesError, match=r"look only if `x\.device\.holds_values`"):
+        models.summary(network, (3,))
+    network.asks = True
+    assert models.summary(network, (3,)).params == 8
+
+
+def test_counting_by_name_says_what_counts_a_network_that_is_made():
+    with pytest.raises(TypeError, match=r"found Looking\..* mr\.models\.summary\(model, input\)"):
+        models.counts_of(Looking())
 
 
 @pytest.mark.parametrize("name", ["cifar_resnet20", "resnet50", "se_resnet18", "wrn_16_2"])

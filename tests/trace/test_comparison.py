@@ -32,6 +32,17 @@ def test_twins_are_aligned_by_module_with_a_ghost_where_there_is_no_shortcut():
     assert groups == ["conv1", "bn1", "relu", "layer1.0", "layer2.0", "layer3.0", "mean", "fc"]
 
 
+def test_what_only_one_trace_has_stands_where_its_stage_is():
+    longer, shorter = (
+        recorded(mr.models.create(name, width=2, seed=0), images(3, 32, "float32"))
+        for name in ("resnet18_a", "cifar_plain20")
+    )
+    layout = longer.compare(shorter).layout
+    blocks = [group.path for group in layout.groups if group.path.startswith("layer")]
+    assert blocks == sorted(blocks)
+    assert blocks[-3:] == ["layer3.2", "layer4.0", "layer4.1"]
+
+
 def test_every_step_of_both_stands_in_exactly_one_row():
     residual, plain = twins()
     rows = residual.compare(plain).layout.rows

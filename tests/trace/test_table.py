@@ -92,6 +92,38 @@ def test_a_pattern_opens_several_blocks_and_one_that_fits_none_is_refused(
         twins[0].table(expand="layer1.9")
 
 
+def test_a_block_that_one_network_lacks_is_no_missing_shortcut() -> None:
+    residual, plain = (
+        recorded(model, images(3, 32, "float32"))
+        for model in (
+            mr.models.create("resnet18_a", width=2, seed=0),
+            mr.models.create("cifar_plain20", width=2, seed=0),
+        )
+    )
+    for expand in (False, "layer*"):
+        comparison = residual.compare(plain)
+        text = comparison.table(expand).text(140)
+        beyond = text.partition("layer4.0")[2]
+        assert "no step" in beyond
+        assert "no shortcut" not in beyond
+    assert "no shortcut" in text
+    assert str(comparison.to_svg(expand=True)).count("no shortcut here") == 6
+
+
+def test_long_names_keep_their_ends_and_are_whole_where_there_is_room() -> None:
+    model = mr.models.DenseNet(4, (2, 2), stem=8, num_classes=10)
+    trace = recorded(model, images(3, 32, "float32"))
+    narrow, wide = (table_of(trace).text(width) for width in (60, 140))
+
+    for block in (1, 2):
+        for layer in (1, 2):
+            assert f"ures.denseblock{block}.denselayer{layer} " in narrow
+            assert f" features.denseblock{block}.denselayer{layer} " in wide
+        assert f" features.denseblock{block} " in wide
+        assert f" features.denseblock{block}." not in narrow
+    assert max(map(len, wide.splitlines())) <= 140
+
+
 def test_twins_stand_side_by_side_on_one_scale_with_ghosts_for_what_one_lacks(
     twins: tuple[Any, Any],
 ) -> None:

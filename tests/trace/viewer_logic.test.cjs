@@ -291,6 +291,17 @@ test("every key is safe on a trace of nothing", () => {
   assert.deepEqual(L.lines(L.start()), []);
 });
 
+test("a network that lacks a block lacks more than its shortcut", () => {
+  const data = copy(twins);
+  const [group, [, first, end]] = [...data.groups.entries()].find(([, each]) => each[2] - each[1] > 2);
+  assert.equal(TraceLogic(data).hasBlock(first, 1), true);
+  for (const row of data.rows.slice(first, end)) row[1] = null;
+  const L = TraceLogic(data);
+  assert.equal(L.rows[first].group, group);
+  assert.equal(L.hasBlock(first, 1), false);
+  assert.equal(L.hasBlock(first, 0), true);
+});
+
 test("a trace of which no step has a row is stepped through like any other", () => {
   const bare = { ...copy(single), rows: [], groups: [], arcs: [[]] };
   for (const tick of bare.ticks) tick[1] = null;

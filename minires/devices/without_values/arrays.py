@@ -72,7 +72,8 @@ def no_values(asked: str, array: Any) -> NoValuesError:
     return NoValuesError(
         f"{asked}: an array of shape {array.shape}, {array.dtype}, on the device 'meta' has a shape"
         " and a dtype, but no values; make it, or the network that computes it, on a device that"
-        " holds values, as in device='cpu'"
+        " holds values, as in device='cpu'. Where a network is run without values to be counted,"
+        " let its forward look only if `x.device.holds_values`"
     )
 
 

@@ -37,6 +37,9 @@ class Column(NamedTuple):
         For a column of bars, which takes what room there is, what they measure.
     pane : str
         A heading above this column and those that follow it.
+    whose : bool
+        Whether the cells are names of modules, whose beginnings are left out where there is no
+        room.
     """
 
     heading: str
@@ -45,6 +48,7 @@ class Column(NamedTuple):
     left: bool = False
     norms: list[float | None] | None = None
     pane: str = ""
+    whose: bool = False
 
 
 def columns_of(lines: Lines, marks: Glyphs) -> list[Column]:
@@ -79,7 +83,7 @@ def columns_of(lines: Lines, marks: Glyphs) -> list[Column]:
         norms = [None if stats is None else stats.norm for stats in seen]
         told = column("|gradient|", 0, lambda cell: _norm(cell.gradient, marks), side)
         for place, line in enumerate(lines.lines):
-            if ghost := _ghost(line, side):
+            if ghost := _ghost(lines, line, side):
                 told.cells[place] = Text(ghost, "dim")
         bars = [Column("", 5, [Text()] * len(norms), True, norms)] if any(norms) else []
         return [told, *bars]
@@ -107,12 +111,13 @@ def columns_of(lines: Lines, marks: Glyphs) -> list[Column]:
             ),
         ]
 
-    names = [Text(_name(line, marks), "bold" * (line.kind != "step")) for line in lines.lines]
+    names = [Text(_name(line), "bold" * (line.kind != "step")) for line in lines.lines]
+    blocks = Column("block", 0, names, True, whose=True)
     kinds = [Text(only(line.op), "dim") for line in lines.lines]
     if len(lines.traces) == 1:
         return [
             _lanes(lines, 0, marks),
-            Column("block", 0, names, True),
+            blocks,
             Column("op", 6, kinds, True),
             column("output", 7, lambda cell: shape(cell.value.shape, marks)),
             column("|value|", 8, lambda cell: _norm(cell.value.stats, marks)),
@@ -121,7 +126,7 @@ def columns_of(lines: Lines, marks: Glyphs) -> list[Column]:
             column("time", 9, lambda cell: amount(cell.seconds, "s", marks)),
             column("FLOP", 10, lambda cell: amount(cell.flops, "")),
         ]
-    found = [Column("block", 0, names, True), Column("op", 8, kinds, True)]
+    found = [blocks, Column("op", 8, kinds, True)]
     for side, trace in enumerate(lines.traces):
         found += [_lanes(lines, side, marks)._replace(pane=title_of(trace)), *gradient(side)]
         found += shares(side)
@@ -137,8 +142,10 @@ def fitted(columns: Sequence[Column], width: int, scale: Scale | None, marks: Gl
     def needs(column: Column) -> int:
         if column.norms is not None:
             return _SHORTEST_BAR
-        return max([cell_len(column.heading), *(cell.cell_len for cell in column.cells)])
+        widest = max([cell_len(column.heading), *(cell.cell_len for cell in column.cells)])
+        return min(widest, names) if column.whose else widest
 
+    names = _LONGEST_NAME
     # The important ones first, as long as there is room; equals come or go together.
     room, chosen = width + 1, set()
     for rank in sorted({column.rank for column in columns}):
@@ -147,6 +154,10 @@ def fitted(columns: Sequence[Column], width: int, scale: Scale | None, marks: Gl
             room -= wide
             chosen.add(rank)
     kept = [column for column in columns if column.rank in chosen]
+    # Names take of the room that is left what they need, bars the rest.
+    short = sum(map(needs, kept))
+    names += max(0, room)
+    room -= sum(map(needs, kept)) - short
     bars = sum(column.norms is not None for column in kept)
     longest = min(_LONGEST_BAR, _SHORTEST_BAR + max(0, room) // max(1, bars))
     lines = [Text() for _ in range(len(kept[0].cells) + 1)]
@@ -159,6 +170,8 @@ def fitted(columns: Sequence[Column], width: int, scale: Scale | None, marks: Gl
         if column.norms is not None:
             wide = longest
             cells = [Text(scale.bar(norm, wide, marks) if scale else "") for norm in column.norms]
+        if column.whose:
+            cells = [_shortened(cell, wide, marks) for cell in cells]
         for line, cell in zip(lines, [Text(column.heading, "bold"), *cells], strict=True):
             cell.truncate(wide)
             gap = " " * (wide - cell.cell_len)
@@ -192,12 +205,17 @@ def _lanes(lines: Lines, side: int, marks: Glyphs) -> Column:
     return Column("", 0, cells, True)
 
 
-def _name(line: Line, marks: Glyphs) -> str:
-    head = line.kind == "step" and line.label != line.path
-    name = only(line.label)
-    if len(name) > _LONGEST_NAME:
-        name = name[: _LONGEST_NAME // 2] + marks.dots + name[-_LONGEST_NAME // 2 + 1 :]
-    return "  " * head + name
+def _name(line: Line) -> str:
+    return "  " * line.inside + only(line.label)
+
+
+def _shortened(name: Text, most: int, marks: Glyphs) -> Text:
+    """Leave out the beginning, which neighbours have in common: the numbers are at the end."""
+    from rich.text import Text
+
+    if len(name) <= most:
+        return name
+    return Text(marks.dots) + name[len(name) - most + len(marks.dots) :]
 
 
 def _norm(stats: Stats | None, marks: Glyphs) -> str:
@@ -216,12 +234,11 @@ def _uses(cell: Cell) -> str:
     return "" if cell.fork is None else f"{len(cell.fork.parts)} uses"
 
 
-def _ghost(line: Line, side: int) -> str:
+def _ghost(lines: Lines, line: Line, side: int) -> str:
     """Say what is missing where a trace lacks a step that the other one has."""
     if line.kind == "head" or line.cells[side] is not None:
         return ""
-    other = line.cells[1 - side]
-    return "no shortcut" if other is not None and other.joins else "no step"
+    return "no shortcut" if lines.lacks_shortcut(line, side) else "no step"
 
 
 def _ratio(line: Line, marks: Glyphs) -> str:

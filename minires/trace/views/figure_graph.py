@@ -49,10 +49,9 @@ def plot_graph(trace: Trace, ax: Axes | None = None, expand: Expand | None = Non
     at = [place for place, line in enumerate(lines.lines) if line.kind != "head"]
     ax.plot([0] * len(at), at, color=ink, linewidth=0.8, marker="o", markersize=3)
     for place, line in enumerate(lines.lines):
-        inside = line.kind == "step" and line.label != line.path
         text = only(f"{line.label}  {line.op}").replace("$", r"\$")
         weight = "normal" if line.kind == "step" else "bold"
-        left = 0.8 if inside else 0.4
+        left = 0.8 if line.inside else 0.4
         ax.text(left, place, text, va="center", fontsize=8, fontweight=weight, clip_on=True)
         if line.cells[0] is not None and line.cells[0].joins and line.kind != "head":
             ax.plot(0, place, marker="o", markersize=7, markerfacecolor="none", color=ink)

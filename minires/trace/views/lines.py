@@ -86,6 +86,8 @@ class Line:
         Of the layout.
     cells : tuple of Cell or None
         For each trace; None where it has no such step.
+    inside : bool
+        Whether it is a step of a block that is open.
     """
 
     kind: Literal["block", "head", "step"]
@@ -94,6 +96,7 @@ class Line:
     op: str
     rows: range
     cells: tuple[Cell | None, ...] = field(repr=False)
+    inside: bool = False
 
 
 class Lines:
@@ -180,6 +183,11 @@ class Lines:
                 found.append(Bow(start, end, shortcut))
         return found
 
+    def lacks_shortcut(self, line: Line, side: int) -> bool:
+        """Tell whether all that a trace lacks in a line is the shortcut, not the whole block."""
+        joins = any(cell is not None and cell.joins for cell in line.cells)
+        return line.cells[side] is None and joins and self.layout.has_block(line.rows[0], side)
+
     def _branches_off(self, start: int, end: int) -> bool:
         """Tell whether a use by the next line is no mere handing on: both lines are steps."""
         return self.lines[start].kind == "step" == self.lines[end].kind
@@ -193,9 +201,11 @@ class Lines:
         rows = range(row, row + 1)
         cells = tuple([self._cell(side, rows) for side in range(len(self.traces))])
         step = self._forward(row)
-        label = path if alone else step.module.removeprefix(path).lstrip(".") or step.op
+        # One that stands alone may be of a module further inside than what its block is named by.
+        name = step.module or path if alone else step.module.removeprefix(path).lstrip(".")
+        label = name or step.op
         op = "" if step.op == label else step.op
-        return Line("step", path, label, op, rows, cells)
+        return Line("step", path, label, op, rows, cells, not alone)
 
     def _forward(self, row: int) -> Forward:
         for trace, step in zip(self.traces, self.layout.rows[row].steps, strict=True):

@@ -100,6 +100,7 @@ class Scene:
         mine, other = self.layout.rows[row].steps[:2]
         if other is None or mine is None:
             joins = mine is not None and mine in self.walk.trace.structure.joins
+            joins = joins and self.layout.has_block(row, 1)
             return f"{name}: " + ("no shortcut here" if joins else "no such step")
         values = [
             trace.records.values[trace.records.forward[step].output]

@@ -145,7 +145,7 @@ class Picture:
 
     def _line(self, place: int, line: Line) -> None:
         y = self._y(place)
-        indent = 14 if line.kind == "step" and line.label != line.path else 0
+        indent = 14 if line.inside else 0
         style = "mrt-block" if line.kind != "step" else ""
         told = line.label if line.kind == "step" or not line.op else f"{line.label}  {line.op}"
         if line.kind == "step" and line.op:
@@ -158,8 +158,8 @@ class Picture:
             return
         for side, cell in enumerate(line.cells):
             if cell is None:
-                joins = any(other is not None and other.joins for other in line.cells)
-                self._ghost(side, y, "no shortcut here" if joins else "no such step")
+                shortcut = self.lines.lacks_shortcut(line, side)
+                self._ghost(side, y, "no shortcut here" if shortcut else "no such step")
             else:
                 self._cell(side, y, cell)
 

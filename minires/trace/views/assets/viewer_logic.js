@@ -156,6 +156,12 @@ const TraceLogic = (data) => {
   const lacks = (index, pane) => (ticks[index].kind !== FORWARD && !panes[pane].backward.length
     ? "backward has not run inside the with-block" : "no such step");
 
+  // Whether a pane has anything of a row's group; one row alone is no block.
+  const hasBlock = (row, pane) => {
+    const [, first, end] = groups[rows[row].group];
+    return end - first === 1 || rows.slice(first, end).some((each) => each.steps[pane] !== null);
+  };
+
   // The step in one sentence: what the live region says.
   function describe(state, index = state.step) {
     const tick = ticks[index];
@@ -486,7 +492,7 @@ const TraceLogic = (data) => {
 
   return {
     ...model, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
-    lineOf, arcs, rowIn, sizeOf, gradientOf, isLast, forkOn, shareOn, measured, passName, lacks, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
+    lineOf, arcs, rowIn, sizeOf, gradientOf, isLast, forkOn, shareOn, measured, passName, lacks, hasBlock, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
     sideName, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
   };
 };

@@ -91,7 +91,7 @@ const Road = (L, view) => {
   function name(line, { pane, digits }) {
     if (ghost(line, pane)) {
       const other = L.panes[1 - pane].forward[L.rows[line.row].steps[1 - pane]];
-      return h("span", "void", other.join ? "no shortcut here" : "not here");
+      return h("span", "void", other.join && L.hasBlock(line.row, pane) ? "no shortcut here" : "not here");
     }
     return [line.where && h("span", words(line.holds && "fold"), line.where), line.op && h("span", line.where ? "soft" : "", line.op),
       line.detail && digits > 0 && h("span", "soft", line.detail)];

@@ -28,7 +28,7 @@ const Step = (L, view) => {
     if (!step) {
       const other = L.stepOf(state.step, 1 - pane);
       if (L.lacks(state.step, pane) !== "no such step") return empty("Backward has not run inside the with-block: there are no gradients.");
-      return empty(other.op && other.op.join ? "There is no shortcut here: what leaves the last layer goes on alone." : "This network has no such step.");
+      return empty(other.op && other.op.join && L.hasBlock(L.ticks[state.step].row, pane) ? "There is no shortcut here: what leaves the last layer goes on alone." : "This network has no such step.");
     }
     if (L.hidden(state, state.step)) return empty("Shown when you have answered.");
     return [step.visit ? backward(pane, step) : forward(pane, step.op), tensor(pane, step.value)];
