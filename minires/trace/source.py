@@ -15,7 +15,10 @@ _PLUMBING = tuple(
         "autograd/",
         "ops/",
         "trace/",
-        *(f"nn/{name}.py" for name in ("module", "containers", "sequential", "layers", "functions")),
+        *(
+            f"nn/{name}.py"
+            for name in ("module", "containers", "sequential", "layers", "functions")
+        ),
         *(f"nn/{name}.py" for name in ("pooling", "noise", "scaling")),
         "models/parts.py",
     )
