@@ -20,6 +20,7 @@ Rounds = Annotated[int, typer.Option(help="Interleaved rounds; long cases get fe
 Out = Annotated[Path, typer.Option(help="Folder of the result file.")]
 Measured = Iterator[tuple[str, Any]]
 
+_BESIDE_TORCH = {*("training", "inference", "memory", "geometries", "block_check", "architectures")}
 DOCS = Path(__file__).parent.parent / "docs"
 
 app = typer.Typer(
@@ -103,6 +104,13 @@ def _tracing(rounds: int) -> Measured:
     yield from tracing(rounds)
 
 
+def _architectures(rounds: int) -> Measured:
+    from .architectures import ARCHITECTURES, architecture
+
+    for case in ARCHITECTURES:
+        yield case.title, architecture(case, min(rounds, 5))
+
+
 def _peers(rounds: int) -> Measured:
     from .peers import run_peers
 
@@ -120,10 +128,12 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "checking": _checking,
     "block_check": _block_check,
     "tracing": _tracing,
+    "architectures": _architectures,
     "peers": _peers,
 }
 # These need time, and peers environments of their own: they are measured when asked for.
-USUAL = [n for n in SECTIONS if n not in ("checking", "block_check", "tracing", "peers")]
+SELDOM = "checking", "block_check", "tracing", "architectures", "peers"
+USUAL = [n for n in SECTIONS if n not in SELDOM]
 
 
 def _measure(names: list[str], rounds: int, out: Path) -> dict[str, Any]:
@@ -151,9 +161,7 @@ def _measure(names: list[str], rounds: int, out: Path) -> dict[str, Any]:
 
 def _missing(names: list[str]) -> str | None:
     """Say what the sections need that is not installed, before anything is measured or written."""
-    beside_torch = {"training", "inference", "memory", "geometries", "block_check"}.intersection(
-        names
-    )
+    beside_torch = _BESIDE_TORCH.intersection(names)
     if beside_torch and importlib.util.find_spec("torch") is None:
         return (
             f"{', '.join(sorted(beside_torch))}: PyTorch is not installed;"
@@ -274,6 +282,21 @@ def page(
         raise typer.BadParameter(str(error)) from None
     for file in files:
         typer.echo(file)
+
+
+@app.command("table")
+def table_of_architectures(
+    result: Annotated[Path, typer.Argument(help="A result with the section architectures.")],
+    out: Annotated[Path, typer.Option(help="Folder of the page.")] = DOCS,
+) -> None:
+    """Write the page about architectures from a result file."""
+    from .architectures_page import write_architectures_page
+
+    try:
+        file = write_architectures_page(results.load(result), out / "architectures.md")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    typer.echo(file)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ def paired(
     rounds: int,
     sums: Mapping[str, Sequence[str]] | None = None,
     ours: Sequence[str] = ("minires",),
+    warm_up: int = 2,
 ) -> dict[str, Any]:
     """Run all jobs once per round; report milliseconds, and what ours take in terms of the others.
 
@@ -37,6 +38,8 @@ def paired(
         Further jobs, each what some of the jobs take together.
     ours : sequence of str
         The jobs of minires.
+    warm_up : int
+        Rounds that go before the measured ones.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def paired(
         ``"jobs"``: minimum, median and CPU minimum of each. ``"ratios"``: for each of ours and
         each other job the median of the rounds' ratios and their range.
     """
-    measured = timing.interleaved(jobs, rounds)
+    measured = timing.interleaved(jobs, rounds, warm_up)
     for name, parts in (sums or {}).items():
         measured.add_sum(name, parts)
     others = [name for name in measured.wall if name not in ours]

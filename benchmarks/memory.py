@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
+
+from .footprint import peak
 
 ENGINES = ("minires", "torch NCHW", "torch channels_last")
 
@@ -48,17 +48,6 @@ def take_steps(engine: str, depth: int, batch: int, steps: int = 4) -> None:
         step = TorchStep(step, LAYOUTS[engine])
     for _ in range(steps):
         step()
-
-
-def peak() -> float:
-    """Return the most memory that this process ever had, in MB of 10^6 bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Linux hands ru_maxrss down to a child: it would be the peak of whoever started us.
-        return int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0]) * 1024 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts bytes
 
 
 if __name__ == "__main__":

@@ -77,11 +77,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _ms(value: float) -> str:
+def in_ms(value: float) -> str:
+    """Return milliseconds, with three digits where there are so many."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _ratio(ratio: Mapping[str, float]) -> str:
+def with_range(ratio: Mapping[str, float]) -> str:
     """Return median and range."""
     return f"{ratio['median']:.2f} [{ratio['low']:.2f}–{ratio['high']:.2f}]"
 
@@ -123,8 +124,8 @@ def _step(main: Mapping[str, Any]) -> str:
     rows = [
         [
             name,
-            *(_ms(main["jobs"][name][key]) for key in ("minimum", "median", "cpu_minimum")),
-            _ratio(ratios[name]) if name in ratios else "",
+            *(in_ms(main["jobs"][name][key]) for key in ("minimum", "median", "cpu_minimum")),
+            with_range(ratios[name]) if name in ratios else "",
             f"{main['losses'][name][-1]:.6f}" if name in main["losses"] else "",
         ]
         for name in ("minires", "torch NCHW", "torch channels_last", "floor")
@@ -179,9 +180,9 @@ def _scaling(training: Mapping[str, Any], folder: str) -> str:
     rows = [
         [
             title,
-            *(_ms(case["jobs"][name]["minimum"]) for name in ("minires", "floor")),
+            *(in_ms(case["jobs"][name]["minimum"]) for name in ("minires", "floor")),
             *(
-                _ratio(case["ratios"]["minires"][name])
+                with_range(case["ratios"]["minires"][name])
                 for name in ("torch NCHW", "torch channels_last", "floor")
             ),
         ]
@@ -198,7 +199,7 @@ def _scaling(training: Mapping[str, Any], folder: str) -> str:
 def _parts(breakdown: Mapping[str, Any], folder: str) -> str:
     total = sum(breakdown["ops"].values())
     rows = [
-        [f"`{name}`", _ms(milliseconds), f"{milliseconds / total:.1%}"]
+        [f"`{name}`", in_ms(milliseconds), f"{milliseconds / total:.1%}"]
         for name, milliseconds in breakdown["ops"].items()
         if milliseconds > 0.001 * total
     ]
@@ -221,9 +222,9 @@ def _inference(inference: Mapping[str, Any]) -> str:
             rows.append(
                 [
                     f"{title}, {name}",
-                    _ms(entry["jobs"][name]["minimum"]),
-                    *(f"{_ms(entry['jobs'][to]['minimum'])}" for to in ratios),
-                    *(_ratio(ratio) for ratio in ratios.values()),
+                    in_ms(entry["jobs"][name]["minimum"]),
+                    *(f"{in_ms(entry['jobs'][to]['minimum'])}" for to in ratios),
+                    *(with_range(ratio) for ratio in ratios.values()),
                 ]
             )
     layouts = list(next(iter(next(iter(inference.values()))["ratios"].values())))
@@ -269,8 +270,8 @@ def _geometries(geometries: Mapping[str, Any]) -> str:
             measured = entry[way]
             ratio = measured["ratios"]["minires"]["torch"]
             ratios[f"{title}, {way}"] = ratio["median"]
-            row += [_ms(measured["jobs"][name]["minimum"]) for name in ("minires", "torch")]
-            row.append(_ratio(ratio))
+            row += [in_ms(measured["jobs"][name]["minimum"]) for name in ("minires", "torch")]
+            row.append(with_range(ratio))
         rows.append(row)
     worst = max(ratios, key=lambda name: ratios[name])
     headings = ["", "C→O, HxW", "forward, ms", "torch, ms", "ratio"]
@@ -292,12 +293,14 @@ def _peers(peers: Mapping[str, Any]) -> str:
     }
     if not measured:
         return ""
-    rows = [["minires", _ms(peers["minires"]["minimum"]), _ms(peers["minires"]["median"]), "", ""]]
+    rows = [
+        ["minires", in_ms(peers["minires"]["minimum"]), in_ms(peers["minires"]["median"]), "", ""]
+    ]
     for name, peer in measured.items():
         ratio = peer["ratio"]
         spread = f"{ratio['median']:.1f} [{ratio['minimum']:.1f}–{ratio['maximum']:.1f}]"
         agree = "yes" if peer["losses_agree"] else "no"
-        rows.append([name, _ms(peer["minimum"]), _ms(peer["median"]), spread, agree])
+        rows.append([name, in_ms(peer["minimum"]), in_ms(peer["median"]), spread, agree])
     headings = ["ms", "minimum", "median", "times as long as minires", "same losses"]
     return f"""## Other frameworks
 
@@ -317,5 +320,8 @@ python -m benchmarks run                          # about ten minutes, on a mach
 python -m benchmarks compare A.json B.json        # two result files side by side
 python -m benchmarks page benchmarks/results/<machine>-<date>.json
 ```
+
+`python -m benchmarks run --only architectures` and `python -m benchmarks table` measure forward and
+backward of networks of every family.
 
 `minires bench` needs no PyTorch and measures a step beside its floor in less than a minute."""

@@ -13,13 +13,10 @@ from minires.lab.floor import Floor, convolutions_of
 from minires.lab.speed import TrainingStep, breakdown, parts_of
 from minires.models import cifar_resnet
 
+from .in_torch import LAYOUTS
 from .measure import paired
 from .twin import torch_twin
 
-LAYOUTS = {
-    "torch NCHW": torch.contiguous_format,
-    "torch channels_last": torch.channels_last,
-}
 # Float32 sums in another order, and a step's difference grows over the following ones.
 TOLERANCE = 0.005
 

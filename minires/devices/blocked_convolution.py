@@ -11,7 +11,9 @@ block, G groups, T neighbouring outputs in one row. Filters are held as (B, KH, 
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,9 @@ GRAIN = 1 << 21
 # Narrower products leave the processor's vectors half empty. Groups are joined up to this width,
 # and images with no more channels have two outputs computed in one row.
 NARROW = 16
+# Channels at a time when filters change their order: what is read of each line of memory then
+# stays in the cache until the rest of it is wanted.
+LINES = 16
 
 
 class BlockedConvolution(ConvolutionKernels):
@@ -67,14 +72,14 @@ class BlockedConvolution(ConvolutionKernels):
             return super().conv2d_input(g, weight, window, groups, size)
         mirrored = _mirrored(window)
         apart = mirrored is not None
-        filters = _joined(weight, groups, _per_block(weight.shape, groups, apart))
+        filters = _joined(weight, groups, _per_block(weight.shape, groups, apart), flipped=apart)
         if mirrored is None:
             dx = _transposed(channels_last(g), filters, window, size)
             with np.errstate(invalid="ignore", over="ignore"):
                 safe = len(filters) == groups or bool(np.isfinite(dx.sum()))
         else:
             images = g.transpose(0, 2, 3, 1)
-            dx, _, safe = _correlate(images, _flipped(filters), mirrored, Finish())
+            dx, _, safe = _correlate(images, filters, mirrored, Finish())
         return dx if safe else super().conv2d_input(g, weight, window, groups, size)
 
     def conv2d_weight(self, g: Array, x: Array, window: Window, groups: int) -> Array:
@@ -100,7 +105,8 @@ class BlockedConvolution(ConvolutionKernels):
         mirrored = _mirrored(window)
         if mirrored is None or not all(needs) or not blas_computes(g, x, weight):
             return super().conv2d_backward(g, x, weight, window, groups, needs)
-        filters = _flipped(_joined(weight, groups, _per_block(weight.shape, groups, apart=True)))
+        joined = _per_block(weight.shape, groups, apart=True)
+        filters = _joined(weight, groups, joined, flipped=True)
         images, partner = g.transpose(0, 2, 3, 1), channels_last(x)
         dx, sums, safe = _correlate(images, filters, mirrored, Finish(), partner)
         if not safe:
@@ -142,26 +148,43 @@ def _per_block(shape: tuple[int, ...], groups: int, apart: bool) -> int:
     return max(j for j in range(1, min(most, groups) + 1) if groups % j == 0)
 
 
-def _joined(weight: Array, groups: int, joined: int) -> Array:
-    """Filters by blocks of `joined` groups, (B, KH, KW, C', O'), zero between different groups."""
+def _joined(weight: Array, groups: int, joined: int, flipped: bool = False) -> Array:
+    """Filters by blocks of `joined` groups, (B, KH, KW, C', O'), zero between different groups.
+
+    Or the same `_flipped`.
+    """
     o, c, kh, kw = weight.shape
     shape = groups // joined, joined, o // groups, c, kh, kw
     filters = weight.reshape(shape).transpose(0, 1, 4, 5, 3, 2)  # (B, J, KH, KW, C/G, O/G)
     if joined == 1:
-        return np.ascontiguousarray(filters[:, 0])
+        view = _flipped(filters[:, 0]) if flipped else filters[:, 0]
+        # BLAS takes the filters of single pixels transposed, as they stand.
+        return view if kh == kw == 1 else _dense(view)
     blocks = np.zeros((shape[0], kh, kw, joined, c, joined, o // groups), weight.dtype)
     for j in range(joined):
         blocks[:, :, :, j, :, j] = filters[:, j]
-    return blocks.reshape(shape[0], kh, kw, joined * c, joined * (o // groups))
+    together = blocks.reshape(shape[0], kh, kw, joined * c, joined * (o // groups))
+    return _flipped(together) if flipped else together
+
+
+def _dense(array: Array) -> Array:
+    """Copy filters (B, KH, KW, C, O) into C order."""
+    dense = buffers.empty(array.shape, array.dtype)
+    for start in range(0, array.shape[3], LINES):
+        dense[..., start : start + LINES, :] = array[..., start : start + LINES, :]
+    return dense
 
 
 def _parted(blocks: Array, groups: int, shape: tuple[int, ...]) -> Array:
     """Take the groups' filters, (O, C/G, KH, KW), out of their blocks: the way back."""
     (o, c, kh, kw), joined = shape, groups // len(blocks)
     parts = blocks.reshape(groups // joined, kh, kw, joined, c, joined, o // groups)
-    weight = np.empty((groups // joined, joined, o // groups, c, kh, kw), blocks.dtype)
+    # Of memory that the activations leave, while the backward pass lets go of them.
+    weight = buffers.empty((groups // joined, joined, o // groups, c, kh, kw), blocks.dtype)
     for j in range(joined):
-        weight[:, j] = parts[:, :, :, j, :, j].transpose(0, 4, 3, 1, 2)
+        part = parts[:, :, :, j, :, j].transpose(0, 4, 3, 1, 2)
+        for start in range(0, c, LINES):
+            weight[:, j, :, start : start + LINES] = part[:, :, start : start + LINES]
     return weight.reshape(shape)
 
 
@@ -255,12 +278,12 @@ def _correlate(
 
     def compute(part: Block) -> tuple[Any, bool]:
         rows = min(products.rows, part.rows)
-        columns, total, safe = products.columns(images, rows), 0.0, True
+        columns, total, safe = products.columns(images, rows), None, True
         for chunk in part.chunks(rows):
             seen, pixels = products.seen(columns, chunk), chunk.of(y)
             products.write(seen, pixels)
             if partner is not None:
-                total = total + products.sums(seen, chunk.of(partner))
+                total = _added(total, products.sums(seen, chunk.of(partner)))
             elif mixed:
                 # While the chunk lies in the cache, its sum costs little.
                 safe = safe and bool(np.isfinite(pixels.sum()))
@@ -271,7 +294,7 @@ def _correlate(
         found = threads.run(compute, _parts((n, oh), n * oh * ow * filters.size))
     if partner is None:
         return channels_first(y), None, all(safe for _, safe in found)
-    sums = products.as_filters(sum(total for total, _ in found))
+    sums = products.as_filters(functools.reduce(_added, [total for total, _ in found]))
     # Every pixel of both sides has a part in these sums: where they are finite, so are all pixels.
     safe = bool(np.isfinite(sums).all() and np.isfinite(filters).all())
     return channels_first(y), sums, safe
@@ -302,7 +325,7 @@ class Products:
         self.t = _outputs_per_row(window, filters.shape, ow)
         self._tables = _tables(filters, self.t)
         width = len(filters) * max(self._tables.shape[1:])
-        self.rows = rows_per_chunk(width, ow // self.t, filters.itemsize)
+        self.rows = rows_per_chunk(width, ow // self.t, filters.itemsize, filters.nbytes)
 
     def columns(self, images: Array, rows: int) -> Columns:
         """Return one thread's buffers for chunks of at most so many rows."""
@@ -318,11 +341,13 @@ class Products:
 
     def sums(self, seen: Array, partner: Array) -> Array:
         """Multiply pixels (images * rows, OW, B*O) with the columns; sum over all pixels."""
-        return np.matmul(seen.transpose(0, 2, 1), by_blocks(partner, len(seen), self.t))
+        return _sums(seen, by_blocks(partner, len(seen), self.t))
 
     def as_filters(self, sums: Array) -> Array:
         """Bring such sums into the shape of the filters: the transpose of `_tables`."""
         count, kh, kw, c, o = self._shape
+        if self.t == 1:
+            return sums.reshape(self._shape)
         placed = sums.reshape(count, kh, kw + self.t - 1, c, self.t, o)
         total = placed[:, :, :kw, :, 0].copy()
         for i in range(1, self.t):
@@ -362,18 +387,34 @@ def _weight_sums(g: Array, images: Array, window: Window, shape: tuple[int, ...]
     """
     count, kh, kw, c, _ = shape
     width = kh * kw * c
-    rows = rows_per_chunk(count * width, g.shape[2], g.itemsize)
+    size = math.prod(shape) * g.itemsize
+    rows = rows_per_chunk(count * width, g.shape[2], g.itemsize, size)
 
-    def compute(part: Block) -> Array:
-        columns, total = Columns(images, window, 1, min(rows, part.rows), count), 0.0
+    def compute(part: Block) -> Array | None:
+        columns, total = Columns(images, window, 1, min(rows, part.rows), count), None
         for chunk in part.chunks(rows):
             seen, pixels = columns.of(chunk), by_blocks(chunk.of(g), count)
-            total = total + np.matmul(seen.transpose(0, 2, 1), pixels)
+            total = _added(total, _sums(seen, pixels))
         return total
 
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         found = threads.run(compute, _parts(g.shape[:2], g.size * width))
-    return sum(found).reshape(shape)
+    total: Array = functools.reduce(_added, found)
+    return total.reshape(shape)
+
+
+def _sums(columns: Array, pixels: Array) -> Array:
+    """Sum products of columns (B, rows, I) with pixels (B, rows, O) over the rows: (B, I, O)."""
+    sums = buffers.empty((len(columns), columns.shape[2], pixels.shape[2]), columns.dtype)
+    return np.matmul(columns.transpose(0, 2, 1), pixels, out=sums)
+
+
+def _added(total: Array | None, more: Array) -> Array:
+    """Add to a total that has begun, in its own memory."""
+    if total is None:
+        return more
+    total += more
+    return total
 
 
 def _fold(spread: Array, dx: Array, chunk: Block, window: Window) -> None:

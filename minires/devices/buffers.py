@@ -12,6 +12,7 @@ import bisect
 import contextlib
 import itertools
 import math
+import mmap
 import os
 import threading
 from collections import deque
@@ -27,6 +28,8 @@ SMALLEST = 1 << 19
 SLACK = 1 << 23
 # Every piece starts at a multiple of so many bytes: a line of the processor's cache.
 ALIGNMENT = 64
+# Bytes from which on memory comes in huge pages, where there are some.
+_HUGE = 1 << 22
 
 
 class _Piece(NamedTuple):
@@ -154,10 +157,10 @@ class BufferPool:
     def _new_segment(self, size: int) -> _Piece:
         self._shrink(max(self._most, self._lent + size) + self._slack - size)
         try:
-            memory = np.empty(size, np.uint8)
+            memory = _from_the_system(size)
         except MemoryError:
             self._shrink(0)
-            memory = np.empty(size, np.uint8)
+            memory = _from_the_system(size)
         segment = next(self._serials)
         self._segments[segment] = memory
         self._held += size
@@ -207,6 +210,29 @@ class BufferPool:
         """Begin anew in a forked child: who was at work on the lists does not live to go on."""
         self._lock = threading.RLock()
         self._begin()
+
+
+def _from_the_system(size: int) -> Array:
+    """Take so many bytes as pages of their own.
+
+    The allocator would put them between its other things, where they leave a hole when they go.
+
+    Raises
+    ------
+    MemoryError
+        If there are not so many.
+    """
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return np.empty(size, np.uint8)
+    try:
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, OverflowError):
+        raise MemoryError(f"the system has no {size} bytes left") from None
+    if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        # As NumPy does; not every kernel knows it.
+        with contextlib.suppress(OSError):
+            pages.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(pages, np.uint8)
 
 
 pool = BufferPool()

@@ -145,6 +145,9 @@ def by_blocks(pixels: Array, blocks: int, tau: int = 1) -> Array:
     return pixels.reshape(-1, blocks, width).transpose(1, 0, 2)
 
 
-def rows_per_chunk(width: int, row: int, itemsize: int) -> int:
-    """Return how many rows of `row` outputs, `width` columns each, make a chunk."""
-    return max(1, CHUNK // max(width * row * itemsize, 1))
+def rows_per_chunk(width: int, row: int, itemsize: int, filters: int = 0) -> int:
+    """Return how many rows of `row` outputs, `width` columns each, make a chunk.
+
+    Each chunk also reads filters of so many bytes, or sums as large: it should not be smaller.
+    """
+    return max(1, max(CHUNK, filters) // max(width * row * itemsize, 1))

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from . import passes, threads
+from . import buffers, passes, threads
 from .blocked_convolution import BlockedConvolution
 from .blocked_elementwise import BlockedElementwise
 from .blocked_normalization import BlockedNormalization
+from .blocked_pooling import BlockedPooling
 from .device import Array, Device
 from .dtypes import as_dtype, default_float
 
@@ -33,7 +34,9 @@ def _passes() -> ModuleType:
     return passes
 
 
-class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, Device):
+class NumpyDevice(
+    BlockedConvolution, BlockedNormalization, BlockedElementwise, BlockedPooling, Device
+):
     """Arrays in the host's memory."""
 
     name = "cpu"
@@ -91,15 +94,7 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             if work < threads.ALONE:
                 return np.matmul(a, b)
-            stacked = a.ndim == b.ndim > 2 and len(a) == len(b)
-            if not stacked and not (a.ndim > 1 and b.ndim == 2):
-                return threads.run(lambda whole: np.matmul(*whole), [(a, b)])[0]
-            leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-            # Each thread writes where its rows belong: parts that are joined later lie here twice.
-            out = np.empty((*leading, a.shape[-2], b.shape[-1]), np.result_type(a, b))
-            shares = threads.shares(len(a), -(-len(a) * threads.ALONE // work))
-            threads.run(lambda s: np.matmul(a[s], b[s] if stacked else b, out=out[s]), shares)
-        return out
+            return _shared_out(a, b, work)
 
     def erf(self, x: Array) -> Array:
         """Error function, by SciPy."""
@@ -111,3 +106,28 @@ class NumpyDevice(BlockedConvolution, BlockedNormalization, BlockedElementwise, 
     def add_at(self, target: Array, index: Any, values: Array) -> None:
         """``target[index] += values`` in which every repetition of an index counts."""
         np.add.at(target, index, values)
+
+
+def _shared_out(a: Array, b: Array, work: int) -> Array:
+    """Multiply on several threads, by rows or matrices of `a`; a single row by columns of `b`."""
+    single = a.ndim == b.ndim == 2 and len(a) == 1 < a.shape[1]
+    by_rows = a.ndim > 1 and (b.ndim == 2 or (a.ndim == b.ndim and len(a) == len(b)))
+    count = b.shape[1] if single else len(a) if by_rows else 1
+    shares = threads.shares(count, -(-count * threads.ALONE // work))
+    if len(shares) == 1:
+        return np.matmul(a, b)
+    inner = np.broadcast_shapes(a.shape[1:-2], b.shape[1:-2]) if b.ndim > 2 else a.shape[1:-2]
+    lead = a.shape[:1] if a.ndim > 2 else ()
+    y = buffers.empty((*lead, *inner, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+
+    def multiply(share: slice) -> None:
+        if a.shape[-1] == 1 and b.ndim == 2:
+            # One product for each value: BLAS makes much more of it.
+            np.multiply(a[share], b, out=y[share])
+        elif single:
+            np.matmul(a, b[:, share], out=y[:, share])
+        else:
+            np.matmul(a[share], b if b.ndim == 2 else b[share], out=y[share])
+
+    threads.run(multiply, shares)
+    return y

@@ -7,9 +7,10 @@ that holds no values nothing is drawn.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from minires.autograd import Tensor
-from minires.devices import random
+from minires.devices import Array, cpu, random
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
@@ -56,18 +57,34 @@ def gain_of(nonlinearity: str, a: float = 0.0) -> float:
     return gains[nonlinearity]
 
 
+# Values drawn at a time; they are float64, and a weight may be all the memory there is.
+_CHUNK = 1 << 18
+
+
+def _drawn(tensor: Tensor, draw: Callable[[int], Array]) -> Tensor:
+    """Fill with what `draw` gives, so many values at a time; row by row as if drawn at once."""
+    size = math.prod(tensor.shape)
+    if size <= _CHUNK:
+        return tensor.copy_(draw(size).reshape(tensor.shape))
+    values = cpu.xp.empty(size, tensor.dtype)
+    for start in range(0, size, _CHUNK):
+        part = values[start : start + _CHUNK]
+        part[...] = draw(len(part))
+    return tensor.copy_(values.reshape(tensor.shape))
+
+
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Fill with normal random numbers."""
     if not tensor.device.holds_values:
         return tensor
-    return tensor.copy_(random.generator().standard_normal(tensor.shape) * std + mean)
+    return _drawn(tensor, lambda count: random.generator().standard_normal(count) * std + mean)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Fill with uniform random numbers in [a, b)."""
     if not tensor.device.holds_values:
         return tensor
-    return tensor.copy_(random.generator().random(tensor.shape) * (b - a) + a)
+    return _drawn(tensor, lambda count: random.generator().random(count) * (b - a) + a)
 
 
 def trunc_normal_(

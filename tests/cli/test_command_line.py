@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 OPTIONS = {"--depths", "--epochs", "--dataset", "--width", "--seed", "--device", "--out"}
-OPTIONS |= {"--quiet", "--json", "--help"}
+OPTIONS |= {"--quiet", "--half", "--json", "--help"}
 TINY = ["--depths", "8", "--epochs", "1", "--width", "2"]
 
 
