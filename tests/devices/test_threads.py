@@ -104,7 +104,7 @@ def test_a_product_that_threads_share_lies_in_memory_once():
     product = mr.devices.cpu.matmul(column, row)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert product.nbytes <= most < 1.1 * product.nbytes
+    assert most < 1.1 * product.nbytes  # less where its own memory is from the pool
 
 
 def test_blas_has_one_thread_inside_and_its_own_number_after():
