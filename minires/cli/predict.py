@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from minires.models import Pretrained
     from minires.models.weights.catalogue import Card
     from minires.nn import Module
 
@@ -50,9 +51,7 @@ def run_predict(
 ) -> None:
     """Carry out the command; its help is `HELP`."""
     require(device)
-    card = _card(weights)
-    name = model or card.model
-    network = _network(name, card, weights, device)
+    network, card = _pretrained(weights, model, device)
     found, failed = [], []
     for start in range(0, len(images), _BATCH):
         read, wrong = _read(images[start : start + _BATCH], card)
@@ -67,7 +66,12 @@ def run_predict(
     if json:
         from minires.lab import to_json
 
-        told = {"model": name, "weights": str(weights), "images": found, "failed": failed}
+        told = {
+            "model": model or card.model,
+            "weights": str(weights),
+            "images": found,
+            "failed": failed,
+        }
         typer.echo(to_json({"schema": "minires.predict/1", **told}), nl=False)
     elif found:
         _print(found)
@@ -77,57 +81,29 @@ def run_predict(
         raise typer.Exit(2)
 
 
-def _card(weights: Path) -> Card:
-    """Read what one must know of the weights; without, nothing is guessed."""
-    from minires.models.weights.catalogue import card_of
+def _pretrained(weights: Path, model: str | None, device: str) -> Pretrained:
+    from minires.models import pretrained
+    from minires.models.weights.catalogue import is_listed
 
     if not weights.is_file():
-        raise typer.BadParameter(f"--weights: there is no file {str(weights)!r}")
+        hint = f"; minires weights get {weights} fetches one" if is_listed(str(weights)) else ""
+        raise typer.BadParameter(f"--weights: there is no file {str(weights)!r}{hint}")
     try:
-        return card_of(weights)
-    except FileNotFoundError:
-        raise typer.BadParameter(
-            f"--weights: there is no {str(weights.with_suffix('.json'))!r}, which would say the"
-            " names of the classes and what is done to an image; a wrong guess would give wrong"
-            " answers without any error. minires weights get writes one; copy and change it"
-        ) from None
-    except ValueError as error:
+        return pretrained(weights, model=model, device=device)
+    except (FileNotFoundError, ValueError) as error:
         raise typer.BadParameter(f"--weights: {error}") from None
-
-
-def _network(name: str, card: Card, weights: Path, device: str) -> Module:
-    from minires.models import create, load_weights
-
-    sizes: dict[str, Any] = {
-        "num_classes": len(card.classes),
-        "in_channels": len(card.preprocessing.mean),
-    }
-    try:
-        network = create(name, seed=0, **sizes, **card.options)
-    except (TypeError, ValueError, MemoryError) as error:
-        raise typer.BadParameter(f"--model {name}: {error}") from None
-    try:
-        load_weights(network, weights)
-    except ValueError as error:
-        made = " and ".join(f"{option} {count}" for option, count in sizes.items())
-        raise typer.BadParameter(
-            f"--weights: {error} (by {str(weights.with_suffix('.json'))!r}, the model has {made})"
-        ) from None
-    return network.to(device=device).eval()
 
 
 def _read(
     images: Sequence[Path], card: Card
 ) -> tuple[list[tuple[Path, npt.NDArray[np.float32]]], list[dict[str, str]]]:
     """Read images; return those that could be, and why the others could not."""
-    from minires.data.images import prepare, read_image
+    from minires.data import prepare
 
-    wanted = card.preprocessing
     read, failed = [], []
     for path in images:
         try:
-            image = read_image(path, len(wanted.mean))
-            pixels = prepare(image, wanted.size, wanted.crop, wanted.mean, wanted.std)
+            pixels = prepare(path, card.preprocessing)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             failed.append({"image": str(path), "why": why})

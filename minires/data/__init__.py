@@ -5,6 +5,7 @@ from __future__ import annotations
 from .canvases import compose_canvases
 from .dataset import Dataset, Subset, TensorDataset
 from .handwriting import digits
+from .images import prepare, read_image
 from .loader import DataLoader
 from .on_device import DeviceLoader
 from .registry import dataset_names, get_dataset
@@ -21,4 +22,6 @@ __all__ = [
     "dataset_names",
     "digits",
     "get_dataset",
+    "prepare",
+    "read_image",
 ]

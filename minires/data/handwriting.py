@@ -39,7 +39,8 @@ def digits(seed: int = 0) -> Split:
     labels = source.target.astype(np.int64)
     images = source.images[:, None] / 16  # (N, 1, 8, 8)
     train, test = stratified(labels, test_share=0.2, seed=seed)
-    normalised = (images - images[train].mean()) / images[train].std()
+    mean, std = images[train].mean(), images[train].std()
+    normalised = (images - mean) / std
     images = normalised.astype(np.float32)
     return Split(
         train=TensorDataset(images[train], labels[train]),
@@ -48,4 +49,6 @@ def digits(seed: int = 0) -> Split:
         classes=10,
         channels=1,
         image_size=(8, 8),
+        mean=(float(mean),),
+        std=(float(std),),
     )

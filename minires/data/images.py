@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from minires.models.weights.catalogue import Preprocessing
 
 __all__ = ["prepare", "read_image"]
 
@@ -28,7 +29,7 @@ def read_image(path: str | os.PathLike[str], channels: int = 3) -> Image:
     ----------
     path : str or os.PathLike
         Of a picture, which is turned upright if a camera noted so, and of whose 16 bits a channel
-        the upper 8 are taken; or of an array of uint8, (H, W), (H, W, 3) or (3, H, W).
+        the upper 8 are taken; or of an array of uint8: (H, W), (1, H, W), (H, W, 3) or (3, H, W).
     channels : {1, 3}
         Grey or RGB.
 
@@ -89,12 +90,15 @@ def _array_of(file: Path) -> npt.NDArray[np.uint8]:
         except Exception as error:
             told = " ".join(str(error).split())
             raise ValueError(f"it is a damaged array ({told})") from error
-    if array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
-        array = np.moveaxis(array, 0, -1)
+    if array.ndim == 3 and array.shape[2] != 3:
+        if array.shape[0] == 3:
+            array = np.moveaxis(array, 0, -1)
+        elif array.shape[0] == 1:
+            array = array[0]
     if array.dtype != np.uint8 or array.shape[2:] not in ((), (3,)) or array.ndim < 2:
         raise ValueError(
             f"an array of dtype {array.dtype} and shape {array.shape} is no image; it should be of"
-            " uint8, (H, W), (H, W, 3) or (3, H, W)"
+            " uint8: (H, W), (1, H, W), (H, W, 3) or (3, H, W)"
         )
     if 0 in array.shape:
         raise ValueError(f"an array of shape {array.shape} has no pixels")
@@ -102,20 +106,18 @@ def _array_of(file: Path) -> npt.NDArray[np.uint8]:
 
 
 def prepare(
-    image: Image, size: int, crop: int, mean: Sequence[float], std: Sequence[float]
+    image: str | os.PathLike[str] | Image, preprocessing: Preprocessing
 ) -> npt.NDArray[np.float32]:
-    """Resize, crop and normalise an image.
+    """Resize, crop and normalise an image, as a network's card says.
 
     Parameters
     ----------
-    image : PIL.Image.Image
-        With as many channels as `mean` and `std` have numbers.
-    size : int
-        Pixels of the shorter side; it is resized, bilinearly, to that.
-    crop : int
-        Pixels of each side of the middle that is kept. Both are rounded as torchvision does it.
-    mean, std : sequence of float
-        Subtracted from the pixels in 0..1, and divided by.
+    image : str, os.PathLike or PIL.Image.Image
+        A file, as for `read_image`, or an image with as many channels as `mean` has numbers.
+    preprocessing : Preprocessing
+        Of the card that `minires.models.pretrained` returns. The shorter side is resized,
+        bilinearly, to `size`, and the middle kept, `crop` pixels each way; both are rounded as
+        torchvision does it. From the pixels in 0..1 `mean` is subtracted; `std` divides.
 
     Returns
     -------
@@ -124,17 +126,30 @@ def prepare(
 
     Raises
     ------
+    OSError
+        The file cannot be opened.
     ValueError
-        The image is so long and thin, or `size` so large, that resizing would take much memory.
+        It is no image, or one so long and thin, or `size` so large, that resizing would take much
+        memory.
 
     Examples
     --------
     >>> from PIL import Image
-    >>> prepare(Image.new("L", (56, 28), 255), 28, 14, [0.5], [0.25])[0, 0, :3]
+    >>> from minires.models.weights.catalogue import Preprocessing
+    >>> wanted = Preprocessing(size=28, crop=14, mean=[0.5], std=[0.25])
+    >>> prepare(Image.new("L", (56, 28), 255), wanted)[0, 0, :3]
     array([2., 2., 2.], dtype=float32)
     """
     from PIL import Image
 
+    size, crop, mean, std = (
+        preprocessing.size,
+        preprocessing.crop,
+        preprocessing.mean,
+        preprocessing.std,
+    )
+    if not isinstance(image, Image.Image):
+        image = read_image(image, len(mean))
     width, height = image.size
     shorter = min(width, height)
     if shorter != size:

@@ -29,6 +29,8 @@ class Split:
         C.
     image_size : (int, int)
         (H, W).
+    mean, std : tuple of float
+        For each channel, what was subtracted from the grey values in 0..1, and then divided by.
     """
 
     train: TensorDataset
@@ -37,6 +39,8 @@ class Split:
     classes: int
     channels: int
     image_size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 def stratified(labels: Array, test_share: float, seed: int) -> tuple[Array, Array]:

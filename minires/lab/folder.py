@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minires.models.weights.catalogue import Card, Preprocessing, write_card
 from minires.serialize import atomic_write, save
 from minires.serialize.json_text import to_json
 
@@ -75,12 +76,14 @@ def write_comparison(
         (target / folder).mkdir(parents=True)
     try:
         for run in comparison.runs:
-            written.append(target / weights_file(run))
+            file = target / weights_file(run)
+            written += [file, file.with_suffix(".json")]
             weights = {
                 name: value.astype(np.float16) if half and value.dtype.kind == "f" else value
                 for name, value in run.weights.items()
             }
-            save(weights, written[-1], metadata=_about(run, comparison))
+            save(weights, file, metadata=_about(run, comparison))
+            write_card(_card(run, comparison), file)
         for name, contents in (
             (METRICS, to_json(metrics_of(comparison)).encode()),
             (PICTURE, picture),
@@ -88,8 +91,8 @@ def write_comparison(
             (REPORT, report.encode()),
         ):
             written.append(target / name)
-            with atomic_write(written[-1]) as file:
-                file.write(contents)
+            with atomic_write(written[-1]) as opened:
+                opened.write(contents)
     except BaseException:  # a part would pass for the whole
         for path in written:
             path.unlink(missing_ok=True)
@@ -102,7 +105,8 @@ def write_comparison(
 def _about(run: Run, comparison: Comparison) -> dict[str, str]:
     """Say in a weights file's header what it takes to build the network again."""
     return {
-        "network": "cifar_plain" if run.twin == "plain" else "cifar_resnet",
+        "network": _network(run),
+        "shortcut": "none" if run.twin == "plain" else "A",
         "depth": str(run.depth),
         "width": str(comparison.settings.width),
         "in_channels": str(comparison.split.channels),
@@ -110,3 +114,24 @@ def _about(run: Run, comparison: Comparison) -> dict[str, str]:
         "dataset": comparison.settings.dataset,
         "status": "diverged" if run.diverged else "finished",
     }
+
+
+def _card(run: Run, comparison: Comparison) -> Card:
+    """Say beside the weights what it takes to ask the network, for `minires predict`."""
+    split = comparison.split
+    return Card(
+        model=f"{_network(run)}{run.depth}",
+        options={"width": comparison.settings.width},
+        classes=tuple(map(str, range(split.classes))),
+        preprocessing=Preprocessing(
+            size=min(split.image_size),
+            crop=min(split.image_size),
+            mean=split.mean,
+            std=split.std,
+        ),
+        source=f"minires compare, {comparison.settings.dataset}",
+    )
+
+
+def _network(run: Run) -> str:
+    return "cifar_plain" if run.twin == "plain" else "cifar_resnet"

@@ -27,7 +27,7 @@ from .resnet import ResNet
 from .segmenter import Segmenter, bilinear_
 from .trunk import Trunk
 from .vgg import VGG
-from .weights import LoadReport, load_weights
+from .weights import LoadReport, Pretrained, load_weights, pretrained
 
 __all__ = [
     "VGG",
@@ -42,6 +42,7 @@ __all__ = [
     "Inception3",
     "InceptionOutputs",
     "LoadReport",
+    "Pretrained",
     "ResNet",
     "Segmenter",
     "Summary",
@@ -60,6 +61,7 @@ __all__ = [
     "is_possible_depth",
     "list",
     "load_weights",
+    "pretrained",
     "register",
     "summary",
     "total_loss",

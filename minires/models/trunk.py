@@ -32,6 +32,8 @@ class Trunk(nn.Module):
     ValueError
         If the backbone has other stages, or they end before their norm and activation, as
         pre-activation ones do.
+    TypeError
+        If it is no network.
 
     Examples
     --------
@@ -43,6 +45,11 @@ class Trunk(nn.Module):
 
     def __init__(self, backbone: Any) -> None:
         super().__init__()
+        if not isinstance(backbone, nn.Module):
+            raise TypeError(
+                "Trunk: the backbone is a network, such as mr.models.cifar_resnet(20); found"
+                f" {backbone!r}"
+            )
         children = {name for name, _ in backbone.named_children()}
         if not children.issuperset(_USED) or children & {"maxpool", "layer4"}:
             raise ValueError(

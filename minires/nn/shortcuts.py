@@ -91,11 +91,30 @@ def only_where_it_fits(in_channels: int, channels: int, stride: int) -> Module |
 class MeetingShortcut(Module):
     """A shortcut that has a say in the branch, too.
 
+    A subclass defines `meet`, which makes of the block's input, with ``self.through(x)``, something
+    of the branch's shape.
+
     Parameters
     ----------
     in_channels, channels, stride : int
     through : {"A", "B", "C"}, or callable
         How the input gets the output's shape, before anything else is done to it.
+
+    Examples
+    --------
+    A learned scale of the branch, at first 0 (ReZero, arXiv 2003.04887):
+
+    >>> import minires as mr
+    >>> class ReZero(mr.nn.MeetingShortcut):
+    ...     def __init__(self, in_channels, channels, stride):
+    ...         super().__init__(in_channels, channels, stride)
+    ...         self.alpha = mr.nn.Parameter(mr.zeros(1))
+    ...
+    ...     def meet(self, x, branch):
+    ...         return self.through(x), self.alpha * branch
+    >>> model = mr.models.cifar_resnet(8, width=4, shortcut=ReZero)
+    >>> model(mr.randn(2, 3, 32, 32)).shape
+    (2, 10)
     """
 
     def __init__(
@@ -105,7 +124,19 @@ class MeetingShortcut(Module):
         self.through = make_shortcut(through, in_channels, channels, stride) or Identity()
 
     def meet(self, x: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is to be added: the shortcut made of x, and what becomes of the branch."""
+        """Return what is to be added: the shortcut made of x, and what becomes of the branch.
+
+        Parameters
+        ----------
+        x : Tensor, (N, in_channels, H, W)
+            The block's input.
+        branch : Tensor, (N, channels, H/stride, W/stride)
+            What the branch made of it.
+
+        Returns
+        -------
+        shortcut, branch : Tensor, both of the branch's shape
+        """
         raise NotImplementedError
 
 

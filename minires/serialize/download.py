@@ -8,6 +8,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -55,7 +56,7 @@ def fetch(
     sha256 : str
         The right sum, in 64 hexadecimal digits.
     path : str or os.PathLike
-        Where the file goes; folders on the way are made.
+        Where the file goes; folders on the way are made, and go again if it fails.
     licence : str
         Under which the file is given, for the message to whom must fetch it by hand.
     size : int, optional
@@ -80,6 +81,7 @@ def fetch(
     target = Path(path)
     if is_there(target, sha256):
         return target
+    made = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     schemes = ("https", "http") if allow_http else ("https",)
     try:
@@ -97,6 +99,11 @@ def fetch(
             f"cannot download {address}: {error}. Try again, or fetch it in another way, put it at"
             f" '{target}' (licence {licence}, SHA-256 {sha256}), and run this again"
         ) from error.__cause__
+    finally:
+        if not target.exists():
+            for folder in made:
+                with suppress(OSError):  # somebody else has put something there
+                    folder.rmdir()
     return target
 
 

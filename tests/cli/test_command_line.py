@@ -100,7 +100,9 @@ def test_json_alone_is_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
         "traces",
         "traces/8.html",
         "weights",
+        "weights/plain-8.json",
         "weights/plain-8.safetensors",
+        "weights/residual-8.json",
         "weights/residual-8.safetensors",
     }
     record = json.loads((tmp_path / "here" / "metrics.json").read_text("utf-8"))
@@ -224,7 +226,9 @@ def test_ctrl_c_keeps_the_finished_twins_and_names_the_missing(tmp_path: Path) -
     assert record["missing"] == ["plain-56", "residual-56"]
     assert "stopped early" in (tmp_path / "here" / "report.html").read_text("utf-8")
     assert names_below(tmp_path / "here" / "weights") == {
+        "plain-8.json",
         "plain-8.safetensors",
+        "residual-8.json",
         "residual-8.safetensors",
     }
     assert not [name for name in names_below(tmp_path) if name.endswith(".tmp")]

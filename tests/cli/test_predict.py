@@ -143,14 +143,15 @@ def test_without_a_card_nothing_is_guessed(
 
     assert (code, out) == (2, "")
     assert "tiny.json', which would say the names of the classes" in err
-    assert "minires weights get writes one" in err
+    assert "minires weights get and minires compare write one" in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--weights", "gone.th"], "--weights: there is no file 'gone.th'"),
-        (["--model", "cifar_resnet9"], "--model cifar_resnet9: "),
+        (["--weights", "cifar_resnet20_digits"], "; minires weights get cifar_resnet20_digits "),
+        (["--model", "cifar_resnet9"], "--weights: cannot make cifar_resnet9 with .*: depth 9"),
         (["--model", "cifar_resnet14"], "--weights: load_weights: .* does not fit .*missing: "),
         (["--device", "cuda:7"], "--device: device 'cuda:7' is not available"),
     ],
@@ -187,7 +188,7 @@ def test_a_network_that_cannot_be_made_is_told(
     code, out, err = run(capsys, "--weights", weights, tmp_path / "dark.npy")
 
     assert (code, out) == (2, "")
-    assert err.startswith("minires: --model cifar_resnet")
+    assert err.startswith("minires: --weights: cannot make cifar_resnet")
     assert len(err.splitlines()) == 1
 
 

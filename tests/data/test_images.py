@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minires.data.images import prepare, read_image
+from minires.data import prepare, read_image
+from minires.models.weights.catalogue import Preprocessing
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
@@ -134,10 +135,14 @@ def test_an_image_too_large_to_be_trusted_is_refused(
             read_image(tmp_path / "i.png")
 
 
+def as_told(size: int, mean: list[float], std: list[float]) -> Preprocessing:
+    return Preprocessing(size=size, crop=size, mean=mean, std=std)
+
+
 def test_an_image_of_the_right_size_is_only_normalised() -> None:
     image = Image.fromarray(np.ascontiguousarray(PIXELS[:, :4]))
 
-    found = prepare(image, 4, 4, [0.5, 0.25, 0], [0.5, 1, 2])
+    found = prepare(image, as_told(4, [0.5, 0.25, 0], [0.5, 1, 2]))
 
     expected = PIXELS[:, :4].transpose(2, 0, 1) / 255 - np.reshape([0.5, 0.25, 0], (3, 1, 1))
     np.testing.assert_allclose(found, expected / np.reshape([0.5, 1, 2], (3, 1, 1)), atol=1e-7)
@@ -148,7 +153,7 @@ def test_the_shorter_side_is_resized_and_the_middle_kept() -> None:
     stripes = np.zeros((8, 24), np.uint8)
     stripes[:, 8:16] = 255
 
-    found = prepare(Image.fromarray(stripes), 4, 4, [0], [1])
+    found = prepare(Image.fromarray(stripes), as_told(4, [0], [1]))
 
     assert found.shape == (1, 4, 4)
     assert found[0, :, 1:3].min() == 1
@@ -157,14 +162,33 @@ def test_the_shorter_side_is_resized_and_the_middle_kept() -> None:
 def test_the_middle_is_where_torchvision_has_it() -> None:
     ramp = np.broadcast_to(np.arange(7, dtype=np.uint8) * 10, (4, 7))
 
-    found = prepare(Image.fromarray(np.ascontiguousarray(ramp)), 4, 4, [0], [1 / 255])
+    found = prepare(Image.fromarray(np.ascontiguousarray(ramp)), as_told(4, [0], [1 / 255]))
 
     np.testing.assert_allclose(found[0, 0], [20, 30, 40, 50], rtol=1e-6)
     longer = Image.fromarray(np.tile(np.ascontiguousarray(ramp), (1, 2))[:, :10])
     resized = np.asarray(longer.resize((7, 3), Image.Resampling.BILINEAR))
-    np.testing.assert_allclose(prepare(longer, 3, 3, [0], [1 / 255])[0], resized[:, 2:5], rtol=1e-6)
+    np.testing.assert_allclose(
+        prepare(longer, as_told(3, [0], [1 / 255]))[0], resized[:, 2:5], rtol=1e-6
+    )
 
 
 def test_a_long_and_thin_image_is_not_made_a_huge_one() -> None:
     with pytest.raises(ValueError, match="60000 x 1 pixels would be 13,440,000 x 224 with"):
-        prepare(Image.new("L", (60_000, 1)), 224, 224, [0], [1])
+        prepare(Image.new("L", (60_000, 1)), as_told(224, [0], [1]))
+
+
+def test_a_grey_array_with_its_channel_in_front_is_an_image(tmp_path: Path) -> None:
+    grey = PIXELS[:, :, 0]
+    np.save(tmp_path / "grey.npy", grey[None])
+
+    np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "grey.npy", 1)), grey)
+
+
+def test_a_file_is_read_in_as_many_channels_as_the_network_has(tmp_path: Path) -> None:
+    np.save(tmp_path / "colour.npy", PIXELS)
+    wanted = as_told(4, [0.5], [0.5])
+
+    found = prepare(tmp_path / "colour.npy", wanted)
+
+    assert found.shape == (1, 4, 4)
+    np.testing.assert_array_equal(found, prepare(read_image(tmp_path / "colour.npy", 1), wanted))

@@ -72,6 +72,8 @@ def test_twins_learn_from_the_same_batches_in_the_same_order(digits: Split) -> N
         classes=10,
         channels=1,
         image_size=(8, 8),
+        mean=digits.mean,
+        std=digits.std,
     )
     settings = Settings(width=2, epochs=2)
     orders = []

@@ -14,7 +14,12 @@ from minires.serialize import load_metadata
 
 FILES = ["report.html", "compare.png", "metrics.json", "weights"]
 TRACES = ["traces", "traces/8.html", "traces/14.html"]
-WEIGHTS = [f"weights/{t}-{d}.safetensors" for t in ("plain", "residual") for d in (8, 14)]
+WEIGHTS = [
+    f"weights/{twin}-{depth}.{suffix}"
+    for twin in ("plain", "residual")
+    for depth in (8, 14)
+    for suffix in ("safetensors", "json")
+]
 
 
 def names_below(path: Path) -> list[str]:
@@ -53,6 +58,26 @@ def test_saved_weights_and_their_notes_bring_the_trained_network_back(
 
     run = next(run for run in comparison.runs if run.name == "plain-14")
     assert run.final_test_error == pytest.approx(np.mean(answers != labels), abs=1.5 / 359)
+
+
+@pytest.mark.parametrize(("twin", "shortcut"), [("plain", "none"), ("residual", "A")])
+def test_the_card_beside_the_weights_brings_the_network_back(
+    comparison: Comparison, tmp_path: Path, twin: str, shortcut: str
+) -> None:
+    write_comparison(comparison, tmp_path)
+    file = tmp_path / "weights" / f"{twin}-8.safetensors"
+    image = mr.data.digits().test.arrays[0][0]
+    grey = image * comparison.split.std[0] + comparison.split.mean[0]
+    np.save(tmp_path / "digit.npy", (grey * 255).round().astype(np.uint8))
+
+    model, card = mr.models.pretrained(file)
+    seen = mr.data.prepare(tmp_path / "digit.npy", card.preprocessing)
+
+    assert load_metadata(file)["shortcut"] == shortcut
+    assert card.classes == tuple("0123456789")
+    np.testing.assert_allclose(seen, image, atol=0.01)
+    weights = next(run.weights for run in comparison.runs if run.name == f"{twin}-8")
+    assert all((value.numpy() == weights[name]).all() for name, value in model.state_dict().items())
 
 
 def test_the_traces_are_of_the_first_step_and_disturb_nothing(

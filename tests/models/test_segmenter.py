@@ -145,3 +145,33 @@ def test_a_trace_tells_what_came_through_the_skips():
         sides = [role.side for part in fork.parts for role in part.roles if role.join == skip.join]
         assert sides == ["shortcut", "branch", "branch"]
         assert fork.verdict == "exact"
+
+
+def test_the_table_of_a_trace_has_the_shares_of_each_skip_and_of_the_blocks_within():
+    model = small()
+    masks = np.random.default_rng(1).integers(0, 3, (2, 8, 8))
+    with mr.trace.record(model) as trace:
+        ops.cross_entropy(model(images(2, 1, 8, 8)), masks).backward()
+    skip = next(fork for fork in trace.forks() if fork.parts[0].consumer.startswith("score2"))
+    shares = [part.share for part in skip.parts]  # the skip, and the shortcut and branch beyond it
+
+    rows = [line.split() for line in str(trace).splitlines()]
+
+    block = next(row for row in rows if "backbone.layer3.0" in row)
+    addition = next(row for row in rows if "residual_add" in row)
+    assert block[-2:] == [f"{shares[1]:.0%}", f"{shares[2]:.0%}"]
+    assert addition[-2:] == [f"{shares[0]:.0%}", f"{shares[1] + shares[2]:.0%}"]
+
+
+def test_of_a_fresh_segmenter_it_is_said_why_its_blocks_share_nothing():
+    model = Segmenter(cifar_resnet(8, width=2, in_channels=1), 3)
+
+    with mr.trace.record(model) as trace:
+        ops.cross_entropy(model(images(2, 1, 8, 8)), mr.zeros(2, 8, 8, dtype="int64")).backward()
+
+    assert "for the shares: the gradient at the block's input is 0" in str(trace)
+
+
+def test_a_backbone_that_is_no_network_is_told():
+    with pytest.raises(TypeError, match=r"the backbone is a network, .* found 'resnet18'"):
+        Trunk("resnet18")

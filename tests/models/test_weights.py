@@ -493,3 +493,41 @@ def test_the_twins_that_come_with_minires_refuse_each_other() -> None:
             ValueError, match=f"it is of a {entry.card.model.rstrip('0123456789')}, "
         ):
             load_weights(model, Path(catalogue.__file__).with_name(entry.file))
+
+
+def test_a_trained_network_is_made_from_the_name_of_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIRES_HOME", str(tmp_path))
+    images, labels = mr.data.digits().test.arrays
+
+    model, card = mr.models.pretrained("cifar_resnet20_digits")
+
+    assert not model.training
+    with mr.no_grad():
+        found = model(mr.tensor(images)).numpy().argmax(1)
+    assert (found != labels).sum() == 7
+    assert card.classes == tuple("0123456789")
+    assert (tmp_path / "weights" / "resnet20-digits.safetensors").is_file()
+
+
+def test_making_a_trained_network_draws_no_random_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = catalogue.get("cifar_plain20_digits", tmp_path)
+    mr.manual_seed(7)
+    expected = mr.randn(3).numpy()
+
+    mr.manual_seed(7)
+    mr.models.pretrained(path)
+
+    assert (mr.randn(3).numpy() == expected).all()
+
+
+def test_weights_without_a_card_are_no_network_yet(tmp_path: Path) -> None:
+    mr.save(small().state_dict(), tmp_path / "w.safetensors")
+
+    with pytest.raises(FileNotFoundError, match=r"w.json', which would say the names"):
+        mr.models.pretrained(tmp_path / "w.safetensors")
+    with pytest.raises(FileNotFoundError, match="there is no file 'cifar_resnet20_digit'"):
+        mr.models.pretrained("cifar_resnet20_digit")

@@ -202,6 +202,15 @@ def test_without_a_network_it_is_said_where_the_file_is_from_and_belongs(
         fetch(address, SUM, tmp_path / "w", "MIT")
 
 
+def test_folders_made_for_a_file_that_cannot_be_had_go_again(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+
+    with pytest.raises(DownloadError):
+        fetch("ftp://nowhere.invalid/w.th", SUM, tmp_path / "mine" / "a" / "b" / "w.th", "MIT")
+
+    assert [each.name for each in tmp_path.rglob("*")] == ["mine"]
+
+
 @pytest.mark.parametrize("address", ["http://a.org/w", "file:///etc/passwd", "ftp://a.org/w", "w"])
 def test_only_https_is_trusted(tmp_path: Path, address: str) -> None:
     with pytest.raises(DownloadError, match=f"only https is trusted, and this is '{address}'"):

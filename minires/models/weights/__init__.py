@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .loading import LoadReport, load_weights
+from .trained import Pretrained, pretrained
 
-__all__ = ["LoadReport", "load_weights"]
+__all__ = ["LoadReport", "Pretrained", "load_weights", "pretrained"]

@@ -13,7 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from minires.serialize import atomic_write
 from minires.serialize.download import Progress, fetch, home, is_there
 
-__all__ = ["Card", "Entry", "Preprocessing", "card_of", "entries", "find", "get"]
+__all__ = [
+    "Card",
+    "Entry",
+    "Preprocessing",
+    "card_of",
+    "entries",
+    "find",
+    "get",
+    "is_listed",
+    "write_card",
+]
 
 
 class _Record(BaseModel):
@@ -129,6 +139,11 @@ def find(name: str) -> Entry:
     raise ValueError(f"there are no weights {name!r} in the catalogue; {advice}")
 
 
+def is_listed(name: object) -> bool:
+    """Tell whether there are weights of this name, and not only something near."""
+    return any(entry.name == name for entry in entries())
+
+
 def get(
     name: str, folder: str | os.PathLike[str] | None = None, progress: Progress | None = None
 ) -> Path:
@@ -164,11 +179,15 @@ def get(
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write(Path(__file__).with_name(entry.file).read_bytes())
-    card = path.with_suffix(".json")
-    if not card.exists():  # somebody may have changed it
-        with atomic_write(card, "w") as text:
-            text.write(entry.card.model_dump_json(indent=2, by_alias=True) + "\n")
+    if not path.with_suffix(".json").exists():  # somebody may have changed it
+        write_card(entry.card, path)
     return path
+
+
+def write_card(card: Card, weights: Path) -> None:
+    """Write a card beside a file of weights."""
+    with atomic_write(weights.with_suffix(".json"), "w") as text:
+        text.write(card.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
 def card_of(weights: Path) -> Card:
@@ -182,6 +201,12 @@ def card_of(weights: Path) -> Card:
         If it does not say what it should.
     """
     path = weights.with_suffix(".json")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no {str(path)!r}, which would say the names of the classes and what is done"
+            " to an image; a wrong guess would give wrong answers without any error. minires"
+            " weights get and minires compare write one; copy and change it"
+        )
     try:
         return Card.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -112,14 +112,17 @@ def sums(trace: Trace) -> str:
     return f"{which} sums at forks are bit for bit the engine's gradient{unseen}"
 
 
-def legend(shortcuts: bool, scale: Scale | None, marks: Glyphs) -> list[str]:
+def legend(shortcuts: bool, nothing_came: bool, scale: Scale | None, marks: Glyphs) -> list[str]:
     """Explain the marks and the columns."""
     found = []
     if shortcuts:
         found.append(
             f"{marks.join} adds its shortcut, the arc that ends there. shortcut, branch: in which"
-            " shares the gradient at the block's input came through them (they sum to 100%)"
+            " shares the gradient at the block's input came through them (they, and other"
+            " uses if any, sum to 100%)"
         )
+    if nothing_came:
+        found.append(f"{marks.none} for the shares: the gradient at the block's input is 0")
     if scale is not None:
         found.append(f"bars: |gradient| of the output, {scale}, logarithmic")
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from ..forks import Fork, forks
 from ..layout import Layout, layout_of
 from ..records import Forward, Stats, Value
-from ..structure import is_join
+from ..structure import block_added_in, is_join
 from .lanes import Bow
 
 if TYPE_CHECKING:
@@ -248,11 +248,22 @@ def parts(fork: Fork) -> bool:
 
 
 def _forks_by_step(trace: Trace) -> dict[int, Fork]:
-    """Give each fork to the addition that it serves; one that serves none to its own step."""
+    """Give each fork to the additions that it serves; one that serves none to its own step."""
     found: dict[int, Fork] = {}
     for fork in forks(trace):
-        joins = [role.join for part in fork.parts for role in part.roles]
-        step = min(joins) if joins else trace.records.values[fork.value].op
-        if step is not None:
+        joins = {role.join for part in fork.parts for role in part.roles}
+        for join in joins:
+            found.setdefault(join, _seen_from(trace, join, fork))
+        step = trace.records.values[fork.value].op
+        if not joins and step is not None:
             found.setdefault(step, fork)
     return found
+
+
+def _seen_from(trace: Trace, join: int, fork: Fork) -> Fork:
+    """Put each part on its side of this addition; where blocks are nested, it has several."""
+    seen = []
+    for part in fork.parts:
+        sides = [role.side for role in part.roles if role.join == join]
+        seen.append(replace(part, side=sides[0] if sides else None))
+    return replace(fork, block=block_added_in(trace.records.forward[join]), parts=tuple(seen))

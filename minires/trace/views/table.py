@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..layout import Layout
 from .captions import legend, lines_of_news, names_of, opening, spectrum_lines, sums
 from .columns import ALARM, columns_of, fitted
-from .lines import Expand, Lines
+from .lines import Expand, Lines, parts
 from .words import Glyphs, Scale, glyphs_for, scale_of
 
 if TYPE_CHECKING:
@@ -76,17 +76,17 @@ class Table:
             found += [Text(), *rows, Text()]
         # The bars may have found no room.
         bars = any(letter in row.plain for row in rows for letter in marks.eighths)
-        for text in legend(self.shortcuts, self.scale if bars else None, marks):
+        for text in legend(self.shortcuts, self.nothing_came, self.scale if bars else None, marks):
             tell(text, "dim")
         for trace, whose in zip(traces, names, strict=True):
             name = "" if len(traces) == 1 else f"{whose}: "
             if verified := sums(trace):
                 tell(name + verified, "dim")
             for spectrum in trace.records.spectra:
-                head, *parts = spectrum_lines(spectrum, width, marks)
+                head, *bars_below = spectrum_lines(spectrum, width, marks)
                 found.append(Text())
                 tell(name + head, "")
-                found += map(Text, parts)
+                found += map(Text, bars_below)
         return found
 
     def rows(self, width: int, marks: Glyphs) -> list[Text]:
@@ -98,6 +98,12 @@ class Table:
         """Whether there is a shortcut to be seen."""
         sides = range(len(self.lines.traces))
         return any(bow.shortcut for side in sides for bow in self.lines.bows(side))
+
+    @cached_property
+    def nothing_came(self) -> bool:
+        """Whether there is a block to whose input no gradient came back, so that none is shared."""
+        cells = [cell for line in self.lines.lines for cell in line.cells if cell is not None]
+        return any(c.fork is not None and parts(c.fork) and c.fork.norm == 0 for c in cells)
 
     @cached_property
     def scale(self) -> Scale | None:

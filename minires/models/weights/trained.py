@@ -1,0 +1,99 @@
+"""A trained network, made from its weights and the card beside them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from minires import nn
+from minires.devices import Device
+
+from ..registry import create
+from .loading import load_weights
+
+if TYPE_CHECKING:
+    from .catalogue import Card
+
+
+class Pretrained(NamedTuple):
+    """A trained network, and what one must know to ask it.
+
+    Attributes
+    ----------
+    model : Module
+        In evaluation mode.
+    card : Card
+        With the names of its `classes`, in order, and the `preprocessing` of images, which
+        `minires.data.prepare` takes.
+    """
+
+    model: nn.Module
+    card: Card
+
+
+def pretrained(
+    weights: str | os.PathLike[str],
+    *,
+    model: str | None = None,
+    device: str | Device = "cpu",
+) -> Pretrained:
+    """Make the network that a file of weights belongs to, and load them into it.
+
+    Parameters
+    ----------
+    weights : str or os.PathLike
+        A name in ``minires weights list``, which is fetched unless it is there, or the path of a
+        file with its card beside it: of ``model.th`` that is ``model.json``.
+    model : str, optional
+        The network, instead of the card's.
+    device : str or Device
+
+    Returns
+    -------
+    Pretrained
+        The model, and the card.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file, or no card beside it.
+    ValueError
+        The card does not say what it should, the network cannot be made, or the weights do not fit.
+    DownloadError
+        The weights cannot be had; an `OSError`.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> model, card = mr.models.pretrained("cifar_resnet20_digits")
+    >>> split = mr.data.digits()
+    >>> image, label = split.test[1]
+    >>> card.classes[int(model(mr.tensor(image[None])).argmax())] == str(label)
+    True
+    """
+    from .catalogue import card_of, get, is_listed  # needs pydantic
+
+    path = get(str(weights)) if is_listed(weights) else Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no file {str(path)!r}, and no such name in minires weights list"
+        )
+    card = card_of(path)
+    name = model or card.model
+    sizes: dict[str, Any] = {
+        "num_classes": len(card.classes),
+        "in_channels": len(card.preprocessing.mean),
+    }
+    try:
+        network = create(name, seed=0, **sizes, **card.options)
+    except (TypeError, ValueError, MemoryError) as error:
+        raise ValueError(f"cannot make {name} with {card.options}: {error}") from error
+    try:
+        load_weights(network, path)
+    except ValueError as error:
+        made = " and ".join(f"{option} {count}" for option, count in sizes.items())
+        raise ValueError(
+            f"{error} (by {str(path.with_suffix('.json'))!r}, the model has {made})"
+        ) from error
+    return Pretrained(network.to(device=device).eval(), card)
