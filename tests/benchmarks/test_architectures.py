@@ -21,7 +21,7 @@ pytestmark = pytest.mark.oracle
     [
         pytest.param("alexnet_2012", 227, {"width": 6}, marks=pytest.mark.long),
         ("vgg11_lrn", 32, {"width": 4}),
-        pytest.param("googlenet_2014_aux", 80, {"width": 4}, marks=pytest.mark.long),
+        pytest.param("googlenet_2014_aux", 224, {"width": 4}, marks=pytest.mark.long),
         pytest.param(
             "inception_v3", 299, {"width": 2, "aux_logits": False}, marks=pytest.mark.long
         ),
