@@ -104,6 +104,7 @@ def test_the_kernels_source_computes_what_its_plain_version_does(
         ("score > largest", "score >= largest"),
         ("n += BLOCK", "n += 2 * BLOCK"),
         ("block_sum(wrong)", "wrong"),
+        ("half_way];\n        __syncthreads();", "half_way];"),
         ("half_way > 0", "half_way > 1"),
         ("rows[2 * at]", "rows[at]"),
         ("filled[0] = at + 1;", ""),
