@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from minires.autograd import Tensor
-from minires.devices import Array, cpu, random
+from minires.devices import Array, random
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
