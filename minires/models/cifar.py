@@ -23,8 +23,9 @@ from minires.nn.block_init import fixup_
 from minires.nn.blocks import conv
 from minires.nn.shortcuts import Shortcut, padded
 
+from .parts import check_sizes
 from .registry import Entry, register, register_family
-from .stages import Block, check_sizes, ends, stages
+from .stages import Block, ends, stages
 
 SMALL = (3, 32, 32)
 

@@ -18,8 +18,9 @@ from minires.nn.block_init import fixup_, zero_last_scale_
 from minires.nn.blocks import conv
 from minires.nn.shortcuts import Shortcut
 
+from .parts import check_sizes
 from .registry import register
-from .stages import Block, check_sizes, ends, stages
+from .stages import Block, ends, stages
 
 # Table 1: blocks of the four stages.
 BLOCKS: dict[int, tuple[Block, tuple[int, ...]]] = {
