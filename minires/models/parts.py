@@ -68,11 +68,12 @@ class BasicConv2d(nn.Sequential):
 def check_sizes(**sizes: int) -> None:
     """Raise ValueError unless all of them are whole numbers of at least 1."""
     for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
+        if not isinstance(size, Integral):
+            raise ValueError(f"{name} must be a whole number, found {size!r}")
+        if size < 1:
             advice = "; for features in place of logits, put nn.Identity() for the last layer"
             raise ValueError(
-                f"{name} must be a whole number of at least 1, found {size!r}"
-                + advice * (name == "num_classes")
+                f"{name} must be at least 1, found {size}{advice * (name == 'num_classes')}"
             )
 
 
