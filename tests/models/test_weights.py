@@ -524,6 +524,15 @@ def test_making_a_trained_network_draws_no_random_numbers(
     assert (mr.randn(3).numpy() == expected).all()
 
 
+def test_a_long_name_is_cut_in_what_is_told(tmp_path: Path) -> None:
+    mr.save({"x" * 10**6: np.zeros(1)}, tmp_path / "w.safetensors")
+
+    for dialect in (None, "akamaster"):
+        with pytest.raises(ValueError, match=r"1000000 long") as told:
+            load_weights(small(), tmp_path / "w.safetensors", dialect)
+        assert len(str(told.value)) < 1000
+
+
 def test_a_card_that_wants_too_much_is_refused_before_memory_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

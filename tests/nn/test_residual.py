@@ -333,6 +333,11 @@ def test_separable_and_inverted_blocks_are_convolutions_of_single_channels_and_p
     assert nn.InvertedResidual(4, 6).downsample is None
 
 
+def test_a_branch_may_do_nothing():
+    x = images()
+    assert_equal(nn.sequential.run([nn.Identity()], x, lambda: x, [nn.ReLU()]), ops.relu(x + x))
+
+
 def test_a_block_tells_its_steps():
     text = nn.PreActBlock(4, 8, 2).extra_repr()
     assert text == "bn1, relu, fork, conv1, bn2, relu, conv2, + downsample"
