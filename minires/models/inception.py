@@ -15,7 +15,7 @@ from minires import nn, ops
 from minires.autograd import Tensor
 from minires.nn import sequential
 
-from .parts import BasicConv2d, Scaling, draw_weights, rescaled, scaling
+from .parts import BasicConv2d, Scaling, check_sizes, draw_weights, rescaled, scaling
 from .registry import register
 
 
@@ -177,6 +177,7 @@ class Inception3(nn.Module):
         transform_input: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(num_classes=num_classes, in_channels=in_channels)
         self.transform_input = transform_input
         scaled = scaling(width, 32)
         self.AuxLogits = None
