@@ -66,6 +66,8 @@ class TensorDataset(Dataset):
     --------
     >>> import minires as mr
     >>> dataset = mr.data.TensorDataset(mr.zeros(4, 1, 8, 8), [0, 1, 2, 3])
+    >>> dataset
+    TensorDataset(4 samples of float32 (1, 8, 8), int64 ())
     >>> image, label = dataset[2]
     >>> image.shape, int(label)
     ((1, 8, 8), 2)
@@ -89,6 +91,10 @@ class TensorDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.arrays[0])
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{each.dtype} {each.shape[1:]}" for each in self.arrays)
+        return f"TensorDataset({len(self)} samples of {rows})"
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         """Return one row of each array."""

@@ -47,11 +47,9 @@ def read_image(path: str | os.PathLike[str], channels: int = 3) -> Image:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     file = Path(path)
-    mode = {1: "L", 3: "RGB"}.get(channels)
-    if mode is None:
-        raise ValueError(f"an image has 1 or 3 channels, not {channels}")
+    mode = _mode_of(channels)
     if file.suffix.lower() == ".npy":
-        return Image.fromarray(_array_of(file)).convert(mode)
+        return Image.fromarray(_pixels(_read_array(file))).convert(mode)
     with file.open("rb") as opened, warnings.catch_warnings(action="ignore"):
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         # Of a damaged file, decoders raise what they like.
@@ -69,6 +67,13 @@ def read_image(path: str | os.PathLike[str], channels: int = 3) -> Image:
         return _in_8_bits(upright).convert(mode)
 
 
+def _mode_of(channels: int) -> str:
+    """What Pillow calls images of so many channels."""
+    if channels not in (1, 3):
+        raise ValueError(f"an image has 1 or 3 channels, not {channels}")
+    return "L" if channels == 1 else "RGB"
+
+
 def _in_8_bits(image: Image) -> Image:
     """Take the upper bits of each pixel; Pillow's own `convert` would make most of them white."""
     from PIL import Image
@@ -82,38 +87,45 @@ def _in_8_bits(image: Image) -> Image:
     return image
 
 
-def _array_of(file: Path) -> npt.NDArray[np.uint8]:
+def _read_array(file: Path) -> npt.NDArray[Any]:
     # Of a damaged file, NumPy too raises what it likes, and a MemoryError where it claims much.
     with file.open("rb") as opened, warnings.catch_warnings(action="error"):
         try:
-            array = np.lib.format.read_array(opened, allow_pickle=False)
+            return np.lib.format.read_array(opened, allow_pickle=False)
         except Exception as error:
             told = " ".join(str(error).split())
             raise ValueError(f"it is a damaged array ({told})") from error
+
+
+def _pixels(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return the array as (H, W) or (H, W, 3)."""
+    pixels = array
     if array.ndim == 3 and array.shape[2] != 3:
         if array.shape[0] == 3:
-            array = np.moveaxis(array, 0, -1)
+            pixels = np.moveaxis(array, 0, -1)
         elif array.shape[0] == 1:
-            array = array[0]
-    if array.dtype != np.uint8 or array.shape[2:] not in ((), (3,)) or array.ndim < 2:
+            pixels = array[0]
+    if array.dtype != np.uint8 or pixels.shape[2:] not in ((), (3,)) or array.ndim < 2:
+        advice = "; values of 0 to 1 become it by (255 * array).round().astype('uint8')"
         raise ValueError(
             f"an array of dtype {array.dtype} and shape {array.shape} is no image; it should be of"
-            " uint8: (H, W), (1, H, W), (H, W, 3) or (3, H, W)"
+            f" uint8: (H, W), (1, H, W), (H, W, 3) or (3, H, W){advice * (array.dtype.kind == 'f')}"
         )
     if 0 in array.shape:
         raise ValueError(f"an array of shape {array.shape} has no pixels")
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(pixels)
 
 
 def prepare(
-    image: str | os.PathLike[str] | Image, preprocessing: Preprocessing
+    image: str | os.PathLike[str] | Image | npt.NDArray[np.uint8], preprocessing: Preprocessing
 ) -> npt.NDArray[np.float32]:
     """Resize, crop and normalise an image, as a network's card says.
 
     Parameters
     ----------
-    image : str, os.PathLike or PIL.Image.Image
-        A file, as for `read_image`, or an image with as many channels as `mean` has numbers.
+    image : str, os.PathLike, array of uint8 or PIL.Image.Image
+        A file or an array, as for `read_image`, or an image with as many channels as `mean` has
+        numbers.
     preprocessing : Preprocessing
         Of the card that `minires.models.pretrained` returns. The shorter side is resized,
         bilinearly, to `size`, and the middle kept, `crop` pixels each way; both are rounded as
@@ -148,7 +160,9 @@ def prepare(
         preprocessing.mean,
         preprocessing.std,
     )
-    if not isinstance(image, Image.Image):
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(_pixels(image)).convert(_mode_of(len(mean)))
+    elif not isinstance(image, Image.Image):
         image = read_image(image, len(mean))
     width, height = image.size
     shorter = min(width, height)

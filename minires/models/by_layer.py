@@ -12,7 +12,7 @@ from minires.serialize.json_text import to_json
 from .counting import Counts, Shape, count, without_values
 from .receptive_field import Field, Span, fields
 from .registry import create, input_of
-from .tables import fitted, mebibytes, plain_table, text_of
+from .tables import fitted, in_bytes, plain_table, text_of
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -80,7 +80,7 @@ class Summary(NamedTuple):
         """The totals in one line."""
         told = (
             f"{self.model}, {_times(self.input)}: {self.params:,} parameters, {self.macs:,} MACs,"
-            f" depth {self.depth}, activations {mebibytes(self.activation_bytes)} MiB"
+            f" depth {self.depth}, activations {in_bytes(self.activation_bytes)}"
         )
         return f"{told}; as it runs in training" if self.in_training else told
 
@@ -167,8 +167,8 @@ def summary(model: Module | str, input: Shape | None = None) -> Summary:
     model : Module or str
         A network, or the name of one, of which no weights are made.
     input : tuple of int, optional
-        Shape of an image, (C, H, W), or of any input without the axis of the batch; by default
-        that of the images which a named network was made for, else (3, 224, 224).
+        Shape of an image, (C, H, W), or of any input without the axis of the batch. A network by
+        name has a default, the images that it was made for.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def summary(model: Module | str, input: Shape | None = None) -> Summary:
     ValueError
         If the model does not take such images.
     TypeError
-        If it takes more than an image.
+        If it takes more than an image, is no Module, or is one and `input` is left out.
     NoValuesError
         If it looks at values, which are not there. A forward that asks `x.device.holds_values`
         first is counted.
@@ -195,13 +195,24 @@ def summary(model: Module | str, input: Shape | None = None) -> Summary:
     1       ReLU        8x30x30                             3        1
     2       MaxPool2d   8x15x15                             4        2
     <BLANKLINE>
-    Sequential, 3x32x32: 224 parameters, 194,400 MACs, depth 1, activations 0.1 MiB
+    Sequential, 3x32x32: 224 parameters, 194,400 MACs, depth 1, activations 63.3 KiB
     """
     if isinstance(model, str):
-        name, network, usual = model, create(model, device="meta"), input_of(model)
+        name, network = model, create(model, device="meta")
+        input = input_of(model) if input is None else input
+    elif not isinstance(model, Module):
+        raise TypeError(
+            "summary: a network is needed, a Module or the name of one in mr.models.list(); found a"
+            f" {type(model).__name__}"
+        )
+    elif input is None:
+        raise TypeError(
+            f"summary: a {type(model).__name__} does not tell for which images it was made; say"
+            " their shape, such as summary(model, (3, 32, 32))"
+        )
     else:
-        name, network, usual = type(model).__name__, without_values(model), (3, 224, 224)
-    image = usual if input is None else tuple(input)
+        name, network = type(model).__name__, without_values(model)
+    image = tuple(input)
     found = count(network, image)
     return Summary(
         name,

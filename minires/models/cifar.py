@@ -252,7 +252,7 @@ def wide_resnet(depth: int = 28, widen: int = 10, **options: Any) -> CifarResNet
 
 # Tables 2 and 6 of the first paper, with each kind of shortcut.
 for _depth in (8, 14, 20, 32, 44, 56, 110, 1202):
-    register(f"cifar_plain{_depth}", cifar_plain, SMALL, depth=_depth)
+    register(f"cifar_plain{_depth}", cifar_resnet, SMALL, depth=_depth, shortcut=None)
     for _kind in "A" if _depth == 1202 else "ABC":
         _name = f"cifar_resnet{_depth}_{_kind.lower()}"
         register(_name, cifar_resnet, SMALL, depth=_depth, shortcut=_kind)
@@ -274,14 +274,21 @@ for _depth, _widen in ((16, 2), (16, 4), (16, 8), (28, 2), (28, 10), (40, 4)):
 
 
 def _plain(found: re.Match[str]) -> Entry:
-    return Entry(cifar_plain, SMALL, {"depth": int(found["depth"])})
+    return Entry(cifar_resnet, SMALL, {"depth": _depth_of(found), "shortcut": None})
 
 
 def _residual(found: re.Match[str]) -> Entry:
-    shortcut = (found["kind"] or "a").upper()
-    return Entry(cifar_resnet, SMALL, {"depth": int(found["depth"]), "shortcut": shortcut})
+    kind = {"shortcut": found["kind"].upper()} if found["kind"] else {}
+    return Entry(cifar_resnet, SMALL, {"depth": _depth_of(found), **kind})
 
 
-# Any depth of up to four digits goes; without a letter, shortcuts are of option A.
-register_family(r"cifar_plain(?P<depth>\d{1,4})", _plain)
-register_family(r"cifar_resnet(?P<depth>\d{1,4})(_(?P<kind>[abc]))?", _residual)
+def _depth_of(found: re.Match[str]) -> int:
+    digits = found["depth"]
+    if len(digits) > 4:
+        raise ValueError(f"cifar networks by name have at most 9998 layers, found {digits[:20]}")
+    return int(digits)
+
+
+# Any possible depth goes; without a letter, shortcuts are of option A unless another is asked for.
+register_family(r"cifar_plain(?P<depth>\d+)", _plain)
+register_family(r"cifar_resnet(?P<depth>\d+)(_(?P<kind>[abc]))?", _residual)

@@ -62,6 +62,8 @@ def center_targets(boxes: Any, labels: Any, shape: tuple[int, int, int]) -> Cent
     ValueError
         If shapes do not fit, a label is no class, a box is empty, or its centre is outside of the
         map.
+    TypeError
+        If boxes or labels are a list, as of one array for each image.
 
     Examples
     --------
@@ -72,6 +74,13 @@ def center_targets(boxes: Any, labels: Any, shape: tuple[int, int, int]) -> Cent
     (array([[4]]), array([0.25, 0.25], dtype=float32), array([1.5, 1.5], dtype=float32))
     """
     boxes, labels = (x.detach().data if isinstance(x, Tensor) else x for x in (boxes, labels))
+    if isinstance(boxes, (list, tuple)) or isinstance(labels, (list, tuple)):
+        raise TypeError(
+            "center_targets: boxes (N, K, 4) and labels (N, K) must be a Tensor or an array each,"
+            f" found a {type(boxes).__name__} and a {type(labels).__name__}; where an image has"
+            " fewer than K objects, its last boxes are zeros and their labels -1, as those of"
+            " mr.data.compose_canvases are"
+        )
     if boxes.ndim != 3 or boxes.shape[2] != 4 or labels.shape != boxes.shape[:2]:
         raise ValueError(
             f"center_targets: boxes (N, K, 4) have shape {boxes.shape}, labels (N, K) have shape"
@@ -194,6 +203,8 @@ def center_point_loss(
     ------
     ValueError
         If boxes and labels do not fit the maps; see `center_targets`.
+    TypeError
+        If they are lists.
 
     Examples
     --------

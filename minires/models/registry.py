@@ -37,6 +37,9 @@ class Entry(NamedTuple):
     options: dict[str, Any]
 
 
+# What a name leaves open, even where it begins with a value of its own.
+_OPEN = {"num_classes", "in_channels", "width", "reduction"}
+
 _ENTRIES: dict[str, Entry] = {}
 _FAMILIES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Entry]]] = []
 
@@ -49,11 +52,12 @@ def register(name: str, build: Builder, input: Image = (3, 224, 224), **options:
     name : str
         In capitals or not, which `create` does not tell apart either.
     build : callable
-        Called with the options, and with those that `create` is given, which come first.
+        Called with the options, and with those that `create` is given.
     input : (int, int, int)
         Channels, height and width of the images that it is made for.
     **options
-        What makes this one of `build`'s networks.
+        What makes this one of `build`'s networks. `create` takes no other values for them, but for
+        `num_classes`, `in_channels`, `width` and `reduction`.
 
     Raises
     ------
@@ -140,7 +144,8 @@ def create(
     Raises
     ------
     ValueError
-        If there is no such network or device, or an option is out of range.
+        If there is no such network or device, an option is out of range, or the name has decided
+        it already.
     TypeError
         If its builder does not know an option.
 
@@ -152,6 +157,13 @@ def create(
     (1, 100)
     """
     entry = find(name)
+    for option in sorted(options.keys() & entry.options.keys() - _OPEN):
+        fixed, asked = entry.options[option], options[option]
+        if asked != fixed:
+            raise ValueError(
+                f"{name} has {option}={fixed!r}, as its name says, and not {asked!r}; take another"
+                f" name, or none: {entry.build.__name__}({option}={asked!r}, ...)"
+            )
     with random.seeded(seed), devices.default(device):
         try:
             return entry.build(**{**entry.options, **options})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,3 +55,17 @@ def fitted(table: Table, width: int) -> Table:
 def mebibytes(size: int) -> str:
     """Tell a number of bytes in MiB."""
     return f"{size / 2**20:,.1f}"
+
+
+def in_bytes(size: float) -> str:
+    """Tell a number of bytes in the largest unit of which it has one.
+
+    Examples
+    --------
+    >>> in_bytes(960), in_bytes(150_266_880), in_bytes(3 * 2**50)
+    ('960 bytes', '143.3 MiB', '3,072.0 TiB')
+    """
+    if size < 1024:
+        return f"{size} bytes"
+    power = min(int(math.log2(size)) // 10, 4)
+    return f"{size / 1024**power:,.1f} {'KMGT'[power - 1]}iB"

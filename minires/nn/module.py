@@ -395,7 +395,7 @@ class Module:
                 value.copy_(state[name])
 
     def extra_repr(self) -> str:
-        """Return what `repr` shows between the parentheses of a module without submodules."""
+        """Return what `repr` shows of the module itself, before its submodules."""
         return ""
 
     def __repr__(self) -> str:
@@ -404,6 +404,7 @@ class Module:
             f"  ({name}): " + repr(module).replace("\n", "\n  ")
             for name, module in self._modules.items()
         ]
+        own = self.extra_repr()
         if not lines:
-            return f"{title}({self.extra_repr()})"
-        return f"{title}(\n" + "\n".join(lines) + "\n)"
+            return f"{title}({own})"
+        return f"{title}(\n" + "\n".join([f"  {own}"] * bool(own) + lines) + "\n)"

@@ -223,9 +223,7 @@ class ResidualBlock(Module):
         if shortcut is None:
             return sequential.run([*branch, *after], x)
         if isinstance(shortcut, MeetingShortcut):
-            made = sequential.run(branch, x)
-            with shortcut.inside():
-                sides = shortcut.meet(x, made)
+            sides = shortcut.sides(x, sequential.run(branch, x))
             return sequential.run(after, ops.residual_add(*sides))
         return sequential.run(branch, x, lambda: shortcut(x), after)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from minires import ops
-from minires.autograd import Tensor
+from minires.autograd import Tensor, located
 from minires.devices import random
 
 from . import init
@@ -104,6 +104,11 @@ class MeetingShortcut(Module):
     norm : bool
         Whether a projection has a BatchNorm, which a block tells a shortcut that takes it.
 
+    Raises
+    ------
+    TypeError
+        If the subclass does not define `meet`.
+
     Examples
     --------
     A learned scale of the branch, at first 0 (ReZero, arXiv 2003.04887):
@@ -129,8 +134,22 @@ class MeetingShortcut(Module):
         through: Shortcut = "A",
         norm: bool = True,
     ) -> None:
+        if type(self).meet is MeetingShortcut.meet:
+            raise TypeError(
+                f"{type(self).__name__} does not define meet(self, x, branch), which returns"
+                " (shortcut, branch), the two sides of a block's addition"
+            )
         super().__init__()
         self.through = make_shortcut(through, in_channels, channels, stride, norm) or Identity()
+
+    def sides(self, x: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
+        """Run `meet` as a part of this module; TypeError if it does not return two sides."""
+        with self.inside():
+            met = self.meet(x, branch)
+            if not isinstance(met, tuple) or len(met) != 2:
+                told = f"{type(self).__name__}.meet must return (shortcut, branch), the two sides"
+                raise TypeError(located(f"{told} of a block's addition; found {_described(met)}"))
+        return met
 
     def meet(self, x: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is to be added: the shortcut made of x, and what becomes of the branch.
@@ -146,7 +165,7 @@ class MeetingShortcut(Module):
         -------
         shortcut, branch : Tensor, both of the branch's shape
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define meet")
 
 
 class ScaledShortcut(MeetingShortcut):
@@ -210,7 +229,7 @@ class GatedShortcut(MeetingShortcut):
         norm: bool = True,
     ) -> None:
         super().__init__(in_channels, channels, stride, through, norm)
-        self.exclusive = exclusive
+        self.exclusive, self.bias = exclusive, bias
         self.gate = _pointwise(in_channels, channels, stride, bias=True)
         init.constant_(self.gate.bias, bias)
 
@@ -221,7 +240,7 @@ class GatedShortcut(MeetingShortcut):
 
     def extra_repr(self) -> str:
         """Return the arguments that `repr` shows."""
-        return f"exclusive={self.exclusive}"
+        return f"exclusive={self.exclusive}, bias={self.bias}"
 
 
 class DropoutShortcut(Module):
@@ -289,18 +308,49 @@ def make_shortcut(
     ------
     ValueError
         If the kind is unknown.
+    TypeError
+        If a callable does not take these three, or makes no Module; or if it is a Module already.
     """
     if kind is None:
         return None
+    if isinstance(kind, Module):
+        name = type(kind).__name__
+        raise TypeError(
+            f"shortcut: found a {name} that is made already, and each block makes its own: give the"
+            f" class, {name}, or functools.partial({name}, ...) with further arguments"
+        )
     maker = SHORTCUTS.get(kind) if isinstance(kind, str) else kind
-    if maker is None:
+    if not callable(maker):
         raise ValueError(
             f"unknown shortcut {kind!r}; known: {', '.join(map(repr, SHORTCUTS))}, None (plain),"
             " and any callable that makes a Module from in_channels, channels and stride"
         )
     told = {"norm": False} if not norm and _takes_norm(maker) else {}
+    try:
+        inspect.signature(maker).bind(in_channels, channels, stride, **told)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"shortcut: a block calls {_named(maker)} with its in_channels, channels and stride,"
+            f" and it does not take them: {error}"
+        ) from None
     with random.stream("shortcut"):
-        return maker(in_channels, channels, stride, **told)
+        made = maker(in_channels, channels, stride, **told)
+    if made is not None and not isinstance(made, Module):
+        raise TypeError(
+            f"shortcut: {_named(maker)} must make a Module, or None for a plain block; found"
+            f" {_described(made)}"
+        )
+    return made
+
+
+def _named(maker: Maker) -> str:
+    return getattr(maker, "__name__", None) or repr(maker)
+
+
+def _described(value: object) -> str:
+    """Say what was found where something else was needed."""
+    of = f" of {len(value)}" if isinstance(value, (tuple, list)) else ""
+    return f"a {type(value).__name__}{of}"
 
 
 def _takes_norm(maker: Maker) -> bool:

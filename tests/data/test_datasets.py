@@ -33,6 +33,11 @@ def images_and_labels(count: int) -> TensorDataset:
     )
 
 
+def test_a_data_set_of_arrays_shows_what_a_sample_is() -> None:
+    shown = "TensorDataset(5 samples of float32 (2, 3, 3), int64 ())"
+    assert repr(images_and_labels(5)) == shown
+
+
 def test_a_sample_is_one_row_of_each_array() -> None:
     x, y = np.arange(6.0).reshape(3, 2), np.array([7, 8, 9])
     dataset = TensorDataset(x, y)

@@ -125,6 +125,25 @@ def test_an_array_that_is_no_image_is_refused(tmp_path: Path, array: np.ndarray)
         read_image(tmp_path / "i.npy")
 
 
+def test_an_array_of_floats_is_told_as_it_was_given_and_how_it_becomes_an_image() -> None:
+    told = (
+        r"float64 and shape \(3, 4, 4\) is no image.*\(255 \* array\)\.round\(\)\.astype\('uint8'\)"
+    )
+    with pytest.raises(ValueError, match=told):
+        prepare(np.zeros((3, 4, 4)), as_told(4, [0], [1]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pixels", [PIXELS, PIXELS.transpose(2, 0, 1), PIXELS[:, :, 0]])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_array_is_prepared_as_a_file_of_it_is(
+    tmp_path: Path, pixels: np.ndarray, channels: int
+) -> None:
+    np.save(tmp_path / "i.npy", pixels)
+    wanted = as_told(4, [0.5] * channels, [0.5] * channels)
+
+    np.testing.assert_array_equal(prepare(pixels, wanted), prepare(tmp_path / "i.npy", wanted))
+
+
 def test_an_image_too_large_to_be_trusted_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

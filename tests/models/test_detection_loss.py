@@ -198,6 +198,14 @@ def test_objects_that_no_map_can_hold_are_refused(boxes, labels, message):
         center_targets(np.array(boxes, float), np.array(labels), (3, 4, 6))
 
 
+def test_a_list_of_boxes_for_each_image_is_told_how_to_be_one_array():
+    boxes, labels = [np.zeros((1, 4)), np.zeros((2, 4))], [np.zeros(1, int), np.zeros(2, int)]
+    with pytest.raises(
+        TypeError, match=r"found a list and a list; .*are zeros and their labels -1"
+    ):
+        center_point_loss(random_maps(0), boxes, labels)
+
+
 def test_maps_and_objects_must_be_of_the_same_images():
     with pytest.raises(ValueError, match="maps of 2 images, labels of 1"):
         center_point_loss(random_maps(0), np.zeros((1, 1, 4)), np.array([[-1]]))

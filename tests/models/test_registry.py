@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,33 @@ def test_a_mistake_within_a_builder_stays_what_it_is(monkeypatch):
     models.register("broken", build)
     with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
         models.create("broken", bias=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "told"),
+    [
+        ("cifar_resnet20_b", {"shortcut": "C"}, "shortcut='B', as its name says, and not 'C'"),
+        ("cifar_resnet26_b", {"shortcut": "C"}, "shortcut='B', as its name says, and not 'C'"),
+        ("cifar_plain20", {"shortcut": "B"}, "shortcut=None, as its name says, and not 'B'"),
+        ("resnext50_32x4d", {"groups": 8}, r"groups=32, .* or none: ResNet\(groups=8"),
+    ],
+)
+def test_what_a_name_has_decided_is_not_decided_again(name, asked, told):
+    with pytest.raises(ValueError, match=rf"^{name} has {told}"):
+        models.create(name, **asked, device="meta")
+
+
+def test_what_a_name_leaves_open_can_be_decided():
+    create = partial(models.create, device="meta")
+    assert nn.parameter_count(create("cifar_resnet20", shortcut="B")) == 272_474  # with norms
+    assert create("cifar_resnet8_b", shortcut="B").depth == 8
+    assert create("se_resnet18", reduction=4).layer1[0].se.fc1.out_channels == 16
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet100000000004", "cifar_plain10004"])
+def test_a_network_that_is_too_deep_is_told_so(name):
+    with pytest.raises(ValueError, match="at most 9998 layers, found 100"):
+        models.create(name)
 
 
 def test_names_are_listed_by_their_numbers():

@@ -8,6 +8,7 @@ import pytest
 
 import minires as mr
 from minires import devices, models, nn, ops
+from minires.models import tables
 
 
 class Twice(nn.Module):
@@ -97,9 +98,23 @@ def test_a_model_and_its_name_have_one_summary():
     assert (by_name.model, of_model.model) == ("cifar_resnet8", "CifarResNet")
 
 
-def test_a_named_network_is_given_the_images_it_was_made_for():
+def test_a_named_network_is_given_the_images_it_was_made_for_and_another_must_be_told():
     assert models.summary("cifar_resnet8").input == (3, 32, 32)
-    assert models.summary(nn.Conv2d(3, 1, 1)).input == (3, 224, 224)
+    with pytest.raises(TypeError, match=r"a Conv2d does not tell .* summary\(model, \(3, 32, 32\)"):
+        models.summary(nn.Conv2d(3, 1, 1))
+
+
+def test_what_is_no_network_is_told():
+    with pytest.raises(TypeError, match=r"a Module or the name of one .*; found a function"):
+        models.summary(lambda x: x, (3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [(0, "0 bytes"), (2**20 - 2**9, "1,023.5 KiB"), (2**20, "1.0 MiB"), (2**53, "8,192.0 TiB")],
+)
+def test_bytes_are_told_in_units_that_fit(size, told):
+    assert tables.in_bytes(size) == told
 
 
 def test_json_holds_what_the_table_shows():

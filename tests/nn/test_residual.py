@@ -333,6 +333,50 @@ def test_separable_and_inverted_blocks_are_convolutions_of_single_channels_and_p
     assert nn.InvertedResidual(4, 6).downsample is None
 
 
+class Alone(nn.MeetingShortcut):
+    def meet(self, x, branch):
+        return self.through(x) + branch
+
+
+def test_a_meeting_that_returns_one_tensor_is_told():
+    """Of a batch of two images, one would be the shortcut and the other the branch."""
+    told = r"^Alone\.meet must return \(shortcut, branch\), .*; found a Tensor; in '0\.downsample'$"
+    with pytest.raises(TypeError, match=told):
+        nn.Sequential(nn.BasicBlock(4, 4, shortcut=Alone))(mr.randn(2, 4, 6, 6))
+
+
+class Unfinished(nn.MeetingShortcut):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("shortcut", "told"),
+    [
+        (Unfinished, r"^Unfinished does not define meet\(self, x, branch\)"),
+        (
+            nn.ScaledShortcut(4, 4, 1),
+            r"found a ScaledShortcut that is made already.* give the class",
+        ),
+        (nn.Identity, "calls Identity with its in_channels, channels and stride.* does not take"),
+        (lambda *shape: shape, "<lambda> must make a Module, or None .*; found a tuple of 3"),
+    ],
+)
+def test_what_makes_no_shortcut_is_told_before_it_is_run(shortcut, told):
+    with pytest.raises(TypeError, match=told):
+        nn.BasicBlock(4, 4, shortcut=shortcut)
+
+
+def test_a_block_shows_its_steps_and_what_its_shortcut_does():
+    half = partial(nn.ScaledShortcut, alpha=0.5)
+    for shortcut, told in (
+        (half, "ScaledShortcut(\n    alpha=0.5, beta=1.0\n"),
+        ("shortcut_only_gating", "GatedShortcut(\n    exclusive=False, bias=-6.0\n"),
+    ):
+        shown = repr(nn.BasicBlock(4, 4, shortcut=shortcut))
+        assert shown.startswith("BasicBlock(\n  conv1, bn1, relu, conv2, bn2, + downsample, relu\n")
+        assert f"  (downsample): {told}    (through): Identity()\n" in shown
+
+
 def test_a_branch_may_do_nothing():
     x = images()
     assert_equal(nn.sequential.run([nn.Identity()], x, lambda: x, [nn.ReLU()]), ops.relu(x + x))
@@ -350,6 +394,7 @@ def test_a_block_tells_its_steps():
         ({"order": "reversed"}, "unknown order 'reversed'; known: 'original'"),
         ({"norm": "layer"}, "unknown norm 'layer'; known: 'batch'"),
         ({"shortcut": "D"}, "unknown shortcut 'D'; known: 'A'"),
+        ({"shortcut": 1}, "unknown shortcut 1; known: 'A'"),
         ({"reduction": 16}, "4 channels divided by reduction=16"),
     ],
 )
