@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ..forks import Fork, forks
+from ..forks import Fork, forks_by_step, last_visits
 from ..layout import Layout, layout_of
 from ..records import Forward, Stats, Value
-from ..structure import block_added_in, is_join
+from ..structure import is_join
 from .lanes import Bow
 
 if TYPE_CHECKING:
@@ -61,11 +60,7 @@ class Cell:
 
     def share(self, side: str) -> float | None:
         """Sum the shares of the fork's contributions on one side; None where there are none."""
-        if self.fork is None:
-            return None
-        shares = [part.share for part in self.fork.parts if part.side == side]
-        known = [share for share in shares if share is not None]
-        return math.fsum(known) if known and len(known) == len(shares) else None
+        return None if self.fork is None else self.fork.share(side)
 
 
 @dataclass(frozen=True)
@@ -123,7 +118,7 @@ class Lines:
         self.traces = tuple(traces)
         self.layout = layout or layout_of(*(trace.structure for trace in traces))
         self._open = self._opened(expand)
-        self._forks = [_forks_by_step(trace) for trace in self.traces]
+        self._forks = [forks_by_step(trace, last_visits(trace)) for trace in self.traces]
 
     def _opened(self, expand: Expand) -> set[int]:
         groups = self.layout.groups
@@ -223,7 +218,7 @@ class Lines:
         done = [records.forward[step] for step in steps]
         met = [self._forks[side][step] for step in steps if step in self._forks[side]]
         if len(steps) > 1:  # of a collapsed block only what concerns it as a whole
-            met = [fork for fork in met if parts(fork) or fork.value == done[-1].output]
+            met = [fork for fork in met if fork.has_sides or fork.value == done[-1].output]
         return Cell(
             steps,
             records.values[done[-1].output],
@@ -240,30 +235,3 @@ class Lines:
             {turn.op: turn.seconds for turn in trace.records.backward if turn.op is not None}
             for trace in self.traces
         ]
-
-
-def parts(fork: Fork) -> bool:
-    """Tell whether shortcut and branch part at a fork."""
-    return any(part.side for part in fork.parts)
-
-
-def _forks_by_step(trace: Trace) -> dict[int, Fork]:
-    """Give each fork to the additions that it serves; one that serves none to its own step."""
-    found: dict[int, Fork] = {}
-    for fork in forks(trace):
-        joins = {role.join for part in fork.parts for role in part.roles}
-        for join in joins:
-            found.setdefault(join, _seen_from(trace, join, fork))
-        step = trace.records.values[fork.value].op
-        if not joins and step is not None:
-            found.setdefault(step, fork)
-    return found
-
-
-def _seen_from(trace: Trace, join: int, fork: Fork) -> Fork:
-    """Put each part on its side of this addition; where blocks are nested, it has several."""
-    seen = []
-    for part in fork.parts:
-        sides = [role.side for role in part.roles if role.join == join]
-        seen.append(replace(part, side=sides[0] if sides else None))
-    return replace(fork, block=block_added_in(trace.records.forward[join]), parts=tuple(seen))

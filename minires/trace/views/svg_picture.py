@@ -179,7 +179,7 @@ class Picture:
             self._add("</g>")
             return
         fork = cell.fork
-        sides = fork is not None and any(part.side for part in fork.parts)
+        sides = fork is not None and fork.has_sides
         if self.scale is not None and gradient.finite and gradient.norm > 0:
             width = max(1.5, _BARS * self.scale.fraction(gradient.norm))
             thick = 6 if sides else 10

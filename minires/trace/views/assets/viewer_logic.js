@@ -13,8 +13,9 @@ const TraceLogic = (data) => {
     steps: entry.slice(0, -1), group: entry[entry.length - 1], ticks: [[], [], []],
   }));
   // For each pane, by backward pass and value, the tick at which the value gets its gradient; and,
-  // by pass and row, the first fork that is told of there.
-  const turns = panes.map(() => new Map()), met = panes.map(() => new Map());
+  // by pass and row, the fork that is told of there.
+  const turns = panes.map(() => new Map());
+  const met = panes.map(({ forks }) => new Map(forks.map((fork) => [`${fork.run || 0}:${fork.row}`, fork])));
   let before = rows.length ? 0 : null;
   const ticks = data.ticks.map(([kind, at, ...steps], index) => {
     const row = at === null ? before : at;
@@ -22,9 +23,8 @@ const TraceLogic = (data) => {
     if (row !== null) rows[row].ticks[kind].push(index);
     steps.forEach((step, pane) => {
       if (kind !== BACKWARD || step === null) return;
-      const { run = 0, value, at: owner } = panes[pane].backward[step];
+      const { run = 0, value } = panes[pane].backward[step];
       turns[pane].set(`${run}:${value}`, index);
-      if (owner !== undefined && !met[pane].has(`${run}:${owner}`)) met[pane].set(`${run}:${owner}`, index);
     });
     return { kind, row, steps, number: ++counts[kind] };
   });
@@ -132,22 +132,31 @@ const TraceLogic = (data) => {
     return `${name} ${tick.number} of ${counts[tick.kind]}${tick.kind === FORWARD ? "" : passName(index)}`;
   };
 
-  // The fork that is told of on a line, as a tick: that of an addition in it; null if there is none.
+  // The fork that is told of on a line: that of its addition, else that of its output. With the tick
+  // at which it is met, each part on the side that the addition sees it on, and what the sides
+  // brought together; null if there is none.
   function forkOn(state, pane, line) {
     if (line.open) return null;
+    const output = rowIn(line, pane);
     for (let row = line.first; row <= line.last; row++) {
-      const index = met[pane].get(`${passes[state.step]}:${row}`);
-      if (index !== undefined && partsOf(index, pane).some((part) => part.side)) return index;
+      const fork = met[pane].get(`${passes[state.step]}:${row}`);
+      if (!fork || (!fork.sides && row !== output)) continue;
+      const index = turnOf(state, pane, fork.value);
+      const parts = partsOf(index, pane).map((part, i) => ({ ...part, side: fork.sides?.[i] }));
+      return { ...fork, index, parts };
     }
     return null;
   }
 
-  // What one side brought to the fork of a line; null where that is unknown, or yours to predict.
-  function shareOn(state, pane, line, side) {
-    const index = forkOn(state, pane, line);
-    if (index === null || hidden(state, index)) return null;
-    const own = partsOf(index, pane).filter((part) => part.side === side);
-    return own.length && own.every((part) => part.share !== undefined) ? own.reduce((sum, part) => sum + part.share, 0) : null;
+  // What a table has room for beside a line of this pane, and what it tells there of its fork.
+  const forkHeads = (pane) => {
+    const { forks } = panes[pane];
+    return forks.some((fork) => fork.sides) ? ["shortcut", "branch"] : forks.length ? ["uses"] : [];
+  };
+  function forkCells(state, pane, line) {
+    const heads = forkHeads(pane), fork = forkOn(state, pane, line);
+    if (fork === null || hidden(state, fork.index)) return heads.map(() => "");
+    return heads.map((head, i) => (fork.sides ? share(fork[head]) : i ? "" : `${fork.parts.length} uses`));
   }
 
   const sideName = (part) => part.side || part.edge;
@@ -492,7 +501,7 @@ const TraceLogic = (data) => {
 
   return {
     ...model, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
-    lineOf, arcs, rowIn, sizeOf, gradientOf, isLast, forkOn, shareOn, measured, passName, lacks, hasBlock, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
+    lineOf, arcs, rowIn, sizeOf, gradientOf, isLast, forkOn, forkHeads, forkCells, measured, passName, lacks, hasBlock, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
     sideName, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
   };
 };

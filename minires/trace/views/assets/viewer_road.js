@@ -196,10 +196,10 @@ const Road = (L, view) => {
     // What met where the addition of this line had parted.
     const contributions = (line, from, index) => {
       const fork = L.forkOn(state, from, line);
-      if (state.show !== "gradient" || fork === null || L.hidden(state, fork)) return;
-      for (const part of L.partsOf(fork, from).filter(({ side }) => side)) {
+      if (state.show !== "gradient" || fork === null || L.hidden(state, fork.index)) return;
+      for (const part of fork.parts.filter(({ side }) => side)) {
         const { at } = place(part.norm, domain);
-        if (at >= 0 && at <= 1) marks.append(contribution(words("dot", part.side, fork > state.step && "faint"), part.side, Number(x(at)), y(index)));
+        if (at >= 0 && at <= 1) marks.append(contribution(words("dot", part.side, fork.index > state.step && "faint"), part.side, Number(x(at)), y(index)));
       }
     };
     for (const other of columns) if (other.pane !== pane) marks.append(path("profile other", trail(other.pane, () => true)));
@@ -255,13 +255,9 @@ const Road = (L, view) => {
     const details = byId("road-table");
     if (!details.open || !state) return;
     const panes = L.shown(state);
-    const share = (line, pane, side) => {
-      const found = L.shareOn(state, pane, line, side);
-      return found === null ? "" : Words.share(found);
-    };
-    const heads = panes.flatMap((pane) => [panes.length > 1 ? L.panes[pane].name : L.measured(state), "shortcut", "branch"]);
+    const heads = panes.flatMap((pane) => [panes.length > 1 ? L.panes[pane].name : L.measured(state), ...L.forkHeads(pane)]);
     const rows = all.map((line) => [words(line.where, line.op), ...panes.flatMap((pane) =>
-      (ghost(line, pane) ? ["not here", "", ""] : [number(line, pane), share(line, pane, "shortcut"), share(line, pane, "branch")]))]);
+      [ghost(line, pane) ? "not here" : number(line, pane), ...L.forkCells(state, pane, line)])]);
     const caption = `${L.measured(state)}, and signed shares at forks`;
     redraw(byId("road-twin"), boxed(caption, "road", table(caption, ["step", ...heads], rows)));
   }
