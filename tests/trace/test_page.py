@@ -359,6 +359,13 @@ def test_a_trace_of_nothing_still_makes_a_page() -> None:
 def test_a_spectrum_that_was_not_computed_says_how(pair: tuple[Trace, Trace]) -> None:
     page = page_of([recorded(mr.models.cifar_resnet(8, width=4))])
     assert "<code>trace.path_spectrum()</code>" in page
+    assert "<code>--spectrum</code>" in page
+
+
+def test_without_additions_there_is_no_spectrum_to_compute() -> None:
+    page = page_of([recorded(mr.models.cifar_plain(8, width=4))])
+    assert "no path crosses a branch" in page
+    assert "--spectrum" not in page
 
 
 def test_the_file_is_written_whole(pair: tuple[Trace, Trace], tmp_path: Path) -> None:
@@ -449,6 +456,7 @@ def traces_for_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name: [shares_in_the_table(trace, expand) for expand in (False, True)]
         for name, trace in traces.items()
     }
+    data["ways"] = {name: Lines([trace]).ways(0) for name, trace in traces.items()}
     data["breakpoints"] = {name: data_of([trace]) for name, trace in for_breakpoints().items()}
     (folder / "traces.json").write_text(json.dumps(data))
     return folder / "traces.json"

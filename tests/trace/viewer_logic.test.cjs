@@ -11,7 +11,7 @@ const TraceLogic = require(path.join(assets, "viewer_logic.js"));
 const traces = JSON.parse(fs.readFileSync(process.env.VIEWER_TRACES, "utf8"));
 const copy = (data) => structuredClone(data);
 const { single, twins, spelled, second, passes, half } = traces;
-const empty = { panes: [{ name: "trace", values: [], forward: [], backward: [], forks: [] }], rows: [], groups: [], arcs: [[]], ticks: [] };
+const empty = { panes: [{ name: "trace", values: [], forward: [], backward: [], forks: [] }], rows: [], groups: [], arcs: [[]], handed: [[]], ticks: [] };
 
 const press = (L, state, ...keys) => keys.reduce((now, key) => L.press(now, key.replace("Shift+", ""), key.startsWith("Shift+"))[0], state);
 const isBackward = (L, state) => L.ticks[state.step].kind === L.BACKWARD;
@@ -144,6 +144,49 @@ test("arcs that overlap lie in different lanes", () => {
   for (const a of arcs) for (const b of arcs) {
     if (a !== b && a.lane === b.lane) assert.ok(a.end <= b.start || b.end <= a.start);
   }
+});
+
+test("uses of one value share a lane, and shortcuts have one of their own", () => {
+  const [dense, segmenter] = [traces.architectures.dense, traces.architectures.segmenter].map((data) => {
+    const L = TraceLogic(data);
+    return L.arcs(L.lines(L.start()), 0);
+  });
+  const lanesOf = (arcs, start) => arcs.filter((arc) => arc.start === start).map((arc) => arc.lane);
+  const several = dense.filter((arc) => lanesOf(dense, arc.start).length > 1);
+  assert.ok(several.length > 3);
+  for (const { start, lane } of several) assert.ok(lanesOf(dense, start).every((each) => each === lane));
+  const twice = segmenter.find((arc) => lanesOf(segmenter, arc.start).length > 1);
+  assert.equal(new Set(lanesOf(segmenter, twice.start)).size, 2);
+});
+
+test("behind its projection a shortcut is one still", () => {
+  const L = TraceLogic(traces.architectures.segmenter);
+  const all = L.lines(L.start());
+  const into = L.arcs(all, 0).filter((arc) => all[arc.end].op === "residual_add" || all[arc.end].where === "residual_add");
+  const told = into.map((arc) => [all[arc.start].where, arc.side]).filter(([, side]) => side === "shortcut");
+  assert.deepEqual(told, [["score2", "shortcut"], ["score1", "shortcut"]]);
+});
+
+test("the road joins neighbours of which the second uses what the first made, and no others", () => {
+  for (const [name, data] of Object.entries(traces.architectures)) {
+    const L = TraceLogic(data);
+    const all = L.lines(L.start());
+    assert.deepEqual(L.ways(all, 0), traces.ways[name]);
+  }
+  const L = TraceLogic(traces.architectures.inception);
+  const all = L.lines(L.start());
+  const joined = L.ways(all, 0).map((ends) => ends.map((index) => all[index].where).join(" "));
+  assert.ok(joined.includes("inception3a.branch2.0 inception3a.branch2.1"));
+  assert.ok(!joined.includes("inception3a.branch1 inception3a.branch2.0"));
+});
+
+test("the headings of open lines lie on the road", () => {
+  const L = TraceLogic(single);
+  const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
+  const all = L.lines(open), ways = L.ways(all, 0);
+  const heading = all.findIndex((line) => line.open);
+  assert.ok(ways.some(([from, to]) => from === heading - 1 && to === heading));
+  assert.ok(ways.some(([from, to]) => from === heading && to === heading + 1));
 });
 
 test("ops that spell out one op fold under one line", () => {
@@ -339,7 +382,7 @@ test("a network that lacks a block lacks more than its shortcut", () => {
 });
 
 test("a trace of which no step has a row is stepped through like any other", () => {
-  const bare = { ...copy(single), rows: [], groups: [], arcs: [[]] };
+  const bare = { ...copy(single), rows: [], groups: [], arcs: [[]], handed: [[]] };
   for (const tick of bare.ticks) tick[1] = null;
   const L = TraceLogic(bare);
   L.ticks.forEach((_, i) => assert.doesNotThrow(() => [L.question(i), L.describe(L.start(), i), L.stops({ ...L.start(), when: ["at:layer1"] }, i)]));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -163,20 +164,28 @@ class Lines:
 
     def bows(self, side: int) -> list[Bow]:
         """Return the arcs of one trace between lines; those within a collapsed block vanish."""
-        forward = self.traces[side].records.forward
         found = []
         for arc in self.layout.arcs[side]:
             start, end = self.line_of_row[arc.start], self.line_of_row[arc.end]
-            consumer = self.layout.rows[arc.end].steps[side]
-            assert consumer is not None
-            # From behind its projection or padding on, a shortcut is known by the edge it ends in.
-            shortcut = arc.side == "shortcut" or any(
-                operand.edge == "shortcut" and operand.value == arc.value
-                for operand in forward[consumer].operands
-            )
+            shortcut = arc.side == "shortcut"
             if start != end and (end - start > 1 or shortcut or self._branches_off(start, end)):
                 found.append(Bow(start, end, shortcut))
         return found
+
+    def ways(self, side: int) -> list[tuple[int, int]]:
+        """Return the lines of one trace of which the next uses something, each with the next."""
+        arcs, handed = self.layout.arcs[side], set(self.layout.handed[side])
+        joined = {(self.line_of_row[arc.start], self.line_of_row[arc.end]) for arc in arcs}
+        there = [
+            (number, [row for row in line.rows if self.layout.rows[row].steps[side] is not None])
+            for number, line in enumerate(self.lines)
+            if line.kind != "head" and line.cells[side] is not None
+        ]
+        return [
+            (number, following)
+            for (number, rows), (following, _) in itertools.pairwise(there)
+            if rows[-1] in handed or (number, following) in joined
+        ]
 
     def lacks_shortcut(self, line: Line, side: int) -> bool:
         """Tell whether all that a trace lacks in a line is the shortcut, not the whole block."""

@@ -62,6 +62,7 @@ def data_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> dict
         "rows": [[*row.steps, row.group] for row in layout.rows],
         "groups": [[group.path, group.rows.start, group.rows.stop] for group in layout.groups],
         "arcs": [[[a.start, a.end, a.value, a.side] for a in arcs] for arcs in layout.arcs],
+        "handed": layout.handed,
         "ticks": _ticks([trace.records for trace in traces], layout),
         "differences": TraceComparison(*traces).differences if len(traces) == 2 else [],
     }

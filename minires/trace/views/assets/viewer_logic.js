@@ -28,6 +28,7 @@ const TraceLogic = (data) => {
     });
     return { kind, row, steps, number: ++counts[kind] };
   });
+  const hasSides = data.arcs.some((arcs) => arcs.some(([, , , side]) => side));
   const model = { panes, groups, rows, ticks, differences: data.differences || [] };
 
   // The backward pass that each step belongs to: a step of the forward pass to the next one.
@@ -63,7 +64,7 @@ const TraceLogic = (data) => {
   // Which panes are shown.
   const shown = (state) => (state.cmp ? panes.map((_, pane) => pane) : [0]);
 
-  const { lines, lineOf, arcs, rowIn } = roadOf({ ...model, shown }, data.arcs);
+  const { lines, lineOf, arcs, ways, rowIn } = roadOf({ ...model, shown }, data.arcs, data.handed);
 
   const visible = (state, index) => index in ticks && shown(state).some((pane) => ticks[index].steps[pane] !== null);
 
@@ -159,7 +160,9 @@ const TraceLogic = (data) => {
     return heads.map((head, i) => (fork.sides ? share(fork[head]) : i ? "" : `${fork.parts.length} uses`));
   }
 
-  const sideName = (part) => part.side || part.edge;
+  // Several parts may go to edges of one name.
+  const sideName = (part, i) => part.side || `${i + 1} (${part.edge})`;
+  const told = (parts) => parts.map((part, i) => `${sideName(part, i)} ${share(part.share)}`).join(", ");
 
   // Why a pane has nothing to show at a step of the other.
   const lacks = (index, pane) => (ticks[index].kind !== FORWARD && !panes[pane].backward.length
@@ -175,7 +178,7 @@ const TraceLogic = (data) => {
   function describe(state, index = state.step) {
     const tick = ticks[index];
     if (!tick) return "Nothing was recorded.";
-    const told = shown(state).map((pane) => {
+    const said = shown(state).map((pane) => {
       const step = stepOf(index, pane);
       if (!step) return `${panes[pane].name}: ${lacks(index, pane)}`;
       const head = state.cmp ? `${panes[pane].name}: ` : "";
@@ -184,10 +187,10 @@ const TraceLogic = (data) => {
       const what = tick.kind === BACKWARD ? "gradient norm" : "norm";
       const parts = partsOf(index, pane);
       const split = parts.length > 1
-        ? `; ${parts.map((part) => `${sideName(part)} ${share(part.share)}`).join(", ")}` : "";
+        ? `; ${told(parts)}` : "";
       return `${head}${what} ${stats ? format(stats[0]) : "not measured"}${split}`;
     });
-    return `${phase(index)}, ${nameOf(index)}. ${told.join("; ")}`;
+    return `${phase(index)}, ${nameOf(index)}. ${said.join("; ")}`;
   }
 
   function nameOf(index) {
@@ -348,9 +351,9 @@ const TraceLogic = (data) => {
       const shares = parts.map((part) => part.share);
       return {
         text: `At ${nameOf(index)} contributions meet. Which has the larger share?`,
-        options: parts.map((part) => `${sideName(part)} (${consumer(0, part)})`),
+        options: parts.map((part) => `${part.side || part.edge}: ${consumer(0, part)}`),
         answer: shares.indexOf(Math.max(...shares)),
-        told: parts.map((part) => `${sideName(part)} ${share(part.share)}`).join(", "),
+        told: told(parts),
       };
     }
     const ofOp = (i) => ticks[i].kind === BACKWARD && stepOf(i, 0)?.op;
@@ -500,9 +503,9 @@ const TraceLogic = (data) => {
   }
 
   return {
-    ...model, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
-    lineOf, arcs, rowIn, sizeOf, gradientOf, isLast, forkOn, forkHeads, forkCells, measured, passName, lacks, hasBlock, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
-    sideName, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
+    ...model, hasSides, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
+    lineOf, arcs, ways, rowIn, sizeOf, gradientOf, isLast, forkOn, forkHeads, forkCells, measured, passName, lacks, hasBlock, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
+    sideName, told, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
   };
 };
 if (typeof module !== "undefined") module.exports = TraceLogic;
