@@ -58,6 +58,27 @@ def nested() -> Trace:
     return trace
 
 
+class _Twice(mr.nn.Module):
+    """A residual block whose branch holds another addition."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = mr.nn.Linear(3, 3), mr.nn.Linear(3, 3)
+
+    def forward(self, x: mr.Tensor) -> mr.Tensor:
+        h = self.first(x)
+        return mr.ops.residual_add(x, mr.ops.residual_add(h, self.second(h)))
+
+
+def adding_twice() -> Trace:
+    """Record a block of two additions."""
+    mr.manual_seed(0)
+    model = mr.nn.Sequential({"stem": mr.nn.Linear(3, 3), "layer1": _Twice()})
+    with mr.trace.record(model) as trace:
+        model(mr.randn(2, 3)).sum().backward()
+    return trace
+
+
 def gated() -> Trace:
     """Record a residual network whose gates scale both the shortcut and the branch."""
     mr.manual_seed(0)
@@ -82,6 +103,7 @@ def of_architectures() -> dict[str, Trace]:
         "gated": gated(),
         "passes": two_passes(),
         "nested": nested(),
+        "adding_twice": adding_twice(),
     }
 
 

@@ -18,7 +18,7 @@ from minires.trace.views.table import table_of
 from minires.trace.views.words import ASCII, amount, number, percent, scale_of
 
 from .networks import Inception, images, made, recorded
-from .pages import gated
+from .pages import adding_twice, gated
 
 SIDES = ("shortcut", "branch")
 
@@ -74,6 +74,14 @@ def test_of_a_gated_block_the_shares_are_those_at_its_input_not_at_its_gate() ->
         shares = [at_input.share(side) for side in SIDES]
         assert shares_in(line_with(text, block)) == [percent(share) for share in shares]
         assert at_gate.share("shortcut") != pytest.approx(at_input.share("shortcut"), abs=0.1)
+
+
+def test_of_a_block_with_two_additions_the_shares_are_those_at_the_blocks_input() -> None:
+    trace = adding_twice()
+    inside, at_input = trace.forks()
+    assert (inside.name, at_input.name) == ("layer1.first/linear", "stem/linear")
+    shares = [at_input.share(side) for side in SIDES]
+    assert shares_in(line_with(table_of(trace).text(100), "layer1")) == list(map(percent, shares))
 
 
 def test_an_addition_whose_sum_is_used_twice_has_its_shares_all_the_same() -> None:

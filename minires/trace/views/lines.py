@@ -228,6 +228,7 @@ class Lines:
         met = [self._forks[side][step] for step in steps if step in self._forks[side]]
         if len(steps) > 1:  # of a collapsed block only what concerns it as a whole
             met = [fork for fork in met if fork.has_sides or fork.value == done[-1].output]
+            met.sort(key=lambda fork: fork.value)  # of several additions, that at the block's input
         return Cell(
             steps,
             records.values[done[-1].output],

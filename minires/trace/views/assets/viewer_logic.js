@@ -133,20 +133,21 @@ const TraceLogic = (data) => {
     return `${name} ${tick.number} of ${counts[tick.kind]}${tick.kind === FORWARD ? "" : passName(index)}`;
   };
 
-  // The fork that is told of on a line: that of its addition, else that of its output. With the tick
-  // at which it is met, each part on the side that the addition sees it on, and what the sides
-  // brought together; null if there is none.
+  // The fork that is told of on a line: that of its addition, of several that at the block's input,
+  // else that of its output. With the tick at which it is met, each part on the side that the
+  // addition sees it on, and what the sides brought together; null if there is none.
   function forkOn(state, pane, line) {
     if (line.open) return null;
     const output = rowIn(line, pane);
+    let found = null;
     for (let row = line.first; row <= line.last; row++) {
       const fork = met[pane].get(`${passes[state.step]}:${row}`);
-      if (!fork || (!fork.sides && row !== output)) continue;
-      const index = turnOf(state, pane, fork.value);
-      const parts = partsOf(index, pane).map((part, i) => ({ ...part, side: fork.sides?.[i] }));
-      return { ...fork, index, parts };
+      if (fork && (fork.sides || row === output) && !(found?.value <= fork.value)) found = fork;
     }
-    return null;
+    if (found === null) return null;
+    const index = turnOf(state, pane, found.value);
+    const parts = partsOf(index, pane).map((part, i) => ({ ...part, side: found.sides?.[i] }));
+    return { ...found, index, parts };
   }
 
   // What a table has room for beside a line of this pane, and what it tells there of its fork.
