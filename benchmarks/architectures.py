@@ -18,7 +18,7 @@ from .footprint import footprints
 from .in_torch import LAYOUTS, TorchStep
 from .measure import paired
 from .statement import Statement, state
-from .steps import MiniresStep, certain
+from .steps import MiniresStep, certain, numbers_of
 from .training import TOLERANCE
 
 
@@ -74,7 +74,7 @@ def architecture(case: Architecture, rounds: int) -> dict[str, Any]:
     labels = np.arange(case.batch) % 10
     ours = MiniresStep(models.create(case.name, seed=0, **case.options), images, labels)
     statement = state(ours.model, images.shape)
-    numbers = {name: value.numpy() for name, value in ours.model.state_dict().items()}
+    numbers = numbers_of(ours.model)
     steps: dict[str, Any] = {"minires": ours}
     for name, layout in LAYOUTS.items():
         given = torch.tensor(images), torch.tensor(labels)

@@ -26,7 +26,9 @@ def write_architectures_page(result: Mapping[str, Any], path: Path) -> Path:
             " `python -m benchmarks run --only architectures`"
         )
     where = result["environment"]
-    rounds = max(entry["time"]["rounds"] for entry in measured.values())
+    rounds, weighings = (
+        max(entry[kind]["rounds"] for entry in measured.values()) for kind in ("time", "memory")
+    )
     page = f"""# Architectures beside PyTorch
 
 Forward and backward in training mode, without an update and without dropout, on images of the size
@@ -54,8 +56,9 @@ alone, and ten passes over their outputs.
 ## Memory
 
 Peaks of fresh processes that build the network and go forward and backward twice, the gradients
-kept, in MB. "Added" is by how much the peak lies above what the process held after a tiny network
-of the same kinds of layers: without the libraries.
+kept, in MB: the median of {weighings}, for PyTorch's differ from one to the next. "Added" is by how
+much the peak lies above what the process held after a tiny network of the same kinds of layers:
+without the libraries.
 
 {_memory(measured)}"""
     with atomic_write(path, "w") as file:
@@ -91,7 +94,7 @@ def _memory(measured: Mapping[str, Any]) -> str:
     for title, entry in measured.items():
         row = [title]
         for figures in (entry["memory"], entry["memory"]["added"]):
-            row += [f"{peak['minimum']:.0f}" for peak in figures["jobs"].values()]
+            row += [f"{peak['median']:.0f}" for peak in figures["jobs"].values()]
             row += [f"{each['median']:.2f}" for each in figures["ratios"]["minires"].values()]
         rows.append(row)
     engines = ["minires", "torch NCHW", "channels_last"]

@@ -10,6 +10,7 @@ import torch
 import minires as mr
 
 from .measure import paired
+from .steps import numbers_of
 from .twin import Block
 
 CHANNELS, SIZE, BATCH = 8, 8, 3
@@ -22,10 +23,10 @@ class Blocks:
         mr.manual_seed(seed)
         self.ours = mr.nn.BasicBlock(CHANNELS, CHANNELS).to("float64")
         self.theirs = Block(CHANNELS, CHANNELS, 1).double()
-        state = {name: torch.tensor(v.numpy()) for name, v in self.ours.state_dict().items()}
+        state = {name: torch.tensor(v) for name, v in numbers_of(self.ours).items()}
         self.theirs.load_state_dict(state)
         self.x = np.random.default_rng(seed).standard_normal((BATCH, CHANNELS, SIZE, SIZE))
-        self.entries = self.x.size + sum(p.numpy().size for p in self.ours.parameters())
+        self.entries = self.x.size + mr.nn.parameter_count(self.ours)
 
     def check_ours(self, mode: str) -> None:
         """Check the input's and all parameters' gradients; everything must be right."""

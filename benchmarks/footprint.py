@@ -1,4 +1,4 @@
-"""The memory that a network's forward and backward take, one fresh process per engine.
+"""The memory that a network's forward and backward take, in fresh processes of each engine.
 
 Peaks never go down, and a library weighs something itself: PyTorch, or Numba. So each process runs
 a tiny network first, of the same kinds of layers; what it then holds is what the library costs,
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 _STATUS = Path("/proc/self/status")
+# Processes per engine, in turns: PyTorch's peaks differ by some 4 % from one to the next.
+WEIGHINGS = 3
 
 
 def footprints(engines: list[str], job: dict[str, Any], tiny: dict[str, Any]) -> dict[str, Any]:
@@ -34,12 +37,12 @@ def footprints(engines: list[str], job: dict[str, Any], tiny: dict[str, Any]) ->
     Returns
     -------
     dict
-        The peak of the process, and what of it the network ``"added"``; and minires' in terms of
-        the others'.
+        The peaks of the processes, and what of them the network ``"added"``; and the median of
+        minires' in terms of the others'.
     """
-    peaks: dict[str, float] = {}
-    added: dict[str, float] = {}
-    for engine in engines:
+    peaks: dict[str, list[float]] = {engine: [] for engine in engines}
+    added: dict[str, list[float]] = {engine: [] for engine in engines}
+    for engine in engines * WEIGHINGS:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.footprint", engine],
             input=json.dumps([tiny, job]),
@@ -47,18 +50,23 @@ def footprints(engines: list[str], job: dict[str, Any], tiny: dict[str, Any]) ->
             text=True,
             check=True,
         )
-        peaks[engine], added[engine] = (float(number) for number in done.stdout.split())
-    return {"unit": "MB", **_compared(peaks), "added": _compared(added)}
+        figures = (float(number) for number in done.stdout.split())
+        for kind, figure in zip((peaks, added), figures, strict=True):
+            kind[engine].append(figure)
+    return {"unit": "MB", "rounds": WEIGHINGS, **_compared(peaks), "added": _compared(added)}
 
 
-def _compared(figures: dict[str, float]) -> dict[str, Any]:
-    ours = figures["minires"]
+def _compared(figures: dict[str, list[float]]) -> dict[str, Any]:
+    median = {engine: statistics.median(weighed) for engine, weighed in figures.items()}
     return {
-        "jobs": {engine: {"minimum": figure} for engine, figure in figures.items()},
+        "jobs": {
+            engine: {"minimum": min(weighed), "median": median[engine], "maximum": max(weighed)}
+            for engine, weighed in figures.items()
+        },
         "ratios": {
             "minires": {
-                engine: {"median": ours / figure}
-                for engine, figure in figures.items()
+                engine: {"median": median["minires"] / median[engine]}
+                for engine in figures
                 if engine != "minires"
             }
         },

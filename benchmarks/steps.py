@@ -39,3 +39,12 @@ def certain(model: nn.Module) -> nn.Module:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     return model
+
+
+def numbers_of(model: nn.Module) -> dict[str, Any]:
+    """Return a copy of all numbers of a model.
+
+    Not its arrays themselves: values whose arrays were handed out are checked for overwriting from
+    then on, in every step, and that takes time.
+    """
+    return {name: value.clone().numpy() for name, value in model.state_dict().items()}

@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from minires.models import CifarResNet
 
+from .steps import numbers_of
+
 
 class Block(nn.Module):
     """Two 3x3 convolutions with BatchNorm, and a shortcut that has no parameters."""
@@ -59,6 +61,6 @@ class TorchResNet(nn.Module):
 def torch_twin(model: CifarResNet) -> TorchResNet:
     """Return the same network in PyTorch, with the same number in every parameter and buffer."""
     twin = TorchResNet(model.depth)
-    state = {name: torch.tensor(value.numpy()) for name, value in model.state_dict().items()}
+    state = {name: torch.tensor(value) for name, value in numbers_of(model).items()}
     twin.load_state_dict(state)
     return twin

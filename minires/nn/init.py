@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from minires.autograd import Tensor
-from minires.devices import Array, cpu, random
+from minires.devices import Array, random
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
@@ -66,11 +66,11 @@ def _drawn(tensor: Tensor, draw: Callable[[int], Array]) -> Tensor:
     size = math.prod(tensor.shape)
     if size <= _CHUNK:
         return tensor.copy_(draw(size).reshape(tensor.shape))
-    values = cpu.xp.empty(size, tensor.dtype)
-    for start in range(0, size, _CHUNK):
-        part = values[start : start + _CHUNK]
-        part[...] = draw(len(part))
-    return tensor.copy_(values.reshape(tensor.shape))
+    rows = max(_CHUNK * len(tensor) // size, 1)
+    for start in range(0, len(tensor), rows):
+        part = tensor.detach()[start : start + rows]
+        part.copy_(draw(math.prod(part.shape)).reshape(part.shape))
+    return tensor
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:

@@ -61,7 +61,8 @@ def test_losses_that_differ_stop_the_measurement():
 
 
 @pytest.mark.long
-def test_a_footprint_is_the_peak_without_what_the_library_takes():
+def test_a_footprint_is_the_peak_without_what_the_library_takes(monkeypatch):
+    monkeypatch.setattr(footprint, "WEIGHINGS", 1)
     case = architectures.Architecture("cifar_resnet8_a", 2)
     statement = state(mr.models.create(case.name), (2, 3, 32, 32))
     measured = architectures.memory(case, statement)
@@ -72,7 +73,8 @@ def test_a_footprint_is_the_peak_without_what_the_library_takes():
 
 
 @pytest.mark.long
-def test_the_page_holds_a_row_for_each_network(tmp_path):
+def test_the_page_holds_a_row_for_each_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(footprint, "WEIGHINGS", 1)
     case = architectures.Architecture("cifar_resnet8_a", 2)
     measured = architectures.architecture(case, 1)
     environment = dict.fromkeys(
