@@ -96,6 +96,15 @@ class NumpyDevice(
                 return np.matmul(a, b)
             return _shared_out(a, b, work)
 
+    def mix(self, matrix: Array, x: Array, axis: int) -> Array:
+        """Multiply an axis by a matrix; what is not finite stays where it has a part."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            y = super().mix(matrix, x, axis)
+            # In float16 sums of finite values often are not.
+            if np.isfinite(y.sum(dtype=np.result_type(y, np.float32))):
+                return y
+            return self.mix_apart(matrix, x, axis)
+
     def erf(self, x: Array) -> Array:
         """Error function, by SciPy."""
         from scipy.special import erf
@@ -115,7 +124,8 @@ def _shared_out(a: Array, b: Array, work: int) -> Array:
     count = b.shape[1] if single else len(a) if by_rows else 1
     shares = threads.shares(count, -(-count * threads.ALONE // work))
     if len(shares) == 1:
-        return np.matmul(a, b)
+        # There, too, BLAS is to take no more threads than it is let have.
+        return threads.run(lambda _: np.matmul(a, b), shares)[0]
     inner = np.broadcast_shapes(a.shape[1:-2], b.shape[1:-2]) if b.ndim > 2 else a.shape[1:-2]
     lead = a.shape[:1] if a.ndim > 2 else ()
     y = buffers.empty((*lead, *inner, a.shape[-2], b.shape[-1]), np.result_type(a, b))

@@ -29,6 +29,16 @@ class ResamplingKernels(ConvolutionKernels):
         repeated = self.xp.broadcast_to(matrix, (count, *matrix.shape))
         return put_back(self.matmul(repeated, flat))
 
+    def mix_apart(self, matrix: Array, x: Array, axis: int) -> Array:
+        """Return the same without products by 0, which make NaN of a NaN or an infinity."""
+        flat, put_back = _around(x, axis)
+        before, _, after = flat.shape
+        y = self.xp.zeros((before, len(matrix), after), x.dtype)
+        for place, parts in enumerate(matrix.T):
+            seen = parts.nonzero()[0]
+            y[:, seen] += parts[seen, None] * flat[:, place, None]
+        return put_back(y)
+
 
 def _around(x: Array, axis: int) -> tuple[Array, Callable[[Array], Array]]:
     """View x as (before, L, after), by what lies before and behind the axis in memory.

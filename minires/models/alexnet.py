@@ -18,7 +18,7 @@ from typing import NamedTuple
 from minires import nn, ops
 from minires.autograd import Tensor
 
-from .parts import draw_weights, lrn, scaling
+from .parts import check_sizes, draw_weights, lrn, scaling
 from .registry import register
 
 
@@ -75,7 +75,7 @@ class AlexNet(nn.Module):
     Raises
     ------
     ValueError
-        If the year is another.
+        If the year is another, or a size is out of range.
 
     Examples
     --------
@@ -93,6 +93,7 @@ class AlexNet(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        check_sizes(num_classes=num_classes, in_channels=in_channels)
         if year not in CONVOLUTIONS:
             raise ValueError(f"AlexNet: year must be one of {list(CONVOLUTIONS)}, found {year!r}")
         self.year = year

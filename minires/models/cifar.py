@@ -23,8 +23,9 @@ from minires.nn.block_init import fixup_
 from minires.nn.blocks import conv
 from minires.nn.shortcuts import Shortcut, padded
 
+from .parts import check_sizes
 from .registry import Entry, register, register_family
-from .stages import Block, check_sizes, ends, stages
+from .stages import Block, ends, stages
 
 SMALL = (3, 32, 32)
 
@@ -80,7 +81,7 @@ class CifarResNet(nn.Module):
         out = channels[-1] * block.expansion
         options |= {"shortcut": shortcut, "order": order, "norm": norm}
         self.conv1 = conv(in_channels, width, 3)
-        self.bn1, last, self._active_last = ends(order, norm, width, out)
+        self.bn1, last, self.active_last = ends(order, norm, width, out)
         self.relu = nn.ReLU()
         self.layer1, self.layer2, self.layer3 = stages(
             block, width, channels, [blocks] * 3, **options
@@ -93,7 +94,7 @@ class CifarResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
         stem, top = [self.conv1, self.bn1], [self.bn2]
-        (top if self._active_last else stem).append(self.relu)
+        (top if self.active_last else stem).append(self.relu)
         x = sequential.run(stem, x)
         x = sequential.run(top, self.layer3(self.layer2(self.layer1(x))))
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]

@@ -39,6 +39,9 @@ MACS: dict[str, Callable[[Sequence[Shape], Shape], int]] = {
     "conv_transpose2d": _by_input,
 }
 
+# Ops that say by `dim` along which axes they join values.
+REDUCTIONS = "mean", "sum", "var", "std", "amax", "amin", "logsumexp", "softmax", "log_softmax"
+
 # Ops that do the work of several; while they are counted they run as those.
 _FUSED = "conv2d_relu", "batch_norm_relu", "batch_norm_relu_conv2d"
 
@@ -65,6 +68,9 @@ class Step(NamedTuple):
         Whether the engine tells the constants: not under `no_grad`, for one.
     constants : mapping
         With what else the op was called.
+    gates : tuple of int
+        The sources that only scale what is passed on here: operands of a product that are
+        broadcast, or that were made of means over the image.
     """
 
     path: str
@@ -76,6 +82,7 @@ class Step(NamedTuple):
     learned: bool
     recorded: bool
     constants: Mapping[str, Any]
+    gates: tuple[int, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -84,13 +91,8 @@ class Step(NamedTuple):
 
     @property
     def passed_on(self) -> list[int]:
-        """The steps whose outputs are passed on here, but for gates.
-
-        A gate is an operand of a product that is broadcast: it scales what is passed on.
-        """
-        made = [(s, x) for s, x in zip(self.sources, self.shapes, strict=True) if s is not None]
-        gated = [(s, x) for s, x in made if x == self.output] if self.op == "mul" else []
-        return [source for source, _ in gated or made]
+        """The steps whose outputs are passed on here, but for gates."""
+        return [s for s in self.sources if s is not None and s not in self.gates]
 
 
 class Counter(EngineHook):
@@ -125,6 +127,8 @@ class Counter(EngineHook):
         self.used: set[int] = set()
         # By the array: a detached Tensor has the same one.
         self._numbers = {id(image._data): 0}
+        # The steps that made the same of the whole image at each place.
+        self._pooled: set[int] = set()
         # What is gone would leave its id to something else.
         self._alive = [image]
 
@@ -149,9 +153,21 @@ class Counter(EngineHook):
             node is not None,
             {} if node is None else node.called_with,
         )
+        if op.name == "mul":
+            step = step._replace(gates=self._gates(step))
+        before = step.passed_on
+        if _joins_the_image(step) or (before and self._pooled.issuperset(before)):
+            self._pooled.add(len(self.steps))
         self._numbers[id(output._data)] = len(self.steps)
         self._alive.append(output)
         self.steps.append(step)
+
+    def _gates(self, product: Step) -> tuple[int, ...]:
+        """Tell which operands only scale; an image may be a single pixel, as its gate is."""
+        made = [s for s in product.sources if s is not None]
+        whole = [s for s in made if self.steps[s].output == product.output]
+        scaled = [s for s in whole if s not in self._pooled] or whole or made
+        return tuple([s for s in made if s not in scaled])
 
     def numbers_of(self, outputs: Any) -> Iterator[int]:
         """Iterate over the steps that made a network's outputs, in whatever they are gathered."""
@@ -164,6 +180,14 @@ class Counter(EngineHook):
                 yield from self.numbers_of(each)
         elif hasattr(outputs, "__dict__"):
             yield from self.numbers_of(vars(outputs))
+
+
+def _joins_the_image(step: Step) -> bool:
+    """Tell whether a step reduces the rows and the columns of its input."""
+    if step.op not in REDUCTIONS or not step.recorded:
+        return False
+    dim, rank = step.constants["dim"], len(step.shapes[0])
+    return {rank - 2, rank - 1} <= set(dim if isinstance(dim, tuple) else (dim,))
 
 
 class Counts(NamedTuple):

@@ -13,7 +13,7 @@ from minires import nn, ops
 from minires.autograd import Tensor
 from minires.nn import sequential
 
-from .parts import draw_weights, scaling
+from .parts import check_sizes, draw_weights, scaling
 from .registry import register
 
 # Table 1: growth rate, channels of the first convolution, layers of each block.
@@ -54,6 +54,11 @@ class DenseNet(nn.Module):
     drop_rate : float
         Dropout behind each layer.
 
+    Raises
+    ------
+    ValueError
+        If a size is out of range.
+
     Examples
     --------
     >>> import minires as mr
@@ -76,6 +81,7 @@ class DenseNet(nn.Module):
         drop_rate: float = 0.0,
     ) -> None:
         super().__init__()
+        check_sizes(num_classes=num_classes, in_channels=in_channels)
         scaled = scaling(stem if width is None else width, stem)
         channels, growth = scaled(stem), scaled(growth_rate)
         self.features = nn.Sequential(_stem(in_channels, channels, imagenet))

@@ -20,7 +20,7 @@ from minires import nn, ops
 from minires.autograd import Tensor
 from minires.nn import sequential
 
-from .parts import BasicConv2d, Joined, Scaling, draw_weights, lrn, rescaled, scaling
+from .parts import BasicConv2d, Joined, Scaling, check_sizes, draw_weights, lrn, rescaled, scaling
 from .registry import register
 
 
@@ -77,6 +77,11 @@ class GoogLeNet(nn.Module):
         Images are normalised with ImageNet's mean and deviation, the weights expect 0.5 and 0.5:
         so it is with torchvision's published ones.
 
+    Raises
+    ------
+    ValueError
+        If a size is out of range.
+
     Examples
     --------
     >>> import minires as mr
@@ -97,6 +102,7 @@ class GoogLeNet(nn.Module):
         transform_input: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(num_classes=num_classes, in_channels=in_channels)
         self.transform_input = transform_input
         scaled = scaling(width, 64)
         conv = partial(BasicConv2d, norm=batch_norm)

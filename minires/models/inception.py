@@ -15,7 +15,7 @@ from minires import nn, ops
 from minires.autograd import Tensor
 from minires.nn import sequential
 
-from .parts import BasicConv2d, Scaling, draw_weights, rescaled, scaling
+from .parts import BasicConv2d, Scaling, check_sizes, draw_weights, rescaled, scaling
 from .registry import register
 
 
@@ -160,6 +160,11 @@ class Inception3(nn.Module):
         Images are normalised with ImageNet's mean and deviation, the weights expect 0.5 and 0.5:
         so it is with torchvision's published ones.
 
+    Raises
+    ------
+    ValueError
+        If a size is out of range.
+
     Examples
     --------
     >>> import minires as mr
@@ -177,6 +182,7 @@ class Inception3(nn.Module):
         transform_input: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(num_classes=num_classes, in_channels=in_channels)
         self.transform_input = transform_input
         scaled = scaling(width, 32)
         self.AuxLogits = None

@@ -1,8 +1,9 @@
-"""What the classic architectures share: chains and branches of layers, widths, first weights."""
+"""What the architectures share: sizes, branches of layers, widths, first weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 
 from minires import nn, ops
 from minires.autograd import Tensor
@@ -62,6 +63,18 @@ class BasicConv2d(nn.Sequential):
             super().__init__({"conv": conv, "bn": norm_layer, "relu": nn.ReLU()})
         else:
             super().__init__({"conv": conv, "relu": nn.ReLU()})
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raise ValueError unless all of them are whole numbers of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, Integral):
+            raise ValueError(f"{name} must be a whole number, found {size!r}")
+        if size < 1:
+            advice = "; for features in place of logits, put nn.Identity() for the last layer"
+            raise ValueError(
+                f"{name} must be at least 1, found {size}{advice * (name == 'num_classes')}"
+            )
 
 
 def lrn() -> nn.LocalResponseNorm:

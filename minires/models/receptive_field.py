@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from .counting import Shape, Step
+from .counting import REDUCTIONS, Shape, Step
 
 Number = int | Fraction
 
@@ -46,8 +46,6 @@ class Span(NamedTuple):
 EVERYTHING = Span(-math.inf, math.inf, 0)
 Field = tuple[Span, Span]
 
-# Ops that say by `dim` along which axes they join values.
-_REDUCTIONS = "mean", "sum", "var", "std", "amax", "amin", "logsumexp", "softmax", "log_softmax"
 _WINDOWS = "conv2d", "max_pool2d", "avg_pool2d", "window_sums"
 # Ops that may bring any place to any other.
 _MIXTURES = (
@@ -99,7 +97,7 @@ def _seen(step: Step, shape: Shape, span: Span, axis: int) -> Span:
     constants, place = step.constants, len(shape) + axis
     if span.first == -math.inf or step.op in _MIXTURES:
         return EVERYTHING
-    if step.op in _REDUCTIONS:
+    if step.op in REDUCTIONS:
         dim = constants["dim"]
         return EVERYTHING if place in (dim if isinstance(dim, tuple) else (dim,)) else span
     if step.op in (*_WINDOWS, "conv_transpose2d"):

@@ -18,8 +18,9 @@ from minires.nn.block_init import fixup_, zero_last_scale_
 from minires.nn.blocks import conv
 from minires.nn.shortcuts import Shortcut
 
+from .parts import check_sizes
 from .registry import register
-from .stages import Block, check_sizes, ends, stages
+from .stages import Block, ends, stages
 
 # Table 1: blocks of the four stages.
 BLOCKS: dict[int, tuple[Block, tuple[int, ...]]] = {
@@ -84,7 +85,7 @@ class ResNet(nn.Module):
         options |= {"shortcut": shortcut, "order": order, "norm": norm}
         out = channels[-1] * block.expansion
         self.conv1 = convolution(in_channels, width, 7, 2)
-        self.bn1, last, self._active_last = ends(order, norm, width, out)
+        self.bn1, last, self.active_last = ends(order, norm, width, out)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
         self.layer1, self.layer2, self.layer3, self.layer4 = stages(
@@ -100,7 +101,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_channels, H, W) to logits (N, num_classes)."""
         stem, top = [self.conv1, self.bn1], [self.bn2]
-        (top if self._active_last else stem).append(self.relu)
+        (top if self.active_last else stem).append(self.relu)
         x = self.maxpool(sequential.run(stem, x))
         x = sequential.run(top, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
         return self.fc(ops.mean(x, (2, 3)))  # type: ignore[no-any-return]

@@ -35,13 +35,6 @@ def ends(order: str, norm: str, width: int, out: int) -> tuple[nn.Module, nn.Mod
     return first, last, "act" in before
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raise ValueError unless all of them are at least 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, found {size}")
-
-
 def stages(
     block: Block,
     in_channels: int,

@@ -57,9 +57,10 @@ class Trunk(nn.Module):
                 f" classifier, such as cifar_resnet; {type(backbone).__name__} has"
                 f" {', '.join(sorted(children))}"
             )
-        if not isinstance(getattr(backbone, "bn2", nn.Identity()), nn.Identity):
+        behind = getattr(backbone, "bn2", nn.Identity())
+        if not isinstance(behind, nn.Identity) or getattr(backbone, "active_last", False):
             raise ValueError(
-                "Trunk: the backbone's stages end without norm and activation, which it has before"
+                "Trunk: the backbone's stages end without the norm or activation that it has before"
                 " its classifier; take one that is no pre-activation network, such as cifar_resnet"
             )
         self.conv1 = backbone.conv1

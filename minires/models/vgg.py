@@ -10,7 +10,7 @@ from functools import partial
 from minires import nn, ops
 from minires.autograd import Tensor
 
-from .parts import draw_weights, lrn, scaling
+from .parts import check_sizes, draw_weights, lrn, scaling
 from .registry import register
 
 # Table 1, but for its column C: channels of each convolution, stage by stage.
@@ -45,7 +45,7 @@ class VGG(nn.Module):
     Raises
     ------
     ValueError
-        If there is no such configuration.
+        If there is no such configuration, or a size is out of range.
 
     Examples
     --------
@@ -64,6 +64,7 @@ class VGG(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        check_sizes(num_classes=num_classes, in_channels=in_channels)
         if configuration not in CONFIGURATIONS:
             raise ValueError(
                 f"VGG: configuration must be one of {list(CONFIGURATIONS)}, found {configuration!r}"

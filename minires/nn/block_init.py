@@ -14,9 +14,21 @@ def fixup_(model: Module) -> None:
     """Start a network without norms so that training begins well (Fixup, rules 1 and 2).
 
     Branches and the last linear layer start at 0; the other convolutions of a branch of m are
-    scaled by L ** (-1 / (2m - 2)), L being the number of blocks (Zhang et al. 2019).
+    scaled by L ** (-1 / (2m - 2)), L being the number of blocks (Zhang et al. 2019). A block
+    without a shortcut stays as it is: nothing would come through it.
+
+    Raises
+    ------
+    ValueError
+        If branches end in an activation.
     """
-    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
+    blocks = _with_shortcuts(model)
+    if not all(block.can_start_at_zero for block in blocks):
+        raise ValueError(
+            "norm='fixup' starts a branch's last convolution at 0, and the activation behind it,"
+            " as in order='act_before_addition', gives no gradient at 0: it would never learn;"
+            " take another order, or norm='skipinit'"
+        )
     with no_grad():
         for block in blocks:
             *inner, last = (m for name, m in block.named_children() if name.startswith("conv"))
@@ -37,12 +49,19 @@ def zero_last_scale_(model: Module) -> None:
     ValueError
         If none does.
     """
-    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
+    blocks = [block for block in _with_shortcuts(model) if block.can_start_at_zero]
     norms = [block.last_norm for block in blocks if isinstance(block.last_norm, BatchNorm2d)]
     if not norms:
         raise ValueError(
             "no branch ends in a BatchNorm that could start at 0: in pre-activation orders a"
-            " convolution stands there, and without norms nothing; norm='skipinit' starts at 0, too"
+            " convolution stands there, before an addition an activation may, which gives no"
+            " gradient at 0, without norms nothing, and plain networks have no branches;"
+            " norm='skipinit' starts at 0, too"
         )
     for norm in norms:
         init.zeros_(norm.weight)
+
+
+def _with_shortcuts(model: Module) -> list[ResidualBlock]:
+    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
+    return [block for block in blocks if block.downsample is not None]

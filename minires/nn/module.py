@@ -203,6 +203,11 @@ class Module:
         """Register a submodule under any name without dots that is not taken."""
         if "." in name or not name or (hasattr(self, name) and name not in self._modules):
             raise KeyError(f"a submodule cannot be called {name!r}")
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(
+                f"{type(self).__name__}: {name!r} should be a Module, found"
+                f" {type(module).__name__}; several are given one by one, or as a ModuleList"
+            )
         self._modules[name] = module
         _edited()
 

@@ -7,6 +7,7 @@ and activations stand (`ORDERS`); what normalises (`NORMS`); and what else is do
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -15,7 +16,7 @@ from minires import ops
 from minires.autograd import Tensor
 from minires.devices import random
 
-from . import sequential
+from . import init, sequential
 from .containers import Identity
 from .functions import ReLU
 from .layers import BatchNorm2d, Conv2d
@@ -147,7 +148,10 @@ class ResidualBlock(Module):
             if dropout:
                 self._branch += self._add("dropout", Dropout(dropout))
         self._branch += self._convolve(norms.before, end)
-        last = places.last if norms.end is None or "norm" in places.last else ("norm", *places.last)
+        last = places.last
+        if norms.end is not None:
+            # Behind an activation, too, which would give it no gradient at 0.
+            last = (*(step for step in last if step != "norm"), "norm")
         self._branch += self._make(last, norms.end or norms.norm, end.out_channels)
         if reduction is not None:
             # From a stream of its own, as a shortcut's: see `make_shortcut`.
@@ -163,7 +167,12 @@ class ResidualBlock(Module):
         # A projection has no norm where there are no others, nor behind a pre-activation.
         normed = norm == "batch" and not places.first
         self.downsample = make_shortcut(shortcut, *shape, normed)
-        changes = shape[0] != shape[1] or stride != 1 or isinstance(self.downsample, Conv2d)
+        scale = self.last_norm
+        if self.downsample is None and isinstance(scale, Rescale) and scale.weight is not None:
+            # At 0, without a shortcut around it, it would let nothing through.
+            init.ones_(scale.weight)
+        through = getattr(self.downsample, "through", self.downsample)
+        changes = shape[0] != shape[1] or stride != 1 or isinstance(through, Conv2d)
         self._shared = bool(self._first) and (share or changes)
 
     def _make(self, steps: Steps, norm: Maker | None, channels: int) -> list[str]:
@@ -193,6 +202,12 @@ class ResidualBlock(Module):
         """The norm behind the branch's last convolution, if there is one."""
         name = next(name for name in reversed(self._branch) if name.startswith(("bn", "conv")))
         return getattr(self, name) if name.startswith("bn") else None
+
+    @property
+    def can_start_at_zero(self) -> bool:
+        """Whether a last convolution of 0, or a norm behind it, gets a gradient: not by a ReLU."""
+        behind = itertools.takewhile(lambda name: not name.startswith("conv"), self._branch[::-1])
+        return "relu" not in behind
 
     def _steps(self, names: Sequence[str]) -> list[Module]:
         return [getattr(self, name) for name in names]

@@ -7,6 +7,7 @@ each step is an op of its own; the numbers are the same to the bit.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard, TypeVar, overload
 
@@ -22,12 +23,18 @@ Kind = TypeVar("Kind", bound=Module)
 
 
 class Sequential(Module):
-    """Run modules one after the other.
+    """Run modules one after the other, as few ops as possible while nobody looks on.
 
     Parameters
     ----------
     *modules : Module
-        Called "0", "1", ...; or one dict of them, which tells their names.
+        Called "0", "1", ...; or one dict of them, which tells their names. A slice is a Sequential
+        of modules that keep theirs.
+
+    Raises
+    ------
+    TypeError
+        If one is no Module.
 
     Examples
     --------
@@ -48,8 +55,9 @@ class Sequential(Module):
         return run(list(self.children()), x)
 
     def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
+        """Add a module at the end; the first number from their count on that is free names it."""
+        numbers = map(str, itertools.count(len(self)))
+        self.add_module(next(number for number in numbers if number not in self._modules), module)
         return self
 
     def __len__(self) -> int:
@@ -63,8 +71,8 @@ class Sequential(Module):
     @overload
     def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: int | slice) -> Module | Sequential:
-        modules = list(self.children())
-        return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]
+        modules = list(self.named_children())
+        return Sequential(dict(modules[index])) if isinstance(index, slice) else modules[index][1]
 
 
 def run(
@@ -91,8 +99,9 @@ def run(
     """
     if shortcut is None:
         return _run([*steps, *after], x)
-    if not looked_on() and after and _is(after[0], ReLU):
-        *first, last = _apart(steps)
+    parts = [] if looked_on() else list(_apart(steps))
+    if parts and after and _is(after[0], ReLU):
+        *first, last = parts
         if _is(last, BatchNorm2d):
             return _run(after[1:], _normalized(last, _run(first, x), shortcut()))
         if _is(last, Conv2d):

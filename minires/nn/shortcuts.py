@@ -7,6 +7,7 @@ them does something to a shortcut that would better be left alone.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 
@@ -21,8 +22,9 @@ from .module import Module
 from .noise import Dropout
 from .sequential import Sequential
 
-# Makes the shortcut of a block from its channels before and after, and its stride.
-Maker = Callable[[int, int, int], Module | None]
+# Makes the shortcut of a block from its channels before and after, and its stride. One that takes
+# `norm` is also told whether a projection has a BatchNorm.
+Maker = Callable[..., Module | None]
 Shortcut = str | Maker | None
 
 
@@ -99,6 +101,8 @@ class MeetingShortcut(Module):
     in_channels, channels, stride : int
     through : {"A", "B", "C"}, or callable
         How the input gets the output's shape, before anything else is done to it.
+    norm : bool
+        Whether a projection has a BatchNorm, which a block tells a shortcut that takes it.
 
     Examples
     --------
@@ -118,10 +122,15 @@ class MeetingShortcut(Module):
     """
 
     def __init__(
-        self, in_channels: int, channels: int, stride: int, through: Shortcut = "A"
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        through: Shortcut = "A",
+        norm: bool = True,
     ) -> None:
         super().__init__()
-        self.through = make_shortcut(through, in_channels, channels, stride) or Identity()
+        self.through = make_shortcut(through, in_channels, channels, stride, norm) or Identity()
 
     def meet(self, x: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is to be added: the shortcut made of x, and what becomes of the branch.
@@ -148,7 +157,8 @@ class ScaledShortcut(MeetingShortcut):
     in_channels, channels, stride : int
     alpha, beta : float
         The paper tries 0.5 with 1 and with 0.5, and 0 with 1, which is the plain network.
-    through : {"A", "B", "C"}, or callable
+    through, norm
+        As for `MeetingShortcut`.
     """
 
     def __init__(
@@ -159,8 +169,9 @@ class ScaledShortcut(MeetingShortcut):
         alpha: float = 0.5,
         beta: float = 1.0,
         through: Shortcut = "A",
+        norm: bool = True,
     ) -> None:
-        super().__init__(in_channels, channels, stride, through)
+        super().__init__(in_channels, channels, stride, through, norm)
         self.alpha = alpha
         self.beta = beta
 
@@ -184,7 +195,8 @@ class GatedShortcut(MeetingShortcut):
         1505.00387). Otherwise it is left as it is, and only the shortcut is gated.
     bias : float
         What the gate's bias starts from; below 0 the shortcut starts open. The paper's best is -6.
-    through : {"A", "B", "C"}, or callable
+    through, norm
+        As for `MeetingShortcut`.
     """
 
     def __init__(
@@ -195,8 +207,9 @@ class GatedShortcut(MeetingShortcut):
         exclusive: bool = True,
         bias: float = -6.0,
         through: Shortcut = "A",
+        norm: bool = True,
     ) -> None:
-        super().__init__(in_channels, channels, stride, through)
+        super().__init__(in_channels, channels, stride, through, norm)
         self.exclusive = exclusive
         self.gate = _pointwise(in_channels, channels, stride, bias=True)
         init.constant_(self.gate.bias, bias)
@@ -219,7 +232,8 @@ class DropoutShortcut(Module):
     in_channels, channels, stride : int
     p : float
         Probability of a zero; the paper tries 0.5.
-    through : {"A", "B", "C"}, or callable
+    through, norm
+        As for `MeetingShortcut`.
     """
 
     def __init__(
@@ -229,9 +243,10 @@ class DropoutShortcut(Module):
         stride: int,
         p: float = 0.5,
         through: Shortcut = "A",
+        norm: bool = True,
     ) -> None:
         super().__init__()
-        self.through = make_shortcut(through, in_channels, channels, stride) or Identity()
+        self.through = make_shortcut(through, in_channels, channels, stride, norm) or Identity()
         self.dropout = Dropout(p)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -283,10 +298,16 @@ def make_shortcut(
             f"unknown shortcut {kind!r}; known: {', '.join(map(repr, SHORTCUTS))}, None (plain),"
             " and any callable that makes a Module from in_channels, channels and stride"
         )
-    if not norm and maker in (projected, projected_where_needed):
-        maker = partial(maker, norm=False)
+    told = {"norm": False} if not norm and _takes_norm(maker) else {}
     with random.stream("shortcut"):
-        return maker(in_channels, channels, stride)
+        return maker(in_channels, channels, stride, **told)
+
+
+def _takes_norm(maker: Maker) -> bool:
+    """Tell whether a maker leaves it to the block if a projection has a BatchNorm."""
+    parameter = inspect.signature(maker).parameters.get("norm")
+    is_said = "norm" in getattr(maker, "keywords", ())
+    return parameter is not None and parameter.default is True and not is_said
 
 
 def _keeps_shape(in_channels: int, channels: int, stride: int) -> bool:

@@ -38,8 +38,8 @@ def _grid(input: Tensor, wanted: Grid, op: str, to: str) -> tuple[Size, Size]:
 def adaptive_avg_pool2d(input: Tensor, output_size: Grid) -> Tensor:
     """Mean over a grid of (nearly) equal parts, whatever the input's size.
 
-    But for a single part it is a product with a matrix along each axis, in which a NaN or an
-    infinity makes NaN of its whole channel.
+    But for a single part it is a product with a matrix along each axis. On the CPU a NaN or an
+    infinity stays with the parts that cover it; on a GPU it makes NaN of its whole channel.
 
     Parameters
     ----------

@@ -54,8 +54,8 @@ def interpolate(
 ) -> Tensor:
     """Resize images, without smoothing where they shrink (torch's ``antialias=False``).
 
-    Bilinear is a product with a matrix along each axis, in which a NaN or an infinity makes NaN of
-    its whole channel.
+    Bilinear is a product with a matrix along each axis. On the CPU a NaN or an infinity stays with
+    the pixels that it has a part in; on a GPU it makes NaN of its whole channel.
 
     Parameters
     ----------

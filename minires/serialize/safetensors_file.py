@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .atomic import atomic_write
+from .bfloat16 import widened
 from .existing import existing_file
 from .recognise import describe_foreign_file
 
@@ -23,6 +24,15 @@ __all__ = ["load", "load_metadata", "save"]
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _STORABLE = frozenset({"bool", *_INTEGERS, "float16", "float32", "float64", "complex64"})
+# As what NumPy reads the values of a file: bfloat16 as its bits, and any byte may stand for a bool.
+_READ = {
+    **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IUF" for bits in (16, 32, 64)},
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "u1",
+    "BF16": "<u2",
+    "C64": "<c8",
+}
 _METADATA_KEY = "__metadata__"
 _HEADER_ALIGNMENT = 8  # the format pads its header with spaces, so that the data stays aligned
 
@@ -100,8 +110,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     Returns
     -------
     dict of str to numpy.ndarray
-        Each array with the shape and dtype that it was saved with, in C order, writable, and
-        sharing memory with nothing.
+        Each array with the shape and dtype that it was saved with, but float32 for bfloat16, in C
+        order, writable, and sharing memory with nothing.
 
     Raises
     ------
@@ -111,7 +121,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
         ``path`` is a folder.
     ValueError
         The file is truncated, is of another format (the message says which), or holds a dtype
-        that NumPy does not have, such as bfloat16.
+        that NumPy does not have, such as float8.
 
     Examples
     --------
@@ -123,23 +133,28 @@ def load(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     """
     file = existing_file(path)
 
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
+    from safetensors import SafetensorError, deserialize
 
     contents = file.read_bytes()
     try:
-        arrays = from_bytes(contents)
+        return {name: _values(**parts) for name, parts in deserialize(contents)}  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise _unreadable(file, error) from error
-    except KeyError as error:  # the reader's table of dtypes has no such entry
-        raise ValueError(
-            f"cannot load '{file}': it holds an array of dtype {error.args[0]}, which NumPy does "
-            "not have; convert it to float32 with the tool that wrote it"
-        ) from error
-    except ValueError as error:  # NumPy's, of a shape that it does not have
+    except ValueError as error:  # a dtype or a shape that NumPy does not have
         raise ValueError(f"cannot load '{file}': {error}") from error
-    # The reader's arrays are views of a buffer that it owns; a learner's arrays own their memory.
-    return {name: np.array(array, order="C") for name, array in arrays.items()}
+
+
+def _values(dtype: str, shape: list[int], data: bytes) -> npt.NDArray[Any]:
+    """Return an array that owns its memory, in native byte order."""
+    if dtype not in _READ:
+        raise ValueError(
+            f"it holds an array of dtype {dtype}, which NumPy does not have; convert it to float32"
+            " with the tool that wrote it"
+        )
+    kept = np.frombuffer(data, _READ[dtype]).reshape(shape)
+    if dtype == "BF16":
+        return widened(kept)
+    return kept.astype(bool if dtype == "BOOL" else kept.dtype.newbyteorder("="))
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .bfloat16 import widened
 from .existing import existing_file
 from .recognise import opens_as_safetensors
 from .torch_pickle import Storage, StridedTensor, TorchArchiveError, run_pickle, shown
@@ -222,8 +223,8 @@ def _values(storage: Storage, raw: bytes, order: Literal["<", ">"]) -> npt.NDArr
     )
     if storage.dtype == "bool":
         return values.astype(np.bool_)
-    if storage.dtype == "bfloat16":  # the upper half of a float32
-        return (values.astype(np.uint32) << 16).view(np.float32)
+    if storage.dtype == "bfloat16":
+        return widened(values)
     return values
 
 

@@ -131,7 +131,7 @@ def test_a_card_with_another_number_of_classes_is_told(
 
     assert (code, out) == (2, "")
     assert "fc.bias has shape (3,), and (2,) in the model" in err
-    assert f"(by '{card}', the model has num_classes 2 and in_channels 1)" in err
+    assert f"(by '{card}', the model has num_classes 2 and in_channels 1 and width 2)" in err
 
 
 def test_without_a_card_nothing_is_guessed(
@@ -173,11 +173,13 @@ def test_a_mistake_costs_one_line_and_code_2(
 @pytest.mark.parametrize(
     "change",
     [
-        {"options": {"width": 2**45}},
+        {"options": {"width": 10**30}},
         {"options": {"width": "2"}},
+        {"options": {"block": "BasicBlock"}},
         {"model": "cifar_resnet100000004"},
+        {"options": {"depth": 6 * 10**9 + 2}},
+        {"model": "cifar_resnet8", "options": {"depth": 6 * 10**9 + 2}},
     ],
-    ids=["too wide", "no number", "too deep"],
 )
 def test_a_network_that_cannot_be_made_is_told(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any]

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from minires.devices import Window, cpu
+from minires.devices import Window, blocked_pooling, cpu, threads
 from minires.devices.pooling import PoolingKernels
 
 
@@ -16,7 +16,13 @@ from minires.devices.pooling import PoolingKernels
     list(itertools.product([(2, 2), (3, 2)], [(1, 1), (2, 3)], [(1, 1), (2, 1)])),
 )
 @pytest.mark.parametrize("special", [[], [np.nan], [-np.inf, np.inf], [0.0]])
-def test_winners_and_gradients_are_those_of_the_plain_kernel(kernel, stride, dilation, special):
+@pytest.mark.parametrize("shared", [False, True], ids=["one thread", "rows shared"])
+def test_winners_and_gradients_are_those_of_the_plain_kernel(
+    kernel, stride, dilation, special, shared, monkeypatch
+):
+    if shared:
+        monkeypatch.setattr(blocked_pooling, "GRAIN", 1)
+        monkeypatch.setattr(threads, "get_num_threads", lambda: 3)
     random = np.random.default_rng(0)
     images = random.standard_normal((2, 9, 8, 3)).transpose(0, 3, 1, 2)
     for value in special:

@@ -107,6 +107,37 @@ def test_a_product_that_threads_share_lies_in_memory_once():
     assert most < 1.1 * product.nbytes  # less where its own memory is from the pool
 
 
+SHAPES = [
+    *[
+        ((1, 700), (700, 901)),
+        ((900, 1), (1, 700)),
+        ((2, 450, 1), (1, 700)),
+        ((7, 300), (300, 200)),
+    ],
+    *[((7, 70, 30), (7, 30, 50)), ((7, 2, 70, 30), (7, 1, 30, 50)), ((7, 2, 70, 30), (30, 50))],
+    *[((2, 1, 70, 60), (5, 60, 50)), ((600,), (600, 600)), ((600, 600), (600,))],
+]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("left", "right"), SHAPES)
+def test_products_are_numpys_and_blas_keeps_to_one_thread(left, right, count, monkeypatch):
+    generator = np.random.default_rng(0)
+    a, b = generator.standard_normal(left), generator.standard_normal(right)
+    monkeypatch.setattr(threads, "get_num_threads", lambda: count)
+    expected, matmul, inside = a @ b, np.matmul, []
+
+    def watched(*arrays, **options):
+        inside.append(blas_threads())
+        return matmul(*arrays, **options)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    with threadpool_limits(2, user_api="blas"):
+        found = mr.devices.cpu.matmul(a, b)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    assert set().union(*inside) <= {1}
+
+
 def test_blas_has_one_thread_inside_and_its_own_number_after():
     with threadpool_limits(2, user_api="blas"):
         found = blas_threads()

@@ -69,6 +69,13 @@ def test_a_gate_that_counted_would_be_caught(monkeypatch):
     assert count(model, (3, 64, 64)).depth == 50 + 2 * 16
 
 
+@pytest.mark.parametrize("size", [32, 64])
+def test_depth_does_not_depend_on_the_images(size):
+    with devices.default("meta"):
+        model = models.create("se_resnet50", num_classes=10)  # at 32 its last stage sees one pixel
+    assert count(model, (3, size, size)).depth == 50
+
+
 LAYERS = {
     "groups": (nn.Conv2d(4, 6, 3, groups=2), (4, 5, 5), 6 * 3 * 3 * 2 * 9),
     "stride, dilation, bias": (

@@ -83,6 +83,20 @@ def test_a_wrong_option_is_told_by_the_name_that_it_was_given_to():
         models.create("resnet18", stochastic_depth=2, device="meta")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["alexnet", "vgg11", "googlenet", "inception_v3", "densenet_40_12", "resnet18", "wrn_16_2"],
+)
+def test_sizes_that_no_network_has_are_told(name):
+    advice = r"^num_classes must be at least 1, found 0; for features .* nn.Identity"
+    with pytest.raises(ValueError, match=advice):
+        models.create(name, num_classes=0, device="meta")
+    with pytest.raises(ValueError, match=r"^in_channels must be a whole number, found 2\.5$"):
+        models.create(name, in_channels=2.5, device="meta")
+    with pytest.raises(ValueError, match="width"):
+        models.create(name, width=0, device="meta")
+
+
 def test_a_mistake_within_a_builder_stays_what_it_is(monkeypatch):
     def build(**options):
         return nn.Linear(3, 2, **options, depth=1)

@@ -41,9 +41,10 @@ def test_a_trunk_gives_what_the_backbones_stages_give_and_has_no_classifier(shor
     np.testing.assert_array_equal(backbone.fc(stages[-1].mean((2, 3))).numpy(), backbone(x).numpy())
 
 
-def test_a_pre_activation_network_is_no_backbone():
-    with pytest.raises(ValueError, match="stages end without norm and activation"):
-        Trunk(cifar_preact_resnet(8, width=2))
+@pytest.mark.parametrize("order", ["full_preactivation", "act_only_preactivation"])
+def test_a_pre_activation_network_is_no_backbone(order):
+    with pytest.raises(ValueError, match="stages end without the norm or activation"):
+        Trunk(cifar_preact_resnet(8, width=2, order=order))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet_bc_40_12"])

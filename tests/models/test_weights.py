@@ -524,6 +524,52 @@ def test_making_a_trained_network_draws_no_random_numbers(
     assert (mr.randn(3).numpy() == expected).all()
 
 
+def test_a_long_name_is_cut_in_what_is_told(tmp_path: Path) -> None:
+    mr.save({"x" * 10**6: np.zeros(1)}, tmp_path / "w.safetensors")
+
+    for dialect in (None, "akamaster"):
+        with pytest.raises(ValueError, match=r"1000000 long") as told:
+            load_weights(small(), tmp_path / "w.safetensors", dialect)
+        assert len(str(told.value)) < 1000
+
+
+def test_a_card_that_wants_too_much_is_refused_before_memory_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = catalogue.get("cifar_resnet20_digits", tmp_path)
+    card = path.with_suffix(".json")
+    told = json.loads(card.read_text())
+    made = []
+
+    def create(*names: str, device: str = "cpu", **options: Any) -> mr.nn.Module:
+        made.append(device)
+        return mr.models.create(*names, device="meta", **options)
+
+    monkeypatch.setattr("minires.models.weights.trained.create", create)
+    for options, why in (
+        (
+            {"width": 10**6},
+            "bn1.weight has shape .16,., and .1000000,. in the model.* and width 1000000",
+        ),
+        ({"depth": 60002}, "depth 60002, but there are only 116 arrays in the file"),
+        ({"blocks": [10] * 99}, "only 116 arrays"),
+    ):
+        card.write_text(json.dumps({**told, "options": options}))
+        with pytest.raises(ValueError, match=f"(?s){why}"):
+            mr.models.pretrained(path)
+    assert set(made) == {"meta"}
+
+
+@pytest.mark.parametrize("option", ["num_classes", "in_channels", "device", "seed"])
+def test_what_a_card_tells_otherwise_is_no_option(tmp_path: Path, option: str) -> None:
+    path = catalogue.get("cifar_resnet20_digits", tmp_path)
+    card = path.with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), "options": {option: 3}}))
+
+    with pytest.raises(ValueError, match=f"is no card of weights: options: .*{option!r} does not"):
+        mr.models.pretrained(path)
+
+
 def test_weights_without_a_card_are_no_network_yet(tmp_path: Path) -> None:
     mr.save(small().state_dict(), tmp_path / "w.safetensors")
 

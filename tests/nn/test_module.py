@@ -18,6 +18,29 @@ def small_net() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten())
 
 
+def test_a_sequential_of_a_dict_has_its_names_and_so_have_its_parts():
+    net = nn.Sequential({"fc1": nn.Linear(2, 3), "relu": nn.ReLU(), "fc2": nn.Linear(3, 1)})
+    x = mr.randn(4, 2)
+    assert list(net.state_dict()) == ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]
+    np.testing.assert_array_equal(net(x).numpy(), net[1:](net[:1](x)).numpy())
+    assert list(net[1:].state_dict()) == ["fc2.weight", "fc2.bias"]
+    assert net[-1] is net.fc2
+
+
+def test_what_is_appended_replaces_nothing():
+    net = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Sigmoid())[1:].append(nn.GELU())
+    assert [(name, type(part).__name__) for name, part in net.named_children()] == [
+        *(("1", "Tanh"), ("2", "Sigmoid"), ("3", "GELU")),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [[nn.ReLU()], {"a": nn.ReLU()}, 3])
+def test_what_is_no_module_is_told(wrong):
+    found = type(wrong).__name__
+    with pytest.raises(TypeError, match=f"Sequential: '1' should be a Module, found {found}; "):
+        nn.Sequential(nn.ReLU(), wrong)
+
+
 def test_parameters_and_buffers_come_in_the_order_of_their_making():
     names = [name for name, _ in small_net().named_parameters()]
     assert names == ["0.weight", "0.bias", "1.weight", "1.bias"]

@@ -119,6 +119,41 @@ def test_gating(kind):
     assert_equal(block(x), ops.relu(expected))
 
 
+@pytest.mark.parametrize(
+    "shortcut", [nn.GatedShortcut, nn.ScaledShortcut, nn.DropoutShortcut], ids=lambda s: s.__name__
+)
+@pytest.mark.parametrize(
+    ("options", "normed"),
+    [
+        ({}, True),
+        ({"order": "full_preactivation"}, False),
+        ({"norm": "none"}, False),
+        ({"norm": "fixup"}, False),
+    ],
+)
+@pytest.mark.parametrize("through", ["B", "C"])
+def test_a_projection_within_a_shortcut_has_a_norm_where_others_have(
+    shortcut, options, normed, through
+):
+    block = nn.BasicBlock(4, 8, 2, partial(shortcut, through=through), **options)
+    norms = [part for part in block.downsample.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert bool(norms) == normed
+
+
+def test_what_a_shortcut_says_of_its_norm_itself_counts():
+    said = partial(nn.ScaledShortcut, through="C", norm=True)
+    block = nn.PreActBlock(4, 8, 2, said)
+    assert isinstance(block.downsample.through[1], nn.BatchNorm2d)
+
+
+def test_a_projection_within_a_shortcut_starts_behind_the_pre_activation():
+    block = shaken(nn.PreActBlock(4, 4, 1, partial(nn.ScaledShortcut, through="C")))
+    x = images()
+    active = ops.relu(block.bn1(x))
+    branch = block.conv2(ops.relu(block.bn2(block.conv1(active))))
+    assert_equal(block(x), 0.5 * block.downsample.through(active) + branch)
+
+
 def test_a_gate_begins_with_its_bias():
     block = nn.BasicBlock(4, 4, shortcut=partial(nn.GatedShortcut, bias=-3.0))
     np.testing.assert_array_equal(block.downsample.gate.bias.numpy(), np.full(4, -3.0))
@@ -203,6 +238,27 @@ def test_a_fixup_network_starts_as_its_shortcuts():
     assert_equal(scaled.layer2[0].conv1.weight, factor * bare.layer2[0].conv1.weight, 1e-6)
 
 
+@pytest.mark.parametrize("shortcut", ["A", None])
+@pytest.mark.parametrize("order", nn.ORDERS)
+@pytest.mark.parametrize("norm", ["fixup", "skipinit"])
+def test_branches_that_start_at_0_learn_sooner_or_later(norm, order, shortcut):
+    """What is 0 lets others learn from the second step on, or from the third."""
+    options = {"order": order, "norm": norm, "width": 4, "num_classes": 3}
+    if (norm, order, shortcut) == ("fixup", "act_before_addition", "A"):
+        with pytest.raises(ValueError, match=r"gives no gradient at 0.* take another order, or"):
+            mr.models.cifar_resnet(8, shortcut, **options)
+        return
+    model = mr.models.cifar_resnet(8, shortcut, seed=0, **options)
+    idle = {name for name, _ in model.named_parameters()}
+    optimizer = mr.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(4):
+        optimizer.zero_grad()
+        ops.cross_entropy(model(images(3, 8).to("float32")), mr.tensor([0, 1, 2])).backward()
+        optimizer.step()
+        idle -= {name for name, p in model.named_parameters() if p.grad.numpy().any()}
+    assert not idle
+
+
 def test_zero_init_starts_every_block_as_its_shortcut():
     net = mr.models.ResNet(50, width=4, num_classes=3, zero_init_residual=True)
     ends = [block.bn3.weight.numpy() for stage in (net.layer1, net.layer4) for block in stage]
@@ -217,7 +273,15 @@ def test_zero_init_finds_the_norm_behind_which_more_is_done_to_the_branch(option
     assert net.layer3[1].bn1.weight.numpy().all()
 
 
-@pytest.mark.parametrize("options", [{"order": "full_preactivation"}, {"norm": "skipinit"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"order": "full_preactivation"},
+        {"order": "act_before_addition"},
+        {"norm": "skipinit"},
+        {"shortcut": None},
+    ],
+)
 def test_zero_init_says_where_there_is_no_norm_for_it(options):
     with pytest.raises(ValueError, match="no branch ends in a BatchNorm"):
         mr.models.ResNet(18, width=4, zero_init_residual=True, **options)
@@ -267,6 +331,11 @@ def test_separable_and_inverted_blocks_are_convolutions_of_single_channels_and_p
     inner = act(block.bn2(block.conv2(act(block.bn1(block.conv1(x))))))
     assert_equal(block(x), x + block.bn3(block.conv3(inner)))
     assert nn.InvertedResidual(4, 6).downsample is None
+
+
+def test_a_branch_may_do_nothing():
+    x = images()
+    assert_equal(nn.sequential.run([nn.Identity()], x, lambda: x, [nn.ReLU()]), ops.relu(x + x))
 
 
 def test_a_block_tells_its_steps():

@@ -18,6 +18,34 @@ def test_the_nearest_pixel_is_copied_whatever_it_is():
     assert (whole.dtype, whole.tolist()) == ("int64", [[[[0]]]])
 
 
+RESIZED = {
+    "larger": lambda x: ops.interpolate(x, (7, 11), mode="bilinear"),
+    "smaller": lambda x: ops.interpolate(x, (3, 4), mode="bilinear"),
+    "averaged": lambda x: ops.adaptive_avg_pool2d(x, (4, 3)),
+}
+
+
+@pytest.mark.parametrize("resize", RESIZED.values(), ids=RESIZED)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_what_is_not_finite_stays_where_it_has_a_part(resize, value, channels_last):
+    """A pixel's share in the others is their change when it becomes larger by 1."""
+    images = np.random.default_rng(0).standard_normal((2, 3, 5, 6)).astype("float32")
+    if channels_last:
+        images = images.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+    plain, pixel = resize(mr.tensor(images)).numpy(), np.zeros_like(images)
+    pixel[1, 2, 3, 2] = 1
+    touched = resize(mr.tensor(pixel)).numpy() != 0
+    assert touched.any()
+    assert not touched[:, :2].any()
+
+    images[1, 2, 3, 2] = value
+    found = resize(mr.tensor(images)).numpy()
+
+    np.testing.assert_array_equal(found[touched], value)
+    np.testing.assert_allclose(found[~touched], plain[~touched], rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("length", [1, 3, 7, 45, 62])
 @pytest.mark.parametrize("wanted", [1, 2, 41, 49, 94, 129])
 def test_the_nearest_pixel_is_found_without_rounding(length, wanted):

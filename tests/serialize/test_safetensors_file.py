@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -359,13 +360,36 @@ def test_a_shape_that_numpy_lacks_is_refused_with_the_files_name(
         serialize.load(path)
 
 
-def test_a_dtype_that_numpy_lacks_is_named(tmp_path: Path) -> None:
-    header = b'{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
-    path = tmp_path / "state.safetensors"
-    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+def written(path: Path, dtype: str, shape: list[int], data: bytes) -> Path:
+    """Write a file of one array, ``x``."""
+    entry = {"dtype": dtype, "shape": shape, "data_offsets": [0, len(data)]}
+    header = json.dumps({"x": entry}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + data)
+    return path
 
-    with pytest.raises(ValueError, match="dtype BF16, which NumPy does not have; convert it"):
+
+def test_a_dtype_that_numpy_lacks_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "state.safetensors", "F8_E4M3", [2], bytes(2))
+
+    with pytest.raises(ValueError, match="dtype F8_E4M3, which NumPy does not have; convert it"):
         serialize.load(path)
+
+
+def test_every_bfloat16_is_read_as_the_float32_of_the_same_value(tmp_path: Path) -> None:
+    bits = np.arange(2**16, dtype="<u2")
+    path = written(tmp_path / "state.safetensors", "BF16", [256, 256], bits.tobytes())
+
+    found = serialize.load(path)["x"]
+
+    assert (found.dtype, found.shape) == (np.float32, (256, 256))
+    np.testing.assert_array_equal(found.ravel().view(np.uint32), bits.astype(np.uint32) << 16)
+    assert serialize.load(written(path, "BF16", [], b"\x80\x3f"))["x"] == 1
+
+
+def test_any_byte_but_zero_is_true(tmp_path: Path) -> None:
+    found = serialize.load(written(tmp_path / "state.safetensors", "BOOL", [3], b"\x00\x01\x02"))
+
+    assert found["x"].view(np.uint8).tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize("read", [serialize.load, serialize.load_metadata])

@@ -57,6 +57,14 @@ class Preprocessing(_Record):
         return self
 
 
+_NOT_HERE = {
+    "num_classes": "the names of the classes tell it",
+    "in_channels": "the preprocessing's mean tells it",
+    "device": "it is for whoever asks the network to say",
+    "seed": "all weights are in the file",
+}
+
+
 class Card(_Record):
     """What one must know to use a file of weights; it stands beside the file, as JSON.
 
@@ -80,12 +88,20 @@ class Card(_Record):
     licence: str = ""
     source: str = ""
 
-    @field_validator("classes")
+    @field_validator("model", "classes")
     @classmethod
-    def _cannot_steer_a_terminal(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(name.isprintable() for name in names):
+    def _cannot_steer_a_terminal(cls, names: Any) -> Any:
+        if not "".join(names).isprintable():
             raise ValueError("a name has characters that cannot be printed")
         return names
+
+    @field_validator("options")
+    @classmethod
+    def _are_the_cards(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for option, why in _NOT_HERE.items():
+            if option in options:
+                raise ValueError(f"{option!r} does not belong here: {why}")
+        return options
 
 
 class Entry(_Record):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from minires.serialize.torch_pickle import shown
+
 __all__ = ["AUXILIARY_HEADS", "DIALECTS", "Dialect", "flat"]
 
 # Used in training alone, so a file or a model may be without.
@@ -33,7 +35,7 @@ def _torchvision(contents: Any) -> dict[str, Any]:
     for older, value in flat(contents).items():
         name = re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", older)
         if name in state:
-            raise ValueError(f"{name!r} is in the file twice, by its older name too")
+            raise ValueError(f"{shown(name)} is in the file twice, by its older name too")
         state[name] = value
     return state
 
@@ -45,9 +47,9 @@ def _akamaster(contents: Any) -> dict[str, Any]:
     state = {}
     for name, value in flat(contents).items():
         if not name.startswith("module."):
-            raise ValueError(f"{name!r} does not begin with 'module.'")
+            raise ValueError(f"{shown(name)} does not begin with 'module.'")
         if name.startswith("module.fc."):
-            raise ValueError(f"{name!r} is called 'module.linear.' there")
+            raise ValueError(f"{shown(name)} is called 'module.linear.' there")
         state[re.sub(r"^linear\.", "fc.", name.removeprefix("module."))] = value
     return state
 
@@ -64,7 +66,7 @@ def flat(contents: Any) -> Mapping[str, Any]:
         raise ValueError(f"the file holds a {type(contents).__name__}, not arrays by their names")
     for name, value in contents.items():
         if not isinstance(name, str) or not hasattr(value, "dtype"):
-            raise ValueError(f"{name!r} is a {type(value).__name__}, not an array")
+            raise ValueError(f"{shown(name)} is a {type(value).__name__}, not an array")
     return contents
 
 

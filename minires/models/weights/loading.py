@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from minires import nn
@@ -55,7 +56,7 @@ class LoadReport:
 
 
 @dataclass(frozen=True)
-class _Fit:
+class Fit:
     """How a file's weights, read in one dialect, fit the model."""
 
     dialect: str
@@ -80,6 +81,12 @@ class _Fit:
     def distance(self) -> tuple[bool, int]:
         """How far the names are from fitting; shapes do not tell dialects apart."""
         return bool(self.unlike), len(self.missing) + len(self.unexpected)
+
+    def copied_into(self, model: nn.Module) -> LoadReport:
+        """Copy the weights, which fit."""
+        copied = {name: self.state[name] for name in model.state_dict() if name in self.state}
+        model.load_state_dict(copied, strict=False)
+        return LoadReport(self.dialect, len(copied), tuple(self.left_out), tuple(self.kept))
 
 
 def load_weights(
@@ -147,30 +154,51 @@ def load_weights(
     >>> print(mr.models.load_weights(mr.models.cifar_resnet(8, width=2), path))
     44 tensors were copied from a file in the dialect 'torchvision'.
     """
-    candidates = _candidates(dialect)
-    file = existing_file(path)
-    own = model.state_dict()
-    if not all(value.device.holds_values for value in own.values()):
+    if not all(value.device.holds_values for value in model.state_dict().values()):
         raise ValueError(
             f"load_weights: {type(model).__name__} is on a device that holds no values; make it on"
             " another"
         )
-    is_archive = is_torch_archive(file)
-    contents = load_torch(file) if is_archive else load(file)
-    best = min((_fit(each, contents, own) for each in candidates), key=_Fit.distance)
-    problems = best.problems() + ([] if is_archive else _twin_mistaken(load_metadata(file), model))
+    return fitting(model, read_weights(path), dialect).copied_into(model)
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a file of weights holds, and the notes in its header."""
+
+    path: Path
+    contents: Any
+    notes: Mapping[str, str]
+
+
+def read_weights(path: str | os.PathLike[str]) -> WeightsFile:
+    """Read a safetensors file or a PyTorch archive; see `load_weights`."""
+    file = existing_file(path)
+    if is_torch_archive(file):
+        return WeightsFile(file, load_torch(file), {})
+    return WeightsFile(file, load(file), load_metadata(file))
+
+
+def fitting(
+    model: nn.Module,
+    file: WeightsFile,
+    dialect: str | Callable[[Any], Mapping[str, Any]] | None = None,
+) -> Fit:
+    """Say how weights fit a model, which may be without values; ValueError if they do not."""
+    candidates = _candidates(dialect)
+    own = model.state_dict()
+    best = min((_fit(each, file.contents, own) for each in candidates), key=Fit.distance)
+    problems = best.problems() + _twin_mistaken(file.notes, model)
     if problems:
         tried = ", ".join(repr(each.name) for each in candidates)
         how = f"in the dialect {best.dialect!r}"
         if dialect is None:
             how = f"{how}, the nearest (tried: {tried}; for others, dialect= takes a function)"
         raise ValueError(
-            f"load_weights: '{file}' does not fit {type(model).__name__} {how}; nothing was"
+            f"load_weights: '{file.path}' does not fit {type(model).__name__} {how}; nothing was"
             " copied:\n  " + "\n  ".join(problems)
         )
-    copied = {name: best.state[name] for name in own if name in best.state}
-    model.load_state_dict(copied, strict=False)
-    return LoadReport(best.dialect, len(copied), tuple(best.left_out), tuple(best.kept))
+    return best
 
 
 def _candidates(dialect: str | Callable[[Any], Mapping[str, Any]] | None) -> Sequence[Dialect]:
@@ -188,11 +216,11 @@ def _candidates(dialect: str | Callable[[Any], Mapping[str, Any]] | None) -> Seq
     return named
 
 
-def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor]) -> _Fit:
+def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor]) -> Fit:
     try:
         state = flat(dialect.read(contents))
     except ValueError as error:
-        return _Fit(dialect.name, {}, unlike=str(error))
+        return Fit(dialect.name, {}, unlike=str(error))
     missing = [name for name in own if name not in state]
     unexpected = sorted(name for name in state if name not in own)
     is_old = not any(name.endswith(_COUNTED_BATCHES) for name in state)
@@ -206,7 +234,7 @@ def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor]) -> _Fit:
     for name, value in own.items():
         if name in state:
             misshapen += _mismatch(name, state[name], value)
-    return _Fit(
+    return Fit(
         dialect.name,
         state,
         [name for name in missing if name not in kept],

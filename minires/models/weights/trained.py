@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +11,7 @@ from minires import nn
 from minires.devices import Device
 
 from ..registry import create
-from .loading import load_weights
+from .loading import fitting, read_weights
 
 if TYPE_CHECKING:
     from .catalogue import Card
@@ -85,15 +86,36 @@ def pretrained(
         "num_classes": len(card.classes),
         "in_channels": len(card.preprocessing.mean),
     }
+    file = read_weights(path)
     try:
-        network = create(name, seed=0, **sizes, **card.options)
-    except (TypeError, ValueError, MemoryError) as error:
+        _refuse_more_layers(card.options, _arrays_in(file.contents))
+        plan = create(name, device="meta", **sizes, **card.options)
+    except Exception as error:  # whatever a builder makes of options that nobody checked
         raise ValueError(f"cannot make {name} with {card.options}: {error}") from error
     try:
-        load_weights(network, path)
+        fit = fitting(plan, file)
     except ValueError as error:
-        made = " and ".join(f"{option} {count}" for option, count in sizes.items())
+        said = {**sizes, **card.options}.items()
+        made = " and ".join(f"{option} {value!r}" for option, value in said)
         raise ValueError(
             f"{error} (by {str(path.with_suffix('.json'))!r}, the model has {made})"
         ) from error
+    # It takes no more memory than the file, now that it fits.
+    network = create(name, seed=0, **sizes, **card.options)
+    fit.copied_into(network)
     return Pretrained(network.to(device=device).eval(), card)
+
+
+def _arrays_in(contents: Any) -> int:
+    if isinstance(contents, Mapping):
+        return sum(map(_arrays_in, contents.values()))
+    return int(hasattr(contents, "dtype"))
+
+
+def _refuse_more_layers(options: Mapping[str, Any], arrays: int) -> None:
+    """Raise ValueError if the network, though without values, would take for ever to make."""
+    for option in ("depth", "blocks"):
+        asked = options.get(option, 0)
+        numbers = asked if isinstance(asked, list) else [asked]
+        if sum(number for number in numbers if isinstance(number, int)) > arrays:
+            raise ValueError(f"{option} {asked}, but there are only {arrays} arrays in the file")
