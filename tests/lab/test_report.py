@@ -143,6 +143,7 @@ def test_a_comparison_that_was_stopped_names_what_is_missing(make_comparison: An
     assert "stopped early. Not trained to the end: residual-14." in visible(render_report(stopped))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_conclusion_changes_with_the_numbers(make_comparison: Any) -> None:
     good = visible(render_report(make_comparison(plain_8=0.0, residual_8=0.0)))
     bad = visible(render_report(make_comparison(plain_8=0.9, residual_8=0.0)))
