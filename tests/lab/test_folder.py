@@ -26,12 +26,6 @@ def names_below(path: Path) -> list[str]:
     return sorted(each.relative_to(path).as_posix() for each in path.rglob("*"))
 
 
-@pytest.fixture(scope="module")
-def written(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The files of the comparison, which are not to be changed."""
-    return write_comparison(comparison, tmp_path_factory.mktemp("written") / "made" / "on the way")
-
-
 def test_a_comparison_becomes_a_report_a_picture_a_record_and_weights(written: list[Path]) -> None:
     (folder,) = {file.parent for file in written}
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import re
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,8 +17,8 @@ HOSTILE = "</td></script><!-- <img src=x onerror=alert(1)> \"'&amp; ü"
 
 
 @pytest.fixture(scope="module")
-def page(comparison: Comparison) -> str:
-    return render_report(comparison)
+def page(written: list[Path]) -> str:
+    return written[0].read_text("utf-8")
 
 
 def parsed(page: str) -> ElementTree.Element:
