@@ -59,8 +59,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("property")
 
 
-def pytest_collection_finish() -> None:
-    """Let the garbage collector leave alone what lives to the end: thousands of tests.
+@pytest.fixture(scope="module", autouse=True)
+def _only_a_files_own_objects_are_looked_through() -> None:
+    """Let the garbage collector leave alone what lives to the end: thousands of tests, libraries.
 
     Else each of the collections that tests ask for looks through them all, for half a second.
     """
