@@ -1,4 +1,4 @@
-"""Hypothesis profiles, the real data, and the rule that the oracle tests really ran."""
+"""Hypothesis profiles, what tests share, and the rule that the oracle tests really ran."""
 
 from __future__ import annotations
 
@@ -57,6 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("property")
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the drawing, seconds of each comparison that is written for something else."""
+    for module in ("picture", "report"):
+        monkeypatch.setattr(f"minires.lab.{module}.to_png", lambda *_, **__: b"\x89PNG")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -42,13 +42,6 @@ def names_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
-@pytest.fixture
-def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the drawing, seconds of a comparison that say nothing about the command."""
-    for module in ("picture", "report"):
-        monkeypatch.setattr(f"minires.lab.{module}.to_png", lambda *_, **__: b"\x89PNG")
-
-
 def test_version_and_help_are_told(tmp_path: Path) -> None:
     version = in_a_shell("--version", cwd=tmp_path)
     general = in_a_shell("--help", cwd=tmp_path)
@@ -117,7 +110,7 @@ def test_json_alone_is_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
 
 
 def test_quiet_ends_with_table_verdict_and_files_in_a_folder_of_its_own(
-    minires: Any, tmp_path: Path, blank_pictures: None
+    minires: Any, tmp_path: Path, undrawn: None
 ) -> None:
     done = minires("compare", *TINY, "--quiet")
 
@@ -258,7 +251,7 @@ def test_ctrl_c_before_the_first_network_is_finished_leaves_nothing(tmp_path: Pa
 
 @posix
 def test_ctrl_c_while_the_files_are_written_waits_until_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_pictures: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
 ) -> None:
     from minires import lab
     from minires.cli import main

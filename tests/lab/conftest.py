@@ -25,13 +25,6 @@ def written(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the drawing, seconds of each comparison that is written for something else."""
-    for module in ("picture", "report"):
-        monkeypatch.setattr(f"minires.lab.{module}.to_png", lambda *_, **__: b"\x89PNG")
-
-
-@pytest.fixture
 def make_run() -> MakeRun:
     """Make up the record of a network from its final training error; None: it diverged."""
 
