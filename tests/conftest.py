@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 # deadline and too_slow are about time, which a busy machine decides, not the code.
 settings.register_profile(
     "default",
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -56,6 +57,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("property")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what lives to the end: thousands of tests.
+
+    Else each of the collections that tests ask for looks through them all, for half a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
