@@ -81,6 +81,9 @@ def test_the_page_and_the_traces_are_written_and_their_names_told(
     assert done.stdout.split() == names
     assert {path.name for path in tmp_path.iterdir()} == set(names)
     assert (tmp_path / "a.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    mistaken = minires("trace", "b.trace")
+    near = "near: 'b-cifar_plain8.trace' 'b-cifar_resnet8.trace', one for each network."
+    assert f"there is no file 'b.trace'; {near}" in mistaken.stderr
     again = minires("trace", names[1], names[2])
     assert "cifar_plain8" in again.stdout
     assert "all 3 sums at forks are bit for bit" in again.stdout
