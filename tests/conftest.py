@@ -1,7 +1,8 @@
-"""Hypothesis profiles, the real data, and the rule that the oracle tests really ran."""
+"""Hypothesis profiles, what tests share, and the rule that the oracle tests really ran."""
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 # deadline and too_slow are about time, which a busy machine decides, not the code.
 settings.register_profile(
     "default",
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -56,6 +57,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("property")
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the drawing, seconds of each comparison that is written for something else."""
+    for module in ("picture", "report"):
+        monkeypatch.setattr(f"minires.lab.{module}.to_png", lambda *_, **__: b"\x89PNG")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_a_files_own_objects_are_looked_through() -> None:
+    """Let the garbage collector leave alone what lives to the end: thousands of tests, libraries.
+
+    Else each of the collections that tests ask for looks through them all, for half a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

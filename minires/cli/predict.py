@@ -10,6 +10,7 @@ import typer
 
 from .devices import Device, require
 from .tables import show
+from .weights import fetched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 HELP = (
     "Tell what a trained network sees in images.\n\n"
-    "The names of the classes, and what is done to an image before, are in a JSON beside the"
-    " weights: of model.th it is model.json, as minires weights get writes it. An image that cannot"
-    " be read is named, the others are answered, and the exit code is 2.\n\n"
+    "Weights of a name in minires weights list are fetched unless they are there. The names of the"
+    " classes, and what is done to an image before, are in a JSON beside the weights: of model.th"
+    " it is model.json, as minires weights get writes it. An image that cannot be read is named,"
+    " the others are answered, and the exit code is 2.\n\n"
     "Examples:\n\n"
     "\b\n"
-    "minires weights get cifar_resnet20 --to .\n"
-    "minires predict --weights resnet20-12fca82f.th cat.jpg dog.png\n"
+    "minires predict --weights cifar_resnet20 cat.jpg dog.png\n"
+    "minires predict --weights runs/mine/weights/residual-20.safetensors digit.png\n"
 )
 
 _BATCH = 64
@@ -39,7 +41,11 @@ def run_predict(
         typer.Argument(help="Pictures, or .npy arrays of uint8.", show_default=False),
     ],
     weights: Annotated[
-        Path, typer.Option(help="A .safetensors file or a PyTorch archive.", show_default=False)
+        Path,
+        typer.Option(
+            help="A .safetensors file, a PyTorch archive, or a name in minires weights list.",
+            show_default=False,
+        ),
     ],
     model: Annotated[
         str | None,
@@ -85,9 +91,13 @@ def _pretrained(weights: Path, model: str | None, device: str) -> Pretrained:
     from minires.models import pretrained
     from minires.models.weights.catalogue import is_listed
 
-    if not weights.is_file():
-        hint = f"; minires weights get {weights} fetches one" if is_listed(str(weights)) else ""
-        raise typer.BadParameter(f"--weights: there is no file {str(weights)!r}{hint}")
+    if is_listed(str(weights)):
+        weights = fetched(str(weights))
+    elif not weights.is_file():
+        raise typer.BadParameter(
+            f"--weights: there is no file {str(weights)!r}, and no such name in minires weights"
+            " list"
+        )
     try:
         return pretrained(weights, model=model, device=device)
     except (FileNotFoundError, ValueError) as error:

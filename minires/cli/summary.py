@@ -59,7 +59,7 @@ def run_summary(
 
 
 def _lengths(text: str) -> tuple[int, int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,5})[x×,]([1-9]\d{0,5})[x×,]([1-9]\d{0,5})", text.strip())
+    found = re.fullmatch(r"([1-9]\d{0,5})[xX×,]([1-9]\d{0,5})[xX×,]([1-9]\d{0,5})", text.strip())
     if found is None:
         raise typer.BadParameter(
             f"--input: expected channels, height and width, such as 3x224x224; found {text!r}"

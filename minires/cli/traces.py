@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -134,11 +135,18 @@ def _read(file: Path) -> Trace:
     from minires.trace.views.words import only
 
     if not file.is_file():
-        raise typer.BadParameter(f"there is no file {str(file)!r}")
+        raise typer.BadParameter(f"there is no file {str(file)!r}{_written_instead(file)}")
     try:
         return load(file)
     except ValueError as error:
         raise typer.BadParameter(only(error)) from None
+
+
+def _written_instead(file: Path) -> str:
+    """Point to the files that `--out` makes of this name for two traces."""
+    names = f"{escape(file.stem)}-*{escape(file.suffix)}"
+    found = sorted(str(each) for each in file.parent.glob(names))[:2]
+    return f"; near: {' '.join(map(repr, found))}, one for each network" if found else ""
 
 
 def _recorded(wanted: Wanted) -> list[Trace]:

@@ -51,8 +51,9 @@ def run_list(
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "classes", "licence", "from"):
-        table.add_column(column, overflow="fold")
+    for column in ("name", "classes", "licence"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("from", overflow="fold")
     for entry in entries():
         card = entry.card
         table.add_row(entry.name, str(len(card.classes)), card.licence, card.source)
@@ -73,7 +74,7 @@ def run_get(
     ] = None,
 ) -> None:
     """Carry out the command; its help is `GET_HELP`."""
-    from minires.models.weights.catalogue import find, get
+    from minires.models.weights.catalogue import find
 
     try:
         find(name)
@@ -81,10 +82,17 @@ def run_get(
         raise typer.BadParameter(str(error)) from None
     if to is not None and to.exists() and not to.is_dir():
         raise typer.BadParameter(f"--to: {str(to)!r} is no folder")
-    with _progress_on_stderr(name) as progress:
-        path = get(name, to, progress)
+    path = fetched(name, to)
     typer.echo(path)
     typer.echo(path.with_suffix(".json"))
+
+
+def fetched(name: str, to: Path | None = None) -> Path:
+    """Fetch weights of a name in the catalogue, with a bar; return the path."""
+    from minires.models.weights.catalogue import get
+
+    with _progress_on_stderr(name) as progress:
+        return get(name, to, progress)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class AlexNet(nn.Module):
     Raises
     ------
     ValueError
-        If the year is another.
+        If the year is another, or a size is out of range.
 
     Examples
     --------

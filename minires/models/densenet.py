@@ -54,6 +54,11 @@ class DenseNet(nn.Module):
     drop_rate : float
         Dropout behind each layer.
 
+    Raises
+    ------
+    ValueError
+        If a size is out of range.
+
     Examples
     --------
     >>> import minires as mr

@@ -160,6 +160,11 @@ class Inception3(nn.Module):
         Images are normalised with ImageNet's mean and deviation, the weights expect 0.5 and 0.5:
         so it is with torchvision's published ones.
 
+    Raises
+    ------
+    ValueError
+        If a size is out of range.
+
     Examples
     --------
     >>> import minires as mr

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-# What the first column, whose words may be broken, keeps of the width.
-_FIRST = 12
+# What a column whose words may be broken keeps of the width.
+_WORDS = 12
 
 
 def text_of(shown: Any) -> str:
@@ -41,13 +41,15 @@ def plain_table(*headings: str, words: int = 1, gap: int = 2) -> Table:
 def fitted(table: Table, width: int) -> Table:
     """Leave out as many columns of a plain table, the last ones first, as are too many for a width.
 
-    A column that was made narrower would show half of its numbers, which look like others.
+    A column of numbers that was made narrower would show half of them, which look like others.
     """
     between = table.padding[1] + 1
-    widths = [max(map(len, map(str, (each.header, *each.cells)))) for each in table.columns]
-    needed = min(widths[0], _FIRST) + sum(between + each for each in widths[1:])
-    while needed > width and len(widths) > 1:
-        needed -= between + widths.pop()
+    widths = []
+    for column in table.columns:
+        longest = max(map(len, map(str, (column.header, *column.cells))))
+        widths.append(between + (longest if column.no_wrap else min(longest, _WORDS)))
+    while sum(widths) - between > width and len(widths) > 1:
+        widths.pop()
         table.columns.pop()
     return table
 

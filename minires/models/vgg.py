@@ -45,7 +45,7 @@ class VGG(nn.Module):
     Raises
     ------
     ValueError
-        If there is no such configuration.
+        If there is no such configuration, or a size is out of range.
 
     Examples
     --------

@@ -23,7 +23,7 @@ Kind = TypeVar("Kind", bound=Module)
 
 
 class Sequential(Module):
-    """Run modules one after the other.
+    """Run modules one after the other, as few ops as possible while nobody looks on.
 
     Parameters
     ----------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["describe_foreign_file", "is_torch_archive", "opens_as_safetensors"]
+__all__ = ["NPZ", "describe_foreign_file", "is_npz", "is_torch_archive", "opens_as_safetensors"]
 
 _LENGTH_FIELD = 8  # a safetensors file opens with its header's length: 8 bytes, little-endian
 _LONGEST_HEADER = 100_000_000  # and the format allows no longer one
@@ -14,6 +15,8 @@ _ADVICE_PYTORCH = (
     "minires.models.load_weights(model, path) puts such weights into a model, and "
     "minires.serialize.load_torch(path) reads their arrays, without running anything in the file"
 )
+
+NPZ = "it is a NumPy .npz archive; read it with numpy.load"
 
 _SIGNATURES = (
     (b"\x93NUMPY", "a NumPy .npy array; read it with numpy.load"),
@@ -66,6 +69,11 @@ def is_torch_archive(path: Path) -> bool:
     return not opens_as_safetensors(head) and (head.startswith(b"PK") or _opens_as_pickle(head))
 
 
+def is_npz(names: Sequence[str]) -> bool:
+    """Tell from the names of its files whether a zip archive is NumPy's."""
+    return bool(names) and all(name.endswith(".npy") for name in names)
+
+
 def opens_as_safetensors(head: bytes) -> bool:
     """Tell whether 9 or more bytes of a file may be the first of a safetensors file.
 
@@ -109,6 +117,6 @@ def _describe_zip(path: Path) -> str:
         return "it opens like a zip archive (PyTorch's and NumPy's are such), but was cut short"
     if any(name.endswith("data.pkl") for name in names):
         return f"it is a PyTorch archive written by torch.save; {_ADVICE_PYTORCH}"
-    if names and all(name.endswith(".npy") for name in names):
-        return "it is a NumPy .npz archive; read it with numpy.load"
+    if is_npz(names):
+        return NPZ
     return "it is a zip archive; unpack it first"

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from .bfloat16 import widened
 from .existing import existing_file
-from .recognise import opens_as_safetensors
+from .recognise import NPZ, is_npz, opens_as_safetensors
 from .torch_pickle import Storage, StridedTensor, TorchArchiveError, run_pickle, shown
 
 __all__ = ["load_torch"]
@@ -137,6 +137,8 @@ def _members(contents: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(contents)) as archive:
             infos = archive.infolist()
+            if is_npz(archive.namelist()):
+                raise TorchArchiveError(f"{NPZ}, and save its arrays with minires.save")
             for info in infos:
                 _check_member(info)
             if sum(info.file_size for info in infos) > len(contents):

@@ -62,6 +62,6 @@ def flops_of(op: str, operands: Sequence[Shape | None], output: Shape) -> int:
 
 def vjp_flops(forward: int, op: str, slots: Sequence[int]) -> int:
     """Estimate what a VJP takes: a product is done once for each factor's gradient needed."""
-    if op in ("conv2d", "conv2d_relu", "conv_transpose2d", "matmul", "linear"):
+    if op in (*MACS, "conv2d_relu", "matmul"):
         return forward * sum(slot < 2 for slot in slots)
     return 2 * forward if op == "batch_norm_relu_conv2d" else forward

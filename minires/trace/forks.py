@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .records import Backward, Part
@@ -79,6 +80,27 @@ class Fork:
             return -math.inf if apart > 0 else 0.0
         return math.log(self.norm / apart)
 
+    @property
+    def has_sides(self) -> bool:
+        """Whether shortcut and branch part here."""
+        return any(part.side for part in self.parts)
+
+    def share(self, side: str) -> float | None:
+        """Sum the shares of one side's contributions.
+
+        Parameters
+        ----------
+        side : {"shortcut", "branch"}
+
+        Returns
+        -------
+        float or None
+            None where there are no contributions, or one of them has no share.
+        """
+        shares = [part.share for part in self.parts if part.side == side]
+        known = [share for share in shares if share is not None]
+        return math.fsum(known) if known and len(known) == len(shares) else None
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -110,6 +132,50 @@ class Gain:
 def forks(trace: Trace) -> list[Fork]:
     """List the forks; see `Trace.forks`."""
     return [_fork(trace, visit) for visit in last_visits(trace) if len(visit.parts) > 1]
+
+
+def forks_by_step(trace: Trace, visits: Iterable[Backward]) -> dict[int, Fork]:
+    """Find at which forward step each fork is told of.
+
+    Parameters
+    ----------
+    trace : Trace
+    visits : iterable of Backward
+        Of one backward pass, or each value's last, in their order.
+
+    Returns
+    -------
+    dict of int to Fork
+        An addition has the fork at its block's input, its parts on the sides that they are on as
+        seen from there; where blocks are nested, a fork serves several. Any other step has what met
+        at its output, if that was used several times and serves no addition.
+    """
+    values = trace.records.values
+    found: dict[int, Fork] = {}
+    served: dict[int, Fork] = {}
+    for visit in visits:
+        if len(visit.parts) < 2:
+            continue
+        fork = _fork(trace, visit)
+        joins = {role.join for part in fork.parts for role in part.roles}
+        step = values[fork.value].op
+        if not joins and step is not None:
+            found[step] = fork
+        for join in joins:
+            # A gate forks on the way from the input to the addition, and comes sooner; parameters
+            # that both sides share lie beside the way.
+            if join not in served or values[fork.value].kind != "parameter":
+                served[join] = _seen_from(trace, join, fork)
+    return found | served
+
+
+def _seen_from(trace: Trace, join: int, fork: Fork) -> Fork:
+    """Put each part on its side of this addition; where blocks are nested, it has several."""
+    seen = []
+    for part in fork.parts:
+        sides = [role.side for role in part.roles if role.join == join]
+        seen.append(replace(part, side=sides[0] if sides else None))
+    return replace(fork, block=block_added_in(trace.records.forward[join]), parts=tuple(seen))
 
 
 def last_visits(trace: Trace) -> list[Backward]:

@@ -1,6 +1,6 @@
 """The picture that every view draws: one row per forward step, forks as arcs beside the rows.
 
-Rows stand in the order of execution. What one step hands to the next needs no line; every other
+Rows stand in the order of execution. What one step hands to the next needs no arc; every other
 use of a value is an arc from the row that made it to the row that used it, so that a shortcut looks
 like one. Two traces share their rows: a step that only one of them has leaves an empty slot in the
 other.
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .records import Forward, Records
-from .structure import Side, Structure
+from .structure import Side, Structure, crosses_branch, is_join
 
 
 class Arc(NamedTuple):
@@ -28,7 +28,8 @@ class Arc(NamedTuple):
         The rows that made and used the value.
     value : int
     side : {"shortcut", "branch"} or None
-        Its role at the innermost residual addition that it belongs to.
+        Of the residual addition that it ends in, else of the innermost one that its value forks
+        for.
     lane : int
         Arcs that overlap lie in different lanes; 0 is the nearest to the rows.
     """
@@ -70,11 +71,23 @@ class Group(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Rows, groups of rows, and for each trace its arcs."""
+    """Rows, groups of rows, and what goes from row to row.
+
+    Attributes
+    ----------
+    rows : list of Row
+    groups : list of Group
+    arcs : tuple of list of Arc
+        Of each trace.
+    handed : tuple of list of int
+        For each trace the rows whose output the next of its rows uses. Parallel ways stand below
+        each other, and the end of one hands nothing to the beginning of another.
+    """
 
     rows: list[Row]
     groups: list[Group]
     arcs: tuple[list[Arc], ...]
+    handed: tuple[list[int], ...]
 
     def has_block(self, row: int, side: int) -> bool:
         """Tell whether a trace has anything of a row's group; one row alone is no block."""
@@ -109,8 +122,8 @@ def layout_of(*structures: Structure) -> Layout:
         else:
             groups[-1] = Group(path, range(groups[-1].rows.start, number + 1))
         rows.append(Row(pair, len(groups) - 1))
-    arcs = tuple([_arcs(s, [row.steps[side] for row in rows]) for side, s in enumerate(structures)])
-    return Layout(rows, groups, arcs)
+    ways = [_ways(s, [row.steps[side] for row in rows]) for side, s in enumerate(structures)]
+    return Layout(rows, groups, tuple([arcs for arcs, _ in ways]), tuple([on for _, on in ways]))
 
 
 def _shown(records: Records) -> list[Forward]:
@@ -177,27 +190,35 @@ def _keys(steps: list[Forward]) -> list[tuple[str, str, int]]:
     return keys
 
 
-def _arcs(structure: Structure, steps: list[int | None]) -> list[Arc]:
-    """Find the uses that skip rows, and give each the lowest free lane."""
+def _ways(structure: Structure, steps: list[int | None]) -> tuple[list[Arc], list[int]]:
+    """Find the uses that skip rows, each in the lowest free lane, and the rows that hand on."""
+    forward = structure.records.forward
     row_of = {step: row for row, step in enumerate(steps) if step is not None}
     order = sorted(row_of.values())
     following = dict(itertools.pairwise(order))
-    spans = []
+    spans, handed = [], set()
     for value, uses in structure.uses.items():
         made = structure.records.values[value].op
         if made is None or made not in row_of:
             continue
         for step, slot in uses:
             start, end = row_of[made], row_of.get(step)
-            if end is None or following.get(start) == end:
+            if end is None:
                 continue
-            spans.append((start, end, value, structure.side_of(step, slot)))
+            if following.get(start) == end:
+                handed.add(start)
+                continue
+            # Behind a projection a shortcut is known only by the edge that it ends in.
+            side: Side | None = "branch" if crosses_branch(forward[step], slot) else "shortcut"
+            if not is_join(forward[step]):
+                side = structure.side_of(step, slot)
+            spans.append((start, end, value, side))
     spans.sort(key=lambda span: (span[1] - span[0], span[0]))
     lanes: list[list[tuple[int, int]]] = []  # each in order, none overlapping another
     arcs = []
     for start, end, value, side in spans:
         arcs.append(Arc(start, end, value, side, _free_lane(lanes, start, end)))
-    return sorted(arcs)
+    return sorted(arcs), sorted(handed)
 
 
 def _free_lane(lanes: list[list[tuple[int, int]]], start: int, end: int) -> int:

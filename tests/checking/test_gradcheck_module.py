@@ -87,7 +87,7 @@ def test_a_right_network_is_accepted_in_every_parameter_and_buffer_of_both_modes
 
 @pytest.mark.parametrize("modes", [("train",), ("eval",)])
 def test_one_mode_alone_can_be_checked(modes: tuple[str, ...]) -> None:
-    report = mr.gradcheck_module(Net(), *batch(), modes=modes)
+    report = mr.gradcheck_module(nn.Linear(3, 2), mr.randn(4, 3), mr.randn(4, 2), modes=modes)
 
     assert {row.group for row in report.inputs} == set(modes)
 
@@ -191,8 +191,8 @@ def test_float_targets_are_compared_by_their_squared_error() -> None:
 
 
 def test_the_model_itself_stays_as_it_is() -> None:
-    net = Net()
-    x, y = batch()
+    net = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
+    x, y = mr.randn(4, 3), mr.randn(4, 2)
     net(x)
     before = {name: value.numpy().copy() for name, value in net.state_dict().items()}
 
@@ -207,13 +207,14 @@ def test_the_model_itself_stays_as_it_is() -> None:
 
 
 def test_frozen_parameters_are_listed_but_not_checked() -> None:
-    net = Net()
-    net.fc.requires_grad_(False)
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    net[1].requires_grad_(False)
 
-    rows = {row.title: row for row in mr.gradcheck_module(net, *batch()).inputs}
+    report = mr.gradcheck_module(net, mr.randn(4, 3), mr.randn(4, 2))
 
-    assert rows["train: bn.weight"].tried
-    assert (rows["eval: fc.bias"].tried, rows["eval: fc.bias"].note) == (0, "frozen")
+    rows = {row.title: row for row in report.inputs}
+    assert rows["train: 0.weight"].tried
+    assert (rows["eval: 1.bias"].tried, rows["eval: 1.bias"].note) == (0, "frozen")
 
 
 def test_a_shared_parameter_is_checked_once_and_whole() -> None:

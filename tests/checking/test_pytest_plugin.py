@@ -6,7 +6,10 @@ import importlib.metadata
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+import minires as mr
 
 pytest_plugins = "pytester"
 
@@ -21,15 +24,22 @@ wrong = (lambda x: x**3, lambda g, x: 2 * x**2 * g)
 """
 
 
+@pytest.fixture(scope="module")
+def loaded() -> None:
+    """Pytester unloads what a test was the first to import; minires must not be there twice."""
+    assert not mr.gradcheck((lambda x: x**3, lambda g, x: x**2 * g), np.ones(2))
+    assert not mr.gradcheck(mr.ops.relu, np.zeros(2))
+
+
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    """Run pytest on a file of tests, as strictly as can be."""
+def run(loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    """Run pytest on a file of tests in this process, as strictly as can be."""
 
     def run(tests: str, *arguments: str) -> pytest.RunResult:
         pytester.makepyfile(PRELUDE + tests)
         strict = "--strict-markers", "-W", "error", "--import-mode=importlib"
         monkeypatch.setenv("COLUMNS", "200")
-        return pytester.runpytest_subprocess(*strict, "-p", "no:cacheprovider", *arguments)
+        return pytester.runpytest_inprocess(*strict, "-p", "no:cacheprovider", *arguments)
 
     return run
 

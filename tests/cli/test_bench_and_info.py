@@ -1,4 +1,4 @@
-"""`minires bench` and `minires info`, as a user's shell runs them."""
+"""`minires bench` and `minires info`: what they measure, name and refuse."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from minires import get_num_threads, set_num_threads
 from minires.cli.bench import stacked_bar
 
 TINY = ["--depth", "8", "--batch", "2", "--rounds", "1"]
 
 
-def minires(*arguments: str) -> subprocess.CompletedProcess[str]:
+def in_a_shell(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
     return subprocess.run(
         [sys.executable, "-m", "minires", *arguments],
@@ -27,8 +30,16 @@ def minires(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """As many afterwards as before."""
+    before = get_num_threads()
+    yield
+    set_num_threads(before)
+
+
 def test_bench_tells_machine_step_floor_and_where_the_time_goes() -> None:
-    done = minires("bench", *TINY)
+    done = in_a_shell("bench", *TINY)
 
     assert (done.returncode, done.stderr) == (0, "")
     for told in (
@@ -44,7 +55,8 @@ def test_bench_tells_machine_step_floor_and_where_the_time_goes() -> None:
     assert "convolution backward" in done.stdout
 
 
-def test_bench_as_json_holds_the_same_figures() -> None:
+@pytest.mark.usefixtures("threads")
+def test_bench_as_json_holds_the_same_figures(minires: Any) -> None:
     done = minires("bench", *TINY, "--threads", "1", "--json")
     told = json.loads(done.stdout)
 
@@ -59,7 +71,7 @@ def test_bench_as_json_holds_the_same_figures() -> None:
     assert min(told["parts"].values()) > 0
 
 
-def test_a_batch_that_memory_cannot_hold_costs_one_line_and_code_1() -> None:
+def test_a_batch_that_memory_cannot_hold_costs_one_line_and_code_1(minires: Any) -> None:
     done = minires("bench", "--batch", str(10**12))
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -72,7 +84,7 @@ def test_the_variable_that_chooses_kernels_is_read_strictly(
     kernels: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIRES_KERNELS", kernels)
-    done = minires("info")
+    done = in_a_shell("info")
 
     if kernels == "numpy":
         assert "MINIRES_KERNELS=numpy leaves Numba aside" in done.stdout
@@ -90,7 +102,7 @@ def test_the_variable_that_chooses_kernels_is_read_strictly(
         (["--threads", "0"], "--threads"),
     ],
 )
-def test_a_mistake_costs_one_line_and_code_2(arguments: list[str], told: str) -> None:
+def test_a_mistake_costs_one_line_and_code_2(minires: Any, arguments: list[str], told: str) -> None:
     done = minires("bench", *arguments)
 
     assert (done.returncode, done.stdout) == (2, "")
@@ -98,7 +110,7 @@ def test_a_mistake_costs_one_line_and_code_2(arguments: list[str], told: str) ->
     assert told in line
 
 
-def test_info_names_what_computes() -> None:
+def test_info_names_what_computes(minires: Any) -> None:
     done, as_json = minires("info"), minires("info", "--json")
     told = json.loads(as_json.stdout)
 

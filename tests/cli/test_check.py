@@ -416,16 +416,17 @@ def test_the_seed_decides_where_it_is_checked(check: Any) -> None:
     assert first == again != other
 
 
-def test_ops_are_told_in_a_table_and_as_json(folder: Path) -> None:
-    done = minires("ops", "tanh", "less", cwd=folder)
-    as_json = minires("ops", "tanh", "less", "--order", "1", "--json", cwd=folder)
-    told = json.loads(as_json.stdout)
+def test_ops_are_told_in_a_table_and_as_json(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    code, out, err = check("ops", "tanh", "less")
+    code_of_json, as_json, err_of_json = check("ops", "tanh", "less", "--order", "1", "--json")
+    told = json.loads(as_json)
 
-    assert (done.returncode, done.stderr) == (as_json.returncode, as_json.stderr) == (0, "")
+    assert (code, err) == (code_of_json, err_of_json) == (0, "")
     for heading in ("op", "cases", "layouts", "entries", "order", "error / allowed", "status"):
-        assert heading in done.stdout.splitlines()[0]
-    assert "no gradient: a comparison" in done.stdout
-    assert "\x1b" not in done.stdout
+        assert heading in out.splitlines()[0]
+    assert "no gradient: a comparison" in out
+    assert "\x1b" not in out
     assert (told["schema"], told["right"]) == ("minires.check-ops/1", True)
     tanh, less = told["ops"]
     assert (tanh["op"], tanh["status"], tanh["order"]) == ("tanh", "right", 1)

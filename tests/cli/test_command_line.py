@@ -25,13 +25,13 @@ def environment(**changes: str) -> dict[str, str]:
     return inherited | {"PYTHONWARNINGS": "error", "COLUMNS": "100"} | changes
 
 
-def minires(*arguments: str | Path, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+def in_a_shell(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "minires", *map(str, arguments)],
+        [sys.executable, "-m", "minires", *arguments],
         capture_output=True,
         encoding="utf-8",
         cwd=cwd,
-        env=environment(**changes),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         timeout=60,
         check=False,
@@ -43,9 +43,9 @@ def names_below(folder: Path) -> set[str]:
 
 
 def test_version_and_help_are_told(tmp_path: Path) -> None:
-    version = minires("--version", cwd=tmp_path)
-    general = minires("--help", cwd=tmp_path)
-    special = minires("compare", "--help", cwd=tmp_path)
+    version = in_a_shell("--version", cwd=tmp_path)
+    general = in_a_shell("--help", cwd=tmp_path)
+    special = in_a_shell("compare", "--help", cwd=tmp_path)
 
     assert version.returncode == general.returncode == special.returncode == 0
     assert version.stdout.strip() == f"minires {importlib.metadata.version('minires')}"
@@ -54,8 +54,8 @@ def test_version_and_help_are_told(tmp_path: Path) -> None:
     assert version.stderr == general.stderr == special.stderr == ""
 
 
-def test_no_command_is_answered_with_the_help(tmp_path: Path) -> None:
-    done = minires(cwd=tmp_path)
+def test_no_command_is_answered_with_the_help(minires: Any) -> None:
+    done = minires()
 
     assert done.returncode == 2
     assert "minires compare" in done.stdout
@@ -79,7 +79,7 @@ def test_the_command_line_loads_no_heavy_library_until_it_is_needed(tmp_path: Pa
 
 
 def test_json_alone_is_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
-    done = minires("compare", *TINY, "--json", "--out", "here", cwd=tmp_path)
+    done = in_a_shell("compare", *TINY, "--json", "--out", "here", cwd=tmp_path)
     table = json.loads(done.stdout)
 
     assert done.returncode == 0
@@ -109,8 +109,10 @@ def test_json_alone_is_on_stdout_and_progress_on_stderr(tmp_path: Path) -> None:
     assert record["verdict"] == table["verdict"]
 
 
-def test_quiet_ends_with_table_verdict_and_files_in_a_folder_of_its_own(tmp_path: Path) -> None:
-    done = minires("compare", *TINY, "--quiet", cwd=tmp_path)
+def test_quiet_ends_with_table_verdict_and_files_in_a_folder_of_its_own(
+    minires: Any, tmp_path: Path, undrawn: None
+) -> None:
+    done = minires("compare", *TINY, "--quiet")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"8 +plain +[\d,]+ +\d+\.\d% +\d+\.\d%( +[\d.]+ / [\d.]+){2}", done.stdout)
@@ -144,7 +146,7 @@ def test_quiet_ends_with_table_verdict_and_files_in_a_folder_of_its_own(tmp_path
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_costs_one_line_and_code_2_before_anything_is_done(
-    tmp_path: Path, arguments: list[str], told: str
+    minires: Any, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
     (tmp_path / "file").write_text("a file")
     (tmp_path / "full").mkdir()
@@ -152,7 +154,7 @@ def test_a_mistake_costs_one_line_and_code_2_before_anything_is_done(
     before = names_below(tmp_path)
 
     # Training at this depth would take longer than the test may.
-    done = minires("compare", "--depths", "602", *arguments, cwd=tmp_path)
+    done = minires("compare", "--depths", "602", *arguments)
 
     assert done.returncode == 2
     assert done.stdout == ""
@@ -166,7 +168,7 @@ def test_a_mistake_costs_one_line_and_code_2_before_anything_is_done(
 
 
 def test_an_unknown_command_costs_one_line_and_code_2(tmp_path: Path) -> None:
-    done = minires("comprae", cwd=tmp_path)
+    done = in_a_shell("comprae", cwd=tmp_path)
 
     assert done.returncode == 2
     assert "No such command 'comprae'" in done.stderr
@@ -174,10 +176,12 @@ def test_an_unknown_command_costs_one_line_and_code_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_an_empty_folder_and_one_with_other_files_are_used_as_they_are(tmp_path: Path) -> None:
+def test_an_empty_folder_and_one_with_other_files_are_used_as_they_are(
+    minires: Any, tmp_path: Path
+) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
-    done = minires("compare", *TINY, "--quiet", "--out", ".", cwd=tmp_path)
+    done = minires("compare", *TINY, "--quiet", "--out", ".")
 
     assert done.returncode == 0
     assert {"notes.txt", "report.html", "metrics.json", "compare.png"} <= names_below(tmp_path)
@@ -247,7 +251,7 @@ def test_ctrl_c_before_the_first_network_is_finished_leaves_nothing(tmp_path: Pa
 
 @posix
 def test_ctrl_c_while_the_files_are_written_waits_until_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
 ) -> None:
     from minires import lab
     from minires.cli import main

@@ -77,7 +77,7 @@ def test_a_summary_is_a_line_per_layer_and_the_totals(capsys: Any) -> None:
 
 
 def test_a_summary_is_of_the_image_that_is_asked_for(capsys: Any) -> None:
-    assert main(["summary", "cifar_resnet8", "--input", "3x64x48", "--json"]) == 0
+    assert main(["summary", "cifar_resnet8", "--input", "3X64x48", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["input"] == [3, 64, 48]
     assert told["layers"][0]["output"] == [16, 64, 48]

@@ -69,6 +69,19 @@ def test_the_probabilities_are_those_of_the_network(
         np.testing.assert_allclose([g["probability"] for g in found["top"]], row[best], rtol=1e-5)
 
 
+def test_weights_are_taken_by_their_name_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MINIRES_HOME", str(tmp_path / "home"))
+    np.save(tmp_path / "dark.npy", np.zeros((8, 8), np.uint8))
+    name = "cifar_resnet20_digits"
+
+    code, out, err = run(capsys, "--weights", name, tmp_path / "dark.npy", "--json")
+
+    assert (code, err) == (0, "")
+    assert json.loads(out)["weights"] == name
+
+
 def test_a_table_names_each_image_and_its_classes(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,8 +162,8 @@ def test_without_a_card_nothing_is_guessed(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--weights", "gone.th"], "--weights: there is no file 'gone.th'"),
-        (["--weights", "cifar_resnet20_digits"], "; minires weights get cifar_resnet20_digits "),
+        (["--weights", "gone.th"], "there is no file 'gone.th', and no such name in minires we"),
+        (["--model", "cifar_plain8"], "tiny.safetensors' is of cifar_resnet8, its card says, and"),
         (["--model", "cifar_resnet9"], "--weights: cannot make cifar_resnet9 with .*: depth 9"),
         (["--model", "cifar_resnet14"], "--weights: load_weights: .* does not fit .*missing: "),
         (["--device", "cuda:7"], "--device: device 'cuda:7' is not available"),
@@ -237,6 +250,21 @@ def test_the_weights_that_can_be_had_are_listed(capsys: pytest.CaptureFixture[st
         assert record["name"] == entry.name
         assert record["sha256"] == entry.sha256
         assert record["card"]["licence"] == entry.card.licence
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_list_of_weights_tells_all_in_a_narrow_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": columns}.items():
+        monkeypatch.setenv(variable, str(value))
+    assert main(["weights", "list"]) == 0
+    table = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+
+    assert max(map(len, table.splitlines())) <= columns
+    assert "Idelbayev" in table
+    for entry in catalogue.entries():
+        assert re.search(rf"^{entry.name} .*{entry.card.licence}", table, re.MULTILINE)
 
 
 def test_weights_of_no_such_name_cost_one_line(capsys: pytest.CaptureFixture[str]) -> None:

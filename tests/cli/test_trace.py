@@ -1,4 +1,4 @@
-"""`minires trace` and `minires step`, as a user's shell runs them."""
+"""`minires trace` and `minires step`: what they show, write and refuse."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,25 +17,10 @@ from minires.cli import main
 SMALL = ["--model", "cifar_resnet8", "--width", "2", "--batch", "4"]
 
 
-def minires(
-    *arguments: str | Path, cwd: Path, keys: str = "", **changes: str
-) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    settings = {"PYTHONWARNINGS": "error", "COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(
-        [sys.executable, "-m", "minires", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=cwd,
-        env=inherited | settings | changes,
-        input=keys,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_twins_are_recorded_on_one_batch_and_shown_side_by_side(tmp_path: Path) -> None:
-    done = minires("trace", *SMALL, "--vs", "cifar_plain8", cwd=tmp_path)
+def test_twins_are_recorded_on_one_batch_and_shown_side_by_side(
+    minires: Any, tmp_path: Path
+) -> None:
+    done = minires("trace", *SMALL, "--vs", "cifar_plain8")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
@@ -46,36 +32,34 @@ def test_twins_are_recorded_on_one_batch_and_shown_side_by_side(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "120"])
-def test_the_table_fits_the_terminal(tmp_path: Path, columns: str) -> None:
-    done = minires(
-        "trace", *SMALL, "--vs", "cifar_plain8", "--spectrum", cwd=tmp_path, COLUMNS=columns
-    )
+def test_the_table_fits_the_terminal(minires: Any, columns: str) -> None:
+    done = minires("trace", *SMALL, "--vs", "cifar_plain8", "--spectrum", COLUMNS=columns)
 
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= int(columns)
     assert "path spectrum at relu/relu" in done.stdout
 
 
-def test_colour_is_for_those_who_want_it(tmp_path: Path) -> None:
-    coloured = minires("trace", *SMALL, cwd=tmp_path, FORCE_COLOR="1", TERM="xterm-256color")
-    plain = minires("trace", *SMALL, cwd=tmp_path, FORCE_COLOR="1", NO_COLOR="1", TERM="xterm")
+def test_colour_is_for_those_who_want_it(minires: Any) -> None:
+    coloured = minires("trace", *SMALL, FORCE_COLOR="1", TERM="xterm-256color")
+    plain = minires("trace", *SMALL, FORCE_COLOR="1", NO_COLOR="1", TERM="xterm")
 
     assert "38;5;" in coloured.stdout
     assert "38;5;" not in plain.stdout
 
 
 @pytest.mark.long
-def test_the_same_seed_gives_the_same_numbers_and_another_one_others(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others(minires: Any) -> None:
     def rows(*options: str) -> list[object]:
-        done = minires("trace", *SMALL, "--json", *options, cwd=tmp_path)
+        done = minires("trace", *SMALL, "--json", *options)
         return [row["cells"][0]["gradient"] for row in json.loads(done.stdout)["rows"]]
 
     assert rows() == rows()
     assert rows() != rows("--seed", "1")
 
 
-def test_json_is_alone_on_stdout_and_describes_itself(tmp_path: Path) -> None:
-    done = minires("trace", *SMALL, "--vs", "cifar_plain8", "--json", "--spectrum", cwd=tmp_path)
+def test_json_is_alone_on_stdout_and_describes_itself(minires: Any) -> None:
+    done = minires("trace", *SMALL, "--vs", "cifar_plain8", "--json", "--spectrum")
     record = json.loads(done.stdout)
 
     assert record["schema"] == "minires.trace.table/1"
@@ -86,17 +70,21 @@ def test_json_is_alone_on_stdout_and_describes_itself(tmp_path: Path) -> None:
     assert additions[0]["cells"][0]["fork"]["verdict"] == "exact"
 
 
-def test_the_page_and_the_traces_are_written_and_their_names_told(tmp_path: Path) -> None:
+def test_the_page_and_the_traces_are_written_and_their_names_told(
+    minires: Any, tmp_path: Path
+) -> None:
     done = minires(
         "trace", *SMALL, "--vs", "cifar_plain8", "--html", "a.html", "--out", "b.trace",
-        cwd=tmp_path,
     )  # fmt: skip
 
     names = ["a.html", "b-cifar_resnet8.trace", "b-cifar_plain8.trace"]
     assert done.stdout.split() == names
     assert {path.name for path in tmp_path.iterdir()} == set(names)
     assert (tmp_path / "a.html").read_text("utf-8").startswith("<!DOCTYPE html>")
-    again = minires("trace", names[1], names[2], cwd=tmp_path)
+    mistaken = minires("trace", "b.trace")
+    near = "near: 'b-cifar_plain8.trace' 'b-cifar_resnet8.trace', one for each network."
+    assert f"there is no file 'b.trace'; {near}" in mistaken.stderr
+    again = minires("trace", names[1], names[2])
     assert "cifar_plain8" in again.stdout
     assert "all 3 sums at forks are bit for bit" in again.stdout
 
@@ -155,19 +143,25 @@ def test_what_cannot_be_written_is_named_as_it_was_asked_for(
     assert (code, capsys.readouterr().err) == (1, told)
 
 
-def test_a_saved_trace_can_be_stepped_through(tmp_path: Path) -> None:
-    minires("trace", *SMALL, "--out", "a.trace", cwd=tmp_path)
-    done = minires("step", "a.trace", cwd=tmp_path, keys="fork\nquit\n")
+def test_a_saved_trace_can_be_stepped_through(minires: Any) -> None:
+    minires("trace", *SMALL, "--out", "a.trace")
+    done = minires("step", "a.trace", keys="fork\nquit\n")
 
     assert done.returncode == 0
     assert "2 contributions met here and were added up:" in done.stdout
 
 
-def test_step_reads_commands_from_a_pipe_and_opens_what_is_spelled_out(tmp_path: Path) -> None:
-    done = minires(
-        "step", *SMALL, "--expand", "conv2d,batch_norm", "--vs", "cifar_plain8",
-        cwd=tmp_path, keys="into\nfork\n",
-    )  # fmt: skip
+def test_step_reads_commands_from_a_pipe_and_opens_what_is_spelled_out() -> None:
+    options = [*SMALL, "--expand", "conv2d,batch_norm", "--vs", "cifar_plain8"]
+    done = subprocess.run(
+        [sys.executable, "-m", "minires", "step", *options],
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"},
+        input="into\nfork\n",
+        timeout=60,
+        check=False,
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "conv2d in conv1, spelled out: 5 steps" in done.stdout
@@ -231,19 +225,19 @@ def test_what_does_not_fit_into_memory_costs_one_line(
     assert (code, capsys.readouterr().err) == (1, told)
 
 
-def test_a_file_that_is_no_trace_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_trace_is_refused(minires: Any, tmp_path: Path) -> None:
     (tmp_path / "a.trace").write_bytes(b"nonsense")
-    done = minires("step", "a.trace", cwd=tmp_path)
+    done = minires("step", "a.trace")
 
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "a.trace" in done.stderr
 
 
-def test_any_architecture_is_traced_at_the_size_it_was_made_for(tmp_path: Path) -> None:
+def test_any_architecture_is_traced_at_the_size_it_was_made_for(minires: Any) -> None:
     options = ["--model", "resnet18", "--width", "2", "--batch", "2", "--json"]
-    small = minires("trace", *options, "--size", "40", cwd=tmp_path)
-    made_for = minires("trace", *options, cwd=tmp_path)
+    small = minires("trace", *options, "--size", "40")
+    made_for = minires("trace", *options)
 
     for done, side in ((small, 20), (made_for, 112)):
         assert done.returncode == 0, done.stderr
@@ -251,8 +245,8 @@ def test_any_architecture_is_traced_at_the_size_it_was_made_for(tmp_path: Path) 
         assert cell["shape"] == [2, 2, side, side]
 
 
-def test_the_steps_are_printed_as_json_without_reading_commands(tmp_path: Path) -> None:
-    done = minires("step", *SMALL, "--vs", "cifar_plain8", "--json", cwd=tmp_path)
+def test_the_steps_are_printed_as_json_without_reading_commands(minires: Any) -> None:
+    done = minires("step", *SMALL, "--vs", "cifar_plain8", "--json")
 
     assert (done.returncode, done.stderr) == (0, "")
     residual, plain = map(json.loads, done.stdout.splitlines())

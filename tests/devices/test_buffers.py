@@ -311,6 +311,7 @@ def test_a_forked_child_starts_anew_and_keeps_what_it_was_lent(pool):
             other = pool.empty((SIZE,), float32)
             other[...] = 1
             assert (array == 3).all()
+            array[...] = 5
             del array
             assert pool.lent == SMALLEST
             status = 0
@@ -318,6 +319,7 @@ def test_a_forked_child_starts_anew_and_keeps_what_it_was_lent(pool):
             os._exit(status)
     pool._lock.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert (array == 3).all()
 
 
 def test_dtypes_and_shapes_are_those_asked_for(pool):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from minires.lab import Comparison, Run, Settings, compare_twins
+from minires.lab import Comparison, Run, Settings, compare_twins, write_comparison
 
 MakeRun = Callable[..., Run]
 
@@ -15,6 +16,12 @@ MakeRun = Callable[..., Run]
 def comparison() -> Comparison:
     """Two depths, trained in two or three seconds; not to be changed."""
     return compare_twins([8, 14], epochs=2, width=2)
+
+
+@pytest.fixture(scope="session")
+def written(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The files of the comparison, in a new folder below a new one; not to be changed."""
+    return write_comparison(comparison, tmp_path_factory.mktemp("written") / "made" / "on the way")
 
 
 @pytest.fixture

@@ -26,19 +26,17 @@ def names_below(path: Path) -> list[str]:
     return sorted(each.relative_to(path).as_posix() for each in path.rglob("*"))
 
 
-def test_a_comparison_becomes_a_report_a_picture_a_record_and_weights(
-    comparison: Comparison, tmp_path: Path
-) -> None:
-    target = tmp_path / "made" / "on the way"
-    files = write_comparison(comparison, target)
+def test_a_comparison_becomes_a_report_a_picture_a_record_and_weights(written: list[Path]) -> None:
+    (folder,) = {file.parent for file in written}
 
-    assert [file.name for file in files] == FILES
-    assert names_below(target) == sorted(FILES + TRACES + WEIGHTS)
-    with Image.open(target / "compare.png") as image:
+    assert [file.name for file in written] == FILES
+    assert names_below(folder) == sorted(FILES + TRACES + WEIGHTS)
+    with Image.open(folder / "compare.png") as image:
         image.verify()
 
 
 @pytest.mark.parametrize("half", [False, True])
+@pytest.mark.usefixtures("undrawn")
 def test_saved_weights_and_their_notes_bring_the_trained_network_back(
     comparison: Comparison, tmp_path: Path, half: bool
 ) -> None:
@@ -62,10 +60,9 @@ def test_saved_weights_and_their_notes_bring_the_trained_network_back(
 
 @pytest.mark.parametrize(("twin", "shortcut"), [("plain", "none"), ("residual", "A")])
 def test_the_card_beside_the_weights_brings_the_network_back(
-    comparison: Comparison, tmp_path: Path, twin: str, shortcut: str
+    comparison: Comparison, written: list[Path], tmp_path: Path, twin: str, shortcut: str
 ) -> None:
-    write_comparison(comparison, tmp_path)
-    file = tmp_path / "weights" / f"{twin}-8.safetensors"
+    file = written[-1] / f"{twin}-8.safetensors"
     image = mr.data.digits().test.arrays[0][0]
     grey = image * comparison.split.std[0] + comparison.split.mean[0]
     np.save(tmp_path / "digit.npy", (grey * 255).round().astype(np.uint8))
@@ -80,6 +77,7 @@ def test_the_card_beside_the_weights_brings_the_network_back(
     assert all((value.numpy() == weights[name]).all() for name, value in model.state_dict().items())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_traces_are_of_the_first_step_and_disturb_nothing(
     comparison: Comparison, tmp_path: Path
 ) -> None:
@@ -116,6 +114,7 @@ def test_a_folder_that_holds_a_comparison_is_left_alone(
     assert (tmp_path / "metrics.json").read_text() == "precious"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_files_in_the_folder_do_no_harm(make_comparison: Any, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
@@ -125,6 +124,7 @@ def test_other_files_in_the_folder_do_no_harm(make_comparison: Any, tmp_path: Pa
     assert (tmp_path / "report.html").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_write_that_fails_leaves_nothing(
     make_comparison: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

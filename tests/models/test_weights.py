@@ -161,6 +161,10 @@ def test_values_are_cast_to_the_models_dtype(tmp_path: Path) -> None:
     ("change", "told"),
     [
         (lambda state: state.pop("fc.bias"), r"missing: 1 \(fc.bias\)$"),
+        (
+            lambda state: state.update({"fc.bia": state.pop("fc.bias")}),
+            r"missing: 1 \(fc.bias\);\n  unexpected: 1 \(fc.bia\)$",
+        ),
         (lambda state: state.update(extra=np.zeros(1)), r"unexpected: 1 \(extra\)$"),
         (
             lambda state: state.update({"fc.bias": np.zeros(7, "f4")}),
@@ -216,7 +220,7 @@ def test_what_a_header_says_is_of_the_twin_is_refused(tmp_path: Path, twin: str)
     model = make(8, width=2, seed=2)
     before = state_of(model)
 
-    with pytest.raises(ValueError, match=f"it is of a {twin}, its header .* is a {other}, which"):
+    with pytest.raises(ValueError, match=f"s' is of a {twin}, its header .* is a {other}, which"):
         load_weights(model, path)
 
     assert_same_weights(model, before)
@@ -490,7 +494,7 @@ def test_the_twins_that_come_with_minires_refuse_each_other() -> None:
     for entry, other in zip(DIGITS, reversed(DIGITS), strict=True):
         model = mr.models.create(other.card.model, in_channels=1)
         with pytest.raises(
-            ValueError, match=f"it is of a {entry.card.model.rstrip('0123456789')}, "
+            ValueError, match=f"s' is of a {entry.card.model.rstrip('0123456789')}, "
         ):
             load_weights(model, Path(catalogue.__file__).with_name(entry.file))
 

@@ -473,6 +473,11 @@ def twice_the_same(contents: bytes) -> bytes:
     return file.getvalue()
 
 
+def npz(save: Callable[..., None]) -> bytes:
+    save(file := io.BytesIO(), np.zeros(3), np.ones(2))
+    return file.getvalue()
+
+
 GOOD = zipped(tensor())
 BAD_ZIPS: dict[str, tuple[Callable[[], bytes], str]] = {
     "compressed": (lambda: zipped(tensor(), compression=zipfile.ZIP_DEFLATED), "is compressed"),
@@ -480,6 +485,11 @@ BAD_ZIPS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: zipped(tensor(), {"0": bytes(10**7)}, compression=zipfile.ZIP_DEFLATED),
         "is compressed, which torch.save never does",
     ),
+    "NumPy's, compressed": (
+        lambda: npz(np.savez_compressed),
+        "it is a NumPy .npz archive; read it with numpy.load, and save its arrays with minires.sa",
+    ),
+    "NumPy's": (lambda: npz(np.savez), "it is a NumPy .npz archive"),
     "a path upwards": (
         lambda: zipped(tensor(), members={"archive/../../evil": b"x"}),
         "has the name 'archive/../../evil'",

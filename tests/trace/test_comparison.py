@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import minires as mr
-from tests.trace.networks import Stack, images, made, recorded
+from minires.trace.layout import layout_of
+from tests.trace.networks import DenseLayer, Head, Inception, Stack, images, made, recorded
 
 
 def twins(depth: int = 8) -> list:
@@ -104,13 +105,33 @@ def test_a_shortcut_is_an_arc_over_its_block():
     assert plain_arcs == []
 
 
-def test_arcs_that_overlap_lie_in_different_lanes():
-    from tests.trace.networks import DenseLayer, Head, Inception
+def test_behind_its_projection_a_shortcut_is_known_by_the_edge_that_it_ends_in():
+    trace = recorded(made(Stack("basic", "C")), images())
+    forward = trace.records.forward
+    layout = layout_of(trace.structure)
+    into = {
+        (forward[layout.rows[arc.start].steps[0]].module.rpartition(".")[2], arc.side)
+        for arc in layout.arcs[0]
+        if forward[layout.rows[arc.end].steps[0]].op == "residual_add"
+    }
+    assert into == {("bn2", "branch")}
 
+
+def test_ways_beside_each_other_hand_nothing_on():
+    trace = recorded(made(Head(Inception(4))), images())
+    forward = trace.records.forward
+    layout = layout_of(trace.structure)
+    (handed,) = layout.handed
+    for row in range(len(layout.rows) - 1):
+        made_here = forward[layout.rows[row].steps[0]].output
+        used = [operand.value for operand in forward[layout.rows[row + 1].steps[0]].operands]
+        assert (row in handed) == (made_here in used)
+    assert handed == [0, 4, 5]  # pool and projection, the last way and the concatenation, mean
+
+
+def test_arcs_that_overlap_lie_in_different_lanes():
     for model in (Head(DenseLayer(4, 2), DenseLayer(6, 2), DenseLayer(8, 2)), Head(Inception(4))):
         trace = recorded(made(model), images())
-        from minires.trace.layout import layout_of
-
         (arcs,) = layout_of(trace.structure).arcs
         assert arcs
         for one in arcs:

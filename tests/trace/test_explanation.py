@@ -179,6 +179,16 @@ def test_saturation(function):
     assert not _explained(function, 4, 4).alarms
 
 
+def test_a_cause_beside_the_loudest_way_says_so():
+    def gated(x):
+        gate = mr.ops.sigmoid(x - 10)
+        return (1 - gate) * x
+
+    cause = _alarm(gated, 4, 4)
+    assert cause.place == "sigmoid"
+    assert cause.sentence.endswith("The largest part of the gradient came another way.")
+
+
 def test_a_batch_norm_of_two_values_per_channel_leaves_nothing():
     def normed(x):
         return mr.ops.batch_norm(x, None, None, training=True)

@@ -22,7 +22,14 @@ from minires.trace import Trace
 from minires.trace.views.lines import Lines
 from minires.trace.views.page import SCRIPTS, frame_of, page_of, write_page
 from minires.trace.views.page_data import data_of
-from tests.trace.pages import for_breakpoints, nested, recorded, twins, two_passes
+from tests.trace.pages import (
+    for_breakpoints,
+    nested,
+    of_architectures,
+    recorded,
+    twins,
+    two_passes,
+)
 
 NASTY = [
     '</script><script>alert("1")</script>',
@@ -185,8 +192,9 @@ def test_a_fork_is_told_of_at_the_addition_that_it_serves_as_in_the_table(
 ) -> None:
     data = data_of(pair[:1])
     (pane,) = data["panes"]
-    forks = [step for step in pane["backward"] if "parts" in step]
-    told = {fork["at"]: {part["side"]: part["share"] for part in fork["parts"]} for fork in forks}
+    told = {
+        fork["row"]: {side: fork[side] for side in ("shortcut", "branch")} for fork in pane["forks"]
+    }
     lines = [line for line in Lines(pair[:1], expand=True).lines if line.kind == "step"]
     table = {
         line.rows.start: {side: cell.share(side) for side in ("shortcut", "branch")}
@@ -210,10 +218,8 @@ def test_a_fork_that_serves_no_addition_is_told_of_where_it_is() -> None:
     (pane,) = data["panes"]
     forks = [step for step in pane["backward"] if "parts" in step]
     names = [pane["values"][fork["value"]]["name"] for fork in forks]
-    assert [(name, fork.get("at")) for name, fork in zip(names, forks, strict=True)] == [
-        ("mul", 0),
-        ("input 0", None),
-    ]
+    assert names == ["mul", "input 0"]
+    assert pane["forks"] == [{"row": 0, "value": forks[0]["value"]}]
 
 
 def test_a_leaf_that_forks_is_not_told_of_at_a_row_of_the_other_trace() -> None:
@@ -225,7 +231,8 @@ def test_a_leaf_that_forks_is_not_told_of_at_a_row_of_the_other_trace() -> None:
             (y * y).sum().backward()
         traces.append(trace)
     left, _ = data_of(traces)["panes"]
-    assert [step.get("at") for step in left["backward"] if "parts" in step] == [None]
+    assert [len(step["parts"]) for step in left["backward"] if "parts" in step] == [2]
+    assert left["forks"] == []
 
 
 def test_of_nested_additions_the_nearest_names_the_side_and_all_are_told() -> None:
@@ -238,7 +245,13 @@ def test_of_nested_additions_the_nearest_names_the_side_and_all_are_told() -> No
     assert ("shortcut", ("shortcut", inner), ("branch", outer)) in told
     assert ("shortcut", ("shortcut", outer)) in told
     assert ("branch", ("branch", inner), ("branch", outer)) in told
-    assert data["rows"][fork["at"]][0] == inner
+    seen = {data["rows"][each["row"]][0]: each for each in pane["forks"]}
+    assert seen[inner]["sides"] == [None, "shortcut", "branch"]
+    assert seen[outer]["sides"] == ["shortcut", "branch", "branch"]
+    around, beside, within = (part["share"] for part in fork["parts"])
+    assert (seen[inner]["shortcut"], seen[inner]["branch"]) == (beside, within)
+    assert seen[outer]["shortcut"] == around
+    assert seen[outer]["branch"] == pytest.approx(beside + within, abs=2e-6)
 
 
 def test_each_backward_pass_has_its_own_numbers() -> None:
@@ -346,6 +359,13 @@ def test_a_trace_of_nothing_still_makes_a_page() -> None:
 def test_a_spectrum_that_was_not_computed_says_how(pair: tuple[Trace, Trace]) -> None:
     page = page_of([recorded(mr.models.cifar_resnet(8, width=4))])
     assert "<code>trace.path_spectrum()</code>" in page
+    assert "<code>--spectrum</code>" in page
+
+
+def test_without_additions_there_is_no_spectrum_to_compute() -> None:
+    page = page_of([recorded(mr.models.cifar_plain(8, width=4))])
+    assert "no path crosses a branch" in page
+    assert "--spectrum" not in page
 
 
 def test_the_file_is_written_whole(pair: tuple[Trace, Trace], tmp_path: Path) -> None:
@@ -396,6 +416,19 @@ def node() -> str:
     return found
 
 
+def shares_in_the_table(trace: Trace, expand: bool) -> list[Any]:
+    """For each line that a fork is told of on: its rows, the shares of both sides, the uses."""
+    found = []
+    for line in Lines([trace], expand).lines:
+        (cell,) = line.cells
+        if line.kind == "head" or cell is None or cell.fork is None:
+            continue
+        shares = [cell.share(side) for side in ("shortcut", "branch")]
+        rounded = [None if share is None else float(f"{share:.6g}") for share in shares]
+        found.append([line.rows[0], line.rows[-1], *rounded, len(cell.fork.parts)])
+    return found
+
+
 @pytest.fixture(scope="module")
 def traces_for_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("viewer")
@@ -417,6 +450,13 @@ def traces_for_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "half": [two_passes(), forward_only],
     }
     data = {name: data_of(traces) for name, traces in cases.items()}
+    traces = of_architectures()
+    data["architectures"] = {name: data_of([trace]) for name, trace in traces.items()}
+    data["tables"] = {
+        name: [shares_in_the_table(trace, expand) for expand in (False, True)]
+        for name, trace in traces.items()
+    }
+    data["ways"] = {name: Lines([trace]).ways(0) for name, trace in traces.items()}
     data["breakpoints"] = {name: data_of([trace]) for name, trace in for_breakpoints().items()}
     (folder / "traces.json").write_text(json.dumps(data))
     return folder / "traces.json"

@@ -18,7 +18,7 @@ import pytest
 import minires as mr
 from minires.trace import Trace
 from minires.trace.views.page import frame_of, write_page
-from tests.trace.pages import recorded, twins, two_passes
+from tests.trace.pages import of_architectures, recorded, twins, two_passes
 
 pytestmark = pytest.mark.long
 
@@ -67,6 +67,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with mr.trace.record() as broken:
         mr.ops.sum(mr.ops.log(x) * 0.0).backward()
     write_page([broken], folder / "nan.html")
+    for name, trace in of_architectures().items():
+        if name in ("dense", "inception", "segmenter"):
+            write_page([trace], folder / f"{name}.html")
     write_page([two_passes()], folder / "passes.html")
     write_page([left, left_forward()], folder / "half.html", ["with", "without"])
     return folder
@@ -485,6 +488,40 @@ def test_nothing_sticks_out_of_the_page(
     assert page.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     page.press("Home").picture(f"{name}-{device}-{theme}-forward.png")
     assert page.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+@pytest.mark.parametrize("name", ["dense", "inception", "segmenter"])
+def test_of_a_long_name_the_end_is_seen(opened: Callable[..., Opened], name: str) -> None:
+    page = opened(f"{name}.html", viewport={"width": 480, "height": 900})
+    ends = """[...document.querySelectorAll('.cell .name')].map((span) => {
+        const [box, text] = [span, span.firstChild].map((each) => each.getBoundingClientRect());
+        return [text.left - box.left, text.right - box.right];
+    })"""
+    found = page.page.evaluate(ends)
+    assert any(left < -1 for left, _ in found)
+    assert all(right < 1 for _, right in found)
+
+
+@pytest.mark.parametrize("width", [1400, 480, 390])
+@pytest.mark.parametrize("name", ["dense", "inception", "segmenter", "twins"])
+def test_arcs_and_headings_are_whole(opened: Callable[..., Opened], name: str, width: int) -> None:
+    page = opened(f"{name}.html", viewport={"width": width, "height": 900}).press("p", "n")
+    page.picture(f"{name}-{width}.png")
+    arcs = "[...document.querySelectorAll('#drawing .arc')].map((arc) => arc.getBBox().x)"
+    assert min(page.page.evaluate(arcs)) > 1
+    lines = (
+        "[...document.querySelectorAll('#step thead th')]"
+        ".filter((head) => head.clientHeight > 40).map((head) => head.textContent)"
+    )
+    assert page.page.evaluate(lines) == []
+
+
+@pytest.mark.parametrize(("name", "sides"), [("segmenter", 2), ("dense", 0)])
+def test_the_legend_names_the_sides_where_there_are_any(
+    opened: Callable[..., Opened], name: str, sides: int
+) -> None:
+    page = opened(f"{name}.html")
+    assert page.page.locator(".for-sides:visible").count() == sides
 
 
 @pytest.mark.parametrize("width", [1440, 1100, 390])

@@ -12,6 +12,8 @@ import minires as mr
 from minires.trace.views import svg_style
 from minires.trace.views.svg import svg_of
 
+from .networks import Head, Inception, images, made, recorded
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -61,6 +63,20 @@ def test_every_block_is_a_line_with_its_shares_and_a_dashed_arc(residual):
         for part in fork.parts:
             assert f"{round(100 * part.share)}%" in texts(picture)
     assert "stroke-dasharray" in svg_style.STYLE.partition(".mrt-s{")[2][:60]
+
+
+def test_the_road_has_gaps_between_ways_beside_each_other():
+    picture = recorded(made(Head(Inception(4))), images()).to_svg()
+
+    ways = re.findall(
+        r"M[\d.]+ ([\d.]+)V([\d.]+)", of_style(picture, "path", "mrt-road")[0].get("d")
+    )
+    nodes = [float(node.get("cy")) for node in of_style(picture, "circle", "mrt-node")]
+
+    joined = [(nodes.index(float(a)), nodes.index(float(b))) for a, b in ways]
+    assert (0, 1) not in joined
+    assert all(b == a + 1 for a, b in joined)
+    assert joined[-1][1] == len(nodes) - 1
 
 
 def test_bars_are_as_long_as_the_logarithm_of_the_norm(residual):

@@ -18,6 +18,9 @@ from minires.trace.views.table import table_of
 from minires.trace.views.words import ASCII, amount, number, percent, scale_of
 
 from .networks import Inception, images, made, recorded
+from .pages import adding_twice, gated
+
+SIDES = ("shortcut", "branch")
 
 
 def step_of(model: Any, title: str = "", **options: Any) -> Any:
@@ -41,6 +44,10 @@ def line_with(text: str, word: str) -> str:
     return line
 
 
+def shares_in(line: str) -> list[str]:
+    return [word for word in line.split() if word.endswith("%")]
+
+
 # -- what it says --------------------------------------------------------------------------------
 
 
@@ -55,6 +62,57 @@ def test_each_block_is_one_line_with_the_shares_of_its_own_fork(twins: tuple[Any
         assert percent(shares["branch"]) in line
     assert "74 forward and 133 backward steps" in text
     assert "all 9 sums at forks are bit for bit the engine's gradient" in text
+
+
+def test_of_a_gated_block_the_shares_are_those_at_its_input_not_at_its_gate() -> None:
+    trace = gated()
+    text = table_of(trace).text(100)
+
+    for block in ("layer1.0", "layer2.0", "layer3.0"):
+        at_gate, at_input = (fork for fork in trace.forks() if fork.block == block)
+        assert "sigmoid" in at_gate.name
+        shares = [at_input.share(side) for side in SIDES]
+        assert shares_in(line_with(text, block)) == [percent(share) for share in shares]
+        assert at_gate.share("shortcut") != pytest.approx(at_input.share("shortcut"), abs=0.1)
+
+
+def test_of_a_block_with_two_additions_the_shares_are_those_at_the_blocks_input() -> None:
+    trace = adding_twice()
+    inside, at_input = trace.forks()
+    assert (inside.name, at_input.name) == ("layer1.first/linear", "stem/linear")
+    shares = [at_input.share(side) for side in SIDES]
+    assert shares_in(line_with(table_of(trace).text(100), "layer1")) == list(map(percent, shares))
+
+
+def test_an_addition_whose_sum_is_used_twice_has_its_shares_all_the_same() -> None:
+    x = mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record() as trace:
+        y = ops.residual_add(x, x * 3.0)
+        ops.sum(y * y).backward()
+
+    addition = line_with(table_of(trace).text(100), "residual_add")
+
+    assert shares_in(addition) == ["25%", "75%"]
+
+
+def test_a_parameter_of_both_sides_is_not_taken_for_the_block_s_input() -> None:
+    class Tied(mr.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = mr.nn.Parameter(mr.tensor([2.0, 0.5]))
+
+        def forward(self, x: Any) -> Any:
+            return ops.residual_add(x * self.scale, ops.exp(x * self.scale))
+
+    model, x = Tied(), mr.tensor([1.0, 2.0], requires_grad=True)
+    with mr.trace.record(model) as trace:
+        ops.sum(model(x)).backward()
+    at_input, at_scale = trace.forks()
+    assert at_scale.name == "scale"
+
+    addition = line_with(table_of(trace).text(100), "residual_add")
+
+    assert shares_in(addition) == [percent(at_input.share(side)) for side in SIDES]
 
 
 def test_a_line_shows_norm_of_value_and_gradient_of_the_block_s_output(

@@ -11,7 +11,7 @@ const TraceLogic = require(path.join(assets, "viewer_logic.js"));
 const traces = JSON.parse(fs.readFileSync(process.env.VIEWER_TRACES, "utf8"));
 const copy = (data) => structuredClone(data);
 const { single, twins, spelled, second, passes, half } = traces;
-const empty = { panes: [{ name: "trace", values: [], forward: [], backward: [], spectra: [] }], rows: [], groups: [], arcs: [[]], ticks: [] };
+const empty = { panes: [{ name: "trace", values: [], forward: [], backward: [], forks: [] }], rows: [], groups: [], arcs: [[]], handed: [[]], ticks: [] };
 
 const press = (L, state, ...keys) => keys.reduce((now, key) => L.press(now, key.replace("Shift+", ""), key.startsWith("Shift+"))[0], state);
 const isBackward = (L, state) => L.ticks[state.step].kind === L.BACKWARD;
@@ -146,6 +146,49 @@ test("arcs that overlap lie in different lanes", () => {
   }
 });
 
+test("uses of one value share a lane, and shortcuts have one of their own", () => {
+  const [dense, segmenter] = [traces.architectures.dense, traces.architectures.segmenter].map((data) => {
+    const L = TraceLogic(data);
+    return L.arcs(L.lines(L.start()), 0);
+  });
+  const lanesOf = (arcs, start) => arcs.filter((arc) => arc.start === start).map((arc) => arc.lane);
+  const several = dense.filter((arc) => lanesOf(dense, arc.start).length > 1);
+  assert.ok(several.length > 3);
+  for (const { start, lane } of several) assert.ok(lanesOf(dense, start).every((each) => each === lane));
+  const twice = segmenter.find((arc) => lanesOf(segmenter, arc.start).length > 1);
+  assert.equal(new Set(lanesOf(segmenter, twice.start)).size, 2);
+});
+
+test("behind its projection a shortcut is one still", () => {
+  const L = TraceLogic(traces.architectures.segmenter);
+  const all = L.lines(L.start());
+  const into = L.arcs(all, 0).filter((arc) => all[arc.end].op === "residual_add" || all[arc.end].where === "residual_add");
+  const told = into.map((arc) => [all[arc.start].where, arc.side]).filter(([, side]) => side === "shortcut");
+  assert.deepEqual(told, [["score2", "shortcut"], ["score1", "shortcut"]]);
+});
+
+test("the road joins neighbours of which the second uses what the first made, and no others", () => {
+  for (const [name, data] of Object.entries(traces.architectures)) {
+    const L = TraceLogic(data);
+    const all = L.lines(L.start());
+    assert.deepEqual(L.ways(all, 0), traces.ways[name]);
+  }
+  const L = TraceLogic(traces.architectures.inception);
+  const all = L.lines(L.start());
+  const joined = L.ways(all, 0).map((ends) => ends.map((index) => all[index].where).join(" "));
+  assert.ok(joined.includes("inception3a.branch2.0 inception3a.branch2.1"));
+  assert.ok(!joined.includes("inception3a.branch1 inception3a.branch2.0"));
+});
+
+test("the headings of open lines lie on the road", () => {
+  const L = TraceLogic(single);
+  const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
+  const all = L.lines(open), ways = L.ways(all, 0);
+  const heading = all.findIndex((line) => line.open);
+  assert.ok(ways.some(([from, to]) => from === heading - 1 && to === heading));
+  assert.ok(ways.some(([from, to]) => from === heading && to === heading + 1));
+});
+
 test("ops that spell out one op fold under one line", () => {
   const L = TraceLogic(spelled);
   const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
@@ -170,24 +213,60 @@ test("shares stand at the addition that their fork serves, and in its block when
   const L = TraceLogic(single);
   const open = { ...L.start(), open: L.groups.map((_, i) => `g${i}`) };
   for (const state of [L.start(), open]) {
-    const told = L.lines(state).filter((line) => L.shareOn(state, 0, line, "shortcut") !== null);
+    const told = L.lines(state).filter((line) => L.forkOn(state, 0, line) !== null);
     assert.equal(told.length, 3);
     for (const line of told) {
       assert.ok(L.panes[0].forward[L.rows[line.row].steps[0]].module.startsWith("layer"));
-      const sum = ["shortcut", "branch"].reduce((so, side) => so + L.shareOn(state, 0, line, side), 0);
-      assert.ok(Math.abs(sum - 1) < 1e-5);
+      const { shortcut, branch } = L.forkOn(state, 0, line);
+      assert.ok(Math.abs(shortcut + branch - 1) < 1e-5);
     }
   }
   for (const line of L.lines(open).filter((each) => L.forkOn(open, 0, each) !== null)) assert.equal(line.op, "residual_add");
 });
 
+// Residual, dense, with skips around blocks, with gates: as minires/trace/views/table.py has it.
+for (const [name, data] of Object.entries(traces.architectures)) {
+  test(`the lines of the page tell of the forks that the table tells of: ${name}`, () => {
+    const L = TraceLogic(data);
+    const last = L.to(L.start(), L.ticks.length - 1);
+    const open = { ...last, open: L.groups.map((_, i) => `g${i}`) };
+    [last, open].forEach((state, i) => {
+      const told = L.lines(state).map((line) => [line, L.forkOn(state, 0, line)]).filter(([, fork]) => fork)
+        .map(([{ first, last: end }, fork]) => [first, end, fork.shortcut ?? null, fork.branch ?? null, fork.parts.length]);
+      assert.ok(told.length);
+      assert.deepEqual(told, traces.tables[name][i]);
+    });
+  });
+}
+
+test("the sides of a line's fork are those that its addition sees", () => {
+  const L = TraceLogic(traces.architectures.nested);
+  const sides = L.lines(L.start()).map((line) => L.forkOn(L.start(), 0, line)).filter(Boolean).map((fork) => fork.parts.map((part) => part.side));
+  assert.deepEqual(sides, [[null, "shortcut", "branch"], ["shortcut", "branch", "branch"]]);
+});
+
+test("without additions a table has room for the uses of a value", () => {
+  const { dense, residual } = traces.architectures;
+  const cells = (data) => {
+    const L = TraceLogic(data);
+    return [L.forkHeads(0), L.lines(L.start()).flatMap((line) => L.forkCells(L.start(), 0, line)).filter(Boolean)];
+  };
+  const [heads, uses] = cells(dense);
+  assert.deepEqual(heads, ["uses"]);
+  assert.ok(uses.length > 3 && uses.every((text) => /^\d uses$/.test(text)));
+  const [sides, shares] = cells(residual);
+  assert.deepEqual(sides, ["shortcut", "branch"]);
+  assert.ok(shares.length === 6 && shares.every((text) => /^−?\d\.\d{3}$/.test(text)));
+});
+
 test("a share that is unknown, or to be predicted, is not told", () => {
   const unknown = copy(single);
-  for (const step of unknown.panes[0].backward) if (step.parts) delete step.parts[0].share;
-  const L = TraceLogic(unknown), side = single.panes[0].backward.find((step) => step.parts).parts[0].side;
-  for (const line of L.lines(L.start())) assert.equal(L.shareOn(L.start(), 0, line, side), null);
+  for (const fork of unknown.panes[0].forks) delete fork.shortcut;
+  const L = TraceLogic(unknown);
+  const told = L.lines(L.start()).map((line) => L.forkCells(L.start(), 0, line)[0]).filter(Boolean);
+  assert.deepEqual(told, ["no share", "no share", "no share"]);
   const M = TraceLogic(single), asked = { ...press(M, M.start(), "q"), step: M.start().step };
-  assert.equal(M.lines(asked).filter((line) => M.shareOn(asked, 0, line, "branch") !== null).length, 2);
+  assert.equal(M.lines(asked).filter((line) => M.forkCells(asked, 0, line)[1]).length, 2);
 });
 
 test("each step is told of in the numbers of its own backward pass", () => {
@@ -303,7 +382,7 @@ test("a network that lacks a block lacks more than its shortcut", () => {
 });
 
 test("a trace of which no step has a row is stepped through like any other", () => {
-  const bare = { ...copy(single), rows: [], groups: [], arcs: [[]] };
+  const bare = { ...copy(single), rows: [], groups: [], arcs: [[]], handed: [[]] };
   for (const tick of bare.ticks) tick[1] = null;
   const L = TraceLogic(bare);
   L.ticks.forEach((_, i) => assert.doesNotThrow(() => [L.question(i), L.describe(L.start(), i), L.stops({ ...L.start(), when: ["at:layer1"] }, i)]));

@@ -186,9 +186,10 @@ def fitting(
 ) -> Fit:
     """Say how weights fit a model, which may be without values; ValueError if they do not."""
     candidates = _candidates(dialect)
+    _refuse_twin(file, model)
     own = model.state_dict()
     best = min((_fit(each, file.contents, own) for each in candidates), key=Fit.distance)
-    problems = best.problems() + _twin_mistaken(file.notes, model)
+    problems = best.problems()
     if problems:
         tried = ", ".join(repr(each.name) for each in candidates)
         how = f"in the dialect {best.dialect!r}"
@@ -196,7 +197,7 @@ def fitting(
             how = f"{how}, the nearest (tried: {tried}; for others, dialect= takes a function)"
         raise ValueError(
             f"load_weights: '{file.path}' does not fit {type(model).__name__} {how}; nothing was"
-            " copied:\n  " + "\n  ".join(problems)
+            " copied:\n  " + ";\n  ".join(problems)
         )
     return best
 
@@ -269,17 +270,17 @@ def _mismatch(name: str, found: Any, expected: Tensor) -> list[str]:
     return []
 
 
-def _twin_mistaken(notes: Mapping[str, str], model: nn.Module) -> list[str]:
-    """Say, if a file's header does, that the weights are of the model's twin."""
+def _refuse_twin(file: WeightsFile, model: nn.Module) -> None:
+    """Raise ValueError if the file's header says that the weights are of the model's twin."""
     blocks = [part for part in model.modules() if isinstance(part, nn.ResidualBlock)]
     is_plain = all(block.downsample is None for block in blocks)
-    said, own = notes.get("network"), _TWINS[0 if is_plain else 1]
-    if not blocks or said not in _TWINS or said == own:
-        return []
-    return [
-        f"it is of a {said}, its header says, and the model is a {own}, which has the same names"
-        " and would answer wrongly; model.load_state_dict(mr.load(path)) copies all the same"
-    ]
+    said, own = file.notes.get("network"), _TWINS[0 if is_plain else 1]
+    if blocks and said in _TWINS and said != own:
+        raise ValueError(
+            f"load_weights: '{file.path}' is of a {said}, its header says, and the model is a"
+            f" {own}, which has the same names and would answer wrongly; nothing was copied"
+            " (model.load_state_dict(mr.load(path)) copies all the same)"
+        )
 
 
 def _counted(names: Sequence[str], most: int = _SHOWN) -> str:

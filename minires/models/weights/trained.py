@@ -47,7 +47,7 @@ def pretrained(
         A name in ``minires weights list``, which is fetched unless it is there, or the path of a
         file with its card beside it: of ``model.th`` that is ``model.json``.
     model : str, optional
-        The network, instead of the card's.
+        The network, instead of the card's, but not its plain or residual twin.
     device : str or Device
 
     Returns
@@ -82,6 +82,11 @@ def pretrained(
         )
     card = card_of(path)
     name = model or card.model
+    if ("plain" in name) != ("plain" in card.model):
+        raise ValueError(
+            f"'{path}' is of {card.model}, its card says, and {name}, with other shortcuts, would"
+            " answer wrongly; if the card is wrong, change it"
+        )
     sizes: dict[str, Any] = {
         "num_classes": len(card.classes),
         "in_channels": len(card.preprocessing.mean),

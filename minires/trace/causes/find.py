@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from ..records import Backward, Forward, Records, Value
 from .cause import CANCELLED, EXTREME, HOOKED, Cause
@@ -65,7 +66,8 @@ def causes_of(records: Records, value: Value) -> tuple[Ways, list[Cause]]:
     ]
     shrank = ways.shrank
     ranked = sorted(found, key=lambda one: (one[0], _grows(one[1]) == shrank, *_weight(one[1])))
-    alarms = _distinct([*first, *(cause for _, cause in ranked), *partly_missing(records, value)])
+    told = [_told_aside(cause) if aside else cause for aside, cause in ranked]
+    alarms = _distinct([*first, *told, *partly_missing(records, value)])
     if ways.visit.stats.norm == 0 or not ways.visit.stats.finite:
         return ways, alarms  # which is a product of no factors
     factors = _factors(ways, {cause.step for cause in alarms})
@@ -83,6 +85,12 @@ def _is_aside(ways: Ways, link: Link) -> bool:
     if ways.visit.stats.norm == 0:
         return False
     return (link.step.index, link.sent.slot) not in ways.on_loudest
+
+
+def _told_aside(cause: Cause) -> Cause:
+    return replace(
+        cause, sentence=f"{cause.sentence} The largest part of the gradient came another way."
+    )
 
 
 def _grows(cause: Cause) -> bool:

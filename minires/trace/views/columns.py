@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .captions import title_of
 from .lanes import draw_lanes
-from .lines import Cell, Line, Lines, parts
+from .lines import Cell, Line, Lines
 from .words import Glyphs, Scale, amount, number, only, percent, shape
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def columns_of(lines: Lines, marks: Glyphs) -> list[Column]:
 
     def shares(side: int) -> list[Column]:
         forks = [cell.fork for line in lines.lines if (cell := line.cells[side]) and cell.fork]
-        if not any(map(parts, forks)):  # uses of equal rank alone
+        if not any(fork.has_sides for fork in forks):  # uses of equal rank alone
             return [column("", 1, _uses, side)] if forks else []
         return [
             column(
@@ -227,7 +227,7 @@ def _norm(stats: Stats | None, marks: Glyphs) -> str:
 
 
 def _joins(cell: Cell) -> bool:
-    return cell.fork is not None and parts(cell.fork)
+    return cell.fork is not None and cell.fork.has_sides
 
 
 def _uses(cell: Cell) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import math
+import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from ..forks import Fork, forks
+from ..forks import Fork, forks_by_step, last_visits
 from ..layout import Layout, layout_of
 from ..records import Forward, Stats, Value
-from ..structure import block_added_in, is_join
+from ..structure import is_join
 from .lanes import Bow
 
 if TYPE_CHECKING:
@@ -61,11 +61,7 @@ class Cell:
 
     def share(self, side: str) -> float | None:
         """Sum the shares of the fork's contributions on one side; None where there are none."""
-        if self.fork is None:
-            return None
-        shares = [part.share for part in self.fork.parts if part.side == side]
-        known = [share for share in shares if share is not None]
-        return math.fsum(known) if known and len(known) == len(shares) else None
+        return None if self.fork is None else self.fork.share(side)
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ class Lines:
         self.traces = tuple(traces)
         self.layout = layout or layout_of(*(trace.structure for trace in traces))
         self._open = self._opened(expand)
-        self._forks = [_forks_by_step(trace) for trace in self.traces]
+        self._forks = [forks_by_step(trace, last_visits(trace)) for trace in self.traces]
 
     def _opened(self, expand: Expand) -> set[int]:
         groups = self.layout.groups
@@ -168,20 +164,28 @@ class Lines:
 
     def bows(self, side: int) -> list[Bow]:
         """Return the arcs of one trace between lines; those within a collapsed block vanish."""
-        forward = self.traces[side].records.forward
         found = []
         for arc in self.layout.arcs[side]:
             start, end = self.line_of_row[arc.start], self.line_of_row[arc.end]
-            consumer = self.layout.rows[arc.end].steps[side]
-            assert consumer is not None
-            # From behind its projection or padding on, a shortcut is known by the edge it ends in.
-            shortcut = arc.side == "shortcut" or any(
-                operand.edge == "shortcut" and operand.value == arc.value
-                for operand in forward[consumer].operands
-            )
+            shortcut = arc.side == "shortcut"
             if start != end and (end - start > 1 or shortcut or self._branches_off(start, end)):
                 found.append(Bow(start, end, shortcut))
         return found
+
+    def ways(self, side: int) -> list[tuple[int, int]]:
+        """Return the lines of one trace of which the next uses something, each with the next."""
+        arcs, handed = self.layout.arcs[side], set(self.layout.handed[side])
+        joined = {(self.line_of_row[arc.start], self.line_of_row[arc.end]) for arc in arcs}
+        there = [
+            (number, [row for row in line.rows if self.layout.rows[row].steps[side] is not None])
+            for number, line in enumerate(self.lines)
+            if line.kind != "head" and line.cells[side] is not None
+        ]
+        return [
+            (number, following)
+            for (number, rows), (following, _) in itertools.pairwise(there)
+            if rows[-1] in handed or (number, following) in joined
+        ]
 
     def lacks_shortcut(self, line: Line, side: int) -> bool:
         """Tell whether all that a trace lacks in a line is the shortcut, not the whole block."""
@@ -223,7 +227,8 @@ class Lines:
         done = [records.forward[step] for step in steps]
         met = [self._forks[side][step] for step in steps if step in self._forks[side]]
         if len(steps) > 1:  # of a collapsed block only what concerns it as a whole
-            met = [fork for fork in met if parts(fork) or fork.value == done[-1].output]
+            met = [fork for fork in met if fork.has_sides or fork.value == done[-1].output]
+            met.sort(key=lambda fork: fork.value)  # of several additions, that at the block's input
         return Cell(
             steps,
             records.values[done[-1].output],
@@ -240,30 +245,3 @@ class Lines:
             {turn.op: turn.seconds for turn in trace.records.backward if turn.op is not None}
             for trace in self.traces
         ]
-
-
-def parts(fork: Fork) -> bool:
-    """Tell whether shortcut and branch part at a fork."""
-    return any(part.side for part in fork.parts)
-
-
-def _forks_by_step(trace: Trace) -> dict[int, Fork]:
-    """Give each fork to the additions that it serves; one that serves none to its own step."""
-    found: dict[int, Fork] = {}
-    for fork in forks(trace):
-        joins = {role.join for part in fork.parts for role in part.roles}
-        for join in joins:
-            found.setdefault(join, _seen_from(trace, join, fork))
-        step = trace.records.values[fork.value].op
-        if not joins and step is not None:
-            found.setdefault(step, fork)
-    return found
-
-
-def _seen_from(trace: Trace, join: int, fork: Fork) -> Fork:
-    """Put each part on its side of this addition; where blocks are nested, it has several."""
-    seen = []
-    for part in fork.parts:
-        sides = [role.side for role in part.roles if role.join == join]
-        seen.append(replace(part, side=sides[0] if sides else None))
-    return replace(fork, block=block_added_in(trace.records.forward[join]), parts=tuple(seen))

@@ -121,11 +121,14 @@ def _spectra(trace: Trace) -> str:
     drawn = [
         spectrum_figure(s.at, s.norms, s.shares, s.total, s.paths) for s in trace.records.spectra
     ]
-    how = (
+    why = (
         "Not computed for this trace. Call <code>trace.path_spectrum()</code> before"
-        " <code>trace.to_html(…)</code>."
+        " <code>trace.to_html(…)</code>, or run <code>minires trace</code> with"
+        " <code>--spectrum</code>."
     )
-    return "".join(drawn) or _nothing(trace, how)
+    if not trace.structure.joins:
+        why = "There is no residual addition here: no path crosses a branch."
+    return "".join(drawn) or _nothing(trace, why)
 
 
 def _nothing(trace: Trace, otherwise: str) -> str:

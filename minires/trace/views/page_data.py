@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..breakpoints import finite
 from ..comparison import TraceComparison
+from ..forks import forks_by_step
 from ..layout import Layout, layout_of
 from ..records import Backward, Forward, Part, Records, Stats, Thumbnail, Value
 from ..structure import Role, Structure, is_join
@@ -61,6 +62,7 @@ def data_of(traces: Sequence[Trace], names: Sequence[str] | None = None) -> dict
         "rows": [[*row.steps, row.group] for row in layout.rows],
         "groups": [[group.path, group.rows.start, group.rows.stop] for group in layout.groups],
         "arcs": [[[a.start, a.end, a.value, a.side] for a in arcs] for arcs in layout.arcs],
+        "handed": layout.handed,
         "ticks": _ticks([trace.records for trace in traces], layout),
         "differences": TraceComparison(*traces).differences if len(traces) == 2 else [],
     }
@@ -83,7 +85,8 @@ def _pane(trace: Trace, name: str, rows: dict[int | None, int]) -> dict[str, Any
         left_out=records.budget.left_out or None,
         values=[_value(value) for value in records.values],
         forward=[_forward(step) for step in records.forward],
-        backward=[_backward(step, records, structure, rows) for step in records.backward],
+        backward=[_backward(step, records, structure) for step in records.backward],
+        forks=_forks(trace, rows),
     )
 
 
@@ -127,17 +130,13 @@ def _forward(step: Forward) -> dict[str, Any]:
     )
 
 
-def _backward(
-    step: Backward, records: Records, structure: Structure, rows: dict[int | None, int]
-) -> dict[str, Any]:
+def _backward(step: Backward, records: Records, structure: Structure) -> dict[str, Any]:
     fork = len(step.parts) > 1
     return _present(
         run=step.run or None,
         value=step.value,
         # A single contribution is the gradient itself.
         parts=[_part(part, structure) for part in step.parts] if fork else None,
-        # Where a fork is told of: at the addition that it serves, else at its own step.
-        at=_owner(step, records, structure, rows) if fork else None,
         # The value has the summary of its last gradient already.
         stats=None if step.stats == records.values[step.value].gradient else _stats(step.stats),
         verdict=step.verdict,
@@ -156,16 +155,28 @@ def _backward(
     )
 
 
+def _forks(trace: Trace, rows: dict[int | None, int]) -> list[dict[str, Any]]:
+    """Tell for each backward pass which fork is told of at which row, as in the table."""
+    passes: dict[int, list[Backward]] = {}
+    for step in trace.records.backward:
+        passes.setdefault(step.run, []).append(step)
+    return [
+        _present(
+            run=run or None,
+            row=rows[step],
+            value=fork.value,
+            sides=[part.side for part in fork.parts] if fork.has_sides else None,
+            shortcut=_number(fork.share("shortcut")),
+            branch=_number(fork.share("branch")),
+        )
+        for run, visits in passes.items()
+        for step, fork in forks_by_step(trace, visits).items()
+        if step in rows
+    ]
+
+
 def _roles(part: Part, structure: Structure) -> list[Role]:
     return [] if part.consumer is None else structure.roles.get((part.consumer, part.slot), [])
-
-
-def _owner(
-    fork: Backward, records: Records, structure: Structure, rows: dict[int | None, int]
-) -> int | None:
-    joins = [role.join for part in fork.parts for role in _roles(part, structure)]
-    step = min(joins) if joins else records.values[fork.value].op
-    return None if step is None else rows.get(step)
 
 
 def _part(part: Part, structure: Structure) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class Picture:
             self._add("</g>")
             return
         fork = cell.fork
-        sides = fork is not None and any(part.side for part in fork.parts)
+        sides = fork is not None and fork.has_sides
         if self.scale is not None and gradient.finite and gradient.norm > 0:
             width = max(1.5, _BARS * self.scale.fraction(gradient.norm))
             thick = 6 if sides else 10
@@ -218,9 +218,9 @@ class Picture:
             for place, line in enumerate(self.lines.lines)
             if line.kind != "head" and (cell := line.cells[side]) is not None
         ]
-        if there:
-            first, last = self._y(there[0][0]), self._y(there[-1][0])
-            self._add(f'<path class="mrt-road" d="M{x} {first:g}V{last:g}"/>')
+        ways = [f"M{x} {self._y(a):g}V{self._y(b):g}" for a, b in self.lines.ways(side)]
+        if ways:
+            self._add(f'<path class="mrt-road" d="{"".join(ways)}"/>')
         for place, cell in there:
             radius = 4.5 if cell.joins else 3
             style = "mrt-join" if cell.joins else "mrt-node"

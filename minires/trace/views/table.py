@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..layout import Layout
 from .captions import legend, lines_of_news, names_of, opening, spectrum_lines, sums
 from .columns import ALARM, columns_of, fitted
-from .lines import Expand, Lines, parts
+from .lines import Expand, Lines
 from .words import Glyphs, Scale, glyphs_for, scale_of
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Table:
     def nothing_came(self) -> bool:
         """Whether there is a block to whose input no gradient came back, so that none is shared."""
         cells = [cell for line in self.lines.lines for cell in line.cells if cell is not None]
-        return any(c.fork is not None and parts(c.fork) and c.fork.norm == 0 for c in cells)
+        return any(c.fork and c.fork.has_sides and c.fork.norm == 0 for c in cells)
 
     @cached_property
     def scale(self) -> Scale | None:

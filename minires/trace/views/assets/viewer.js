@@ -51,6 +51,7 @@
     byId("notice").textContent = notes.join("\n");
     byId("notice").hidden = !notes.length;
     byId("compare").hidden = L.panes.length < 2;
+    for (const each of document.querySelectorAll(".for-sides")) each.hidden = !L.hasSides;
     byId("show").append(...Object.entries(L.MEASURES).map(([value, [text]]) => h("option", { value }, text)));
     byId("scrub").max = Math.max(0, L.ticks.length - 1);
   }

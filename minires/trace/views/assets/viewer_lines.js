@@ -1,6 +1,6 @@
 "use strict";
 // The road's lines, blocks closed or open, and the arcs between them.
-const Lines = ({ panes, rows, groups, shown }, crossings) => {
+const Lines = ({ panes, rows, groups, shown }, crossings, handed) => {
   // A line stands for rows first..last; the row it tells of is its last, the block's output.
   function lines(state) {
     const found = [];
@@ -64,7 +64,25 @@ const Lines = ({ panes, rows, groups, shown }, crossings) => {
     return placed.get(all)[row];
   }
 
-  // Arcs between lines, each with the lowest lane that is free.
+  // The road: neighbours of which the second uses what the first made. The heading of open lines
+  // lies on the way to the first of them.
+  function ways(all, pane) {
+    const across = new Set(crossings[pane].map(([from, to]) => `${lineOf(all, from)} ${lineOf(all, to)}`));
+    const found = [];
+    let last = null, headings = [];
+    all.forEach((line, index) => {
+      if (rowIn(line, pane) === null) return;
+      if (line.open) return void headings.push(index);
+      const goesOn = last !== null && (handed[pane].includes(rowIn(all[last], pane)) || across.has(`${last} ${index}`));
+      const stops = [...(goesOn ? [last] : []), ...headings, index];
+      for (let i = 1; i < stops.length; i++) found.push([stops[i - 1], stops[i]]);
+      last = index;
+      headings = [];
+    });
+    return found;
+  }
+
+  // Arcs between lines, each with the lowest lane that is free. Uses of one value share theirs.
   function arcs(all, pane) {
     const seen = new Map();
     for (const [from, to, value, side] of crossings[pane]) {
@@ -75,15 +93,22 @@ const Lines = ({ panes, rows, groups, shown }, crossings) => {
       const key = `${start} ${end} ${side}`;
       if (!seen.has(key)) seen.set(key, { start, end, side, value, to });
     }
-    const spans = [...seen.values()].sort((a, b) => a.end - a.start - (b.end - b.start) || a.start - b.start);
-    const taken = [];
-    for (const span of spans) {
-      let lane = 0;
-      while ((taken[lane] || []).some(([a, b]) => a < span.end && span.start < b)) lane++;
-      (taken[lane] = taken[lane] || []).push([span.start, span.end]);
-      span.lane = lane;
+    const found = [...seen.values()].sort((a, b) => a.start - b.start || a.end - b.end);
+    const trunks = new Map();
+    for (const span of found) {
+      const key = span.side ? span : span.start;
+      trunks.set(key, [...(trunks.get(key) || []), span]);
     }
-    return spans;
+    const length = (trunk) => trunk.at(-1).end - trunk[0].start;
+    const taken = [];
+    for (const trunk of [...trunks.values()].sort((a, b) => length(a) - length(b) || a[0].start - b[0].start)) {
+      const from = trunk[0].start, to = trunk.at(-1).end;
+      let lane = 0;
+      while ((taken[lane] || []).some(([a, b]) => a < to && from < b)) lane++;
+      (taken[lane] = taken[lane] || []).push([from, to]);
+      for (const span of trunk) span.lane = lane;
+    }
+    return found;
   }
 
   // The row that stands for a line in one pane: the last that it has there; null if it has none.
@@ -93,6 +118,6 @@ const Lines = ({ panes, rows, groups, shown }, crossings) => {
     return row < line.first ? null : row;
   }
 
-  return { lines, lineOf, arcs, rowIn };
+  return { lines, lineOf, arcs, ways, rowIn };
 };
 if (typeof module !== "undefined") module.exports = Lines;

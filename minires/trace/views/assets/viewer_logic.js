@@ -13,8 +13,9 @@ const TraceLogic = (data) => {
     steps: entry.slice(0, -1), group: entry[entry.length - 1], ticks: [[], [], []],
   }));
   // For each pane, by backward pass and value, the tick at which the value gets its gradient; and,
-  // by pass and row, the first fork that is told of there.
-  const turns = panes.map(() => new Map()), met = panes.map(() => new Map());
+  // by pass and row, the fork that is told of there.
+  const turns = panes.map(() => new Map());
+  const met = panes.map(({ forks }) => new Map(forks.map((fork) => [`${fork.run || 0}:${fork.row}`, fork])));
   let before = rows.length ? 0 : null;
   const ticks = data.ticks.map(([kind, at, ...steps], index) => {
     const row = at === null ? before : at;
@@ -22,12 +23,12 @@ const TraceLogic = (data) => {
     if (row !== null) rows[row].ticks[kind].push(index);
     steps.forEach((step, pane) => {
       if (kind !== BACKWARD || step === null) return;
-      const { run = 0, value, at: owner } = panes[pane].backward[step];
+      const { run = 0, value } = panes[pane].backward[step];
       turns[pane].set(`${run}:${value}`, index);
-      if (owner !== undefined && !met[pane].has(`${run}:${owner}`)) met[pane].set(`${run}:${owner}`, index);
     });
     return { kind, row, steps, number: ++counts[kind] };
   });
+  const hasSides = data.arcs.some((arcs) => arcs.some(([, , , side]) => side));
   const model = { panes, groups, rows, ticks, differences: data.differences || [] };
 
   // The backward pass that each step belongs to: a step of the forward pass to the next one.
@@ -63,7 +64,7 @@ const TraceLogic = (data) => {
   // Which panes are shown.
   const shown = (state) => (state.cmp ? panes.map((_, pane) => pane) : [0]);
 
-  const { lines, lineOf, arcs, rowIn } = roadOf({ ...model, shown }, data.arcs);
+  const { lines, lineOf, arcs, ways, rowIn } = roadOf({ ...model, shown }, data.arcs, data.handed);
 
   const visible = (state, index) => index in ticks && shown(state).some((pane) => ticks[index].steps[pane] !== null);
 
@@ -132,25 +133,37 @@ const TraceLogic = (data) => {
     return `${name} ${tick.number} of ${counts[tick.kind]}${tick.kind === FORWARD ? "" : passName(index)}`;
   };
 
-  // The fork that is told of on a line, as a tick: that of an addition in it; null if there is none.
+  // The fork that is told of on a line: that of its addition, of several that at the block's input,
+  // else that of its output. With the tick at which it is met, each part on the side that the
+  // addition sees it on, and what the sides brought together; null if there is none.
   function forkOn(state, pane, line) {
     if (line.open) return null;
+    const output = rowIn(line, pane);
+    let found = null;
     for (let row = line.first; row <= line.last; row++) {
-      const index = met[pane].get(`${passes[state.step]}:${row}`);
-      if (index !== undefined && partsOf(index, pane).some((part) => part.side)) return index;
+      const fork = met[pane].get(`${passes[state.step]}:${row}`);
+      if (fork && (fork.sides || row === output) && !(found?.value <= fork.value)) found = fork;
     }
-    return null;
+    if (found === null) return null;
+    const index = turnOf(state, pane, found.value);
+    const parts = partsOf(index, pane).map((part, i) => ({ ...part, side: found.sides?.[i] }));
+    return { ...found, index, parts };
   }
 
-  // What one side brought to the fork of a line; null where that is unknown, or yours to predict.
-  function shareOn(state, pane, line, side) {
-    const index = forkOn(state, pane, line);
-    if (index === null || hidden(state, index)) return null;
-    const own = partsOf(index, pane).filter((part) => part.side === side);
-    return own.length && own.every((part) => part.share !== undefined) ? own.reduce((sum, part) => sum + part.share, 0) : null;
+  // What a table has room for beside a line of this pane, and what it tells there of its fork.
+  const forkHeads = (pane) => {
+    const { forks } = panes[pane];
+    return forks.some((fork) => fork.sides) ? ["shortcut", "branch"] : forks.length ? ["uses"] : [];
+  };
+  function forkCells(state, pane, line) {
+    const heads = forkHeads(pane), fork = forkOn(state, pane, line);
+    if (fork === null || hidden(state, fork.index)) return heads.map(() => "");
+    return heads.map((head, i) => (fork.sides ? share(fork[head]) : i ? "" : `${fork.parts.length} uses`));
   }
 
-  const sideName = (part) => part.side || part.edge;
+  // Several parts may go to edges of one name.
+  const sideName = (part, i) => part.side || `${i + 1} (${part.edge})`;
+  const told = (parts) => parts.map((part, i) => `${sideName(part, i)} ${share(part.share)}`).join(", ");
 
   // Why a pane has nothing to show at a step of the other.
   const lacks = (index, pane) => (ticks[index].kind !== FORWARD && !panes[pane].backward.length
@@ -166,7 +179,7 @@ const TraceLogic = (data) => {
   function describe(state, index = state.step) {
     const tick = ticks[index];
     if (!tick) return "Nothing was recorded.";
-    const told = shown(state).map((pane) => {
+    const said = shown(state).map((pane) => {
       const step = stepOf(index, pane);
       if (!step) return `${panes[pane].name}: ${lacks(index, pane)}`;
       const head = state.cmp ? `${panes[pane].name}: ` : "";
@@ -175,10 +188,10 @@ const TraceLogic = (data) => {
       const what = tick.kind === BACKWARD ? "gradient norm" : "norm";
       const parts = partsOf(index, pane);
       const split = parts.length > 1
-        ? `; ${parts.map((part) => `${sideName(part)} ${share(part.share)}`).join(", ")}` : "";
+        ? `; ${told(parts)}` : "";
       return `${head}${what} ${stats ? format(stats[0]) : "not measured"}${split}`;
     });
-    return `${phase(index)}, ${nameOf(index)}. ${told.join("; ")}`;
+    return `${phase(index)}, ${nameOf(index)}. ${said.join("; ")}`;
   }
 
   function nameOf(index) {
@@ -339,9 +352,9 @@ const TraceLogic = (data) => {
       const shares = parts.map((part) => part.share);
       return {
         text: `At ${nameOf(index)} contributions meet. Which has the larger share?`,
-        options: parts.map((part) => `${sideName(part)} (${consumer(0, part)})`),
+        options: parts.map((part) => `${part.side || part.edge}: ${consumer(0, part)}`),
         answer: shares.indexOf(Math.max(...shares)),
-        told: parts.map((part) => `${sideName(part)} ${share(part.share)}`).join(", "),
+        told: told(parts),
       };
     }
     const ofOp = (i) => ticks[i].kind === BACKWARD && stepOf(i, 0)?.op;
@@ -491,9 +504,9 @@ const TraceLogic = (data) => {
   }
 
   return {
-    ...model, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
-    lineOf, arcs, rowIn, sizeOf, gradientOf, isLast, forkOn, shareOn, measured, passName, lacks, hasBlock, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
-    sideName, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
+    ...model, hasSides, FORWARD, BACKWARD, INNER, MEASURES, start, shown, stepOf, partsOf, isFork, lines,
+    lineOf, arcs, ways, rowIn, sizeOf, gradientOf, isLast, forkOn, forkHeads, forkCells, measured, passName, lacks, hasBlock, domain, phase, describe, nameOf, to, row, toggle, stops, question, consumer,
+    sideName, told, pending, answer, score, nextQuestion, hidden, veils, turn, press, beat, search, toHash, fromHash, condition,
   };
 };
 if (typeof module !== "undefined") module.exports = TraceLogic;

@@ -42,8 +42,11 @@ const Road = (L, view) => {
   function across(width) {
     const panes = L.shown(state);
     const narrow = width / panes.length < 330;
-    const lane = narrow ? 6 : 10;
-    const gutters = panes.map((pane) => (narrow ? 18 : 28) + lane * Math.min(6, Math.max(1, ...L.arcs(all, pane).map((arc) => arc.lane + 1))));
+    const lanes = panes.map((pane) => Math.max(1, ...L.arcs(all, pane).map((arc) => arc.lane + 1)));
+    // Many lanes lie close together, for the names need room.
+    const most = narrow ? 36 : (0.14 * width) / panes.length;
+    const lane = Math.min(narrow ? 6 : 10, ...lanes.map((each) => most / each));
+    const gutters = lanes.map((each) => (narrow ? 21 : 28) + lane * each);
     const last = panes.length < 2 ? 0 : narrow ? gutters[1] + 92 : width / 2 - 7;
     return panes.map((pane, at) => {
       const left = at ? width - last : 0;
@@ -88,13 +91,13 @@ const Road = (L, view) => {
     }, cells, h("span", "visually-hidden"));
   }
 
-  function name(line, { pane, digits }) {
+  function name(line, { pane, labelWidth }) {
     if (ghost(line, pane)) {
       const other = L.panes[1 - pane].forward[L.rows[line.row].steps[1 - pane]];
       return h("span", "void", other.join && L.hasBlock(line.row, pane) ? "no shortcut here" : "not here");
     }
-    return [line.where && h("span", words(line.holds && "fold"), line.where), line.op && h("span", line.where ? "soft" : "", line.op),
-      line.detail && digits > 0 && h("span", "soft", line.detail)];
+    return [line.where && h("span", words("name", line.holds && "fold"), h("bdi", "", line.where)), line.op && h("span", line.where ? "soft" : "", line.op),
+      line.detail && labelWidth > 180 && h("span", "soft detail", line.detail)];
   }
 
   const ahead = (line) => {
@@ -146,13 +149,12 @@ const Road = (L, view) => {
   function road(marks, { pane, road: x, lane }, current) {
     const arcs = L.arcs(all, pane);
     const around = arcs.filter((arc) => arc.side === "shortcut");
-    const order = all.map((_, index) => index).filter((index) => !ghost(all[index], pane));
-    for (let i = 1; i < order.length; i++) {
-      const branch = around.some((arc) => arc.start <= order[i - 1] && order[i - 1] < arc.end);
-      marks.append(path(words("roadline", branch && "branch"), `M${x} ${y(order[i - 1])}V${y(order[i])}`));
+    for (const [from, to] of L.ways(all, pane)) {
+      const branch = around.some((arc) => arc.start <= from && from < arc.end);
+      marks.append(path(words("roadline", branch && "branch"), `M${x} ${y(from)}V${y(to)}`));
     }
     const bow = ({ start, end, lane: at }, kind) => {
-      const far = x - 8 - Math.min(at + 1, 6) * lane;
+      const far = x - 8 - (at + 1) * lane;
       const [from, to] = [y(start), y(end)];
       const bend = Math.min(height() * 0.5, (to - from) / 2);
       return path(words("arc", kind), `M${x} ${from}Q${far} ${from} ${far} ${from + bend}V${to - bend}Q${far} ${to} ${x} ${to}`);
@@ -196,10 +198,10 @@ const Road = (L, view) => {
     // What met where the addition of this line had parted.
     const contributions = (line, from, index) => {
       const fork = L.forkOn(state, from, line);
-      if (state.show !== "gradient" || fork === null || L.hidden(state, fork)) return;
-      for (const part of L.partsOf(fork, from).filter(({ side }) => side)) {
+      if (state.show !== "gradient" || fork === null || L.hidden(state, fork.index)) return;
+      for (const part of fork.parts.filter(({ side }) => side)) {
         const { at } = place(part.norm, domain);
-        if (at >= 0 && at <= 1) marks.append(contribution(words("dot", part.side, fork > state.step && "faint"), part.side, Number(x(at)), y(index)));
+        if (at >= 0 && at <= 1) marks.append(contribution(words("dot", part.side, fork.index > state.step && "faint"), part.side, Number(x(at)), y(index)));
       }
     };
     for (const other of columns) if (other.pane !== pane) marks.append(path("profile other", trail(other.pane, () => true)));
@@ -255,13 +257,9 @@ const Road = (L, view) => {
     const details = byId("road-table");
     if (!details.open || !state) return;
     const panes = L.shown(state);
-    const share = (line, pane, side) => {
-      const found = L.shareOn(state, pane, line, side);
-      return found === null ? "" : Words.share(found);
-    };
-    const heads = panes.flatMap((pane) => [panes.length > 1 ? L.panes[pane].name : L.measured(state), "shortcut", "branch"]);
+    const heads = panes.flatMap((pane) => [panes.length > 1 ? L.panes[pane].name : L.measured(state), ...L.forkHeads(pane)]);
     const rows = all.map((line) => [words(line.where, line.op), ...panes.flatMap((pane) =>
-      (ghost(line, pane) ? ["not here", "", ""] : [number(line, pane), share(line, pane, "shortcut"), share(line, pane, "branch")]))]);
+      [ghost(line, pane) ? "not here" : number(line, pane), ...L.forkCells(state, pane, line)])]);
     const caption = `${L.measured(state)}, and signed shares at forks`;
     redraw(byId("road-twin"), boxed(caption, "road", table(caption, ["step", ...heads], rows)));
   }

@@ -87,7 +87,7 @@ const Step = (L, view) => {
     const { parts, verdict } = visit;
     const total = L.gradientOf(state, pane, visit.value);
     const known = parts.every((part) => typeof part.share === "number");
-    const rows = parts.map((part, i) => [[h("span", part.side || "", part.side || `${i + 1}: ${part.edge}`), h("br"), h("span", "hint", breaking(L.consumer(pane, part)))], format(part.norm),
+    const rows = parts.map((part, i) => [[h("span", part.side || "", L.sideName(part, i)), h("br"), h("span", "hint", breaking(L.consumer(pane, part)))], format(part.norm),
       part.cosine === undefined ? "–" : share(part.cosine), share(part.share)]);
     const sum = parts.reduce((so, part) => so + part.share, 0);
     return [
@@ -112,10 +112,9 @@ const Step = (L, view) => {
       if (name === "shortcut") for (let at = a + 4; at < b - 4; at += 7) marks.push(path("hatch", `M${at} ${y + 9}l4 -7`));
       if (i < parts.length) marks.push(path("lead", `M${x(to)} ${y + 11}v23`));
     };
-    parts.forEach((part, i) => bar(part.side || "other", `${L.sideName(part)} ${share(part.share)}`, i, ends[i], ends[i + 1]));
+    parts.forEach((part, i) => bar(part.side || "other", `${L.sideName(part, i)} ${share(part.share)}`, i, ends[i], ends[i + 1]));
     bar("total", "their sum, the gradient", parts.length, 0, 1);
-    const told = parts.map((part) => `${L.sideName(part)} ${share(part.share)}`).join(", ");
-    return svg("svg", { class: "sum", viewBox: `0 0 400 ${bottom + 18}`, role: "img", "aria-label": `Signed shares: ${told}; together 1` }, marks);
+    return svg("svg", { class: "sum", viewBox: `0 0 400 ${bottom + 18}`, role: "img", "aria-label": `Signed shares: ${L.told(parts)}; together 1` }, marks);
   }
 
   const STATISTICS = ["norm", "RMS", "mean", "std", "min", "max", "zeros", "below normal", "NaN", "infinite"];
