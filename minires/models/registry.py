@@ -37,8 +37,8 @@ class Entry(NamedTuple):
     options: dict[str, Any]
 
 
-# What a name leaves open, even where it begins with a value of its own.
-_OPEN = {"num_classes", "in_channels", "width", "reduction"}
+# What names spell out: another value would make a network that is called what it is not.
+_SPELLED = "depth", "shortcut"
 
 _ENTRIES: dict[str, Entry] = {}
 _FAMILIES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Entry]]] = []
@@ -52,12 +52,11 @@ def register(name: str, build: Builder, input: Image = (3, 224, 224), **options:
     name : str
         In capitals or not, which `create` does not tell apart either.
     build : callable
-        Called with the options, and with those that `create` is given.
+        Called with the options, and with those that `create` is given, which come first.
     input : (int, int, int)
         Channels, height and width of the images that it is made for.
     **options
-        What makes this one of `build`'s networks. `create` takes no other values for them, but for
-        `num_classes`, `in_channels`, `width` and `reduction`.
+        What makes this one of `build`'s networks. `create` takes no other `depth` and `shortcut`.
 
     Raises
     ------
@@ -144,8 +143,8 @@ def create(
     Raises
     ------
     ValueError
-        If there is no such network or device, an option is out of range, or the name has decided
-        it already.
+        If there is no such network or device, an option is out of range, or it is a `depth` or a
+        `shortcut` other than the name's.
     TypeError
         If its builder does not know an option.
 
@@ -157,12 +156,12 @@ def create(
     (1, 100)
     """
     entry = find(name)
-    for option in sorted(options.keys() & entry.options.keys() - _OPEN):
-        fixed, asked = entry.options[option], options[option]
-        if asked != fixed:
+    for option in _SPELLED:
+        if option in options and entry.options.get(option, options[option]) != options[option]:
             raise ValueError(
-                f"{name} has {option}={fixed!r}, as its name says, and not {asked!r}; take another"
-                f" name, or none: {entry.build.__name__}({option}={asked!r}, ...)"
+                f"{name} has {option}={entry.options[option]!r}, as its name says, and not"
+                f" {options[option]!r}; take another name, or make it without one, as by"
+                " mr.models.cifar_resnet and mr.models.ResNet"
             )
     with random.seeded(seed), devices.default(device):
         try:

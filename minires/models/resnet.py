@@ -122,12 +122,10 @@ for _depth in (50, 101, 152):
 
 # Cardinality x width of a group.
 for _depth, _groups, _width in ((50, 32, 4), (101, 32, 4), (101, 32, 8), (101, 64, 4)):
-    _name = f"resnext{_depth}_{_groups}x{_width}d"
-    register(_name, ResNet, depth=_depth, groups=_groups, base_width=_width)
+    _resnext = partial(ResNet, depth=_depth, groups=_groups, base_width=_width)
+    register(f"resnext{_depth}_{_groups}x{_width}d", _resnext)
     if (_groups, _width) == (32, 4):
-        register(
-            f"se_{_name}", ResNet, depth=_depth, groups=_groups, base_width=_width, reduction=16
-        )
+        register(f"se_resnext{_depth}_{_groups}x{_width}d", _resnext, reduction=16)
 
 # Twice the channels within the bottleneck.
 for _depth in (50, 101):

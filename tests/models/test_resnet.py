@@ -72,10 +72,14 @@ def test_a_fixup_network_for_large_images_starts_at_zero():
         ("resnext50_32x4d", {"width": 4}, "channels=4 and base_width=4 leave no channels"),
         ("resnet18", {"order": "preactivation"}, "unknown order 'preactivation'"),
         ("resnet18", {"norm": "layer"}, "unknown norm 'layer'"),
-        ("resnet18", {"depth": 20}, "no ResNet of depth 20"),
         ("resnet50", {"strided": 3}, "strided must be 1 or 2"),
     ],
 )
 def test_impossible_networks_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         models.create(name, **options)
+
+
+def test_there_is_no_network_of_another_depth():
+    with pytest.raises(ValueError, match="no ResNet of depth 20"):
+        models.ResNet(20)
