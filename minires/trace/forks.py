@@ -90,12 +90,22 @@ class Fork:
 
         Parameters
         ----------
-        side : {"shortcut", "branch"}
+        side : str
+            ``"shortcut"`` or ``"branch"``.
 
         Returns
         -------
         float or None
             None where there are no contributions, or one of them has no share.
+
+        Examples
+        --------
+        >>> import minires as mr
+        >>> x = mr.tensor([1.0], requires_grad=True)
+        >>> with mr.trace.record() as trace:
+        ...     mr.ops.residual_add(x, 3 * x).sum().backward()
+        >>> trace.forks()[0].share("branch")
+        0.75
         """
         shares = [part.share for part in self.parts if part.side == side]
         known = [share for share in shares if share is not None]
