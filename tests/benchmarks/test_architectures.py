@@ -7,8 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the oracle is not installed")
 
+from typer.testing import CliRunner  # noqa: E402
+
 import minires as mr  # noqa: E402
 from benchmarks import architectures, architectures_page, footprint  # noqa: E402
+from benchmarks.__main__ import app  # noqa: E402
 from benchmarks.in_torch import LAYOUTS, TorchStep  # noqa: E402
 from benchmarks.statement import state  # noqa: E402
 from benchmarks.steps import MiniresStep, certain  # noqa: E402
@@ -73,15 +76,23 @@ def test_a_footprint_is_the_peak_without_what_the_library_takes(monkeypatch):
 
 
 @pytest.mark.long
-def test_the_page_holds_a_row_for_each_network(tmp_path, monkeypatch):
+def test_a_run_tells_what_it_measured_and_the_page_holds_a_row_for_each_network(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(footprint, "WEIGHINGS", 1)
-    case = architectures.Architecture("cifar_resnet8_a", 2)
-    measured = architectures.architecture(case, 1)
-    environment = dict.fromkeys(
-        ("processor", "processors", "system", "minires", "kernels", "threads", "numpy", "blas"), "x"
-    ) | {"python": "3"}
-    made = {"date": "day", "environment": environment, "architectures": {case.title: measured}}
-    page = architectures_page.write_architectures_page(made, tmp_path / "page.md").read_text()
+    tiny = architectures.Architecture("cifar_resnet8_a", 2)
+    monkeypatch.setattr(architectures, "ARCHITECTURES", [tiny])
+    arguments = ["run", "--only", "architectures", "--rounds", "1", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "architectures: cifar_resnet8_a, batch 2: time / minires" in done.output
+    (result,) = tmp_path.glob("*.json")
+    done = CliRunner().invoke(app, ["table", str(result), "--out", str(tmp_path)])
+    assert done.exit_code == 0
+    page = (tmp_path / "architectures.md").read_text()
     assert page.count("| cifar_resnet8_a, batch 2 |") == 2
+
+
+def test_a_page_of_architectures_that_were_not_measured_is_refused(tmp_path):
     with pytest.raises(ValueError, match="lacks architectures"):
         architectures_page.write_architectures_page({}, tmp_path / "page.md")
