@@ -186,8 +186,11 @@ def _in_short(measured: Any) -> str:
             f"{name} {value:.4g}" for name, value in numbers.items() if isinstance(value, float)
         ]
     if "agreement" in measured:
-        told.append(f"losses agree to {measured['agreement']['largest_difference']:.1g}, the last:")
-        told += [f"{name} {losses[-1]:.5f}" for name, losses in measured["losses"].items()]
+        agreement = measured["agreement"]
+        told.append(f"losses agree to {agreement['largest_difference']:.1g}, the last:")
+        # Of a whole training, or of one step.
+        losses = measured.get("losses") or {n: [loss] for n, loss in agreement["losses"].items()}
+        told += [f"{name} {each[-1]:.5f}" for name, each in losses.items()]
     return ", ".join(told)
 
 
