@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="the oracle is not installed")
 
 import minires as mr  # noqa: E402
 from benchmarks import architectures, architectures_page, footprint  # noqa: E402
+from benchmarks.__main__ import _in_short  # noqa: E402
 from benchmarks.in_torch import LAYOUTS, TorchStep  # noqa: E402
 from benchmarks.statement import state  # noqa: E402
 from benchmarks.steps import MiniresStep, certain  # noqa: E402
@@ -60,6 +61,11 @@ def test_an_op_that_pytorch_is_not_told_of_is_named():
 def test_losses_that_differ_stop_the_measurement():
     with pytest.raises(RuntimeError, match="losses differ"):
         architectures.agree({"minires": 1.0, "torch NCHW": 1.1}, {})
+
+
+def test_what_was_measured_is_told_in_a_line():
+    told = _in_short({"agreement": architectures.agree({"minires": 1.0, "torch NCHW": 1.0}, {})})
+    assert told == "losses agree to 0, the last:, minires 1.00000, torch NCHW 1.00000"
 
 
 def test_footprints_are_medians_of_processes_in_turns(monkeypatch):
