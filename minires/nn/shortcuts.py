@@ -325,8 +325,8 @@ def make_shortcut(
             f"unknown shortcut {kind!r}; known: {', '.join(map(repr, SHORTCUTS))}, None (plain),"
             " and any callable that makes a Module from in_channels, channels and stride"
         )
-    told = {"norm": False} if not norm and _takes_norm(maker) else {}
     try:
+        told = {"norm": False} if not norm and _takes_norm(maker) else {}
         inspect.signature(maker).bind(in_channels, channels, stride, **told)
     except (TypeError, ValueError) as error:
         raise TypeError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,17 @@ def test_an_op_that_pytorch_is_not_told_of_is_named():
 def test_losses_that_differ_stop_the_measurement():
     with pytest.raises(RuntimeError, match="losses differ"):
         architectures.agree({"minires": 1.0, "torch NCHW": 1.1}, {})
+
+
+def test_footprints_are_medians_of_processes_in_turns(monkeypatch):
+    weighed = iter(["30 3", "40 4", "10 1", "40 4", "20 2", "90 9"])
+    monkeypatch.setattr(
+        footprint.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=next(weighed))
+    )
+    found = footprint.footprints(["minires", "torch"], {}, {})
+    assert found["rounds"] == 3
+    assert found["jobs"]["minires"] == {"minimum": 10, "median": 20, "maximum": 30}
+    assert found["ratios"] == found["added"]["ratios"] == {"minires": {"torch": {"median": 0.5}}}
 
 
 @pytest.mark.long

@@ -319,7 +319,7 @@ def test_fixture(assert_gradients):
     done.stdout.fnmatch_lines(["*fixture 'assert_gradients' not found"])
 
 
-def test_pytest_starts_without_numpy_and_names_marker_and_fixture(
+def test_pytest_starts_without_numpy_checks_gradients_and_names_marker_and_fixture(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("""
@@ -328,9 +328,14 @@ import sys
 def test_start(pytestconfig):
     assert pytestconfig.pluginmanager.has_plugin("minires")
     assert not {"numpy", "typer", "rich"} & set(sys.modules)
+
+def test_fixture(assert_gradients):
+    import minires as mr
+
+    assert_gradients(mr.exp, mr.randn(3, dtype="float64"))
 """)
 
-    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=2)
     pytester.runpytest_subprocess("--markers").stdout.fnmatch_lines(
         ["@pytest.mark.gradcheck(?[*]options): check gradients with minires.gradcheck*"]
     )

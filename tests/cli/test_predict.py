@@ -164,6 +164,7 @@ def test_without_a_card_nothing_is_guessed(
     [
         (["--weights", "gone.th"], "there is no file 'gone.th', and no such name in minires we"),
         (["--model", "cifar_plain8"], "tiny.safetensors' is of cifar_resnet8, its card says, and"),
+        (["--model", "CIFAR_Plain8"], "tiny.safetensors' is of cifar_resnet8, its card says, and"),
         (["--model", "cifar_resnet9"], "--weights: cannot make cifar_resnet9 with .*: depth 9"),
         (["--model", "cifar_resnet14"], "--weights: load_weights: .* does not fit .*missing: "),
         (["--device", "cuda:7"], "--device: device 'cuda:7' is not available"),

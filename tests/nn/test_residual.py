@@ -366,6 +366,12 @@ def test_what_makes_no_shortcut_is_told_before_it_is_run(shortcut, told):
         nn.BasicBlock(4, 4, shortcut=shortcut)
 
 
+@pytest.mark.parametrize("norm", nn.NORMS)
+def test_what_does_not_tell_its_arguments_is_no_shortcut(norm):
+    with pytest.raises(TypeError, match="calls dict with its in_channels, channels and stride"):
+        nn.BasicBlock(4, 4, shortcut=dict, norm=norm)
+
+
 def test_a_block_shows_its_steps_and_what_its_shortcut_does():
     half = partial(nn.ScaledShortcut, alpha=0.5)
     for shortcut, told in (
