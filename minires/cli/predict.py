@@ -93,11 +93,6 @@ def _pretrained(weights: Path, model: str | None, device: str) -> Pretrained:
 
     if is_listed(str(weights)):
         weights = fetched(str(weights))
-    elif not weights.is_file():
-        raise typer.BadParameter(
-            f"--weights: there is no file {str(weights)!r}, and no such name in minires weights"
-            " list"
-        )
     try:
         return pretrained(weights, model=model, device=device)
     except (FileNotFoundError, ValueError) as error:
