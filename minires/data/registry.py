@@ -76,10 +76,8 @@ def get_dataset(
         raise
     if source.name == "digits":
         return grey_digits(seed)
-    folder = data_root(root)
-    if download:
-        raise NotImplementedError
-    return _READERS[source.name](source, source.require(folder))
+    bring = source.download if download else source.require
+    return _READERS[source.name](source, bring(data_root(root)))
 
 
 def _at(path: Path, seed: int) -> Split:
