@@ -45,9 +45,9 @@ class FolderFiles:
         """Return a file's bytes."""
         return (self.path / name).read_bytes()
 
-    def fingerprint(self, name: str) -> str:
-        """Return a file's size and SHA-256."""
-        return f"{self.sizes[name]} {hashlib.sha256(self.read(name)).hexdigest()}"
+    def sum_of(self, name: str) -> str:
+        """Return a file's SHA-256."""
+        return hashlib.sha256(self.read(name)).hexdigest()
 
 
 class ZipFiles:
@@ -105,9 +105,9 @@ class ZipFiles:
         for name in self.sizes:
             self.read(name)
 
-    def fingerprint(self, name: str) -> str:
-        """Return a file's size and the CRC-32 that the zip states of it."""
-        return f"{self.sizes[name]} {self._members[name].CRC:08x}"
+    def sum_of(self, name: str) -> str:
+        """Return the CRC-32 that the zip states of a file."""
+        return f"{self._members[name].CRC:08x}"
 
     # An open file cannot go to another process; its path can.
     def __getstate__(self) -> dict[str, Any]:

@@ -104,6 +104,31 @@ def test_the_digest_follows_names_labels_and_contents(tmp_path: Path) -> None:
         assert len(set(digests)) == 3
 
 
+def test_of_a_very_large_folder_sizes_count_and_contents_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minires.data.image_folder._LARGEST_SUMMED", 100)
+    folder = put(tmp_path, PLAIN, "folder")
+    image = folder / "cat" / "1.png"
+    before = ImageFolder(folder).digest
+
+    image.write_bytes(bytes(image.stat().st_size))
+    same_sizes = ImageFolder(folder).digest
+    image.write_bytes(b"other")
+
+    assert before == same_sizes != ImageFolder(folder).digest
+
+
+def test_of_many_images_some_are_measured_evenly_spaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minires.data.split._DECODED", 3)
+    files = {f"train/c/{number}.png": png(value=10 * number) for number in range(7)}
+    split = get_dataset(put(tmp_path, {**files, "test/c/1.png": png()}, "folder"))
+
+    np.testing.assert_allclose(split.mean[0], (0 + 30 + 60) / 3 / 255)
+
+
 def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     files = {**PLAIN, "dog/4.png": PLAIN["dog/4.png"][:50]}
     images = ImageFolder(put(tmp_path, files, "zip"))
