@@ -157,13 +157,16 @@ class ImageFolder(Dataset):
     def subset(self, indices: Indices) -> ImageFolder:
         """Return a data set of some of the images, in this order."""
         chosen = np.asarray(indices, np.intp)
-        return self.listed(
+        some = self.listed(
             self.files,
             [self.names[index] for index in chosen],
             self.labels[chosen],
             self.class_names,
             None if self.boxes is None else self.boxes[chosen],
         )
+        if (size := vars(self).get("image_size")) is not None:  # what is known need not be read
+            some.image_size = size
+        return some
 
     @cached_property
     def image_size(self) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from dataclasses import replace
@@ -20,7 +21,17 @@ from minires.data import (
 from minires.data import sources as sources_module
 from minires.data.sources import Source, data_root, find_source, sources
 from minires.serialize.download import DownloadError
-from tests.data.makers import cifar10_files, compressed, idx, pixels, tar_gz, tree, zipped
+from tests.data.makers import (
+    cifar10_files,
+    compressed,
+    idx,
+    pixels,
+    png,
+    tar_gz,
+    tiny_imagenet,
+    tree,
+    zipped,
+)
 from tests.local_server import serving
 
 
@@ -34,8 +45,7 @@ def small(name: str, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, *
         file.name: replace(
             file,
             md5=md5(files[file.name]),
-            uncompressed_md5=file.uncompressed_md5
-            and md5(__import__("gzip").decompress(files[file.name])),
+            uncompressed_md5=file.uncompressed_md5 and md5(gzip.decompress(files[file.name])),
             size=None,
         )
         for file in find_source(name).files
@@ -99,8 +109,6 @@ def test_mnist_is_read_and_checked(
 def test_files_compressed_anew_or_not_at_all_are_the_same_data(
     tmp_path: Path, mnist_files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, anew: bool
 ) -> None:
-    import gzip
-
     small("mnist", mnist_files, monkeypatch, images=(20, 10))
     for name, contents in mnist_files.items():
         raw = gzip.decompress(contents)
@@ -162,6 +170,21 @@ def test_cifar_10_is_read_out_of_its_archive(
         get_dataset("cifar10", root=tmp_path)
 
 
+def test_tiny_imagenet_is_read_out_of_its_zip_and_its_size_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"tiny-imagenet-200.zip": zipped(tiny_imagenet())}
+    small("tiny-imagenet-200", files, monkeypatch, images=(6, 3), classes=3)
+    tree(tmp_path / "tiny-imagenet-200", files)
+    monkeypatch.setattr("minires.data.image_folder.size_of_image", None)
+
+    split = get_dataset("tiny-imagenet-200", root=tmp_path)
+
+    assert (split.name, split.image_size, split.channels) == ("tiny-imagenet-200", (64, 64), 3)
+    assert split.validation(3).image_size == (64, 64)
+    assert split.train.boxes.shape == (6, 4)
+
+
 def test_it_is_fetched_if_one_says_so(
     tmp_path: Path, mnist_files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,8 +225,6 @@ def test_what_has_no_address_is_not_fetched(tmp_path: Path) -> None:
 def test_the_jpegs_are_marked_lossy_and_may_lie_right_in_the_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.data.makers import png
-
     images = {f"{name}/1.png": png((32, 32)) for name in "abcdefghij"}
     tree(tmp_path, {f"cifar10_jpeg_{part}.zip": zipped(images) for part in ("train", "test")})
     changed = replace(find_source("cifar10-jpeg"), images=(10, 10))
