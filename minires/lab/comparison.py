@@ -53,7 +53,13 @@ class Comparison:
     @cached_property
     def split(self) -> Split:
         """The images, read when they are first asked for."""
-        return get_dataset(self.settings.dataset)
+        return get_dataset(self.settings.dataset).normalized()
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name, and with it what must not be forgotten of its images."""
+        lossy = " (lossy images: not to be compared with results on the originals)"
+        return self.settings.dataset + lossy * self.split.lossy
 
     @property
     def missing(self) -> list[tuple[int, TwinKind]]:
