@@ -200,10 +200,11 @@ class Trainer:
                 callback.on_epoch(self, self.epoch)
         return self.history
 
-    def evaluate(self, loader: Batches) -> Evaluation:
+    def evaluate(self, loader: Batches, *, confusion: bool = False) -> Evaluation:
         """Measure mean loss and error over `loader`, in evaluation mode, without recording.
 
-        Where there is a moving average of the weights, it is the one that is measured.
+        Where there is a moving average of the weights, it is the one that is measured. With
+        `confusion` it is counted as well which class was taken for which.
 
         Raises
         ------
@@ -211,9 +212,9 @@ class Trainer:
             If the loader yields nothing.
         """
         if self.ema is None:
-            return evaluate(self.model, self.loss, loader)
+            return evaluate(self.model, self.loss, loader, confusion=confusion)
         with self.ema.swapped(self.model):
-            return evaluate(self.model, self.loss, loader)
+            return evaluate(self.model, self.loss, loader, confusion=confusion)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the steps to come depend on, but the data.
