@@ -60,6 +60,10 @@ class Trainer:
     ema : EMA, optional
         A moving average of the model's weights, updated after every step. `evaluate`, and so the
         validation part, measures the averages.
+    anomaly : bool
+        Look at every value and every gradient, and stop at the first that is NaN or infinite, with
+        the op and the module that made it. Without this a loss that is no number is traced back in
+        the same way; a gradient that is none is noticed by the parameters of the next step. Slow.
     graph : bool
         Capture a step as a CUDA graph once it was taken a few times, and replay it from then on: on
         a GPU, small networks spend most of a step starting kernels. See `CapturedStep` for what a
@@ -104,6 +108,7 @@ class Trainer:
         accumulate: int = 1,
         clip_grad_norm: float | None = None,
         ema: EMA | None = None,
+        anomaly: bool = False,
         graph: bool = False,
         look_every: int | None = None,
     ) -> None:
@@ -120,6 +125,11 @@ class Trainer:
             )
         if look_every is not None and look_every < 1:
             raise ValueError(f"Trainer: look_every must be at least 1, found {look_every}")
+        if graph and anomaly:
+            raise ValueError(
+                "Trainer: graph=True, anomaly=True: a graph that is replayed shows nobody its"
+                " values. Leave one of them away"
+            )
         if graph:
             _check_graph("Trainer", device_of(model))
         self.model = model
@@ -131,6 +141,7 @@ class Trainer:
         self.accumulate = accumulate
         self.clip_grad_norm = clip_grad_norm
         self.ema = ema
+        self.anomaly = anomaly
         self.graph = graph
         self.look_every = look_every
         self.step = 0
@@ -300,6 +311,7 @@ class Trainer:
             self.clip_grad_norm,
             self.ema,
             self._tell_gradients if overridden else None,
+            self.anomaly,
         )
         made_of = update, device, self.graph, self.look_every
         if self._steps is None or self._made_of != made_of:
@@ -319,7 +331,7 @@ class Trainer:
                 )
         checked = CheckedSteps(update, device)
         # What callbacks do to gradients, a step that is taken again would do twice.
-        once = window == 1 or update.on_gradients is not None
+        once = window == 1 or update.on_gradients is not None or update.anomaly
         if device.synchronous or (once and not self.graph):
             return checked
         ledger = Ledger(device, window)
