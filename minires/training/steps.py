@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,15 @@ from minires.devices import Device, random
 from minires.nn import Module
 from minires.optim import Optimizer
 
-from .divergence import Before, DivergedError, Finding, diverged
+from .divergence import (
+    Before,
+    DivergedError,
+    Finding,
+    FirstNonFinite,
+    FoundError,
+    diverged,
+    stopped,
+)
 from .ledger import Ledger, Measured
 from .update import Part, Update, joined
 
@@ -37,6 +46,7 @@ class EagerStep:
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         """Train on one batch, which is on the model's device."""
         self.launch(images, labels)
+        self.update.average()
         self.ledger.count(len(labels.data))
 
     def forget(self) -> None:
@@ -75,31 +85,40 @@ class CheckedSteps:
         Raises
         ------
         DivergedError
-            If the loss is not finite; the step is not taken then.
+            If the loss is not finite, or an anomaly is found; the step is not taken then.
         """
         update, value, mistakes = self.update, 0.0, 0
         before = Before(update.model)
         parts = update.parts(images, labels)
+        watching = FirstNonFinite() if update.anomaly else nullcontext()
         # Overflow is reported by DivergedError, with its place, rather than by NumPy's warnings.
         with self.device.quiet():
             for number, part in enumerate(parts):
-                logits, loss = update.forward(part)
-                value += float(loss.item())
-                if not math.isfinite(value):
-                    raise diverged(
-                        update.model,
-                        partial(_forward, update, parts[: number + 1]),
-                        images,
-                        before,
-                        step=step,
-                        epoch=epoch,
-                        loss=value,
-                    )
-                if number == 0:
-                    update.optimizer.zero_grad()
-                loss.backward()
+                try:
+                    with watching:
+                        logits, loss = update.forward(part)
+                    value += float(loss.item())
+                    if not math.isfinite(value):
+                        raise diverged(
+                            update.model,
+                            partial(_forward, update, parts[: number + 1]),
+                            images,
+                            before,
+                            step=step,
+                            epoch=epoch,
+                            loss=value,
+                        )
+                    if number == 0:
+                        update.optimizer.zero_grad()
+                    with watching:
+                        loss.backward()
+                except FoundError as found:
+                    before.restore()
+                    reached = value if found.finding.cause == "gradient" else math.nan
+                    raise stopped(found.finding, step, epoch, reached) from None
                 mistakes += int(self.device.mistakes(logits.detach().data, part.labels.data))
             update.apply()
+            update.average()
         self._taken.append(Measured(value, mistakes, len(labels.data)))
 
     def read(self) -> tuple[list[Measured], DivergedError | None]:
@@ -172,7 +191,7 @@ class Rewind:
     Parameters
     ----------
     update : Update
-        The state of its model and optimiser is copied, on their device.
+        The state of its model, optimiser and moving average is copied, on their device.
     step, epoch : int
         Of the step that comes next, counted from 1.
 
@@ -189,7 +208,12 @@ class Rewind:
         self.nbytes = 0
         self._optimizer = optimizer
         optimizer.follow()  # copies taken elsewhere could not be written back
-        self._values = [(tensor, tensor._data.copy()) for tensor in written_by(model, optimizer)]
+        written = written_by(model, optimizer)
+        self._ema = update.ema
+        if update.ema is not None:
+            self._updates = update.ema.updates
+            written += update.ema.averages.values()
+        self._values = [(tensor, tensor._data.copy()) for tensor in written]
         self._state = {
             parameter: {
                 key: value.copy() if hasattr(value, "dtype") else value
@@ -245,6 +269,8 @@ class Rewind:
     def _restore(self) -> None:
         for tensor, values in self._values:
             tensor.copy_(values)
+        if self._ema is not None:
+            self._ema.updates = self._updates
         state = self._optimizer.state
         for parameter in [parameter for parameter in state if parameter not in self._state]:
             del state[parameter]

@@ -17,6 +17,7 @@ from minires.optim import Optimizer
 from minires.optim.lr_scheduler import LRScheduler
 
 from .callbacks import Callback
+from .ema import EMA
 from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summarized
 from .graph import CapturedStep
 from .history import History
@@ -56,6 +57,13 @@ class Trainer:
     clip_grad_norm : float, optional
         The gradient of all parameters together is made no longer than this; see
         `minires.nn.utils.clip_grad_norm_`.
+    ema : EMA, optional
+        A moving average of the model's weights, updated after every step. `evaluate`, and so the
+        validation part, measures the averages.
+    anomaly : bool
+        Look at every value and every gradient, and stop at the first that is NaN or infinite, with
+        the op and the module that made it. Without this a loss that is no number is traced back in
+        the same way; a gradient that is none is noticed by the parameters of the next step. Slow.
     graph : bool
         Capture a step as a CUDA graph once it was taken a few times, and replay it from then on: on
         a GPU, small networks spend most of a step starting kernels. See `CapturedStep` for what a
@@ -99,6 +107,8 @@ class Trainer:
         schedule: Literal["epoch", "step"] = "epoch",
         accumulate: int = 1,
         clip_grad_norm: float | None = None,
+        ema: EMA | None = None,
+        anomaly: bool = False,
         graph: bool = False,
         look_every: int | None = None,
     ) -> None:
@@ -115,6 +125,11 @@ class Trainer:
             )
         if look_every is not None and look_every < 1:
             raise ValueError(f"Trainer: look_every must be at least 1, found {look_every}")
+        if graph and anomaly:
+            raise ValueError(
+                "Trainer: graph=True, anomaly=True: a graph that is replayed shows nobody its"
+                " values. Leave one of them away"
+            )
         if graph:
             _check_graph("Trainer", device_of(model))
         self.model = model
@@ -125,6 +140,8 @@ class Trainer:
         self.schedule = schedule
         self.accumulate = accumulate
         self.clip_grad_norm = clip_grad_norm
+        self.ema = ema
+        self.anomaly = anomaly
         self.graph = graph
         self.look_every = look_every
         self.step = 0
@@ -194,15 +211,21 @@ class Trainer:
                 callback.on_epoch(self, self.epoch)
         return self.history
 
-    def evaluate(self, loader: Batches) -> Evaluation:
+    def evaluate(self, loader: Batches, *, confusion: bool = False) -> Evaluation:
         """Measure mean loss and error over `loader`, in evaluation mode, without recording.
+
+        Where there is a moving average of the weights, it is the one that is measured. With
+        `confusion` it is counted as well which class was taken for which.
 
         Raises
         ------
         ValueError
             If the loader yields nothing.
         """
-        return evaluate(self.model, self.loss, loader)
+        if self.ema is None:
+            return evaluate(self.model, self.loss, loader, confusion=confusion)
+        with self.ema.swapped(self.model):
+            return evaluate(self.model, self.loss, loader, confusion=confusion)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the steps to come depend on, but the data.
@@ -214,7 +237,7 @@ class Trainer:
         Returns
         -------
         dict
-            ``"model"``, ``"optimizer"`` and ``"scheduler"`` (None without one): their
+            ``"model"``, ``"optimizer"``, ``"scheduler"`` and ``"ema"`` (None without one): their
             ``state_dict()``, whose Tensors share memory with them. ``"random"``: the state of
             minires' random numbers. ``"step"``, ``"epoch"``, ``"batch"``: how many are done.
             ``"history"``, ``"measured"``, ``"seconds"``: what was measured so far, the latter two
@@ -230,6 +253,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
             "random": random.state(),
             "history": history,
             "measured": [list(batch) for batch in self._measured] if self.batch else [],
@@ -247,8 +271,8 @@ class Trainer:
         Raises
         ------
         ValueError
-            If it was saved by another version, with a scheduler where there is none or without one
-            where there is one, or for another model or optimiser.
+            If it was saved by another version, with a scheduler or a moving average where there is
+            none, or without one where there is one, or for another model or optimiser.
         """
         if state_dict.get("version") != _STATE_VERSION:
             raise ValueError(
@@ -257,10 +281,13 @@ class Trainer:
                 " version of minires?"
             )
         _check_has("scheduler", state_dict["scheduler"], self.scheduler)
+        _check_has("moving average", state_dict["ema"], self.ema)
         self.model.load_state_dict(state_dict["model"])
         self.optimizer.load_state_dict(state_dict["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state_dict["scheduler"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state_dict["ema"])
         random.restore(state_dict["random"])
         self.step, self.epoch = state_dict["step"], state_dict["epoch"]
         self.batch = state_dict["batch"]
@@ -282,7 +309,9 @@ class Trainer:
             self.loss,
             self.accumulate,
             self.clip_grad_norm,
+            self.ema,
             self._tell_gradients if overridden else None,
+            self.anomaly,
         )
         made_of = update, device, self.graph, self.look_every
         if self._steps is None or self._made_of != made_of:
@@ -302,7 +331,7 @@ class Trainer:
                 )
         checked = CheckedSteps(update, device)
         # What callbacks do to gradients, a step that is taken again would do twice.
-        once = window == 1 or update.on_gradients is not None
+        once = window == 1 or update.on_gradients is not None or update.anomaly
         if device.synchronous or (once and not self.graph):
             return checked
         ledger = Ledger(device, window)
