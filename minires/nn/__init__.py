@@ -11,6 +11,7 @@ from .blocks import (
     PreActBottleneck,
     SeparableBlock,
 )
+from .checkpointing import checkpoint, checkpoint_blocks
 from .containers import Identity, ModuleList
 from .folding import fold_batch_norm
 from .functions import (
@@ -91,6 +92,8 @@ __all__ = [
     "StochasticDepth",
     "Tanh",
     "Upsample",
+    "checkpoint",
+    "checkpoint_blocks",
     "fold_batch_norm",
     "init",
     "parameter_count",
