@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from minires import devices
@@ -222,7 +222,7 @@ def _difference(a: str, b: str, around: int = 60) -> tuple[str, str]:
     return a[start : start + around], b[start : start + around]
 
 
-def digest(tensors: dict[str, Tensor]) -> str:
+def digest(tensors: Mapping[str, Tensor]) -> str:
     """Return a checksum of Tensors by name, for `check_alike`.
 
     Examples

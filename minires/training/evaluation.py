@@ -47,6 +47,14 @@ def evaluate(model: Module, loss: Loss, loader: Batches) -> Evaluation:
     ValueError
         If the loader yields nothing.
     """
+    measured = measure(model, loss, loader)
+    if not any(batch.images for batch in measured):
+        raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
+    return summarized(measured)
+
+
+def measure(model: Module, loss: Loss, loader: Batches) -> list[Measured]:
+    """Do what `evaluate` does, batch by batch."""
     device = device_of(model)
     ledger = Ledger(device, _BATCHES_PER_READING)
     measured: list[Measured] = []
@@ -57,10 +65,7 @@ def evaluate(model: Module, loss: Loss, loader: Batches) -> Evaluation:
             ledger.add(loss(logits, labels), logits, labels)
             if ledger.is_full:
                 measured += ledger.read()
-    measured += ledger.read()
-    if not any(batch.images for batch in measured):
-        raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
-    return summarized(measured)
+    return measured + ledger.read()
 
 
 def summarized(measured: list[Measured]) -> Evaluation:

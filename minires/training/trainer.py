@@ -11,6 +11,7 @@ from typing import Any
 
 from minires.autograd import Tensor
 from minires.devices import Device, random
+from minires.devices.communicator import Communicator
 from minires.nn import Module
 from minires.ops import cross_entropy
 from minires.optim import Optimizer
@@ -21,6 +22,7 @@ from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summariz
 from .graph import CapturedStep
 from .history import History
 from .ledger import Ledger, Measured
+from .ranks import Ranks
 from .steps import CheckedSteps, EagerStep, StepsAhead
 from .update import Update
 
@@ -62,6 +64,10 @@ class Trainer:
         After how many steps the losses are read. On the CPU, and wherever it is 1, a loss is looked
         at before its step is finished. A GPU is by default looked at after 64 steps and at the end
         of an epoch; should a loss then not be finite, the steps since are taken again, one by one.
+    communicator : Communicator, optional
+        The ranks that train together, as from `minires.training.distributed.join`; each draws its
+        own part of every batch. Losses, gradients and what is measured are those of all of them.
+        Every loss is looked at then.
 
     Attributes
     ----------
@@ -95,6 +101,7 @@ class Trainer:
         clip_grad_norm: float | None = None,
         graph: bool = False,
         look_every: int | None = None,
+        communicator: Communicator | None = None,
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"Trainer: accumulate must be at least 1, found {accumulate}")
@@ -118,6 +125,9 @@ class Trainer:
         self.clip_grad_norm = clip_grad_norm
         self.graph = graph
         self.look_every = look_every
+        self.ranks: Ranks | None = None
+        if communicator is not None and communicator.size > 1:
+            self.ranks = Ranks(communicator)
         self.step = 0
         self.epoch = 0
         self.batch = 0
@@ -168,6 +178,8 @@ class Trainer:
         self._stepper()
         for _ in range(epochs):
             self._train_epoch(train_loader)
+            if self.ranks is not None:
+                self.ranks.check_alike(self.model)
             if validation is not None:
                 found = self.evaluate(validation)
                 self._history.validation_loss.append(found.loss)
@@ -182,11 +194,15 @@ class Trainer:
     def evaluate(self, loader: Batches) -> Evaluation:
         """Measure mean loss and error over `loader`, in evaluation mode, without recording.
 
+        Where there are several ranks, it is over what the loaders of all of them yield.
+
         Raises
         ------
         ValueError
             If the loader yields nothing.
         """
+        if self.ranks is not None:
+            return self.ranks.evaluate(self.model, self.loss, loader)
         return evaluate(self.model, self.loss, loader)
 
     def state_dict(self) -> dict[str, Any]:
@@ -266,6 +282,7 @@ class Trainer:
             self.accumulate,
             self.clip_grad_norm,
             self._tell_gradients if overridden else None,
+            self.ranks,
         )
         made_of = update, device, self.graph, self.look_every
         if self._steps is None or self._made_of != made_of:
@@ -283,9 +300,14 @@ class Trainer:
                     " does not come by Python between the gradients and the update. Leave"
                     " graph=True or the callback away"
                 )
+            if self.ranks is not None:
+                raise ValueError(
+                    "fit: graph=True, but there are several ranks: a graph that is replayed does"
+                    " not come by Python, where they exchange gradients. Leave graph=True away"
+                )
         checked = CheckedSteps(update, device)
         # What callbacks do to gradients, a step that is taken again would do twice.
-        once = window == 1 or update.on_gradients is not None
+        once = window == 1 or update.on_gradients is not None or self.ranks is not None
         if device.synchronous or (once and not self.graph):
             return checked
         ledger = Ledger(device, window)
@@ -303,6 +325,8 @@ class Trainer:
             self.batch, self._measured, self._seconds = 0, [], 0.0
         self._goes_on = False
         start = time.perf_counter() - self._seconds
+        if self.ranks is not None:
+            self.ranks.check_length(loader)
         batches = self._batches_left(loader)
         try:
             for images, labels in batches:
