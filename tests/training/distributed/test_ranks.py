@@ -32,7 +32,8 @@ def test_shares_of_unequal_size_count_by_their_images(accumulate):
 
     def run(ranks=None):
         # Batch norm sees the parts of a batch, which are other ones; so it is left out.
-        return trained(ranks, model=network(norm="fixup"), images=40, batch=7, accumulate=accumulate)
+        model = network(norm="fixup")
+        return trained(ranks, model=model, images=40, batch=7, accumulate=accumulate)
 
     alone = run()
     for found in on_ranks(2, run):
