@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, TypeVar
 
 import numpy as np
@@ -90,7 +91,9 @@ class MPICommunicator:
 
     def abort(self, code: int) -> None:
         """End the processes of all ranks with this exit code."""
+        sys.stdout.flush()
         self._world.Abort(code)
+        os._exit(code)  # if the launcher is slower in ending this process than Abort in returning
 
 
 def _host(array: Array) -> Any:

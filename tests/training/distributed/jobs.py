@@ -11,9 +11,10 @@ from minires.data import DataLoader, TensorDataset
 from minires.training import Trainer
 
 
-def data(images: int, seed: int = 0) -> TensorDataset:
+def data(images: int, seed: int = 0, dtype: str = "float64") -> TensorDataset:
     rng = np.random.default_rng(seed)
-    return TensorDataset(rng.standard_normal((images, 3, 8, 8)), rng.integers(0, 5, images))
+    pixels, labels = rng.standard_normal((images, 3, 8, 8)), rng.integers(0, 5, images)
+    return TensorDataset(pixels.astype(dtype), labels)
 
 
 def network(sync: Any = None, **options: Any) -> mr.nn.Module:
