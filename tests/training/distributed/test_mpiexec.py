@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minires.training import distributed
+from minires.training import mpi
 from tests.training.distributed.jobs import assert_equal_runs, trained
 
 pytestmark = pytest.mark.long
@@ -172,4 +172,5 @@ def test_without_mpiexec_there_is_one_rank():
 def test_a_launcher_of_another_mpi_is_an_error(monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
     with pytest.raises(RuntimeError, match="the launcher started 2 processes, but each finds"):
-        distributed.join()
+        mpi._check_launcher(1)
+    mpi._check_launcher(2)
