@@ -14,6 +14,7 @@ from minires.ops import add, concatenate
 from minires.optim import Optimizer
 
 from .divergence import DivergedError, diverged
+from .ema import EMA
 from .ledger import Measured
 from .ranks import Ranks, apart
 
@@ -37,7 +38,7 @@ class Update:
     model : Module
     optimizer : Optimizer
     loss : callable
-    accumulate, clip_grad_norm
+    accumulate, clip_grad_norm, ema
         As for `Trainer`.
     on_gradients : callable, optional
         Called when every gradient is complete, before it is clipped and used.
@@ -50,6 +51,7 @@ class Update:
     loss: Loss
     accumulate: int = 1
     clip_grad_norm: float | None = None
+    ema: EMA | None = None
     on_gradients: Callable[[], None] | None = None
     ranks: Ranks | None = None
 
@@ -107,6 +109,11 @@ class Update:
             groups = self.optimizer.param_groups
             clip_grad_norm_([p for group in groups for p in group["params"]], self.clip_grad_norm)
         self.optimizer.step()
+
+    def average(self) -> None:
+        """Let the moving average follow; on a GPU, beside a graph, for its share changes."""
+        if self.ema is not None:
+            self.ema.update(self.model)
 
 
 def joined(outcomes: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
