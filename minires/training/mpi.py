@@ -22,6 +22,15 @@ class MPICommunicator:
 
     Arrays of a GPU travel through the host: `minires.training.nccl` knows a shorter way.
 
+    Attributes
+    ----------
+    rank, size, local_rank, local_size : int
+        As of a `Communicator`.
+    cores : int
+        How many processor cores the ranks of this machine may use together.
+    device : str
+        Where this rank computes.
+
     Raises
     ------
     ImportError
@@ -46,6 +55,7 @@ class MPICommunicator:
         machine = self._world.Split_type(MPI.COMM_TYPE_SHARED)
         self.local_rank: int = machine.Get_rank()
         self.local_size: int = machine.Get_size()
+        self.device = "cpu"
         self.cores = len(set().union(*machine.allgather(_cores())))
         machine.Free()
 

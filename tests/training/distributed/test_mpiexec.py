@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -19,39 +16,14 @@ import pytest
 
 from minires.training import mpi
 from tests.training.distributed.jobs import assert_equal_runs, trained
+from tests.training.distributed.launching import ROOT, launcher, mpiexec
 
-pytestmark = pytest.mark.long
-ROOT = Path(__file__).resolve().parents[3]
-REQUIRED = os.environ.get("MINIRES_REQUIRE_MPI", "") not in ("", "0")
-BESIDE = Path(sys.executable).parent / "mpiexec"
-LAUNCHER = str(BESIDE) if BESIDE.exists() else shutil.which("mpiexec")
+pytestmark = [pytest.mark.long, pytest.mark.mpi]
+PROGRAM = ["-m", "tests.training.distributed.program"]
 
 
-@pytest.fixture(autouse=True)
-def _mpi():
-    missing = importlib.util.find_spec("mpi4py") is None or LAUNCHER is None
-    if missing and not REQUIRED:
-        pytest.skip("needs mpi4py and mpiexec, of the extra 'mpi'")
-    assert not missing, "MINIRES_REQUIRE_MPI is set: python -m pip install -e '.[mpi]'"
-
-
-@contextmanager
-def started(size: int, job: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    program = [sys.executable, "-m", "tests.training.distributed.program", job, str(folder)]
-    process = subprocess.Popen(
-        [str(LAUNCHER), "-n", str(size), *program],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+def started(size: int, job: str, folder: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    return mpiexec(size, *PROGRAM, job, str(folder))
 
 
 def run(size: int, job: str, folder: Path) -> tuple[int, str]:
@@ -158,6 +130,7 @@ def test_a_signal_stops_all_ranks_behind_the_same_step(tmp_path):
 
 
 def test_without_mpiexec_there_is_one_rank():
+    launcher()
     code = (
         "from minires.training import distributed; import minires as mr; c = distributed.join();"
         " print(c.size, mr.get_num_threads(), distributed.join(threads=3).rank,"
