@@ -87,13 +87,13 @@ class Ranks:
         own = digest(dict(model.named_parameters()))
         check_alike(self.communicator, "the checksum of the parameters", own)
 
-    def evaluate(self, model: Module, loss: Loss, loader: Batches) -> Evaluation:
+    def evaluate(self, model: Module, loss: Loss, loader: Batches, confusion: bool) -> Evaluation:
         """Measure rank 0's network on what all ranks' loaders yield.
 
         Where running statistics differ between ranks, the others borrow those of rank 0.
         """
         with borrowed_buffers(model, self.communicator):
-            measured = measure(model, loss, loader)
+            measured, counts = measure(model, loss, loader, confusion)
         own = (
             sum(batch.loss * batch.images for batch in measured),
             sum(batch.mistakes for batch in measured),
@@ -102,7 +102,10 @@ class Ranks:
         lost, wrong, images = summed(self.communicator, *own)
         if not images:
             raise ValueError("evaluate: no rank's loader yields a batch; is its data set empty?")
-        return Evaluation(lost / images, wrong / images, int(images))
+        found = self.communicator.gather(counts) or []
+        known = [each for each in found if each is not None]  # a rank may have had no image
+        total = self.communicator.tell(sum(known[1:], known[0]) if known else None)
+        return Evaluation(lost / images, wrong / images, int(images), total)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 from minires.autograd import Tensor
@@ -10,7 +11,7 @@ from minires.devices import Device, random
 from minires.nn import Module
 from minires.optim import Optimizer
 
-from .divergence import Before, DivergedError, Finding
+from .divergence import Before, DivergedError, Finding, FirstNonFinite, FoundError, stopped
 from .ledger import Ledger, Measured
 from .update import Update, joined
 
@@ -75,30 +76,38 @@ class CheckedSteps:
         Raises
         ------
         DivergedError
-            If the loss is not finite; the step is not taken then.
+            If the loss is not finite, or an anomaly is found; the step is not taken then.
         """
         update, value, mistakes, count = self.update, 0.0, 0, 0
         before = Before(update.model)
         parts = update.parts(images, labels)
+        watching = FirstNonFinite() if update.anomaly else nullcontext()
         # Overflow is reported by DivergedError, with its place, rather than by NumPy's warnings.
         with self.device.quiet():
             for number, part in enumerate(parts):
-                logits, loss = update.forward(part)
-                cost = update.cost(part, logits, loss)
-                value += cost.loss
-                if not math.isfinite(value):
-                    raise update.diverged(
-                        images,
-                        parts[: number + 1],
-                        before=before,
-                        step=step,
-                        epoch=epoch,
-                        loss=value,
-                    )
-                mistakes, count = mistakes + cost.mistakes, count + cost.images
-                if number == 0:
-                    update.optimizer.zero_grad()
-                loss.backward()
+                try:
+                    with watching:
+                        logits, loss = update.forward(part)
+                    cost = update.cost(part, logits, loss)
+                    value += cost.loss
+                    if not math.isfinite(value):
+                        raise update.diverged(
+                            images,
+                            parts[: number + 1],
+                            before=before,
+                            step=step,
+                            epoch=epoch,
+                            loss=value,
+                        )
+                    mistakes, count = mistakes + cost.mistakes, count + cost.images
+                    if number == 0:
+                        update.optimizer.zero_grad()
+                    with watching:
+                        loss.backward()
+                except FoundError as found:
+                    before.restore()
+                    reached = value if found.finding.cause == "gradient" else math.nan
+                    raise stopped(found.finding, step, epoch, reached) from None
             update.apply()
             update.average()
         self._taken.append(Measured(value, mistakes, count))

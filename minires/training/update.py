@@ -42,6 +42,8 @@ class Update:
         As for `Trainer`.
     on_gradients : callable, optional
         Called when every gradient is complete, before it is clipped and used.
+    anomaly : bool
+        As for `Trainer`; looked for by `CheckedSteps`.
     ranks : Ranks, optional
         The other ranks, if a batch is spread over several.
     """
@@ -53,6 +55,7 @@ class Update:
     clip_grad_norm: float | None = None
     ema: EMA | None = None
     on_gradients: Callable[[], None] | None = None
+    anomaly: bool = False
     ranks: Ranks | None = None
 
     def parts(self, images: Tensor, labels: Tensor) -> list[Part]:

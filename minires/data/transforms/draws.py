@@ -89,4 +89,4 @@ def uniform(seed: int, epoch: int, samples: Any, draws: Sequence[int]) -> Array:
     counter = samples[:, None], place, block, np.zeros(1, np.uint64)
     words = np.stack(np.broadcast_arrays(*philox(counter, (first, second))), -1)  # (N, B, 4)
     wanted = np.concatenate([np.arange(-(-count // 4) * 4) < count for count in draws])
-    return words.reshape(len(samples), -1)[:, wanted] * 2.0**-32
+    return words.reshape(len(samples), len(wanted))[:, wanted] * 2.0**-32

@@ -31,6 +31,8 @@ class Transform:
         How many random numbers `apply` needs for each image.
     fixes_size : bool
         Whether images of any sizes come out in one.
+    varies_size : bool
+        Whether equal images may come out in several: then it gets one at a time.
 
     Examples
     --------
@@ -46,6 +48,7 @@ class Transform:
 
     draws: int = 0
     fixes_size: bool = False
+    varies_size: bool = False
 
     def apply(self, images: Array, draws: Array) -> Array:
         """Return other images; those given stay as they are.
@@ -122,11 +125,6 @@ class Compose(Transform):
         """How many random numbers all of them need for each image."""
         return sum(each.draws for each in self.transforms)
 
-    @property
-    def fixes_size(self) -> bool:  # type: ignore[override]
-        """Whether one of them brings all images to one size."""
-        return any(each.fixes_size for each in self.transforms)
-
     def apply(self, images: Array, draws: Array) -> Array:
         """Apply each to what the one before it returned."""
         start = 0
@@ -141,24 +139,25 @@ class Compose(Transform):
             images = images if isinstance(images, np.ndarray) else list(images)
             samples = range(len(images))
         draws = uniform(seed, epoch, samples, [each.draws for each in self.transforms])
-        if not isinstance(images, np.ndarray):
-            return self._apply_to_each(iter(images), draws)
-        return self.apply(images, draws)
+        if isinstance(images, np.ndarray) and not any(t.varies_size for t in self.transforms):
+            return self.apply(images, draws)
+        return self._apply_to_each(iter(images), draws)
 
     def __repr__(self) -> str:
         return f"Compose({self.transforms})"
 
     def _apply_to_each(self, images: Iterator[Array], draws: Array) -> Array:
         """Bring images to one size; what is left to do is done to all of them at once."""
-        places = [place for place, each in enumerate(self.transforms) if each.fixes_size]
-        apart = Compose(self.transforms[: places[0] + 1 if places else 0])
+        varied = max((i for i, each in enumerate(self.transforms) if each.varies_size), default=-1)
+        fixed = [i for i, each in enumerate(self.transforms) if each.fixes_size and i > varied]
+        apart = Compose(self.transforms[: fixed[0] + 1 if fixed else varied + 1])
         done = []
         start = 0
         # Photographs are large: few of them are held before they are cut.
         while some := list(itertools.islice(images, _AT_ONCE)):
             theirs = draws[start : start + len(some), : apart.draws]
             start += len(some)
-            if len({image.shape for image in some}) == 1:
+            if varied < 0 and len({image.shape for image in some}) == 1:
                 done.append(apart.apply(np.stack(some), theirs))
                 continue
             done += [apart.apply(image[None], theirs[i : i + 1]) for i, image in enumerate(some)]

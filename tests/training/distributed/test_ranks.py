@@ -86,16 +86,18 @@ def test_evaluation_lends_the_statistics_of_rank_0_and_takes_them_back():
     models = [network(), network()]
     models[1].bn1.running_mean.copy_(np.full(4, 9.0))
     whole = Trainer(models[0], mr.optim.SGD(models[0].parameters()))
-    expected = whole.evaluate(loader_of(dataset, 6))
+    expected = whole.evaluate(loader_of(dataset, 6), confusion=True)
 
     def run(ranks):
         model = models[ranks.rank]
         trainer = Trainer(model, mr.optim.SGD(model.parameters()), communicator=ranks)
-        return trainer.evaluate(loader_of(dataset, 6, ranks))
+        return trainer.evaluate(loader_of(dataset, 6, ranks), confusion=True)
 
     found = on_ranks(2, run)
-    assert found[0] == found[1]
+    assert found[0][:3] == found[1][:3]
     assert found[0].images == 17
+    for each in found:
+        np.testing.assert_array_equal(each.confusion, expected.confusion)
     np.testing.assert_allclose(found[0][:2], expected[:2], rtol=1e-12)
     np.testing.assert_array_equal(models[1].bn1.running_mean.numpy(), np.full(4, 9.0))
 
@@ -104,9 +106,11 @@ def test_evaluation_goes_on_with_a_rank_that_has_no_image():
     def run(ranks):
         model = network()
         trainer = Trainer(model, mr.optim.SGD(model.parameters()), communicator=ranks)
-        return trainer.evaluate([] if ranks.rank else loader_of(data(5), 5)).images
+        own = [] if ranks.rank == 0 else loader_of(data(5), 5)
+        found = trainer.evaluate(own, confusion=True)
+        return found.images, found.confusion.sum()
 
-    assert on_ranks(2, run) == [5, 5]
+    assert on_ranks(2, run) == [(5, 5), (5, 5)]
 
 
 def test_evaluation_of_nothing_at_all_is_refused_by_every_rank():
@@ -172,6 +176,14 @@ def test_ranks_that_drift_apart_are_noticed_at_the_end_of_the_epoch():
         trained(ranks, callbacks=[Meddle()] if ranks.rank == 1 else [])
 
     with pytest.raises(DistributedError, match="checksum of the parameters of rank 0 and rank 1"):
+        on_ranks(2, run)
+
+
+def test_what_ends_one_rank_alone_is_refused_with_several():
+    def run(ranks):
+        trained(ranks, anomaly=True)
+
+    with pytest.raises(ValueError, match="Look for anomalies with one rank"):
         on_ranks(2, run)
 
 
