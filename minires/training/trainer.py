@@ -401,6 +401,10 @@ class Trainer:
                     self._look()
                 for callback in self.callbacks:
                     callback.on_step(self, self.step)
+        except Exception as error:
+            if self.ranks is not None:
+                error.add_note(f"(This rank had taken {self.step} steps.)")
+            raise
         finally:
             # A loader's workers end here and now, not when an exception is forgotten.
             if hasattr(batches, "close"):
