@@ -39,9 +39,8 @@ several ranks stands in [distributed.md](distributed.md).
 
 Measured on {result["date"]}: {where["processor"]}, {where["processors"]} processors,
 {where["system"]}; minires {where["minires"]} with {where["kernels"]} kernels, NumPy
-{where["numpy"]} ({where["blas"]}), MPICH through mpi4py, Python {where["python"]}. The machine was
-at other work beside this, which a minimum over some rounds leaves out only in part: mind the
-medians, and trust no digit but the first.
+{where["numpy"]} ({where["blas"]}), MPICH through mpi4py, Python {where["python"]}.
+{_busy(measured["load"]["last minute"], where["processors"])}
 
 ResNet-{DEPTH} on images of 3x32x32 in float32, as a `Trainer` takes its steps. All cores are in use
 in each row but the last table's: one rank has {one["threads"]} threads, and each of two has
@@ -98,6 +97,17 @@ batches (its learning rate has to follow, as in Goyal et al. 2017, arXiv 1706.02
     with atomic_write(path, "w") as file:
         file.write(filled(page))
     return path
+
+
+def _busy(load: float, processors: int) -> str:
+    """Say so if the machine had other things to do, and what that means here."""
+    if load < 0.3:
+        return ""
+    return (
+        f"**The machine was at other work**: {load:.1f} processes wanted its {processors} processors"
+        " when the measurement began. Ranks wait for the slowest of them, so that they lose more by"
+        " it than one process does: two ranks look worse here than they are."
+    )
 
 
 def _steps(one: Mapping[str, Any], two: Mapping[str, Any]) -> str:
