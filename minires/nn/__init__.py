@@ -11,6 +11,7 @@ from .blocks import (
     PreActBottleneck,
     SeparableBlock,
 )
+from .checkpointing import checkpoint, checkpoint_blocks
 from .containers import Identity, ModuleList
 from .folding import fold_batch_norm
 from .functions import (
@@ -42,6 +43,7 @@ from .shortcuts import (
     ScaledShortcut,
 )
 from .split_transform import SplitTransform, split_transform_merge
+from .sync_batch_norm import SyncBatchNorm, convert_sync_batchnorm
 
 __all__ = [
     "GELU",
@@ -89,8 +91,12 @@ __all__ = [
     "SplitTransform",
     "SqueezeExcitation",
     "StochasticDepth",
+    "SyncBatchNorm",
     "Tanh",
     "Upsample",
+    "checkpoint",
+    "checkpoint_blocks",
+    "convert_sync_batchnorm",
     "fold_batch_norm",
     "init",
     "parameter_count",
