@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .config import ConfigError, RunConfig, read_config, write_config
 from .metrics_log import EpochLine, Metrics, MetricsLog, StepLine, TestLine, read_metrics
+from .report import write_report
 
 __all__ = [
     "ConfigError",
@@ -16,4 +17,5 @@ __all__ = [
     "read_config",
     "read_metrics",
     "write_config",
+    "write_report",
 ]
