@@ -53,7 +53,7 @@ class Comparison:
     @cached_property
     def split(self) -> Split:
         """The images, read when they are first asked for."""
-        return get_dataset(self.settings.dataset)
+        return get_dataset(self.settings.dataset).normalized()
 
     @property
     def missing(self) -> list[tuple[int, TwinKind]]:
