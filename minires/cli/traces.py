@@ -167,7 +167,7 @@ def _recorded(wanted: Wanted) -> list[Trace]:
         raise typer.BadParameter(f"--expand: {error}") from None
     save: Literal["summary", "thumbs", "full"] = wanted.save  # type: ignore[assignment]
     try:
-        split = get_dataset(wanted.dataset)
+        split = get_dataset(wanted.dataset).normalized()
     except ValueError as error:
         raise typer.BadParameter(f"--dataset: {error}") from None
     names = {"--model": wanted.model} | ({"--vs": wanted.versus} if wanted.versus else {})

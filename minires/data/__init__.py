@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from .canvases import compose_canvases
 from .dataset import Dataset, Subset, TensorDataset
+from .errors import DatasetDamaged, DatasetMissing
 from .handwriting import digits
+from .image_folder import ImageFolder
 from .images import prepare, read_image
 from .loader import DataLoader
 from .on_device import DeviceLoader
 from .registry import dataset_names, get_dataset
-from .split import Split
+from .split import Split, ValidatedSplit
 
 __all__ = [
     "DataLoader",
     "Dataset",
+    "DatasetDamaged",
+    "DatasetMissing",
     "DeviceLoader",
+    "ImageFolder",
     "Split",
     "Subset",
     "TensorDataset",
+    "ValidatedSplit",
     "compose_canvases",
     "dataset_names",
     "digits",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .dataset import TensorDataset
-from .split import Split, stratified
+from .split import Split, rows_of, stratified
 
 
 def digits(seed: int = 0) -> Split:
@@ -33,22 +33,21 @@ def digits(seed: int = 0) -> Split:
     >>> image.shape, image.dtype, split.classes
     ((1, 8, 8), dtype('float32'), 10)
     """
+    return grey_digits(seed).normalized()
+
+
+def grey_digits(seed: int = 0) -> Split:
+    """Return the digits of `digits` as grey values from 0 to 1, float32, which are exact."""
     from sklearn.datasets import load_digits
 
     source = load_digits()
-    labels = source.target.astype(np.int64)
-    images = source.images[:, None] / 16  # (N, 1, 8, 8)
-    train, test = stratified(labels, test_share=0.2, seed=seed)
-    mean, std = images[train].mean(), images[train].std()
-    normalised = (images - mean) / std
-    images = normalised.astype(np.float32)
+    grey = source.images[:, None] / 16  # (N, 1, 8, 8), float64
+    every = TensorDataset(grey.astype(np.float32), source.target.astype(np.int64))
+    train, test = stratified(every.arrays[1], test_share=0.2, seed=seed)
     return Split(
-        train=TensorDataset(images[train], labels[train]),
-        test=TensorDataset(images[test], labels[test]),
+        train=rows_of(every, train),
+        test=rows_of(every, test),
         name="digits",
-        classes=10,
-        channels=1,
-        image_size=(8, 8),
-        mean=(float(mean),),
-        std=(float(std),),
+        class_names=tuple("0123456789"),
+        statistics=((float(grey[train].mean()),), (float(grey[train].std()),)),
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,7 @@ __all__ = ["prepare", "read_image"]
 # Those of pictures, and no others that Pillow knows: for EPS it would run a program, Ghostscript.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MOST_PIXELS = 2**24  # of an image resized
+_ORIENTATION = 0x0112  # EXIF's tag of how the camera was held
 
 
 def read_image(path: str | os.PathLike[str], channels: int = 3) -> Image:
@@ -44,27 +48,65 @@ def read_image(path: str | os.PathLike[str], channels: int = 3) -> Image:
     ValueError
         It is no image, a damaged one, or one so large that a decoder should not be trusted with it.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image
 
     file = Path(path)
-    mode = _mode_of(channels)
     if file.suffix.lower() == ".npy":
-        return Image.fromarray(_pixels(_read_array(file))).convert(mode)
+        return Image.fromarray(_pixels(_read_array(file))).convert(_mode_of(channels))
     with file.open("rb") as opened, warnings.catch_warnings(action="ignore"):
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        # Of a damaged file, decoders raise what they like.
-        try:
-            with Image.open(opened, formats=_FORMATS) as image:
-                upright = ImageOps.exif_transpose(image)
-        except UnidentifiedImageError:
-            raise ValueError(f"it is no image ({', '.join(_FORMATS)} are known)") from None
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise ValueError(
-                f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller first"
-            ) from None
-        except Exception as error:
-            raise ValueError(f"it is a damaged image ({error})") from error
-        return _in_8_bits(upright).convert(mode)
+        return decode_image(opened, channels)
+
+
+def decode_image(opened: IO[bytes], channels: int = 3) -> Image:
+    """Decode what is in an open file, as `read_image` does; threads may do so at the same time.
+
+    Raises
+    ------
+    ValueError
+        As for `read_image`.
+    """
+    from PIL import ImageOps
+
+    mode = _mode_of(channels)
+    with _opened_image(opened) as image:
+        upright = ImageOps.exif_transpose(image)
+    return _in_8_bits(upright).convert(mode)
+
+
+def size_of_image(opened: IO[bytes]) -> tuple[int, int]:
+    """Return the (H, W) that the image in an open file will have; nothing is decoded.
+
+    Raises
+    ------
+    ValueError
+        As for `read_image`.
+    """
+    with _opened_image(opened) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) >= 5  # 5 to 8 lie on their side
+        width, height = image.size
+    return (width, height) if turned else (height, width)
+
+
+@contextmanager
+def _opened_image(opened: IO[bytes]) -> Iterator[Image]:
+    """Open an image; turn what a decoder raises inside the block into a ValueError that tells."""
+    from PIL import Image, UnidentifiedImageError
+
+    most = Image.MAX_IMAGE_PIXELS or math.inf
+    # Of a damaged file, decoders raise what they like. No warnings are caught: not every Python
+    # lets threads do so.
+    try:
+        with Image.open(opened, formats=_FORMATS) as image:
+            if image.width * image.height > most:
+                raise Image.DecompressionBombError
+            yield image
+    except UnidentifiedImageError:
+        raise ValueError(f"it is no image ({', '.join(_FORMATS)} are known)") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ValueError(f"it has more than {most:,} pixels; make it smaller first") from None
+    except Exception as error:
+        raise ValueError(f"it is a damaged image ({error})") from error
 
 
 def _mode_of(channels: int) -> str:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,37 @@ def manual_seed(seed: int) -> None:
 def generator() -> np.random.Generator:
     """Return the generator of the current stream."""
     return (_here.get() or _everywhere).get(_name.get())
+
+
+def state() -> dict[str, Any]:
+    """Return what is needed to draw the same numbers later, in another process too.
+
+    Returns
+    -------
+    dict
+        ``"seed"``, and under ``"streams"`` the state of each stream that was drawn from; plain
+        numbers and strings, fit for JSON.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> kept = mr.devices.random.state()
+    >>> a = mr.randn(2)
+    >>> mr.devices.random.restore(kept)
+    >>> bool((a == mr.randn(2)).all())
+    True
+    """
+    streams = _here.get() or _everywhere
+    drawn = {name: made.bit_generator.state for name, made in streams.by_name.items()}
+    return {"seed": streams.seed, "streams": drawn}
+
+
+def restore(saved: dict[str, Any]) -> None:
+    """Go on drawing from where `state` was asked; streams that were not begun then start anew."""
+    manual_seed(saved["seed"])
+    streams = _here.get() or _everywhere
+    for name, bits in saved["streams"].items():
+        streams.get(name).bit_generator.state = bits
 
 
 @contextmanager

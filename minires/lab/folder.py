@@ -119,13 +119,14 @@ def _about(run: Run, comparison: Comparison) -> dict[str, str]:
 def _card(run: Run, comparison: Comparison) -> Card:
     """Say beside the weights what it takes to ask the network, for `minires predict`."""
     split = comparison.split
+    side = min(split.train.arrays[0].shape[2:])
     return Card(
         model=f"{_network(run)}{run.depth}",
         options={"width": comparison.settings.width},
-        classes=tuple(map(str, range(split.classes))),
+        classes=split.class_names,
         preprocessing=Preprocessing(
-            size=min(split.image_size),
-            crop=min(split.image_size),
+            size=side,
+            crop=side,
             mean=split.mean,
             std=split.std,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import init
+from . import init, utils
 from .blocks import (
     BasicBlock,
     Bottleneck,
@@ -95,4 +95,5 @@ __all__ = [
     "init",
     "parameter_count",
     "split_transform_merge",
+    "utils",
 ]

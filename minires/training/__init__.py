@@ -8,10 +8,12 @@ from .divergence import DivergedError
 from .evaluation import Evaluation
 from .gradient_norms import GradientNorms
 from .graph import CapturedStep
+from .history import History
 from .ledger import Ledger, Measured
 from .overlap import box_iou, class_iou, confusion_matrix, mean_iou
 from .steps import EagerStep
-from .trainer import History, Trainer
+from .trainer import Trainer
+from .update import Update
 
 __all__ = [
     "Callback",
@@ -24,6 +26,7 @@ __all__ = [
     "Ledger",
     "Measured",
     "Trainer",
+    "Update",
     "average_precision",
     "box_iou",
     "class_average_precision",

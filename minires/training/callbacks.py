@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .ledger import Measured
     from .trainer import Trainer
 
 
@@ -20,6 +21,21 @@ class Callback:
     ...     def on_step(self, trainer, step):
     ...         self.last = trainer.history.loss[-1]
     """
+
+    def on_gradients(self, trainer: Trainer, step: int) -> None:
+        """Observe that every ``.grad`` of this step is complete, and neither clipped nor used yet.
+
+        The place to change gradients in, for example to sum them over machines: they are those of
+        the mean loss of the ``trainer.batch_images`` images of this step. On a GPU, a trainer with
+        a callback that overrides this takes its steps one by one, looking at each loss.
+        """
+
+    def on_measured(self, trainer: Trainer, measured: list[Measured]) -> None:
+        """Observe what the steps since the last look have cost, before the history knows it.
+
+        The list may be written into: where a batch is spread over machines, each puts in place of
+        its own part what all of them measured together.
+        """
 
     def on_look(self, trainer: Trainer, step: int) -> None:
         """Observe that the losses of all steps up to this one are known, and finite.

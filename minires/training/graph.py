@@ -6,11 +6,10 @@ from typing import Any
 
 from minires.autograd import Tensor
 from minires.autograd.context import current
-from minires.nn import Module
-from minires.optim import Optimizer
 
 from .ledger import Ledger
-from .steps import EagerStep, Loss, written_by
+from .steps import EagerStep, written_by
+from .update import Update
 
 
 class CapturedStep:
@@ -33,8 +32,8 @@ class CapturedStep:
 
     Parameters
     ----------
-    model, optimizer, loss
-        As for `Trainer`; the model must be on a GPU.
+    update : Update
+        What a step consists of; its model must be on a GPU.
     ledger : Ledger
         Notes each step's loss and mistakes.
     warm_up : int
@@ -42,15 +41,8 @@ class CapturedStep:
         they make what a capture cannot: compiled kernels, and the optimiser's state.
     """
 
-    def __init__(
-        self,
-        model: Module,
-        optimizer: Optimizer,
-        loss: Loss,
-        ledger: Ledger,
-        warm_up: int = 2,
-    ) -> None:
-        self.eager = EagerStep(model, optimizer, loss, ledger)
+    def __init__(self, update: Update, ledger: Ledger, warm_up: int = 2) -> None:
+        self.eager = EagerStep(update, ledger)
         self.ledger = ledger
         self.warm_up = warm_up
         self._graph: _Recording | None = None
@@ -104,8 +96,9 @@ class _Circumstances:
     """
 
     def __init__(self, step: EagerStep, images: Tensor, labels: Tensor) -> None:
-        tensors = written_by(step.model, step.optimizer)
-        groups, state = step.optimizer.param_groups, step.optimizer.state
+        model, optimizer = step.update.model, step.update.optimizer
+        tensors = written_by(model, optimizer)
+        groups, state = optimizer.param_groups, optimizer.state
         context = current.get()
         hooked = any(tensor._node is not None and tensor._node.hooks for tensor in tensors)
         self.is_looked_on = bool(context.hooks or context.expanded or hooked)
@@ -118,7 +111,7 @@ class _Circumstances:
             (images.shape, images.dtype, labels.shape, labels.dtype),
             list(map(id, self._kept)),
             [tensor.requires_grad for tensor in tensors],
-            [module.training for module in step.model.modules()],
+            [module.training for module in model.modules()],
             [
                 {**group, "params": list(map(id, group["params"])), "lr": 0, "initial_lr": 0}
                 for group in groups
@@ -139,11 +132,11 @@ class _Recording:
     ) -> None:
         device: Any = images.device
         self.circumstances = circumstances
-        self._optimizer = step.optimizer
+        self._optimizer = step.update.optimizer
         self._images, self._labels = (
             Tensor(batch.data.copy(order="K")) for batch in (images, labels)
         )
-        self._written = written_by(step.model, step.optimizer)
+        self._written = written_by(step.update.model, step.update.optimizer)
         # Gradients of eager steps go before the capture, so that the graph has its own.
         for tensor in self._written:
             tensor.grad = None

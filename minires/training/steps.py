@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from minires.autograd import Tensor
@@ -13,8 +13,7 @@ from minires.optim import Optimizer
 
 from .divergence import Before, DivergedError, Finding, diverged
 from .ledger import Ledger, Measured
-
-Loss = Callable[[Tensor, Tensor], Tensor]
+from .update import Part, Update, joined
 
 # Batches are kept in case they must be taken again, but no more than so many bytes of them.
 KEPT_BYTES = 2**30
@@ -25,16 +24,14 @@ class EagerStep:
 
     Parameters
     ----------
-    model, optimizer, loss
-        As for `Trainer`.
+    update : Update
+        What a step consists of.
     ledger : Ledger
         Notes each step's loss and mistakes, both from before the update.
     """
 
-    def __init__(self, model: Module, optimizer: Optimizer, loss: Loss, ledger: Ledger) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.loss = loss
+    def __init__(self, update: Update, ledger: Ledger) -> None:
+        self.update = update
         self.ledger = ledger
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
@@ -47,21 +44,23 @@ class EagerStep:
 
     def launch(self, images: Tensor, labels: Tensor) -> None:
         """Do all but what Python counts, so that a graph can hold it."""
-        self.optimizer.zero_grad()
-        logits = self.model(images)
-        loss = self.loss(logits, labels)
+        update = self.update
+        update.optimizer.zero_grad()
+        outcomes = []
+        for part in update.parts(images, labels):
+            logits, loss = update.forward(part)
+            loss.backward()
+            outcomes.append((logits.detach(), loss.detach()))
+        logits, loss = joined(outcomes)
         self.ledger.launch(loss, logits, labels)
-        loss.backward()
-        self.optimizer.step()
+        update.apply()
 
 
 class CheckedSteps:
     """Steps that look at the loss before anything is changed: right where a look costs nothing."""
 
-    def __init__(self, model: Module, optimizer: Optimizer, loss: Loss, device: Device) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.loss = loss
+    def __init__(self, update: Update, device: Device) -> None:
+        self.update = update
         self.device = device
         self._taken: list[Measured] = []
 
@@ -78,32 +77,40 @@ class CheckedSteps:
         DivergedError
             If the loss is not finite; the step is not taken then.
         """
-        before = Before(self.model)
+        update, value, mistakes = self.update, 0.0, 0
+        before = Before(update.model)
+        parts = update.parts(images, labels)
         # Overflow is reported by DivergedError, with its place, rather than by NumPy's warnings.
         with self.device.quiet():
-            logits = self.model(images)
-            loss = self.loss(logits, labels)
-            value = float(loss.item())
-            if not math.isfinite(value):
-                raise diverged(
-                    self.model,
-                    lambda: self.loss(self.model(images), labels),
-                    images,
-                    before,
-                    step=step,
-                    epoch=epoch,
-                    loss=value,
-                )
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-        mistakes = int(self.device.mistakes(logits.detach().data, labels.data))
+            for number, part in enumerate(parts):
+                logits, loss = update.forward(part)
+                value += float(loss.item())
+                if not math.isfinite(value):
+                    raise diverged(
+                        update.model,
+                        partial(_forward, update, parts[: number + 1]),
+                        images,
+                        before,
+                        step=step,
+                        epoch=epoch,
+                        loss=value,
+                    )
+                if number == 0:
+                    update.optimizer.zero_grad()
+                loss.backward()
+                mistakes += int(self.device.mistakes(logits.detach().data, part.labels.data))
+            update.apply()
         self._taken.append(Measured(value, mistakes, len(labels.data)))
 
     def read(self) -> tuple[list[Measured], DivergedError | None]:
         """Return what was measured since the last time; an error was raised by `take` already."""
         taken, self._taken = self._taken, []
         return taken, None
+
+
+def _forward(update: Update, parts: list[Part]) -> None:
+    for part in parts:
+        update.forward(part)
 
 
 class StepsAhead:
@@ -116,7 +123,7 @@ class StepsAhead:
     ----------
     step : EagerStep or CapturedStep
     checked : CheckedSteps
-        Of the same model and optimiser; takes the steps again.
+        Of the same update; takes the steps again.
     """
 
     def __init__(self, step: Any, checked: CheckedSteps) -> None:
@@ -135,7 +142,7 @@ class StepsAhead:
     def take(self, images: Tensor, labels: Tensor, step: int, epoch: int) -> None:
         """Start step number `step`; both numbers count from 1."""
         if self._rewind is None:
-            self._rewind = Rewind(self.checked.model, self.checked.optimizer, step, epoch)
+            self._rewind = Rewind(self.checked.update, step, epoch)
         self._rewind.remember(images, labels)
         self.step(images, labels)
 
@@ -164,9 +171,8 @@ class Rewind:
 
     Parameters
     ----------
-    model : Module
-    optimizer : Optimizer
-        Their state is copied, on their device.
+    update : Update
+        The state of its model and optimiser is copied, on their device.
     step, epoch : int
         Of the step that comes next, counted from 1.
 
@@ -176,7 +182,8 @@ class Rewind:
         Size of the batches.
     """
 
-    def __init__(self, model: Module, optimizer: Optimizer, step: int, epoch: int) -> None:
+    def __init__(self, update: Update, step: int, epoch: int) -> None:
+        model, optimizer = update.model, update.optimizer
         self.step = step
         self.epoch = epoch
         self.nbytes = 0

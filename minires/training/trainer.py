@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
 
 from minires.autograd import Tensor
-from minires.devices import Device
+from minires.devices import Device, random
 from minires.nn import Module
 from minires.ops import cross_entropy
 from minires.optim import Optimizer
@@ -16,37 +19,17 @@ from minires.optim.lr_scheduler import LRScheduler
 from .callbacks import Callback
 from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summarized
 from .graph import CapturedStep
+from .history import History
 from .ledger import Ledger, Measured
 from .steps import CheckedSteps, EagerStep, StepsAhead
+from .update import Update
 
 # How many steps a GPU may be ahead of what Python knows: enough that waiting costs nothing, few
 # enough that their batches can be kept in case they must be taken again.
 LOOK_EVERY = 64
 
-
-@dataclass
-class History:
-    """What was measured on the way.
-
-    Attributes
-    ----------
-    loss : list of float
-        Of every step's batch, before the step.
-    epoch_loss, epoch_error : list of float
-        Mean loss and share of mistakes over an epoch's batches, in training mode, each batch with
-        the parameters that it met. `Trainer.evaluate` measures one fixed network instead.
-    learning_rate : list of float
-        Of each epoch (the first parameter group's).
-    images, seconds : list
-        How many images each epoch trained on, and how long that took.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    epoch_loss: list[float] = field(default_factory=list)
-    epoch_error: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    images: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+# Of what `Trainer.state_dict` holds.
+_STATE_VERSION = 1
 
 
 class Trainer:
@@ -64,6 +47,13 @@ class Trainer:
         Who is told about every step and epoch.
     loss : callable
         Of logits (N, classes) and labels (N,); cross-entropy by default.
+    accumulate : int
+        In how many parts a batch goes through the network, one after the other. Their gradients add
+        up to the batch's, for a loss that is a mean over images, and less memory is needed; only
+        batch normalisation sees smaller batches.
+    clip_grad_norm : float, optional
+        The gradient of all parameters together is made no longer than this; see
+        `minires.nn.utils.clip_grad_norm_`.
     graph : bool
         Capture a step as a CUDA graph once it was taken a few times, and replay it from then on: on
         a GPU, small networks spend most of a step starting kernels. See `CapturedStep` for what a
@@ -77,6 +67,10 @@ class Trainer:
     ----------
     step, epoch : int
         How many of each are done.
+    batch : int
+        How many batches of the present epoch are done.
+    batch_images : int
+        How many images the present step has.
 
     Examples
     --------
@@ -97,9 +91,20 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         *,
         loss: Loss = cross_entropy,
+        accumulate: int = 1,
+        clip_grad_norm: float | None = None,
         graph: bool = False,
         look_every: int | None = None,
     ) -> None:
+        if accumulate < 1:
+            raise ValueError(f"Trainer: accumulate must be at least 1, found {accumulate}")
+        if clip_grad_norm is not None and not (
+            clip_grad_norm > 0 and math.isfinite(clip_grad_norm)
+        ):
+            raise ValueError(
+                f"Trainer: clip_grad_norm must be a number above 0, found {clip_grad_norm!r};"
+                " None clips nothing"
+            )
         if look_every is not None and look_every < 1:
             raise ValueError(f"Trainer: look_every must be at least 1, found {look_every}")
         if graph:
@@ -109,14 +114,21 @@ class Trainer:
         self.scheduler = scheduler
         self.callbacks = list(callbacks)
         self.loss = loss
+        self.accumulate = accumulate
+        self.clip_grad_norm = clip_grad_norm
         self.graph = graph
         self.look_every = look_every
         self.step = 0
         self.epoch = 0
+        self.batch = 0
+        self.batch_images = 0
         self._history = History()
         self._steps: CheckedSteps | StepsAhead | None = None
         self._made_of: tuple[object, ...] = ()
+        # Of the present epoch, which goes on where a state that was loaded left it.
         self._measured: list[Measured] = []
+        self._seconds = 0.0
+        self._goes_on = False
 
     @property
     def history(self) -> History:
@@ -128,14 +140,20 @@ class Trainer:
         self._look()
         return self._history
 
-    def fit(self, train_loader: Batches, epochs: int) -> History:
+    def fit(self, train_loader: Batches, epochs: int, validation: Batches | None = None) -> History:
         """Train for so many more epochs; return the history.
+
+        After `load_state_dict` the first of them is the one in whose midst the state was saved. A
+        loader that has ``set_epoch``, as a `minires.data.DataLoader` has, is told where to begin;
+        of any other the batches that are done are drawn and left aside.
 
         Parameters
         ----------
         train_loader : iterable of (images, labels)
             Gone through once per epoch.
         epochs : int
+        validation : iterable of (images, labels), optional
+            What the network is measured on after each epoch.
 
         Raises
         ------
@@ -150,7 +168,11 @@ class Trainer:
         self._stepper()
         for _ in range(epochs):
             self._train_epoch(train_loader)
-            self.epoch += 1
+            if validation is not None:
+                found = self.evaluate(validation)
+                self._history.validation_loss.append(found.loss)
+                self._history.validation_error.append(found.error)
+            self.epoch, self.batch = self.epoch + 1, 0
             if self.scheduler is not None:
                 self.scheduler.step()
             for callback in self.callbacks:
@@ -167,41 +189,138 @@ class Trainer:
         """
         return evaluate(self.model, self.loss, loader)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the steps to come depend on, but the data.
+
+        It can be asked for after any step. Another trainer that loads it, built alike, in another
+        process too, goes on to the same weights, to the bit: on the same machine, with the same
+        number of threads and the same batches.
+
+        Returns
+        -------
+        dict
+            ``"model"``, ``"optimizer"`` and ``"scheduler"`` (None without one): their
+            ``state_dict()``, whose Tensors share memory with them. ``"random"``: the state of
+            minires' random numbers. ``"step"``, ``"epoch"``, ``"batch"``: how many are done.
+            ``"history"``, ``"measured"``, ``"seconds"``: what was measured so far, the latter two
+            in the present epoch. All but the Tensors is fit for JSON.
+        """
+        history = asdict(self.history)
+        return {
+            "version": _STATE_VERSION,
+            "step": self.step,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "random": random.state(),
+            "history": history,
+            "measured": [list(batch) for batch in self._measured] if self.batch else [],
+            "seconds": self._seconds if self.batch else 0.0,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned; the next `fit` does so.
+
+        Parameters
+        ----------
+        state_dict : dict
+            As from `state_dict`; its Tensors may also be arrays. Everything is copied.
+
+        Raises
+        ------
+        ValueError
+            If it was saved by another version, with a scheduler where there is none or without one
+            where there is one, or for another model or optimiser.
+        """
+        if state_dict.get("version") != _STATE_VERSION:
+            raise ValueError(
+                "Trainer.load_state_dict: expected a state of version"
+                f" {_STATE_VERSION}, found {state_dict.get('version')!r}; was it saved by another"
+                " version of minires?"
+            )
+        _check_has("scheduler", state_dict["scheduler"], self.scheduler)
+        self.model.load_state_dict(state_dict["model"])
+        self.optimizer.load_state_dict(state_dict["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state_dict["scheduler"])
+        random.restore(state_dict["random"])
+        self.step, self.epoch = state_dict["step"], state_dict["epoch"]
+        self.batch = state_dict["batch"]
+        self._history = History(**{k: list(v) for k, v in state_dict["history"].items()})
+        self._measured = [Measured(*batch) for batch in state_dict["measured"]]
+        self._seconds = state_dict["seconds"]
+        self._steps, self._goes_on = None, True
+
     def _stepper(self) -> CheckedSteps | StepsAhead:
         """Return what takes the steps; the same as before while nothing has changed."""
         device = device_of(self.model)
-        made_of = self.model, self.optimizer, self.loss, device, self.graph, self.look_every
+        overridden = any(
+            type(callback).on_gradients is not Callback.on_gradients for callback in self.callbacks
+        )
+        update = Update(
+            self.model,
+            self.optimizer,
+            self.loss,
+            self.accumulate,
+            self.clip_grad_norm,
+            self._tell_gradients if overridden else None,
+        )
+        made_of = update, device, self.graph, self.look_every
         if self._steps is None or self._made_of != made_of:
             self._look()  # at the steps of what is replaced
-            self._steps, self._made_of = self._made_stepper(device), made_of
+            self._steps, self._made_of = self._made_stepper(update, device), made_of
         return self._steps
 
-    def _made_stepper(self, device: Device) -> CheckedSteps | StepsAhead:
-        parts = self.model, self.optimizer, self.loss
+    def _made_stepper(self, update: Update, device: Device) -> CheckedSteps | StepsAhead:
         window = self.look_every or (1 if device.synchronous else LOOK_EVERY)
         if self.graph:
             _check_graph("fit", device)
-        checked = CheckedSteps(*parts, device)
-        if device.synchronous or (window == 1 and not self.graph):
+            if update.on_gradients is not None:
+                raise ValueError(
+                    "fit: graph=True, but a callback has on_gradients: a graph that is replayed"
+                    " does not come by Python between the gradients and the update. Leave"
+                    " graph=True or the callback away"
+                )
+        checked = CheckedSteps(update, device)
+        # What callbacks do to gradients, a step that is taken again would do twice.
+        once = window == 1 or update.on_gradients is not None
+        if device.synchronous or (once and not self.graph):
             return checked
         ledger = Ledger(device, window)
         kind = CapturedStep if self.graph else EagerStep
-        return StepsAhead(kind(*parts, ledger), checked)
+        return StepsAhead(kind(update, ledger), checked)
 
-    def _train_epoch(self, loader: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def _tell_gradients(self) -> None:
+        for callback in self.callbacks:
+            callback.on_gradients(self, self.step + 1)
+
+    def _train_epoch(self, loader: Batches) -> None:
         self.model.train()
         self._look()  # what an interrupted epoch left unread
-        self._measured = []
-        start = time.perf_counter()
-        for images, labels in loader:
-            steps = self._stepper()
-            device = steps.device
-            steps.take(images.to(device), labels.to(device), self.step + 1, self.epoch + 1)
-            self.step += 1
-            if steps.is_due:
-                self._look()
-            for callback in self.callbacks:
-                callback.on_step(self, self.step)
+        if not self._goes_on:
+            self.batch, self._measured, self._seconds = 0, [], 0.0
+        self._goes_on = False
+        start = time.perf_counter() - self._seconds
+        batches = self._batches_left(loader)
+        try:
+            for images, labels in batches:
+                steps = self._stepper()
+                device = steps.device
+                self.batch_images = len(labels.data)
+                steps.take(images.to(device), labels.to(device), self.step + 1, self.epoch + 1)
+                self.step += 1
+                self.batch += 1
+                self._seconds = time.perf_counter() - start
+                if steps.is_due:
+                    self._look()
+                for callback in self.callbacks:
+                    callback.on_step(self, self.step)
+        finally:
+            # A loader's workers end here and now, not when an exception is forgotten.
+            if hasattr(batches, "close"):
+                batches.close()
         self._look(at_the_end=True)
         if not any(batch.images for batch in self._measured):
             raise ValueError("fit: the loader yields no batch; is its data set empty?")
@@ -212,6 +331,16 @@ class Trainer:
         self._history.images.append(epoch.images)
         self._history.seconds.append(time.perf_counter() - start)
 
+    def _batches_left(self, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        """Begin the present epoch after the batches that are done."""
+        if not hasattr(loader, "set_epoch"):
+            return islice(loader, self.batch, None) if self.batch else iter(loader)
+        if self.batch:
+            loader.set_epoch(self.epoch, self.batch)
+        else:
+            loader.set_epoch(self.epoch)
+        return iter(loader)
+
     def _look(self, at_the_end: bool = False) -> None:
         """Learn what the steps so far have cost, and whether they went well.
 
@@ -221,15 +350,29 @@ class Trainer:
         if self._steps is None:
             return
         measured, error = self._steps.read()
+        if measured:
+            for callback in self.callbacks:
+                callback.on_measured(self, measured)
         self._measured += measured
         self._history.loss += [batch.loss for batch in measured]
         if error is not None:
+            self.batch -= self.step - error.last_finite_step
             self.step = error.last_finite_step
         if measured or error is not None or at_the_end:
             for callback in self.callbacks:
                 callback.on_look(self, self.step)
         if error is not None:
             raise error
+
+
+def _check_has(part: str, saved: object, own: object) -> None:
+    """Raise ValueError where only one of a saved state and the trainer has a part."""
+    if (saved is None) != (own is None):
+        has, lacks = ("saved state", "trainer") if own is None else ("trainer", "saved state")
+        raise ValueError(
+            f"Trainer.load_state_dict: the {has} has a {part}, the {lacks} has none; build the"
+            " trainer as it was built when the state was saved"
+        )
 
 
 def _check_graph(asked: str, device: Device) -> None:

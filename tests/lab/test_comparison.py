@@ -66,14 +66,10 @@ def test_twins_learn_from_the_same_batches_in_the_same_order(digits: Split) -> N
             return super().take(indices)
 
     split = Split(
-        Noted(*(array[:100] for array in digits.train.arrays)),
-        Noted(*(array[:10] for array in digits.test.arrays)),
+        train=Noted(*(array[:100] for array in digits.train.arrays)),
+        test=Noted(*(array[:10] for array in digits.test.arrays)),
         name="digits",
-        classes=10,
-        channels=1,
-        image_size=(8, 8),
-        mean=digits.mean,
-        std=digits.std,
+        class_names=digits.class_names,
     )
     settings = Settings(width=2, epochs=2)
     orders = []

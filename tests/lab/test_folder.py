@@ -51,7 +51,7 @@ def test_saved_weights_and_their_notes_bring_the_trained_network_back(
     assert saved["bn1.num_batches_tracked"].dtype == "int64"
     model.load_state_dict(saved)
 
-    images, labels = mr.data.get_dataset(notes["dataset"]).test.arrays
+    images, labels = mr.data.get_dataset(notes["dataset"]).normalized().test.arrays
     answers = model.eval()(mr.tensor(images)).numpy().argmax(axis=1)
 
     run = next(run for run in comparison.runs if run.name == "plain-14")

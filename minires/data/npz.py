@@ -1,0 +1,113 @@
+"""A data set in one ``.npz`` file, as NumPy saves arrays."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .dataset import Array, TensorDataset
+from .errors import DatasetDamaged
+from .split import Split, divided
+
+_KEYS = "x and y, or x_train, y_train, x_test and y_test"
+
+
+def read_npz(path: Path, seed: int = 0) -> Split:
+    """Read images and labels from a ``.npz``; nothing in it is unpickled.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file with the arrays x and y, which are divided 80 to 20, or x_train, y_train, x_test
+        and y_test. Images are uint8, or floating from 0 to 1: (N, H, W), (N, C, H, W) or
+        (N, H, W, C), of 1 or 3 channels. Labels are integers from 0 on, (N,).
+    seed : int
+        Decides the division where the file has none.
+
+    Returns
+    -------
+    Split
+        Called as the file is; its classes are called 0, 1, and so on.
+
+    Raises
+    ------
+    DatasetDamaged
+        If it is another file, or its arrays are no images and labels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "mine.npz"
+    >>> np.savez(path, x=np.zeros((10, 8, 8), np.uint8), y=np.arange(10) % 2)
+    >>> read_npz(path).train
+    TensorDataset(8 samples of uint8 (1, 8, 8), int64 ())
+    """
+    arrays = _arrays(path)
+    if {"x", "y"} <= set(arrays):
+        whole = _part(path, arrays, "")
+        largest = whole.arrays[1].max()
+        train, test = divided(whole, seed)
+    elif {"x_train", "y_train", "x_test", "y_test"} <= set(arrays):
+        train, test = (_part(path, arrays, suffix) for suffix in ("_train", "_test"))
+        largest = max(part.arrays[1].max() for part in (train, test))
+    else:
+        found = ", ".join(arrays) or "none"
+        raise DatasetDamaged(f"'{path}' should hold the arrays {_KEYS}; found {found}")
+    return Split(
+        train=train,
+        test=test,
+        name=path.stem,
+        class_names=tuple(str(number) for number in range(largest + 1)),
+    )
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, Mapping):
+                raise DatasetDamaged(f"'{path}' holds one array; save several by numpy.savez")
+            return dict(file)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        told = " ".join(str(error).split())
+        raise DatasetDamaged(f"'{path}' is no .npz file, or a damaged one: {told}") from error
+
+
+def _part(path: Path, arrays: Mapping[str, Array], suffix: str) -> TensorDataset:
+    images, labels = arrays["x" + suffix], arrays["y" + suffix]
+    channels_first = _channels_first(images)
+    if channels_first is None or labels.shape != images.shape[:1] or not len(images):
+        raise DatasetDamaged(
+            f"'{path}': x{suffix} and y{suffix} should be images, (N, H, W) or with 1 or 3"
+            f" channels, and labels (N,); found shapes {images.shape} and {labels.shape}"
+        )
+    if images.dtype == np.uint8:
+        grey: Any = channels_first
+    elif images.dtype.kind == "f" and images.min() >= 0 and images.max() <= 1:
+        grey = channels_first.astype(np.float32)
+    else:
+        raise DatasetDamaged(
+            f"'{path}': x{suffix} should be of uint8, or floating from 0 to 1; found"
+            f" {images.dtype} from {images.min()} to {images.max()}"
+        )
+    if labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise DatasetDamaged(
+            f"'{path}': y{suffix} should hold class numbers, integers from 0 on; found"
+            f" {labels.dtype}, the smallest {labels.min()}"
+        )
+    return TensorDataset(np.ascontiguousarray(grey), labels.astype(np.int64))
+
+
+def _channels_first(images: Array) -> Array | None:
+    """Return images (N, C, H, W), or None if they are none."""
+    if images.ndim == 3:
+        return images[:, None]
+    if images.ndim == 4 and images.shape[1] in (1, 3):
+        return images
+    if images.ndim == 4 and images.shape[3] in (1, 3):
+        return images.transpose(0, 3, 1, 2)
+    return None

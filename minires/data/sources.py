@@ -1,0 +1,206 @@
+"""Where data sets are from, where their files belong, and whether they are the right ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from minires.serialize.download import home
+
+from .errors import DatasetDamaged, DatasetMissing
+from .idx import uncompressed_md5
+
+__all__ = ["Source", "SourceFile", "data_root", "find_source", "sources"]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a data set.
+
+    Attributes
+    ----------
+    name : str
+    md5 : str or None
+        None where there is no official one.
+    uncompressed_md5 : str or None
+        Of what is in a ``.gz``: whoever compressed it anew has the same data in another file.
+    size : int or None
+        In bytes, where it is known.
+    """
+
+    name: str
+    md5: str | None = None
+    uncompressed_md5: str | None = None
+    size: int | None = None
+
+    def require_right(self, path: Path) -> None:
+        """Raise a DatasetDamaged if a file is not this one."""
+        if self.md5 is None:
+            return
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, _md5).hexdigest()
+        if found in (self.md5, self.uncompressed_md5):
+            return
+        if self.uncompressed_md5 is None:
+            expected = self.md5
+        elif (found := uncompressed_md5(path)) == self.uncompressed_md5:
+            return
+        else:
+            expected = f"{self.uncompressed_md5} without compression"
+        raise DatasetDamaged(
+            f"'{path}' is another file than {self.name}, or a damaged one: its MD5 is {found}, and"
+            f" should be {expected}"
+        )
+
+    def is_right(self, path: Path) -> bool:
+        """Tell whether a file is this one."""
+        try:
+            self.require_right(path)
+        except DatasetDamaged:
+            return False
+        return True
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that has a name.
+
+    Attributes
+    ----------
+    name, title : str
+    images : tuple of int
+        How many there are to train on, and to be judged by.
+    image_size : tuple of int
+        (H, W).
+    channels, classes : int
+    class_names : tuple of str
+        Empty where the files tell them.
+    licence : str
+    lossy : bool
+    addresses : tuple of str
+        Of folders that have the files; they are tried in turn. Those without encryption are
+        trusted because the files' sums are known.
+    by_hand : str
+        What to do where there is no address.
+    files : tuple of SourceFile
+        None for what comes with minires.
+    """
+
+    name: str
+    title: str
+    images: tuple[int, int]
+    image_size: tuple[int, int]
+    channels: int
+    classes: int
+    licence: str
+    files: tuple[SourceFile, ...]
+    class_names: tuple[str, ...] = ()
+    lossy: bool = False
+    addresses: tuple[str, ...] = ()
+    by_hand: str = ""
+
+    def folder(self, root: Path) -> Path:
+        """Return the folder where its files belong."""
+        return root / self.name
+
+    def found(self, root: Path) -> dict[SourceFile, Path]:
+        """Return those files that are there, right or not, and where."""
+        return {
+            file: path
+            for file in self.files
+            for path in [next(filter(Path.is_file, self._places(file, root)), None)]
+            if path is not None
+        }
+
+    def _places(self, file: SourceFile, root: Path) -> Sequence[Path]:
+        """Return where a file may lie: also uncompressed; nobody's address, right in the root."""
+        place = self.folder(root) / file.name
+        unpacked = [place.with_suffix("")] if file.uncompressed_md5 else []
+        return [place, *unpacked, *([] if self.addresses else [root / file.name])]
+
+    def require(self, root: Path) -> list[Path]:
+        """Return the paths of all files, in order, once they are the right ones.
+
+        Raises
+        ------
+        DatasetMissing
+            If one is not there; it says which, and how to get it.
+        DatasetDamaged
+            If one is another file.
+        """
+        found = self.found(root)
+        missing = [file for file in self.files if file not in found]
+        if missing:
+            raise DatasetMissing(self.advice(root, missing))
+        for file, path in found.items():
+            try:
+                file.require_right(path)
+            except DatasetDamaged as error:
+                again = f"move it away, then run: minires data get {self.name}"
+                raise DatasetDamaged(f"{error}; {again}") from None
+        return list(found.values())
+
+    def advice(self, root: Path, missing: Sequence[SourceFile]) -> str:
+        """Say which files are missing, where they belong, and how to get them."""
+        sums = ", ".join(file.name + (f" (MD5 {file.md5})" * bool(file.md5)) for file in missing)
+        if self.addresses:
+            how = (
+                f"run: minires data get {self.name}. Without a network, bring from"
+                f" {' or '.join(self.addresses)} to"
+            )
+        else:
+            how = f"it has no address; {self.by_hand}, and put into"
+        told = "MINIRES_DATA" if os.environ.get("MINIRES_DATA") else "by default; see MINIRES_DATA"
+        return (
+            f"the data set {self.name!r} is not in '{root}' ({told}); {how} '{self.folder(root)}':"
+            f" {sums}"
+        )
+
+
+@cache
+def sources() -> dict[str, Source]:
+    """Return all data sets that have a name."""
+    text = Path(__file__).with_name("sources.json").read_text(encoding="utf-8")
+    return {record["name"]: _source(record) for record in json.loads(text)}
+
+
+def _source(record: dict[str, Any]) -> Source:
+    lists = {key: tuple(value) for key, value in record.items() if isinstance(value, list)}
+    files = tuple(SourceFile(**file) for file in record["files"])
+    return Source(**{**record, **lists, "files": files})
+
+
+def find_source(name: str) -> Source:
+    """Return the data set of a name, in which ``-`` and ``_`` are the same.
+
+    Raises
+    ------
+    ValueError
+        If there is none; it says what there is.
+    """
+    for each in sources().values():
+        if each.name.replace("-", "_") == name.replace("-", "_"):
+            return each
+    raise ValueError(f"unknown data set {name!r}; there are: {', '.join(sorted(sources()))}")
+
+
+def data_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder of data sets, each in a folder of its own.
+
+    Parameters
+    ----------
+    root : str or os.PathLike, optional
+        By default that of MINIRES_DATA; else ``data`` in `minires.serialize.download.home`.
+    """
+    named = root or os.environ.get("MINIRES_DATA")
+    return Path(named) if named else home() / "data"

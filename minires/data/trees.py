@@ -1,0 +1,123 @@
+"""Data sets that are trees of image files: ImageNet's layout, Tiny-ImageNet's, and plain folders.
+
+==============================  ===================================================================
+``train/CLASS/1.jpg``           ImageNet's; the test part is ``test``, ``val``, ``valid`` or
+                                ``validation``, the first of them that has folders of classes
+``train/WNID/images/1.JPEG``    Tiny-ImageNet's, with ``WNID_boxes.txt`` beside; its test part is
+                                ``val``, for the labels of ``test`` were never published
+``CLASS/1.jpg``                 plain; every class is divided 80 to 20
+==============================  ===================================================================
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .archives import FolderFiles, ZipFiles, files_of
+from .errors import DatasetDamaged
+from .image_folder import ImageFolder, image_names
+from .split import Split, divided
+
+_TEST_FOLDERS = ("test", "val", "valid", "validation")
+
+
+def read_tree(path: Path, seed: int = 0, name: str | None = None) -> Split:
+    """Read a tree of image files, in a folder or a zip.
+
+    Parameters
+    ----------
+    path : Path
+        If everything lies in one folder in it, that is looked into.
+    seed : int
+        Decides the division where the tree has none.
+    name : str, optional
+        Of the data set; by default the folder's or the zip's.
+
+    Returns
+    -------
+    Split
+        Of two `ImageFolder`, which decode images when they are asked for.
+
+    Raises
+    ------
+    DatasetDamaged
+        If it is in no layout that is known.
+    """
+    files = files_of(path)
+    top = _top(files)
+    train_folder = _join(top, "train")
+    if _join(top, "wnids.txt") in files.sizes:
+        train, test, class_names = _tiny_imagenet(files, top)
+    elif image_names(files, train_folder):
+        train = ImageFolder(files, train_folder)
+        class_names = train.class_names
+        test = ImageFolder(files, _test_folder(files, top), class_names)
+    else:
+        whole = ImageFolder(files, top)
+        class_names = whole.class_names
+        train, test = divided(whole, seed)  # type: ignore[assignment]
+    return Split(train=train, test=test, name=name or path.stem, class_names=class_names)
+
+
+def _top(files: FolderFiles | ZipFiles) -> str:
+    """Return the folder in which everything lies, or nothing."""
+    tops = {name.partition("/")[0] for name in files.sizes}
+    deepest = max((name.count("/") for name in files.sizes), default=0)
+    return tops.pop() if len(tops) == 1 and deepest >= 2 else ""
+
+
+def _join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
+
+
+def _test_folder(files: FolderFiles | ZipFiles, top: str) -> str:
+    for folder in _TEST_FOLDERS:
+        if image_names(files, _join(top, folder)):
+            return _join(top, folder)
+    raise DatasetDamaged(
+        f"'{files.path}' has a folder 'train', but no images to be judged by in folders of classes"
+        f" under any of {', '.join(_TEST_FOLDERS)}"
+    )
+
+
+def _tiny_imagenet(
+    files: FolderFiles | ZipFiles, top: str
+) -> tuple[ImageFolder, ImageFolder, tuple[str, ...]]:
+    """Return training part, test part and the names of the classes, in words."""
+    wnids = sorted(_lines(files, _join(top, "wnids.txt")))
+    numbers = {wnid: number for number, wnid in enumerate(wnids)}
+    words = dict(
+        line.split("\t", 1) for line in _lines(files, _join(top, "words.txt")) if "\t" in line
+    )
+    class_names = tuple(words.get(wnid, wnid) for wnid in wnids)
+    train: list[tuple[str, int, list[int]]] = []
+    for wnid in wnids:
+        folder = _join(top, "train", wnid)
+        for line in _lines(files, _join(folder, f"{wnid}_boxes.txt")):
+            image, *box = line.split("\t")
+            train.append((_join(folder, "images", image), numbers[wnid], list(map(int, box))))
+    test: list[tuple[str, int, list[int]]] = []
+    for line in _lines(files, _join(top, "val", "val_annotations.txt")):
+        image, wnid, *box = line.split("\t")
+        test.append((_join(top, "val", "images", image), numbers[wnid], list(map(int, box))))
+    return _annotated(files, train, class_names), _annotated(files, test, class_names), class_names
+
+
+def _annotated(
+    files: FolderFiles | ZipFiles,
+    rows: list[tuple[str, int, list[int]]],
+    class_names: tuple[str, ...],
+) -> ImageFolder:
+    missing = [name for name, _, _ in rows if name not in files.sizes]
+    if missing:
+        raise DatasetDamaged(f"'{files.path}' lacks {missing[0]!r}, which its lists name")
+    names, labels, boxes = zip(*rows, strict=True) if rows else ((), (), ())
+    return ImageFolder.listed(files, names, labels, class_names, np.array(boxes, np.int64))
+
+
+def _lines(files: FolderFiles | ZipFiles, name: str) -> list[str]:
+    if name not in files.sizes:
+        raise DatasetDamaged(f"'{files.path}' lacks {name!r}, which Tiny-ImageNet's layout has")
+    return files.read(name).decode("utf-8", "replace").split("\n")
