@@ -275,7 +275,8 @@ def _method(config: RunConfig) -> str:
         f'<div class="card">{definitions(options)}</div>\n'
         '<p class="note">Options that are off are left out. Everything measured is in'
         ' <a href="metrics.jsonl">metrics.jsonl</a>, the epochs also in'
-        ' <a href="metrics.csv">metrics.csv</a>, the options in <a href="config.json">config.json</a>.</p>\n</section>'
+        ' <a href="metrics.csv">metrics.csv</a>, the options in'
+        ' <a href="config.json">config.json</a>.</p>\n</section>'
     )
 
 
