@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from . import transforms as transforms
 from .canvases import compose_canvases
 from .dataset import Dataset, Subset, TensorDataset
 from .errors import DatasetDamaged, DatasetMissing
+from .epochs import WorkerError
 from .handwriting import digits
 from .image_folder import ImageFolder
 from .images import prepare, read_image
 from .loader import DataLoader
+from .measures import measure
 from .on_device import DeviceLoader
 from .registry import dataset_names, get_dataset
 from .split import Split, ValidatedSplit
@@ -24,10 +27,13 @@ __all__ = [
     "Subset",
     "TensorDataset",
     "ValidatedSplit",
+    "WorkerError",
     "compose_canvases",
     "dataset_names",
     "digits",
     "get_dataset",
+    "measure",
     "prepare",
     "read_image",
+    "transforms",
 ]

@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from minires.autograd import Tensor
 
-from .dataset import batch_of
+from .epochs import Epoch
+from .transforms import Compose, MixUp, Transform
+from .workers import KINDS, made_by_workers
 
 
 class DataLoader:
     """Iterate over a data set in batches of Tensors.
 
     The order of an epoch is a function of (`seed`, epoch): not of what else drew random numbers,
-    nor of how far earlier epochs got. Each ``for`` loop is the next epoch.
+    nor of how far earlier epochs got. What a transform does to a sample is a function of (`seed`,
+    epoch, the sample's number). So the batches are the same for any number of workers of either
+    kind, and those of several ranks are together those of one. Each ``for`` loop is the next epoch.
 
     Parameters
     ----------
     dataset : Dataset
         Or anything with a length and samples by number.
     batch_size : int
-        Samples per batch; the last batch may have fewer.
+        Samples per batch, of all ranks together; the last batch may have fewer.
     shuffle : bool
         Draw a new order for every epoch.
     drop_last : bool
         Leave out a last batch that is not full.
     seed : int
-        Where the orders come from.
+        Where the orders come from, and what transforms draw.
+    transform : Transform, optional
+        Of `minires.data.transforms`; what is done to the images, the first part of a sample.
+    mixup : MixUp, optional
+        Mix the images of a batch, and their labels, which become (N, classes).
+    workers : int
+        How many make batches ahead, in the background; with 0, each is made when it is asked for.
+    worker_kind : {"thread", "process"}
+        Threads share the data set, and the interpreter: they suit NumPy and Pillow, which let go of
+        it. Processes are started (spawned, never forked) for each loop, and get a copy.
+    prefetch : int
+        How many batches each worker has ready at most.
+    rank, ranks : int
+        Return every `ranks`-th sample of each batch, from number `rank` on. All ranks do the same
+        number of steps: a last batch with fewer samples than ranks is left out.
 
     Attributes
     ----------
-    epoch : int
-        The epoch that the next loop runs through.
+    epoch, batch : int
+        Where the next loop begins.
 
     Raises
     ------
     ValueError
-        If `batch_size` is below 1, or `seed` is negative.
+        If a number makes no sense.
+    TypeError
+        If `transform` or `mixup` is none.
 
     Examples
     --------
@@ -49,6 +70,21 @@ class DataLoader:
     ...     x, y
     (tensor([0., 1.]), tensor([0, 1]))
     (tensor([2.]), tensor([2]))
+
+    In training, images are augmented:
+
+    >>> from minires.data import transforms
+    >>> train = mr.data.TensorDataset(np.zeros((6, 3, 32, 32), np.uint8), [0] * 6)
+    >>> augment = transforms.Compose(
+    ...     [
+    ...         transforms.RandomCrop(32, padding=4),
+    ...         transforms.RandomHorizontalFlip(),
+    ...         transforms.Normalize(mean=[0.5] * 3, std=[0.25] * 3),
+    ...     ]
+    ... )
+    >>> loader = mr.data.DataLoader(train, 4, shuffle=True, transform=augment, workers=1)
+    >>> [x.shape for x, _ in loader]
+    [(4, 3, 32, 32), (2, 3, 32, 32)]
     """
 
     def __init__(
@@ -58,33 +94,98 @@ class DataLoader:
         shuffle: bool = False,
         drop_last: bool = False,
         seed: int = 0,
+        *,
+        transform: Transform | None = None,
+        mixup: MixUp | None = None,
+        workers: int = 0,
+        worker_kind: str = "thread",
+        prefetch: int = 2,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"DataLoader: batch_size must be at least 1, found {batch_size}")
+        for name, number, least in (
+            ("batch_size", batch_size, 1),
+            ("workers", workers, 0),
+            ("prefetch", prefetch, 1),
+            ("ranks", ranks, 1),
+        ):
+            if number < least:
+                raise ValueError(f"DataLoader: {name} must be at least {least}, found {number}")
         if seed < 0:
             raise ValueError(f"DataLoader: seed must be an integer >= 0, found {seed}")
+        if worker_kind not in KINDS:
+            raise ValueError(
+                f"DataLoader: worker_kind must be one of {', '.join(KINDS)}; found {worker_kind!r}"
+            )
+        if not 0 <= rank < ranks:
+            raise ValueError(f"DataLoader: rank must be one of 0 to {ranks - 1}, found {rank}")
+        if batch_size < ranks:
+            raise ValueError(
+                f"DataLoader: a batch of {batch_size} is too small for {ranks} ranks; batch_size is"
+                " that of all ranks together"
+            )
+        if mixup is not None and not isinstance(mixup, MixUp):
+            raise TypeError(f"DataLoader: mixup must be a MixUp, found {mixup!r}")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.seed = seed
+        self.transform = None if transform is None else Compose([transform])
+        self.mixup = mixup
+        self.workers = workers
+        self.worker_kind = worker_kind
+        self.prefetch = prefetch
+        self.rank = rank
+        self.ranks = ranks
         self.epoch = 0
+        self.batch = 0
+        self._reached = 0, 0
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
-        return full if self.drop_last or not rest else full + 1
+        return full if self.drop_last or rest < self.ranks else full + 1
 
-    def set_epoch(self, epoch: int) -> None:
-        """Make `epoch` (0, 1, ...) the one that the next loop runs through.
+    def global_batch_size(self, batch: int) -> int:
+        """Return how many samples a batch has on all ranks together."""
+        return min(self.batch_size, len(self.dataset) - batch * self.batch_size)
+
+    def set_epoch(self, epoch: int, batch: int = 0) -> None:
+        """Make the next loop run through `epoch` (0, 1, ...), from the batch with this number on.
+
+        Those before it are not made. From batch ``len(loader)`` on there is none.
 
         Raises
         ------
         ValueError
-            If it is negative.
+            If there is no such epoch or batch.
         """
         if epoch < 0:
             raise ValueError(f"DataLoader: an epoch is a number >= 0, found {epoch}")
-        self.epoch = epoch
+        if not 0 <= batch <= len(self):
+            raise ValueError(
+                f"DataLoader: an epoch has {len(self)} batches, and cannot begin at batch {batch}"
+            )
+        self.epoch, self.batch = epoch, batch
+        self._reached = epoch, batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how far the newest loop has got: its epoch, and how many batches it returned.
+
+        In the body of a loop, that is the batch to go on with once this one is done.
+        """
+        epoch, batch = self._reached
+        return {"epoch": epoch, "batch": batch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Make the next loop go on where `state_dict` was asked for.
+
+        Raises
+        ------
+        ValueError
+            If this loader has no such batch.
+        """
+        self.set_epoch(state["epoch"], state["batch"])
 
     def order(self, epoch: int) -> np.ndarray[Any, Any]:
         """Return the samples' numbers in the order of `epoch`, (N,), int64."""
@@ -95,13 +196,39 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         """Begin the next epoch; a loop that is broken off counts as one, too."""
-        epoch, self.epoch = self.epoch, self.epoch + 1
-        return self._batches(self.order(epoch))
+        epoch, batch = self.epoch, self.batch
+        self.epoch, self.batch = epoch + 1, 0
+        self._reached = epoch, batch
+        return self._run(epoch, batch)
 
-    def _batches(self, order: np.ndarray[Any, Any]) -> Iterator[Any]:
-        for number in range(len(self)):
-            start = number * self.batch_size
-            batch = batch_of(self.dataset, order[start : start + self.batch_size])
-            yield (
-                tuple(map(Tensor._wrap, batch)) if isinstance(batch, tuple) else Tensor._wrap(batch)
-            )
+    def _run(self, epoch: int, first: int) -> Iterator[Any]:
+        # Closed at once when the loop is left, by whatever way: then no worker is left behind.
+        with closing(self._made(epoch, range(first, len(self)))) as batches:
+            for number, batch in enumerate(batches, first):
+                self._reached = epoch, number + 1
+                yield batch
+        self._reached = epoch + 1, 0
+
+    def _made(self, epoch: int, numbers: range) -> Generator[Any, None, None]:
+        plan = Epoch(
+            self.dataset,
+            self.order(epoch),
+            self.batch_size,
+            self.seed,
+            epoch,
+            self.transform,
+            self.mixup,
+            self.rank,
+            self.ranks,
+        )
+        if self.workers:
+            made = made_by_workers(plan, numbers, self.workers, self.worker_kind, self.prefetch)
+        else:
+            made = (plan.batch(number) for number in numbers)
+        with closing(made) as batches:
+            for batch in batches:
+                yield (
+                    tuple(map(Tensor._wrap, batch))
+                    if isinstance(batch, tuple)
+                    else Tensor._wrap(batch)
+                )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,13 +106,10 @@ class DeviceLoader(DataLoader):
             rows[3] = random.integers(0, 2, len(order))
         return rows
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Begin the next epoch; a loop that is broken off counts as one, too."""
-        epoch, self.epoch = self.epoch, self.epoch + 1
-        return self._drawn(self.device.array(self.schedule(epoch)))
-
-    def _drawn(self, schedule: devices.Array) -> Iterator[tuple[Tensor, Tensor]]:
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
+    def _made(self, epoch: int, numbers: range) -> Generator[tuple[Tensor, Tensor], None, None]:
+        schedule = self.device.array(self.schedule(epoch))
+        for number in numbers:
+            start = number * self.batch_size
             count = min(self.batch_size, len(self.dataset) - start)
             images, labels = self.device.gather_augment(
                 self._images,

@@ -42,6 +42,7 @@ from .shortcuts import (
     ScaledShortcut,
 )
 from .split_transform import SplitTransform, split_transform_merge
+from .sync_batch_norm import SyncBatchNorm, convert_sync_batchnorm
 
 __all__ = [
     "GELU",
@@ -89,8 +90,10 @@ __all__ = [
     "SplitTransform",
     "SqueezeExcitation",
     "StochasticDepth",
+    "SyncBatchNorm",
     "Tanh",
     "Upsample",
+    "convert_sync_batchnorm",
     "fold_batch_norm",
     "init",
     "parameter_count",

@@ -31,6 +31,7 @@ from .arithmetic import (
     where,
 )
 from .broadcasting import broadcast_to, expand, sum, unbroadcast
+from .collective import all_reduce
 from .conv import conv2d, conv_transpose2d
 from .conv_relu import conv2d_relu
 from .creation import (
@@ -63,6 +64,7 @@ from .resampling import interpolate
 from .residual import residual_add
 from .selection import amax, amin, argmax, argmin, gather, max, min
 from .shapes import cast, clone, flatten, flip, permute, reshape, squeeze, transpose, unsqueeze
+from .sync_norm import sync_batch_norm
 from .windows import col2im, im2col
 
 attach()
@@ -73,6 +75,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "add",
     "all",
+    "all_reduce",
     "amax",
     "amin",
     "any",
@@ -167,6 +170,7 @@ __all__ = [
     "stochastic_depth",
     "sub",
     "sum",
+    "sync_batch_norm",
     "tanh",
     "tensor",
     "to",

@@ -309,12 +309,19 @@ def batch_norm_relu(
 
 
 def check_arguments(
-    input: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, training: bool
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any,
+    bias: Any,
+    training: bool,
+    alone: bool = True,
 ) -> tuple[Any, dict[str, Any]]:
     """Check the arguments; return the input, floating, and what it is normalised by.
 
     These are constants of the op: `statistics`, or None for the batch's own, and the `running`
-    ones that are to be moved.
+    ones that are to be moved. Where the input is not `alone`, but part of a batch, it may have a
+    single value per channel.
     """
     shape = tuple(input.shape)
     if len(shape) < 2:
@@ -334,7 +341,7 @@ def check_arguments(
     if running_mean is not None and running_var is not None:
         running = _buffer(running_mean), _buffer(running_var)
     count = math.prod(shape) // max(shape[1], 1)
-    if training and count == 1:
+    if training and alone and count == 1:
         raise ValueError(
             located(
                 f"batch_norm: one value per channel (shape {shape}) has no variance; train"

@@ -17,6 +17,7 @@ Shape = tuple[int, ...]
 _PER_ELEMENT = {
     "batch_norm": 8,
     "batch_norm_relu": 10,
+    "sync_batch_norm": 8,
     "layer_norm": 8,
     "group_norm": 8,
     "softmax": 5,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from minires.autograd import Tensor
 from minires.devices import Device, random
@@ -42,11 +42,13 @@ class Trainer:
     optimizer : Optimizer
         Of the model's parameters, such as `minires.optim.SGD`.
     scheduler : LRScheduler, optional
-        Its ``step()`` is called after every epoch.
+        Its ``step()`` is called as `schedule` says; it hears how every epoch went.
     callbacks : sequence of Callback
         Who is told about every step and epoch.
     loss : callable
         Of logits (N, classes) and labels (N,); cross-entropy by default.
+    schedule : {"epoch", "step"}
+        What the scheduler counts.
     accumulate : int
         In how many parts a batch goes through the network, one after the other. Their gradients add
         up to the batch's, for a loss that is a mean over images, and less memory is needed; only
@@ -71,6 +73,9 @@ class Trainer:
         How many batches of the present epoch are done.
     batch_images : int
         How many images the present step has.
+    learning_rate : float
+        That of the last step (the first parameter group's), when the scheduler may have set the
+        next one already.
 
     Examples
     --------
@@ -91,11 +96,14 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         *,
         loss: Loss = cross_entropy,
+        schedule: Literal["epoch", "step"] = "epoch",
         accumulate: int = 1,
         clip_grad_norm: float | None = None,
         graph: bool = False,
         look_every: int | None = None,
     ) -> None:
+        if schedule not in ("epoch", "step"):
+            raise ValueError(f"Trainer: schedule must be 'epoch' or 'step', found {schedule!r}")
         if accumulate < 1:
             raise ValueError(f"Trainer: accumulate must be at least 1, found {accumulate}")
         if clip_grad_norm is not None and not (
@@ -114,6 +122,7 @@ class Trainer:
         self.scheduler = scheduler
         self.callbacks = list(callbacks)
         self.loss = loss
+        self.schedule = schedule
         self.accumulate = accumulate
         self.clip_grad_norm = clip_grad_norm
         self.graph = graph
@@ -122,11 +131,14 @@ class Trainer:
         self.epoch = 0
         self.batch = 0
         self.batch_images = 0
+        self.learning_rate: float = optimizer.param_groups[0]["lr"]
         self._history = History()
         self._steps: CheckedSteps | StepsAhead | None = None
         self._made_of: tuple[object, ...] = ()
         # Of the present epoch, which goes on where a state that was loaded left it.
         self._measured: list[Measured] = []
+        # The scheduler's states at the steps since the last look.
+        self._schedules: list[dict[str, Any]] = []
         self._seconds = 0.0
         self._goes_on = False
 
@@ -167,14 +179,17 @@ class Trainer:
             raise ValueError(f"fit: epochs must be at least 1, found {epochs}")
         self._stepper()
         for _ in range(epochs):
-            self._train_epoch(train_loader)
+            training_error = self._train_epoch(train_loader)
+            validation_error = None
             if validation is not None:
                 found = self.evaluate(validation)
                 self._history.validation_loss.append(found.loss)
                 self._history.validation_error.append(found.error)
+                validation_error = found.error
             self.epoch, self.batch = self.epoch + 1, 0
             if self.scheduler is not None:
-                self.scheduler.step()
+                self.scheduler.epoch_done(training_error, validation_error)
+                self._step_scheduler("epoch")
             for callback in self.callbacks:
                 callback.on_epoch(self, self.epoch)
         return self.history
@@ -211,6 +226,7 @@ class Trainer:
             "step": self.step,
             "epoch": self.epoch,
             "batch": self.batch,
+            "learning_rate": self.learning_rate,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
@@ -248,10 +264,11 @@ class Trainer:
         random.restore(state_dict["random"])
         self.step, self.epoch = state_dict["step"], state_dict["epoch"]
         self.batch = state_dict["batch"]
+        self.learning_rate = state_dict["learning_rate"]
         self._history = History(**{k: list(v) for k, v in state_dict["history"].items()})
         self._measured = [Measured(*batch) for batch in state_dict["measured"]]
         self._seconds = state_dict["seconds"]
-        self._steps, self._goes_on = None, True
+        self._steps, self._schedules, self._goes_on = None, [], True
 
     def _stepper(self) -> CheckedSteps | StepsAhead:
         """Return what takes the steps; the same as before while nothing has changed."""
@@ -296,7 +313,13 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_gradients(self, self.step + 1)
 
-    def _train_epoch(self, loader: Batches) -> None:
+    def _step_scheduler(self, after: str) -> None:
+        scheduler = self.scheduler
+        if scheduler is not None and self.schedule == after and not scheduler.by_metric:
+            scheduler.step()
+
+    def _train_epoch(self, loader: Batches) -> float:
+        """Train for what is left of the present epoch; return its share of mistakes."""
         self.model.train()
         self._look()  # what an interrupted epoch left unread
         if not self._goes_on:
@@ -312,6 +335,10 @@ class Trainer:
                 steps.take(images.to(device), labels.to(device), self.step + 1, self.epoch + 1)
                 self.step += 1
                 self.batch += 1
+                self.learning_rate = self.optimizer.param_groups[0]["lr"]
+                if self.scheduler is not None and self.schedule == "step":
+                    self._schedules.append(self.scheduler.state_dict())
+                    self._step_scheduler("step")
                 self._seconds = time.perf_counter() - start
                 if steps.is_due:
                     self._look()
@@ -327,9 +354,10 @@ class Trainer:
         epoch = summarized(self._measured)
         self._history.epoch_loss.append(epoch.loss)
         self._history.epoch_error.append(epoch.error)
-        self._history.learning_rate.append(self.optimizer.param_groups[0]["lr"])
+        self._history.learning_rate.append(self.learning_rate)
         self._history.images.append(epoch.images)
         self._history.seconds.append(time.perf_counter() - start)
+        return epoch.error
 
     def _batches_left(self, loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """Begin the present epoch after the batches that are done."""
@@ -356,8 +384,12 @@ class Trainer:
         self._measured += measured
         self._history.loss += [batch.loss for batch in measured]
         if error is not None:
-            self.batch -= self.step - error.last_finite_step
+            undone = self.step - error.last_finite_step
+            if self._schedules and self.scheduler is not None:
+                self.scheduler.load_state_dict(self._schedules[-undone])
+            self.batch -= undone
             self.step = error.last_finite_step
+        self._schedules = []
         if measured or error is not None or at_the_end:
             for callback in self.callbacks:
                 callback.on_look(self, self.step)

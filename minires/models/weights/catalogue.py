@@ -78,6 +78,8 @@ class Card(_Record):
         Names of the classes, in order.
     preprocessing : Preprocessing
     licence, source : str
+    training : dict
+        Of weights that minires trained: after which epoch, and what was measured.
     """
 
     schema_: str = Field(default="minires.weights/1", alias="schema", pattern="^minires.weights/1$")
@@ -87,6 +89,7 @@ class Card(_Record):
     preprocessing: Preprocessing
     licence: str = ""
     source: str = ""
+    training: dict[str, Any] = {}
 
     @field_validator("model", "classes")
     @classmethod

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from .checkpoint import CheckpointError
 from .config import ConfigError, RunConfig, read_config, write_config
 from .metrics_log import EpochLine, Metrics, MetricsLog, StepLine, TestLine, read_metrics
+from .recipes import RECIPES, Recipe, configured
 from .report import write_report
+from .result import Result, read_result
+from .run import holds_run, train
+from .signals import StoppedError
+from .watching import Plan, RunWatcher
 
 __all__ = [
+    "RECIPES",
+    "CheckpointError",
     "ConfigError",
     "EpochLine",
     "Metrics",
     "MetricsLog",
+    "Plan",
+    "Recipe",
+    "Result",
     "RunConfig",
+    "RunWatcher",
     "StepLine",
+    "StoppedError",
     "TestLine",
+    "configured",
+    "holds_run",
     "read_config",
     "read_metrics",
+    "read_result",
+    "train",
     "write_config",
     "write_report",
 ]

@@ -6,10 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from . import elementwise, images, places, products, reductions, windows
+from . import collectives, elementwise, images, places, products, reductions, windows
 from .case import Case, Dice
 
 ROWS = elementwise.ROWS | reductions.ROWS | places.ROWS | products.ROWS | windows.ROWS | images.ROWS
+ROWS |= collectives.ROWS
 
 
 @st.composite

@@ -81,16 +81,16 @@ def einsum(dice: Dice) -> Case:
 
 
 def batch_norm(dice: Dice) -> Case:
-    return _normalised(dice, fused=False)
+    return batch_norm_case(dice, mr.ops.batch_norm, training=dice.flag())
 
 
 def batch_norm_relu(dice: Dice) -> Case:
-    return _normalised(dice, fused=True)
+    return batch_norm_case(dice, mr.ops.batch_norm_relu, training=dice.flag(), fused=True)
 
 
-def _normalised(dice: Dice, fused: bool) -> Case:
+def batch_norm_case(dice: Dice, op: Any, training: bool, fused: bool = False) -> Case:
     """Batch norm; if fused, perhaps with a shortcut that is added, and a ReLU at the end."""
-    channels, training = dice.number(1, 3), dice.flag()
+    channels = dice.number(1, 3)
     shape = (dice.number(2, 3), channels, *dice.shape(0, 2, least=1))
     eps = dice.choose(1e-5, 0.1)
     mean, var = dice.normal(channels), dice.positive(channels)
@@ -98,7 +98,6 @@ def _normalised(dice: Dice, fused: bool) -> Case:
     inputs = dice.normal(*shape), *(dice.normal(channels) for _ in given)
     if fused and dice.flag():
         given, inputs = (*given, "shortcut"), (*inputs, dice.normal(*shape))
-    op = mr.ops.batch_norm_relu if fused else mr.ops.batch_norm
 
     def column(vector: np.ndarray) -> np.ndarray:
         return vector.reshape(-1, *[1] * (len(shape) - 2))

@@ -1,10 +1,4 @@
-"""Learning-rate schedules: the rate as a function of the epoch.
-
-A scheduler's `step`, called once per epoch after the optimiser's steps, writes the next rate into
-the optimiser's groups. Each schedule is a pure function of the epoch and the group's initial rate,
-so that going on from a saved epoch gives the same rates; one optimiser takes one scheduler, and
-`SequentialLR` chains several.
-"""
+"""Schedules that are a pure function of the epoch and the group's initial rate."""
 
 from __future__ import annotations
 
@@ -12,84 +6,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
-from .optimizer import Optimizer
+from minires.optim.optimizer import Optimizer
 
-
-class LRScheduler:
-    """Base of the schedules: a subclass says what the rate is in each epoch.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-        Its groups' rates are the initial ones (``"initial_lr"``), and are set for epoch 0.
-
-    Attributes
-    ----------
-    last_epoch : int
-        The epoch whose rate is set, counted from 0.
-    """
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"{type(self).__name__}: expected an optimizer, found {type(optimizer).__name__}"
-            )
-        self.optimizer = optimizer
-        self._go_to(0)
-
-    @property
-    def base_lrs(self) -> list[float]:
-        """The initial rate of each group; a group that was added later begins with its own."""
-        return [
-            group.setdefault("initial_lr", group["lr"]) for group in self.optimizer.param_groups
-        ]
-
-    def lr_at(self, epoch: int, base_lr: float) -> float:
-        """Return the rate in `epoch` of a group that began with `base_lr`."""
-        raise NotImplementedError
-
-    def _go_to(self, epoch: int) -> None:
-        self.last_epoch = epoch
-        for group, rate in zip(self.optimizer.param_groups, self.get_last_lr(), strict=True):
-            group["lr"] = rate
-
-    def step(self) -> None:
-        """Set the rates of the next epoch."""
-        self._go_to(self.last_epoch + 1)
-
-    def get_last_lr(self) -> list[float]:
-        """Return the rate that the scheduler last set, for each group."""
-        return [self.lr_at(self.last_epoch, base_lr) for base_lr in self.base_lrs]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on later; settings are not part of it."""
-        return {"last_epoch": self.last_epoch, "base_lrs": self.base_lrs}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned, and set that epoch's rates.
-
-        Raises
-        ------
-        ValueError
-            If the state was saved for another number of groups.
-        """
-        saved, groups = state_dict["base_lrs"], self.optimizer.param_groups
-        if len(saved) != len(groups):
-            raise ValueError(
-                f"{type(self).__name__}: the state was saved for {len(saved)} parameter groups,"
-                f" the optimizer has {len(groups)}"
-            )
-        for group, base_lr in zip(groups, saved, strict=True):
-            group["initial_lr"] = base_lr
-        self._go_to(state_dict["last_epoch"])
-
-
-def _check_positive(schedule: LRScheduler, name: str, value: int) -> int:
-    if value < 1:
-        raise ValueError(f"{type(schedule).__name__}: {name} must be at least 1, found {value!r}")
-    return value
+from .base import LRScheduler, check_positive
 
 
 class MultiStepLR(LRScheduler):
@@ -153,7 +73,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max = _check_positive(self, "T_max", T_max)
+        self.T_max = check_positive(self, "T_max", T_max)
         self.eta_min = eta_min
         super().__init__(optimizer)
 
@@ -203,7 +123,7 @@ class LinearLR(LRScheduler):
             raise ValueError(f"LinearLR: end_factor must lie in [0, 1], found {end_factor!r}")
         self.start_factor = start_factor
         self.end_factor = end_factor
-        self.total_iters = _check_positive(self, "total_iters", total_iters)
+        self.total_iters = check_positive(self, "total_iters", total_iters)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int, base_lr: float) -> float:
