@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from minires.models.weights.catalogue import Card, card_of
 from minires.pages import (
     Axis,
     Curve,
@@ -22,6 +23,8 @@ from minires.pages import (
 )
 from minires.serialize import atomic_write
 
+from .best import BEST, best_epoch
+from .checkpoint import read_circumstances
 from .config import RunConfig, read_config
 from .confusion import confusion_section
 from .metrics_log import EpochLine, Metrics, read_metrics
@@ -31,6 +34,10 @@ from .verdict import RULES, Verdict, judge
 __all__ = ["REPORT", "render_report", "write_report"]
 
 REPORT = "report.html"
+_LOSSY = (
+    '<p class="note">The images were compressed with loss: what is measured on them says nothing'
+    " about the originals.</p>"
+)
 _SECONDS = 30  # after which an open page of a run that is not finished is read again
 
 
@@ -66,13 +73,22 @@ def write_report(folder: str | os.PathLike[str], *, diverged: str = "") -> Path:
     """
     config, metrics = read_config(folder), read_metrics(folder)
     verdict = judge(metrics, config, shallower_beside(folder, config), diverged)
-    path = Path(folder) / REPORT
+    name, best, path = Path(folder).resolve().name, Path(folder) / BEST, Path(folder) / REPORT
+    card = card_of(best) if best.exists() else None
+    text = render_report(name, config, metrics, verdict, card, read_circumstances(folder))
     with atomic_write(path, "w") as file:
-        file.write(render_report(Path(folder).resolve().name, config, metrics, verdict))
+        file.write(text)
     return path
 
 
-def render_report(name: str, config: RunConfig, metrics: Metrics, verdict: Verdict) -> str:
+def render_report(
+    name: str,
+    config: RunConfig,
+    metrics: Metrics,
+    verdict: Verdict,
+    card: Card | None,
+    circumstances: Mapping[str, object],
+) -> str:
     """Write the page of a run as HTML.
 
     Parameters
@@ -82,18 +98,25 @@ def render_report(name: str, config: RunConfig, metrics: Metrics, verdict: Verdi
     config : RunConfig
     metrics : Metrics
     verdict : Verdict
+    card : Card, optional
+        Of the best weights; it names the classes.
+    circumstances : dict
+        Of the last checkpoint: threads, versions, kernels.
     """
+    classes = card.classes if card is not None else ()
     over = metrics.test is not None or verdict.kind == "diverged"
     sections = [
-        _opening(name, config, metrics, verdict),
+        _opening(name, config, metrics, verdict, card),
         _curves(metrics),
-        *([confusion_section(metrics.test.confusion)] if metrics.test else []),
-        _method(config),
+        *([confusion_section(metrics.test.confusion, classes)] if metrics.test else []),
+        _method(config, circumstances),
     ]
     return page(f"{name}: a training run", sections, reload_after=0 if over else _SECONDS)
 
 
-def _opening(name: str, config: RunConfig, metrics: Metrics, verdict: Verdict) -> str:
+def _opening(
+    name: str, config: RunConfig, metrics: Metrics, verdict: Verdict, card: Card | None
+) -> str:
     said = "\n".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.details)
     rules = "\n".join(f"<li>{escape(rule)}</li>" for rule in RULES)
     so_far = "" if metrics.test or verdict.kind == "diverged" else "So far: "
@@ -104,6 +127,7 @@ def _opening(name: str, config: RunConfig, metrics: Metrics, verdict: Verdict) -
         f'<h2 id="verdict">{so_far}{escape(verdict.headline)}</h2>\n<ul>\n{said}\n</ul>\n'
         f"{details('The rules by which this is said', f'<ol>{rules}</ol>')}\n</section>\n"
         + _results(metrics)
+        + (_LOSSY if card is not None and card.training.get("lossy_images") else "")
     )
 
 
@@ -119,7 +143,7 @@ def _results(metrics: Metrics) -> str:
     """Tell the numbers that the run is about: of the last epoch, of the best one, and the test."""
     if not metrics.epochs:
         return ""
-    last, best, test = metrics.epochs[-1], best_epoch(metrics.epochs), metrics.test
+    last, best, test = metrics.epochs[-1], _best(metrics), metrics.test
     rows = [["last epoch", str(last.epoch), *_errors(last), "–"]]
     if best is not None:
         rows.append(["best in validation", str(best.epoch), *_errors(best), "–"])
@@ -130,23 +154,19 @@ def _results(metrics: Metrics) -> str:
     return f'<div class="card results">{table(caption, head, rows)}</div>'
 
 
+def _best(metrics: Metrics) -> EpochLine | None:
+    """Return the epoch that is best in validation; None without a validation part."""
+    best = best_epoch(metrics.epochs)
+    return None if best is None or best.validation_error is None else best
+
+
 def _errors(line: EpochLine) -> list[str]:
     return [percent(line.train_error), _share(line.validation_error)]
 
 
-def best_epoch(epochs: Sequence[EpochLine]) -> EpochLine | None:
-    """Return the epoch with the lowest validation error, the first of equals; None without."""
-    validated = [
-        (line.validation_error, line.epoch, line)
-        for line in epochs
-        if line.validation_error is not None
-    ]
-    return min(validated)[2] if validated else None
-
-
 def _curves(metrics: Metrics) -> str:
     epochs = metrics.epochs
-    best = best_epoch(epochs)
+    best = _best(metrics)
     marks = [Mark(epoch) for epoch in _falls(epochs)]
     if best is not None and best.epoch < epochs[-1].epoch:
         marks.append(Mark(best.epoch, "lowest validation error"))
@@ -264,15 +284,18 @@ def _epoch_table(epochs: Sequence[EpochLine]) -> str:
     return table("Epoch by epoch", head, rows)
 
 
-def _method(config: RunConfig) -> str:
+def _method(config: RunConfig, circumstances: Mapping[str, object]) -> str:
     options = [
         (name.replace("_", " "), _written(value))
         for name, value in config.model_dump(exclude={"schema_"}).items()
         if value or name == "seed"
     ]
+    computed = [(key.replace("_", " "), str(value)) for key, value in circumstances.items()]
+    lists = [options, computed] if computed else [options]  # nothing before the first checkpoint
+    cards = [f'<div class="card">{definitions(each)}</div>' for each in lists]
     return (
         '<section aria-labelledby="method">\n<h2 id="method">How it is trained</h2>\n'
-        f'<div class="card">{definitions(options)}</div>\n'
+        f'<div class="grid">{"".join(cards)}</div>\n'
         '<p class="note">Options that are off are left out. Everything measured is in'
         ' <a href="metrics.jsonl">metrics.jsonl</a>, the epochs also in'
         ' <a href="metrics.csv">metrics.csv</a>, the options in'

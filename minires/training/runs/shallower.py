@@ -11,10 +11,11 @@ from typing import NamedTuple
 from .config import RunConfig, read_config
 from .metrics_log import EpochLine, read_metrics
 
-# Options that say where and how fast to compute, and how much of it is kept.
+# Options that say where and how fast to compute, and how much of it is kept; and the warm-up, which
+# papers give to their deepest networks alone.
 _NOT_LEARNING = {
     "model", "root", "recipe", "device", "threads", "workers", "half", "checkpoint_steps", "keep",
-    "tensorboard", "distributed",
+    "tensorboard", "distributed", "warm_up_lr", "warm_up_steps", "warm_up_error",
 }  # fmt: skip
 
 
@@ -38,7 +39,8 @@ def shallower_beside(folder: str | os.PathLike[str], config: RunConfig) -> list[
     """Find the runs beside `folder` that differ in nothing but having fewer layers.
 
     Networks are of one kind if their names differ in one number, as ``cifar_plain20`` and
-    ``cifar_plain56`` do. Options that say where and how fast to compute may differ.
+    ``cifar_plain56`` do. Options that say where and how fast to compute may differ, and so may the
+    warm-up.
     """
     asked = kind_and_depth(config.model)
     if asked is None:

@@ -12,7 +12,9 @@ from minires.training.runs import (
     Metrics,
     MetricsLog,
     TestLine,
+    configured,
     read_metrics,
+    train,
     write_config,
     write_report,
 )
@@ -156,3 +158,21 @@ def test_of_many_classes_the_hardest_are_named() -> None:
 
 def test_no_mistake_is_said() -> None:
     assert "not a single mistake" in confusion_section([[4, 0], [0, 4]])
+
+
+def test_the_page_names_the_classes_and_tells_the_circumstances(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(configured("cifar_resnet8", "digits", epochs=1, model_options={"width": 2}), folder)
+    page = write_report(folder).read_text("utf-8")
+    *_, computed = ElementTree.fromstring(page).iter("dl")
+
+    assert "numpy" in [term.text for term in computed.iter("dt")]
+    assert "compressed with loss" not in visible(page)
+
+    card = (folder / "best.json").read_text()
+    card = card.replace('"lossy_images": false', '"lossy_images": true').replace('"7"', '"seven"')
+    (folder / "best.json").write_text(card)
+    page = visible(write_report(folder).read_text("utf-8"))
+
+    assert "seven" in page
+    assert "compressed with loss" in page
