@@ -5,8 +5,8 @@ from __future__ import annotations
 from . import transforms as transforms
 from .canvases import compose_canvases
 from .dataset import Dataset, Subset, TensorDataset
-from .errors import DatasetDamaged, DatasetMissing
 from .epochs import WorkerError
+from .errors import DatasetDamaged, DatasetMissing
 from .handwriting import digits
 from .image_folder import ImageFolder
 from .images import prepare, read_image

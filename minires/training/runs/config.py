@@ -203,6 +203,10 @@ class RunConfig(BaseModel):
             raise ValueError("warm_up_lr: a warm-up needs a rate")
         if self.warm_up_lr is not None and bool(self.warm_up_steps) == bool(self.warm_up_error):
             raise ValueError("warm_up_steps: a warm-up ends by warm_up_steps or by warm_up_error")
+        if self.warm_up_lr is not None and self.warm_up_lr > self.lr:
+            raise ValueError(f"warm_up_lr: it is at most lr, {self.lr}, found {self.warm_up_lr}")
+        if self.warm_up_steps and self.schedule == "plateau":
+            raise ValueError("warm_up_steps: before 'plateau' a warm-up ends by warm_up_error")
         if self.sync_bn and not self.distributed:
             raise ValueError("sync_bn: there is nothing to synchronise unless distributed is set")
         return self

@@ -201,9 +201,7 @@ class _Run:
         if config.freeze:
             freeze(self.model, config.freeze)
         with noted_stops() as self.stops:
-            self.trainer = made_trainer(
-                config, self.model, self.steps, self.steps_per_epoch, [_Recorder(self)]
-            )
+            self.trainer = made_trainer(config, self.model, self.steps, [_Recorder(self)])
             if state is not None:
                 self._go_on_from(state)
             trainer = self.trainer
@@ -348,13 +346,15 @@ class _Recorder(Callback):
         for batch in measured:
             self.loss = batch.loss
             step = len(log.metrics.steps) + 1
-            lr = self._rates.pop(0) if self._rates else trainer.optimizer.param_groups[0]["lr"]
+            lr = self._rates.pop(0) if self._rates else trainer.learning_rate
             log.write(
                 StepLine(step, trainer.epoch + 1, batch.loss, batch.images, batch.mistakes, lr)
             )
 
     def on_step(self, trainer: Trainer, step: int) -> None:
         run = self.run
+        if len(run.log.metrics.steps) < step:  # on a GPU, which is read from time to time
+            self._rates.append(trainer.learning_rate)
         run.watcher.step_done(trainer.epoch + 1, step, self.loss, trainer.batch_images)
         every = run.config.checkpoint_steps
         stop = run.stops.number
