@@ -42,7 +42,7 @@ def run_train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="he2015-cifar, he2015-imagenet, wrn, preact or mnist.",
+            help="he2015-cifar, he2015-imagenet, wrn, preact, mnist or digits.",
             show_default="the data set's",
         ),
     ] = None,

@@ -22,7 +22,8 @@ from minires.data.transforms import (
     Transform,
 )
 
-from .config import ConfigError, RunConfig
+from .config import RunConfig
+from .errors import ConfigError
 
 __all__ = ["EVALUATION_BATCH", "Batches", "FirstBatches", "batches_of", "seen"]
 

@@ -23,16 +23,14 @@ import numpy as np
 from minires.autograd import Tensor
 from minires.serialize import atomic_write, load, load_metadata, save
 
-__all__ = ["LAST", "CheckpointError", "read_checkpoint", "write_checkpoint"]
+from .errors import CheckpointError
+
+__all__ = ["LAST", "read_checkpoint", "write_checkpoint"]
 
 LAST = "last.safetensors"
 FORMAT = "minires.checkpoint/1"
 
 Array = np.ndarray[Any, Any]
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is damaged, or belongs to something else; nothing was changed."""
 
 
 def write_checkpoint(

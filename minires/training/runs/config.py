@@ -10,15 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from minires.serialize import atomic_write
 
-__all__ = ["CONFIG", "ConfigError", "RunConfig", "read_config", "write_config"]
+from .errors import ConfigError
+
+__all__ = ["CONFIG", "RunConfig", "read_config", "write_config"]
 
 CONFIG = "config.json"
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class ConfigError(ValueError):
-    """An option has a value that makes no sense; the message names it, and says what would do."""
 
 
 class RunConfig(BaseModel):
@@ -111,7 +109,7 @@ class RunConfig(BaseModel):
     >>> RunConfig.checked(model="cifar_resnet20", dataset="digits", epochs=0)
     Traceback (most recent call last):
     ...
-    minires.training.runs.config.ConfigError: epochs: input should be greater than 0, found 0
+    minires.training.runs.errors.ConfigError: epochs: input should be greater than 0, found 0
     """
 
     model_config = ConfigDict(

@@ -20,7 +20,8 @@ from minires.optim.lr_scheduler import (
 )
 from minires.training import Callback, Trainer
 
-from .config import ConfigError, RunConfig
+from .config import RunConfig
+from .errors import ConfigError
 
 __all__ = ["made_model", "made_schedule", "made_trainer", "total_steps"]
 

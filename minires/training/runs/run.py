@@ -287,7 +287,9 @@ class _Run:
         """Write the present state; the log is on the disk before it."""
         state = self.trainer.state_dict()
         # The log has what was measured; and times would make equal runs differ.
-        state |= {"history": {}, "seconds": 0.0, "run": self.told_of_run()}
+        split = self.batches.split
+        network = {"num_classes": split.classes, "in_channels": split.channels}
+        state |= {"history": {}, "seconds": 0.0, "run": self.told_of_run(), "network": network}
         try:
             self.log.sync()
             write_checkpoint(self.folder, state, self.circumstances, self.config.keep)
