@@ -112,8 +112,7 @@ def run_train(
     require(device)
 
     from minires.training import DivergedError
-    from minires.training.runs import ConfigError, StoppedError, train
-    from minires.training.runs.checkpoint import CheckpointError
+    from minires.training.runs import ConfigError, RunError, StoppedError, train
 
     from .training import print_result, run_watcher
 
@@ -129,7 +128,7 @@ def run_train(
         raise typer.BadParameter(_as_option(str(error))) from None
     except FileExistsError as error:
         raise typer.BadParameter(f"--out: {error}") from None
-    except (CheckpointError, DivergedError) as error:
+    except (RunError, DivergedError) as error:
         typer.echo(f"minires: {error}", err=True)
         raise typer.Exit(1) from None
     except StoppedError as error:

@@ -37,6 +37,8 @@ def write_checkpoint(
     folder: str | os.PathLike[str],
     state: Mapping[str, Any],
     circumstances: Mapping[str, Any],
+    *,
+    seconds: float = 0.0,
     keep: int = 1,
 ) -> None:
     """Write ``last.safetensors`` and ``last.json``; those before are there until these are.
@@ -50,6 +52,8 @@ def write_checkpoint(
         holds no times, paths or names of machines: equal states are equal bytes.
     circumstances : dict
         Goes into ``last.json`` alone; fit for JSON.
+    seconds : float
+        Likewise: how long the present epoch has taken so far.
     keep : int
         With more than 1, so many of the last checkpoints are kept as ``step-<step>.safetensors``.
 
@@ -67,6 +71,7 @@ def write_checkpoint(
         "format": FORMAT,
         "step": state["step"],
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "seconds": round(seconds, 3),
         "circumstances": dict(circumstances),
         "state": json.loads(told),
     }
@@ -128,14 +133,18 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     return state
 
 
-def read_circumstances(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what ``last.json`` says of how the checkpoint was computed; {} where it is missing."""
+def read_beside(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], float]:
+    """Return the circumstances and the seconds that stand in ``last.json`` alone.
+
+    Where the file is missing, or a kill left that of the checkpoint before, little is lost: they
+    are ({}, 0), or a little old.
+    """
     path = (Path(folder) / LAST).with_suffix(".json")
     try:
-        told = json.loads(path.read_bytes())["circumstances"]
+        told = json.loads(path.read_bytes())
+        return dict(told["circumstances"]), float(told["seconds"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return {}
-    return told if isinstance(told, dict) else {}
+        return {}, 0.0
 
 
 def _others(file: Path) -> str:

@@ -65,7 +65,7 @@ def load_run(
         model = pretrained(path, device=device or config.device).model
         return model.to(config.dtype), config
     state = read_checkpoint(path)
-    sizes: dict[str, Any] = state["network"]
-    model = models.create(config.model, seed=0, **sizes, **config.model_options).to(config.dtype)
+    options: dict[str, Any] = {**state["network"], **config.model_options}
+    model = models.create(config.model, seed=0, **options).to(config.dtype)
     model.load_state_dict(state["model"])
     return model.to(device or config.device).eval(), config

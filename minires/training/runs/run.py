@@ -19,15 +19,10 @@ from minires.training.ledger import Measured
 
 from .batches import Batches, FirstBatches, batches_of, seen
 from .best import BEST, best_epoch, write_best
-from .checkpoint import (
-    LAST,
-    CheckpointError,
-    read_checkpoint,
-    read_circumstances,
-    write_checkpoint,
-)
+from .checkpoint import LAST, read_beside, read_checkpoint, write_checkpoint
 from .circumstances import circumstances, differences
 from .config import CONFIG, RunConfig, write_config
+from .errors import CheckpointError
 from .fine_tuning import begin_with, freeze
 from .making import made_model, made_trainer, total_steps
 from .metrics_log import LOG, EpochLine, MetricsLog, StepLine, TestLine
@@ -165,6 +160,7 @@ class _Run:
         self.steps_per_epoch = len(self.batches.train)
         self.steps = total_steps(config, self.steps_per_epoch)
         self.circumstances = circumstances(config.device, split.digest)
+        self.seconds = 0.0  # that the present epoch took before the run went on
 
     def saved_state(self) -> dict[str, Any] | None:
         """Read the last checkpoint, and make sure that it is this run's."""
@@ -174,13 +170,14 @@ class _Run:
             return None
         state = read_checkpoint(path)
         now = self.told_of_run()
-        for name, before in state.get("run", {}).items():
-            if now.get(name) != before:
+        for name, was in state.get("run", {}).items():
+            if now.get(name) != was:
                 raise CheckpointError(
-                    f"'{path}' is of a run with {name} {before!r}, and {CONFIG} says"
+                    f"'{path}' is of a run with {name} {was!r}, and {CONFIG} says"
                     f" {now.get(name)!r}; bring the file back that belongs to it"
                 )
-        for difference in differences(read_circumstances(self.folder), self.circumstances):
+        before, self.seconds = read_beside(self.folder)
+        for difference in differences(before, self.circumstances):
             self.watcher.noted(
                 f"{difference}; from here on, bits may differ from those of an uninterrupted run"
             )
@@ -252,12 +249,11 @@ class _Run:
         loader: Any = self.batches.train
         if left < self.steps_per_epoch:
             loader = FirstBatches(loader, left)
-        steps_before, began = trainer.step, time.perf_counter()
+        self.began = time.perf_counter() - self.seconds
         trainer.fit(loader, 1, validation=self.batches.validation)
-        seconds = time.perf_counter() - began
+        seconds, self.seconds = time.perf_counter() - self.began, 0.0
         taken = [line for line in self.log.metrics.steps if line.epoch == epoch]
         images = sum(line.images for line in taken)
-        now = sum(line.images for line in taken if line.step > steps_before)
         validated = self.batches.validation is not None
         history = trainer.history
         line = EpochLine(
@@ -269,7 +265,7 @@ class _Run:
             validation_error=history.validation_error[-1] if validated else None,
             lr=taken[-1].lr,
             seconds=round(seconds, 3),
-            images_per_second=round(now / max(seconds, 1e-9), 1),
+            images_per_second=round(images / max(seconds, 1e-9), 1),
         )
         self.log.write(line)
         if best_epoch(self.log.metrics.epochs) is line:
@@ -292,7 +288,13 @@ class _Run:
         state |= {"history": {}, "seconds": 0.0, "run": self.told_of_run(), "network": network}
         try:
             self.log.sync()
-            write_checkpoint(self.folder, state, self.circumstances, self.config.keep)
+            write_checkpoint(
+                self.folder,
+                state,
+                self.circumstances,
+                seconds=time.perf_counter() - self.began if self.trainer.batch else 0.0,
+                keep=self.config.keep,
+            )
         except OSError as error:
             reason = error.strerror or str(error)
             raise OSError(

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import minires as mr
+from minires.training.runs import CheckpointError
 from minires.training.runs.checkpoint import (
-    CheckpointError,
+    read_beside,
     read_checkpoint,
-    read_circumstances,
     write_checkpoint,
 )
 
@@ -45,7 +45,7 @@ def test_equal_states_are_equal_bytes_under_other_circumstances(tmp_path: Path) 
         write_checkpoint(tmp_path / name, a_state(), {"threads": threads})
     one, other = (tmp_path / name / "last.safetensors" for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
-    assert read_circumstances(tmp_path / "other") == {"threads": 2}
+    assert read_beside(tmp_path / "other") == ({"threads": 2}, 0.0)
 
 
 def test_the_json_beside_it_can_be_read_by_eye_and_names_the_files_digest(tmp_path: Path) -> None:
