@@ -160,10 +160,9 @@ class Source:
             )
         else:
             how = f"it has no address; {self.by_hand}, and put into"
-        told = "MINIRES_DATA" if os.environ.get("MINIRES_DATA") else "by default; see MINIRES_DATA"
         return (
-            f"the data set {self.name!r} is not in '{root}' ({told}); {how} '{self.folder(root)}':"
-            f" {sums}"
+            f"the data set {self.name!r} is not in '{root}'; {how} '{self.folder(root)}': {sums}."
+            " Another folder of data sets is named by MINIRES_DATA"
         )
 
 
