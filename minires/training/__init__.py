@@ -5,6 +5,7 @@ from __future__ import annotations
 from .callbacks import Callback
 from .detection import average_precision, class_average_precision, mean_average_precision
 from .divergence import DivergedError
+from .ema import EMA
 from .evaluation import Evaluation
 from .gradient_norms import GradientNorms
 from .graph import CapturedStep
@@ -16,6 +17,7 @@ from .trainer import Trainer
 from .update import Update
 
 __all__ = [
+    "EMA",
     "Callback",
     "CapturedStep",
     "DivergedError",

@@ -37,6 +37,7 @@ class EagerStep:
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         """Train on one batch, which is on the model's device."""
         self.launch(images, labels)
+        self.update.average()
         self.ledger.count(len(labels.data))
 
     def forget(self) -> None:
@@ -100,6 +101,7 @@ class CheckedSteps:
                 loss.backward()
                 mistakes += int(self.device.mistakes(logits.detach().data, part.labels.data))
             update.apply()
+            update.average()
         self._taken.append(Measured(value, mistakes, len(labels.data)))
 
     def read(self) -> tuple[list[Measured], DivergedError | None]:
@@ -172,7 +174,7 @@ class Rewind:
     Parameters
     ----------
     update : Update
-        The state of its model and optimiser is copied, on their device.
+        The state of its model, optimiser and moving average is copied, on their device.
     step, epoch : int
         Of the step that comes next, counted from 1.
 
@@ -189,7 +191,12 @@ class Rewind:
         self.nbytes = 0
         self._optimizer = optimizer
         optimizer.follow()  # copies taken elsewhere could not be written back
-        self._values = [(tensor, tensor._data.copy()) for tensor in written_by(model, optimizer)]
+        written = written_by(model, optimizer)
+        self._ema = update.ema
+        if update.ema is not None:
+            self._updates = update.ema.updates
+            written += update.ema.averages.values()
+        self._values = [(tensor, tensor._data.copy()) for tensor in written]
         self._state = {
             parameter: {
                 key: value.copy() if hasattr(value, "dtype") else value
@@ -245,6 +252,8 @@ class Rewind:
     def _restore(self) -> None:
         for tensor, values in self._values:
             tensor.copy_(values)
+        if self._ema is not None:
+            self._ema.updates = self._updates
         state = self._optimizer.state
         for parameter in [parameter for parameter in state if parameter not in self._state]:
             del state[parameter]

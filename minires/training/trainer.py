@@ -17,6 +17,7 @@ from minires.optim import Optimizer
 from minires.optim.lr_scheduler import LRScheduler
 
 from .callbacks import Callback
+from .ema import EMA
 from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summarized
 from .graph import CapturedStep
 from .history import History
@@ -56,6 +57,9 @@ class Trainer:
     clip_grad_norm : float, optional
         The gradient of all parameters together is made no longer than this; see
         `minires.nn.utils.clip_grad_norm_`.
+    ema : EMA, optional
+        A moving average of the model's weights, updated after every step. `evaluate`, and so the
+        validation part, measures the averages.
     graph : bool
         Capture a step as a CUDA graph once it was taken a few times, and replay it from then on: on
         a GPU, small networks spend most of a step starting kernels. See `CapturedStep` for what a
@@ -99,6 +103,7 @@ class Trainer:
         schedule: Literal["epoch", "step"] = "epoch",
         accumulate: int = 1,
         clip_grad_norm: float | None = None,
+        ema: EMA | None = None,
         graph: bool = False,
         look_every: int | None = None,
     ) -> None:
@@ -125,6 +130,7 @@ class Trainer:
         self.schedule = schedule
         self.accumulate = accumulate
         self.clip_grad_norm = clip_grad_norm
+        self.ema = ema
         self.graph = graph
         self.look_every = look_every
         self.step = 0
@@ -197,12 +203,17 @@ class Trainer:
     def evaluate(self, loader: Batches) -> Evaluation:
         """Measure mean loss and error over `loader`, in evaluation mode, without recording.
 
+        Where there is a moving average of the weights, it is the one that is measured.
+
         Raises
         ------
         ValueError
             If the loader yields nothing.
         """
-        return evaluate(self.model, self.loss, loader)
+        if self.ema is None:
+            return evaluate(self.model, self.loss, loader)
+        with self.ema.swapped(self.model):
+            return evaluate(self.model, self.loss, loader)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the steps to come depend on, but the data.
@@ -214,7 +225,7 @@ class Trainer:
         Returns
         -------
         dict
-            ``"model"``, ``"optimizer"`` and ``"scheduler"`` (None without one): their
+            ``"model"``, ``"optimizer"``, ``"scheduler"`` and ``"ema"`` (None without one): their
             ``state_dict()``, whose Tensors share memory with them. ``"random"``: the state of
             minires' random numbers. ``"step"``, ``"epoch"``, ``"batch"``: how many are done.
             ``"history"``, ``"measured"``, ``"seconds"``: what was measured so far, the latter two
@@ -230,6 +241,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
             "random": random.state(),
             "history": history,
             "measured": [list(batch) for batch in self._measured] if self.batch else [],
@@ -247,8 +259,8 @@ class Trainer:
         Raises
         ------
         ValueError
-            If it was saved by another version, with a scheduler where there is none or without one
-            where there is one, or for another model or optimiser.
+            If it was saved by another version, with a scheduler or a moving average where there is
+            none, or without one where there is one, or for another model or optimiser.
         """
         if state_dict.get("version") != _STATE_VERSION:
             raise ValueError(
@@ -257,10 +269,13 @@ class Trainer:
                 " version of minires?"
             )
         _check_has("scheduler", state_dict["scheduler"], self.scheduler)
+        _check_has("moving average", state_dict["ema"], self.ema)
         self.model.load_state_dict(state_dict["model"])
         self.optimizer.load_state_dict(state_dict["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state_dict["scheduler"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state_dict["ema"])
         random.restore(state_dict["random"])
         self.step, self.epoch = state_dict["step"], state_dict["epoch"]
         self.batch = state_dict["batch"]
@@ -282,6 +297,7 @@ class Trainer:
             self.loss,
             self.accumulate,
             self.clip_grad_norm,
+            self.ema,
             self._tell_gradients if overridden else None,
         )
         made_of = update, device, self.graph, self.look_every

@@ -13,6 +13,8 @@ from minires.nn.utils import clip_grad_norm_
 from minires.ops import add, concatenate
 from minires.optim import Optimizer
 
+from .ema import EMA
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -33,7 +35,7 @@ class Update:
     model : Module
     optimizer : Optimizer
     loss : callable
-    accumulate, clip_grad_norm
+    accumulate, clip_grad_norm, ema
         As for `Trainer`.
     on_gradients : callable, optional
         Called when every gradient is complete, before it is clipped and used.
@@ -44,6 +46,7 @@ class Update:
     loss: Loss
     accumulate: int = 1
     clip_grad_norm: float | None = None
+    ema: EMA | None = None
     on_gradients: Callable[[], None] | None = None
 
     def parts(self, images: Tensor, labels: Tensor) -> list[Part]:
@@ -72,6 +75,11 @@ class Update:
             groups = self.optimizer.param_groups
             clip_grad_norm_([p for group in groups for p in group["params"]], self.clip_grad_norm)
         self.optimizer.step()
+
+    def average(self) -> None:
+        """Let the moving average follow; on a GPU, beside a graph, for its share changes."""
+        if self.ema is not None:
+            self.ema.update(self.model)
 
 
 def joined(outcomes: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
