@@ -18,7 +18,7 @@ Point = tuple[float, float | None]
 Colour = Literal["blue", "orange", "green", "purple", "ink", "soft"]
 
 _WIDTH, _HEIGHT = 440, 250
-_LEFT, _RIGHT, _BOTTOM = 54, 10, 40
+_LEFT, _RIGHT, _BOTTOM = 62, 10, 40
 _LEGEND = 20  # height of a row of names
 _LETTER = 6.9  # about the width of one
 _MOST = 600  # points of a line: more than it has pixels
@@ -95,8 +95,8 @@ def chart(
     Examples
     --------
     >>> drawn = chart("A line", [Curve("loss", [(1, 2.0), (2, 1.0)])], Axis("epoch"), Axis("loss"))
-    >>> drawn[:36], drawn.count("<path")
-    ('<svg class="chart" role="img" viewBo', 2)
+    >>> drawn[:29], drawn.count('<path class="blue line"')  # the curve, and its legend
+    ('<svg class="chart" role="img"', 2)
     """
     shown = [curve._replace(points=_thinned(_drawable(curve.points, y.log))) for curve in curves]
     values = [value for curve in shown for _, value in curve.points if value is not None]

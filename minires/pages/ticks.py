@@ -20,13 +20,13 @@ def ticks(low: float, high: float, log: bool = False) -> list[float]:
     Examples
     --------
     >>> ticks(0, 164), ticks(0.02, 3, log=True)
-    ([0.0, 50.0, 100.0, 150.0], [0.1, 1.0])
+    ([0.0, 50.0, 100.0, 150.0], [0.03, 0.1, 0.3, 1.0, 3.0])
     >>> ticks(0.3, 2.5, log=True)
     [0.5, 1.0, 2.0]
     """
     if log and high / low > 3:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        for digits, least in (((1,), 2), ((1, 3), 2), ((1, 2, 5), 1)):
+        for digits, least in (((1,), 3), ((1, 3), 3), ((1, 2, 5), 1)):
             found = [float(f"{digit}e{power}") for power in decades for digit in digits]
             found = [value for value in found if low <= value <= high]
             if len(found) >= least:

@@ -7,6 +7,7 @@ from .errors import CheckpointError, ConfigError, LogError, RunError
 from .loading import load_run
 from .metrics_log import EpochLine, Metrics, MetricsLog, StepLine, TestLine, read_metrics
 from .recipes import RECIPES, Recipe, configured
+from .report import write_report
 from .result import Result, read_result
 from .run import holds_run, train
 from .signals import StoppedError
@@ -37,4 +38,5 @@ __all__ = [
     "read_result",
     "train",
     "write_config",
+    "write_report",
 ]
