@@ -133,18 +133,27 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     return state
 
 
-def read_beside(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], float]:
-    """Return the circumstances and the seconds that stand in ``last.json`` alone.
+def read_circumstances(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return how the checkpoint was computed, which ``last.json`` alone says.
 
-    Where the file is missing, or a kill left that of the checkpoint before, little is lost: they
-    are ({}, 0), or a little old.
+    Where the file is missing that is {}; where a kill left the one before, it may be a little old.
     """
-    path = (Path(folder) / LAST).with_suffix(".json")
+    told = _beside(folder).get("circumstances", {})
+    return told if isinstance(told, dict) else {}
+
+
+def read_seconds(folder: str | os.PathLike[str]) -> float:
+    """Return how long the epoch of the checkpoint had taken, likewise; 0 if nothing says."""
+    told = _beside(folder).get("seconds", 0.0)
+    return float(told) if isinstance(told, int | float) else 0.0
+
+
+def _beside(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_bytes())
-        return dict(told["circumstances"]), float(told["seconds"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return {}, 0.0
+        told = json.loads((Path(folder) / LAST).with_suffix(".json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _others(file: Path) -> str:

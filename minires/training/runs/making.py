@@ -18,7 +18,7 @@ from minires.optim.lr_scheduler import (
     SequentialLR,
     WarmUpUntil,
 )
-from minires.training import Callback, Trainer
+from minires.training import EMA, Callback, Trainer
 
 from .config import RunConfig
 from .errors import ConfigError
@@ -88,6 +88,7 @@ def made_trainer(
         schedule="step",
         accumulate=config.accumulate,
         clip_grad_norm=config.clip,
+        ema=None if config.ema is None else EMA(model, config.ema),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,25 @@ from minires import devices
 from minires.models.weights.loading import load_weights
 from minires.nn import Module, parameter_count
 from minires.training import Callback, DivergedError, Trainer, confusion_matrix
+from minires.training.evaluation import evaluate
 from minires.training.ledger import Measured
 
 from .batches import Batches, FirstBatches, batches_of, seen
 from .best import BEST, best_epoch, write_best
-from .checkpoint import LAST, read_beside, read_checkpoint, write_checkpoint
+from .checkpoint import (
+    LAST,
+    read_checkpoint,
+    read_circumstances,
+    read_seconds,
+    write_checkpoint,
+)
 from .circumstances import circumstances, differences
 from .config import CONFIG, RunConfig, write_config
 from .errors import CheckpointError
 from .fine_tuning import begin_with, freeze
 from .making import made_model, made_trainer, total_steps
 from .metrics_log import LOG, EpochLine, MetricsLog, StepLine, TestLine
+from .report import write_report
 from .result import RESULT, Result, read_result, result_of, write_result
 from .signals import StoppedError, noted_stops
 from .watching import Plan, RunWatcher
@@ -58,7 +67,8 @@ def train(
     config : RunConfig
     folder : path
         Made if it is not there. It gets ``config.json``, ``metrics.jsonl`` and ``.csv``,
-        ``last.safetensors`` and ``best.safetensors`` with their ``.json``, and ``result.json``.
+        ``last.safetensors`` and ``best.safetensors`` with their ``.json``, ``report.html``, and
+        ``result.json``.
     resume : bool
         Go on with the run that is in the folder, from its last checkpoint, to the same weights as
         if nothing had happened. One that has no checkpoint yet begins again; one that is finished
@@ -113,7 +123,8 @@ def train(
         if resume:
             for torn in folder.glob(".*.tmp"):  # of writes that a kill broke off
                 torn.unlink()
-        return run.carried_out(state)
+        with _told_of_the_disk(folder):
+            return run.carried_out(state)
 
 
 @contextmanager
@@ -132,6 +143,20 @@ def _folder_of(config: RunConfig, folder: Path) -> Iterator[None]:
             for each in made:
                 each.rmdir()
         raise
+
+
+@contextmanager
+def _told_of_the_disk(folder: Path) -> Iterator[None]:
+    """Say what is still there when nothing more can be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
+            raise
+        raise OSError(
+            f"'{folder}' cannot be written to ({error.strerror}); the last checkpoint is whole:"
+            f" make room, then minires train --resume '{folder}' goes on from it"
+        ) from error
 
 
 @contextmanager
@@ -176,8 +201,8 @@ class _Run:
                     f"'{path}' is of a run with {name} {was!r}, and {CONFIG} says"
                     f" {now.get(name)!r}; bring the file back that belongs to it"
                 )
-        before, self.seconds = read_beside(self.folder)
-        for difference in differences(before, self.circumstances):
+        self.seconds = read_seconds(self.folder)
+        for difference in differences(read_circumstances(self.folder), self.circumstances):
             self.watcher.noted(
                 f"{difference}; from here on, bits may differ from those of an uninterrupted run"
             )
@@ -206,8 +231,9 @@ class _Run:
                 self._tell_plan()
                 try:
                     self._train()
-                except DivergedError:
+                except DivergedError as error:
                     self._keep_last_finite()
+                    write_report(self.folder, diverged=str(error))
                     raise
                 return self._finish()
 
@@ -240,6 +266,7 @@ class _Run:
         while trainer.epoch * self.steps_per_epoch < self.steps and not self._stops_early():
             self._train_epoch()
             self.checkpoint()
+            write_report(self.folder)
             if self.stops.number is not None:
                 raise StoppedError(self.stops.number, trainer.step)
 
@@ -269,7 +296,9 @@ class _Run:
         )
         self.log.write(line)
         if best_epoch(self.log.metrics.epochs) is line:
-            write_best(self.folder, self.model, self.config, self.batches.split, line)
+            ema = trainer.ema
+            with nullcontext() if ema is None else ema.swapped(self.model):
+                write_best(self.folder, self.model, self.config, self.batches.split, line)
         self.watcher.epoch_done(line)
 
     def _stops_early(self) -> bool:
@@ -286,21 +315,14 @@ class _Run:
         split = self.batches.split
         network = {"num_classes": split.classes, "in_channels": split.channels}
         state |= {"history": {}, "seconds": 0.0, "run": self.told_of_run(), "network": network}
-        try:
-            self.log.sync()
-            write_checkpoint(
-                self.folder,
-                state,
-                self.circumstances,
-                seconds=time.perf_counter() - self.began if self.trainer.batch else 0.0,
-                keep=self.config.keep,
-            )
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OSError(
-                f"a checkpoint could not be written to '{self.folder}' ({reason}); the one before"
-                f" is whole, and minires train --resume '{self.folder}' goes on from it"
-            ) from error
+        self.log.sync()
+        write_checkpoint(
+            self.folder,
+            state,
+            self.circumstances,
+            seconds=time.perf_counter() - self.began if self.trainer.batch else 0.0,
+            keep=self.config.keep,
+        )
 
     def _keep_last_finite(self) -> None:
         values = [value.detach().to("cpu").numpy() for value in self.model.state_dict().values()]
@@ -312,7 +334,7 @@ class _Run:
         best = best_epoch(self.log.metrics.epochs)
         assert best is not None
         load_weights(self.model, self.folder / BEST)
-        evaluation = self.trainer.evaluate(self.batches.test)
+        evaluation = evaluate(self.model, self.trainer.loss, self.batches.test)
         confusion = _confusion(self.model, self.batches)
         self.log.write(
             TestLine(best.epoch, best.step, evaluation.loss, evaluation.error, confusion.tolist())
@@ -321,6 +343,7 @@ class _Run:
         result = result_of(
             self.config, self.log.metrics, parameter_count(self.model), self.batches.split.lossy
         )
+        write_report(self.folder)
         write_result(self.folder, result)
         self.watcher.run_ended(result)
         return result

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -199,6 +201,65 @@ def test_a_network_that_diverges_keeps_its_last_finite_weights(tmp_path: Path) -
             assert np.isfinite(value).all()
     losses = [line.loss for line in read_metrics(tmp_path / "run").steps]
     assert np.isfinite(losses).all()
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real, writes = tmp_path / "run", os.fsync, []
+
+    def full_after_a_while(descriptor: int) -> None:
+        writes.append(descriptor)
+        if len(writes) > 25:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full_after_a_while)
+        with pytest.raises(OSError, match=r"No space left.*the last checkpoint is whole"):
+            train(a_config(), folder)
+    step = read_checkpoint(folder / "last.safetensors")["step"]
+    assert 0 < step < 15
+    train(read_config(folder), folder, resume=True)
+    name = "last.safetensors"
+    assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    assert read_metrics(folder).steps == read_metrics(whole).steps
+
+
+def test_averaged_weights_are_measured_and_kept(tmp_path: Path, stopped: Stopped) -> None:
+    train(a_config(ema=0.9), tmp_path / "run")
+    state = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    best = mr.load(tmp_path / "run" / "best.safetensors")
+    name = "layer1.0.conv1.weight"
+    assert not (best[name] == state["model"][name]).all()
+    if read_metrics(tmp_path / "run").test.epoch == 3:
+        assert (best[name] == state["ema"]["averages"][name]).all()
+    folder = stopped(7, ema=0.9)
+    train(read_config(folder), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+def test_everything_that_a_step_may_have_goes_on_to_the_same_bytes(
+    tmp_path: Path, stopped: Stopped
+) -> None:
+    everything = {
+        "mixup": 0.4,
+        "cutout": 2,
+        "label_smoothing": 0.1,
+        "clip": 1.0,
+        "accumulate": 2,
+        "ema": 0.99,
+        "workers": 1,
+        "augmentation": "crop-flip",
+        "schedule": "plateau",
+        "patience": 1,
+    }
+    train(a_config(**everything), tmp_path / "run")
+    folder = stopped(8, **everything)
+    train(read_config(folder).changed(workers=2), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
 
 
 def test_the_best_weights_are_those_of_the_lowest_validation_error(tmp_path: Path) -> None:
