@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from minires.autograd import Tensor, no_grad
 from minires.devices import Device, get
 from minires.nn import Module
 
 from .ledger import Ledger, Measured
+from .overlap import as_host, confusion_matrix
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -30,17 +33,28 @@ class Evaluation(NamedTuple):
         Share of the images that are misclassified, 0 to 1.
     images : int
         How many there were.
+    confusion : array, (classes, classes), int64, or None
+        How many images of each class (row) were taken for which (column), if that was asked for.
     """
 
     loss: float
     error: float
     images: int
+    confusion: np.ndarray[Any, Any] | None = None
 
 
-def evaluate(model: Module, loss: Loss, loader: Batches) -> Evaluation:
+def evaluate(model: Module, loss: Loss, loader: Batches, *, confusion: bool = False) -> Evaluation:
     """Run `model` over `loader` in evaluation mode, without recording.
 
     Every module is afterwards in the mode in which it was.
+
+    Parameters
+    ----------
+    model : Module
+    loss : callable
+    loader : iterable of (images, labels)
+    confusion : bool
+        Count as well what was taken for what; a GPU is then waited for after every batch.
 
     Raises
     ------
@@ -50,17 +64,23 @@ def evaluate(model: Module, loss: Loss, loader: Batches) -> Evaluation:
     device = device_of(model)
     ledger = Ledger(device, _BATCHES_PER_READING)
     measured: list[Measured] = []
+    counts = None
     with evaluation_mode(model), no_grad():
         for batch in loader:
             images, labels = (tensor.to(device) for tensor in batch)
             logits = model(images)
             ledger.add(loss(logits, labels), logits, labels)
+            if confusion:
+                answers, right = as_host(logits).argmax(1), as_host(labels)
+                right = right.argmax(1) if right.ndim == logits.ndim else right  # soft labels
+                found = confusion_matrix(answers, right, logits.shape[1])
+                counts = found if counts is None else counts + found
             if ledger.is_full:
                 measured += ledger.read()
     measured += ledger.read()
     if not any(batch.images for batch in measured):
         raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
-    return summarized(measured)
+    return summarized(measured)._replace(confusion=counts)
 
 
 def summarized(measured: list[Measured]) -> Evaluation:

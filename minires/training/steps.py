@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,15 @@ from minires.devices import Device, random
 from minires.nn import Module
 from minires.optim import Optimizer
 
-from .divergence import Before, DivergedError, Finding, diverged
+from .divergence import (
+    Before,
+    DivergedError,
+    Finding,
+    FirstNonFinite,
+    FoundError,
+    diverged,
+    stopped,
+)
 from .ledger import Ledger, Measured
 from .update import Part, Update, joined
 
@@ -76,29 +85,37 @@ class CheckedSteps:
         Raises
         ------
         DivergedError
-            If the loss is not finite; the step is not taken then.
+            If the loss is not finite, or an anomaly is found; the step is not taken then.
         """
         update, value, mistakes = self.update, 0.0, 0
         before = Before(update.model)
         parts = update.parts(images, labels)
+        watching = FirstNonFinite() if update.anomaly else nullcontext()
         # Overflow is reported by DivergedError, with its place, rather than by NumPy's warnings.
         with self.device.quiet():
             for number, part in enumerate(parts):
-                logits, loss = update.forward(part)
-                value += float(loss.item())
-                if not math.isfinite(value):
-                    raise diverged(
-                        update.model,
-                        partial(_forward, update, parts[: number + 1]),
-                        images,
-                        before,
-                        step=step,
-                        epoch=epoch,
-                        loss=value,
-                    )
-                if number == 0:
-                    update.optimizer.zero_grad()
-                loss.backward()
+                try:
+                    with watching:
+                        logits, loss = update.forward(part)
+                    value += float(loss.item())
+                    if not math.isfinite(value):
+                        raise diverged(
+                            update.model,
+                            partial(_forward, update, parts[: number + 1]),
+                            images,
+                            before,
+                            step=step,
+                            epoch=epoch,
+                            loss=value,
+                        )
+                    if number == 0:
+                        update.optimizer.zero_grad()
+                    with watching:
+                        loss.backward()
+                except FoundError as found:
+                    before.restore()
+                    reached = value if found.finding.cause == "gradient" else math.nan
+                    raise stopped(found.finding, step, epoch, reached) from None
                 mistakes += int(self.device.mistakes(logits.detach().data, part.labels.data))
             update.apply()
             update.average()

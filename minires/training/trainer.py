@@ -60,6 +60,10 @@ class Trainer:
     ema : EMA, optional
         A moving average of the model's weights, updated after every step. `evaluate`, and so the
         validation part, measures the averages.
+    anomaly : bool
+        Look at every value and every gradient, and stop at the first that is NaN or infinite, with
+        the op and the module that made it. Without this a loss that is no number is traced back in
+        the same way; a gradient that is none is noticed by the parameters of the next step. Slow.
     graph : bool
         Capture a step as a CUDA graph once it was taken a few times, and replay it from then on: on
         a GPU, small networks spend most of a step starting kernels. See `CapturedStep` for what a
@@ -104,6 +108,7 @@ class Trainer:
         accumulate: int = 1,
         clip_grad_norm: float | None = None,
         ema: EMA | None = None,
+        anomaly: bool = False,
         graph: bool = False,
         look_every: int | None = None,
     ) -> None:
@@ -120,6 +125,11 @@ class Trainer:
             )
         if look_every is not None and look_every < 1:
             raise ValueError(f"Trainer: look_every must be at least 1, found {look_every}")
+        if graph and anomaly:
+            raise ValueError(
+                "Trainer: graph=True, anomaly=True: a graph that is replayed shows nobody its"
+                " values. Leave one of them away"
+            )
         if graph:
             _check_graph("Trainer", device_of(model))
         self.model = model
@@ -131,6 +141,7 @@ class Trainer:
         self.accumulate = accumulate
         self.clip_grad_norm = clip_grad_norm
         self.ema = ema
+        self.anomaly = anomaly
         self.graph = graph
         self.look_every = look_every
         self.step = 0
@@ -200,10 +211,11 @@ class Trainer:
                 callback.on_epoch(self, self.epoch)
         return self.history
 
-    def evaluate(self, loader: Batches) -> Evaluation:
+    def evaluate(self, loader: Batches, *, confusion: bool = False) -> Evaluation:
         """Measure mean loss and error over `loader`, in evaluation mode, without recording.
 
-        Where there is a moving average of the weights, it is the one that is measured.
+        Where there is a moving average of the weights, it is the one that is measured. With
+        `confusion` it is counted as well which class was taken for which.
 
         Raises
         ------
@@ -211,9 +223,9 @@ class Trainer:
             If the loader yields nothing.
         """
         if self.ema is None:
-            return evaluate(self.model, self.loss, loader)
+            return evaluate(self.model, self.loss, loader, confusion=confusion)
         with self.ema.swapped(self.model):
-            return evaluate(self.model, self.loss, loader)
+            return evaluate(self.model, self.loss, loader, confusion=confusion)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the steps to come depend on, but the data.
@@ -299,6 +311,7 @@ class Trainer:
             self.clip_grad_norm,
             self.ema,
             self._tell_gradients if overridden else None,
+            self.anomaly,
         )
         made_of = update, device, self.graph, self.look_every
         if self._steps is None or self._made_of != made_of:
@@ -318,7 +331,7 @@ class Trainer:
                 )
         checked = CheckedSteps(update, device)
         # What callbacks do to gradients, a step that is taken again would do twice.
-        once = window == 1 or update.on_gradients is not None
+        once = window == 1 or update.on_gradients is not None or update.anomaly
         if device.synchronous or (once and not self.graph):
             return checked
         ledger = Ledger(device, window)

@@ -39,6 +39,8 @@ class Update:
         As for `Trainer`.
     on_gradients : callable, optional
         Called when every gradient is complete, before it is clipped and used.
+    anomaly : bool
+        As for `Trainer`; looked for by `CheckedSteps`.
     """
 
     model: Module
@@ -48,6 +50,7 @@ class Update:
     clip_grad_norm: float | None = None
     ema: EMA | None = None
     on_gradients: Callable[[], None] | None = None
+    anomaly: bool = False
 
     def parts(self, images: Tensor, labels: Tensor) -> list[Part]:
         """Cut a batch into `accumulate` parts, whose sizes differ by one at most."""
