@@ -9,7 +9,20 @@ from typing import Annotated
 
 import typer
 
-from . import bench, check, compare, info, models, predict, step, summary, trace, train, weights
+from . import (
+    bench,
+    check,
+    compare,
+    info,
+    lr_find,
+    models,
+    predict,
+    step,
+    summary,
+    trace,
+    train,
+    weights,
+)
 
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
@@ -20,6 +33,7 @@ app = typer.Typer(
 )
 app.command("compare", help=compare.HELP)(compare.run_compare)
 app.command("train", help=train.HELP)(train.run_train)
+app.command("lr-find", help=lr_find.HELP)(lr_find.run_lr_find)
 app.command("trace", help=trace.HELP)(trace.run_trace)
 app.command("step", help=step.HELP)(step.run_step)
 app.command("check", help=check.HELP)(check.run_check)

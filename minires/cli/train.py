@@ -125,7 +125,7 @@ def run_train(
         with run_watcher(quiet) as watcher:
             result = train(config, folder, resume=resume is not None, watcher=watcher)
     except ConfigError as error:
-        raise typer.BadParameter(_as_option(str(error))) from None
+        raise typer.BadParameter(as_option(str(error))) from None
     except FileExistsError as error:
         raise typer.BadParameter(f"--out: {error}") from None
     except (RunError, DivergedError) as error:
@@ -178,7 +178,7 @@ def _number(option: str, text: str | None) -> float | int | None:
         raise typer.BadParameter(f"--{option}: expected a number, found {text!r}") from None
 
 
-def _as_option(message: str) -> str:
+def as_option(message: str) -> str:
     """Name an option as the command line does."""
     name, colon, rest = message.partition(": ")
     known = colon and name.replace("_", "").isalpha() and name.islower()

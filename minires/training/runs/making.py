@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from minires import models, ops
+from minires import devices, models, ops
 from minires.nn import Module
 from minires.optim import SGD, Optimizer
 from minires.optim.lr_scheduler import (
@@ -18,12 +19,20 @@ from minires.optim.lr_scheduler import (
     SequentialLR,
     WarmUpUntil,
 )
-from minires.training import EMA, Callback, Trainer
+from minires.training import EMA, Callback, LRCurve, Trainer, lr_find
 
+from .batches import batches_of, seen
 from .config import RunConfig
 from .errors import ConfigError
 
-__all__ = ["made_model", "made_schedule", "made_trainer", "total_steps"]
+__all__ = [
+    "made_model",
+    "made_schedule",
+    "made_trainer",
+    "rising_rates",
+    "threads_of",
+    "total_steps",
+]
 
 
 def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, int]) -> Module:
@@ -131,3 +140,50 @@ def _after_warm_up(
         return CosineAnnealingLR(optimizer, T_max=max(steps - warm_up, 1))
     milestones = [round(share * steps) - warm_up for share in config.milestones]
     return MultiStepLR(optimizer, milestones, config.gamma)
+
+
+def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRCurve:
+    """Carry out `minires.training.lr_find` as a run would begin; nothing is written.
+
+    Parameters
+    ----------
+    config : RunConfig
+    start, end : float
+        The first and the last rate.
+    steps : int
+        How many there are.
+
+    Raises
+    ------
+    ConfigError, OSError
+        As `minires.training.runs.train`.
+    ValueError
+        If the rates do not rise.
+    """
+    batches = batches_of(config)
+    split = batches.split
+    with threads_of(config):
+        model = made_model(config, split.classes, split.channels, seen(config, split))
+        trainer = made_trainer(config, model, total_steps(config, len(batches.train)), ())
+        return lr_find(
+            model,
+            trainer.optimizer,
+            batches.train,
+            loss=trainer.loss,
+            start=start,
+            end=end,
+            steps=steps,
+        )
+
+
+@contextmanager
+def threads_of(config: RunConfig) -> Iterator[None]:
+    """Let the kernels have the threads of a run inside the block."""
+    before = devices.get_num_threads()
+    if config.threads is not None:
+        devices.set_num_threads(config.threads)
+    try:
+        yield
+    finally:
+        if config.threads is not None:
+            devices.set_num_threads(before)

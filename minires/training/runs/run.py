@@ -14,8 +14,8 @@ import numpy as np
 
 from minires import devices
 from minires.models.weights.loading import load_weights
-from minires.nn import Module, parameter_count
-from minires.training import Callback, DivergedError, Trainer, confusion_matrix
+from minires.nn import parameter_count
+from minires.training import Callback, DivergedError, Trainer, precise_batch_norm
 from minires.training.evaluation import evaluate
 from minires.training.ledger import Measured
 
@@ -32,7 +32,7 @@ from .circumstances import circumstances, differences
 from .config import CONFIG, RunConfig, write_config
 from .errors import CheckpointError
 from .fine_tuning import begin_with, freeze
-from .making import made_model, made_trainer, total_steps
+from .making import made_model, made_trainer, threads_of, total_steps
 from .metrics_log import LOG, EpochLine, MetricsLog, StepLine, TestLine
 from .report import write_report
 from .result import RESULT, Result, read_result, result_of, write_result
@@ -117,7 +117,7 @@ def train(
     if finished is not None:
         watcher.noted(f"the run in '{folder}' is finished; nothing is changed")
         return finished
-    with _folder_of(config, folder), _threads(config.threads):
+    with _folder_of(config, folder), threads_of(config):
         run = _Run(config, folder, watcher)
         state = run.saved_state() if resume else None
         if resume:
@@ -157,19 +157,6 @@ def _told_of_the_disk(folder: Path) -> Iterator[None]:
             f"'{folder}' cannot be written to ({error.strerror}); the last checkpoint is whole:"
             f" make room, then minires train --resume '{folder}' goes on from it"
         ) from error
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    if count is None:
-        yield
-        return
-    before = devices.get_num_threads()
-    devices.set_num_threads(count)
-    try:
-        yield
-    finally:
-        devices.set_num_threads(before)
 
 
 class _Run:
@@ -331,33 +318,24 @@ class _Run:
 
     def _finish(self) -> Result:
         """Read the test part, once, with the best weights."""
-        best = best_epoch(self.log.metrics.epochs)
+        lines, split = self.log.metrics.epochs, self.batches.split
+        best = best_epoch(lines)
         assert best is not None
         load_weights(self.model, self.folder / BEST)
-        evaluation = evaluate(self.model, self.trainer.loss, self.batches.test)
-        confusion = _confusion(self.model, self.batches)
-        self.log.write(
-            TestLine(best.epoch, best.step, evaluation.loss, evaluation.error, confusion.tolist())
-        )
+        if self.config.precise_bn:
+            self.batches.train.set_epoch(0)
+            precise_batch_norm(self.model, self.batches.train, self.config.precise_bn)
+            write_best(self.folder, self.model, self.config, split, best)
+        found = evaluate(self.model, self.trainer.loss, self.batches.test, confusion=True)
+        assert found.confusion is not None
+        confusion = found.confusion.tolist()
+        self.log.write(TestLine(best.epoch, best.step, found.loss, found.error, confusion))
         self.log.sync()
-        result = result_of(
-            self.config, self.log.metrics, parameter_count(self.model), self.batches.split.lossy
-        )
+        result = result_of(self.config, self.log.metrics, parameter_count(self.model), split.lossy)
         write_report(self.folder)
         write_result(self.folder, result)
         self.watcher.run_ended(result)
         return result
-
-
-def _confusion(model: Module, batches: Batches) -> Any:
-    from minires.autograd import no_grad
-
-    total = np.zeros((batches.split.classes,) * 2, np.int64)
-    model.eval()
-    with no_grad():
-        for images, labels in batches.test:
-            total += confusion_matrix(model(images).argmax(1), labels, batches.split.classes)
-    return total
 
 
 class _Recorder(Callback):

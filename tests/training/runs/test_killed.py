@@ -106,8 +106,9 @@ def test_no_moment_of_a_checkpoint_is_one_to_be_killed_at(tmp_path: Path) -> Non
     length = "--steps", "14"
     expected = uninterrupted(tmp_path / "whole", *length)
     killed = 0
-    # Beyond the first: the configuration's. Step 12 ends an epoch, so that all kinds of files come.
-    for moment in [*range(3, 30, 2), *range(140, 200, 4)]:
+    # The first ones are the configuration's. The later ones are about the end of the first epoch,
+    # where all kinds of files are written.
+    for moment in [*range(5, 40, 3), *range(190, 245, 5)]:
         folder = tmp_path / str(moment)
         arguments = [*OPTIONS, *length, "--out", str(folder)]
         process = subprocess.run(
@@ -117,7 +118,7 @@ def test_no_moment_of_a_checkpoint_is_one_to_be_killed_at(tmp_path: Path) -> Non
         )
         killed += process.returncode == -signal.SIGKILL
         assert finished(folder) == expected, moment
-    assert killed > 20
+    assert killed == 23
 
 
 def test_sigterm_ends_the_command_with_a_checkpoint_and_143(tmp_path: Path) -> None:
