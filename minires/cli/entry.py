@@ -13,6 +13,7 @@ from . import (
     bench,
     check,
     compare,
+    data,
     info,
     lr_find,
     models,
@@ -40,6 +41,7 @@ app.command("check", help=check.HELP)(check.run_check)
 app.command("models", help=models.HELP)(models.run_models)
 app.command("summary", help=summary.HELP)(summary.run_summary)
 app.command("predict", help=predict.HELP)(predict.run_predict)
+app.add_typer(data.app)
 app.add_typer(weights.app)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)
