@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import tracemalloc
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minires.data import DataLoader, TensorDataset, WorkerError, transforms
+from minires.data import DataLoader, ImageFolder, TensorDataset, WorkerError, transforms
 from tests.data.lazily import Failing, Photographs, Unfinished, WhereMade
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,14 @@ def in_memory() -> TensorDataset:
     return TensorDataset(images, np.arange(14) % 3)
 
 
+def zipped(folder: Path) -> ImageFolder:
+    path = folder / "photographs.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, file in enumerate(sorted(folder.glob("*.jpg"))):
+            archive.write(file, f"class{number % 3}/{file.name}")
+    return ImageFolder(path)
+
+
 def loader(dataset: Any, **options: Any) -> DataLoader:
     augment = transforms.Compose(
         [
@@ -71,7 +80,7 @@ def arrays_of(loader: DataLoader) -> list[Any]:
     return [(x.numpy().copy(), y.numpy().copy()) for _ in range(2) for x, y in loader]
 
 
-@pytest.mark.parametrize("kept", ["in memory", "in files"])
+@pytest.mark.parametrize("kept", ["in memory", "in files", "in a zip"])
 @pytest.mark.parametrize(
     ("kind", "workers"),
     [("thread", 1), ("thread", 2), ("thread", 7), ("process", 2)],
@@ -79,7 +88,11 @@ def arrays_of(loader: DataLoader) -> list[Any]:
 def test_any_workers_make_the_same_batches_in_the_same_order(
     folder: Path, kept: str, kind: str, workers: int
 ) -> None:
-    dataset = Photographs(folder) if kept == "in files" else in_memory()
+    dataset = {
+        "in memory": in_memory,
+        "in files": lambda: Photographs(folder),
+        "in a zip": lambda: zipped(folder),
+    }[kept]()
     expected = arrays_of(loader(dataset))
 
     found = arrays_of(loader(dataset, workers=workers, worker_kind=kind))
@@ -224,6 +237,27 @@ def test_memory_over_a_thousand_steps_stays_as_it_is(workers: int) -> None:
 
     # A batch that stayed would be 2,700,000 bytes in 750 steps; Python's own stores fill a little.
     assert held[-1] - held[0] < 100_000
+
+
+def test_a_script_that_starts_processes_while_it_is_imported_is_told_how_not_to(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "script.py"
+    lines = (
+        "from minires.data import DataLoader",
+        "list(DataLoader([1, 2], workers=1, worker_kind='process'))",
+    )
+    script.write_text("\n".join(lines))
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert ran.returncode == 1
+    assert 'below `if __name__ == "__main__":`' in ran.stderr.splitlines()[-1]
 
 
 SCRIPT = """
