@@ -17,6 +17,7 @@ from .overlap import as_host, confusion_matrix
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Confusion = np.ndarray[Any, Any]
 
 # As many batches are measured before the host waits for the device, to read the results.
 _BATCHES_PER_READING = 256
@@ -40,7 +41,7 @@ class Evaluation(NamedTuple):
     loss: float
     error: float
     images: int
-    confusion: np.ndarray[Any, Any] | None = None
+    confusion: Confusion | None = None
 
 
 def evaluate(model: Module, loss: Loss, loader: Batches, *, confusion: bool = False) -> Evaluation:
@@ -61,10 +62,20 @@ def evaluate(model: Module, loss: Loss, loader: Batches, *, confusion: bool = Fa
     ValueError
         If the loader yields nothing.
     """
+    measured, counts = measure(model, loss, loader, confusion)
+    if not any(batch.images for batch in measured):
+        raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
+    return summarized(measured)._replace(confusion=counts)
+
+
+def measure(
+    model: Module, loss: Loss, loader: Batches, confusion: bool
+) -> tuple[list[Measured], Confusion | None]:
+    """Do what `evaluate` does: what each batch cost, and what was taken for what in all of them."""
     device = device_of(model)
     ledger = Ledger(device, _BATCHES_PER_READING)
     measured: list[Measured] = []
-    counts = None
+    counts: Confusion | None = None
     with evaluation_mode(model), no_grad():
         for batch in loader:
             images, labels = (tensor.to(device) for tensor in batch)
@@ -77,10 +88,7 @@ def evaluate(model: Module, loss: Loss, loader: Batches, *, confusion: bool = Fa
                 counts = found if counts is None else counts + found
             if ledger.is_full:
                 measured += ledger.read()
-    measured += ledger.read()
-    if not any(batch.images for batch in measured):
-        raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
-    return summarized(measured)._replace(confusion=counts)
+    return measured + ledger.read(), counts
 
 
 def summarized(measured: list[Measured]) -> Evaluation:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 from minires.autograd import Tensor
@@ -12,17 +11,9 @@ from minires.devices import Device, random
 from minires.nn import Module
 from minires.optim import Optimizer
 
-from .divergence import (
-    Before,
-    DivergedError,
-    Finding,
-    FirstNonFinite,
-    FoundError,
-    diverged,
-    stopped,
-)
+from .divergence import Before, DivergedError, Finding, FirstNonFinite, FoundError, stopped
 from .ledger import Ledger, Measured
-from .update import Part, Update, joined
+from .update import Update, joined
 
 # Batches are kept in case they must be taken again, but no more than so many bytes of them.
 KEPT_BYTES = 2**30
@@ -87,7 +78,7 @@ class CheckedSteps:
         DivergedError
             If the loss is not finite, or an anomaly is found; the step is not taken then.
         """
-        update, value, mistakes = self.update, 0.0, 0
+        update, value, mistakes, count = self.update, 0.0, 0, 0
         before = Before(update.model)
         parts = update.parts(images, labels)
         watching = FirstNonFinite() if update.anomaly else nullcontext()
@@ -97,17 +88,18 @@ class CheckedSteps:
                 try:
                     with watching:
                         logits, loss = update.forward(part)
-                    value += float(loss.item())
+                    cost = update.cost(part, logits, loss)
+                    value += cost.loss
                     if not math.isfinite(value):
-                        raise diverged(
-                            update.model,
-                            partial(_forward, update, parts[: number + 1]),
+                        raise update.diverged(
                             images,
-                            before,
+                            parts[: number + 1],
+                            before=before,
                             step=step,
                             epoch=epoch,
                             loss=value,
                         )
+                    mistakes, count = mistakes + cost.mistakes, count + cost.images
                     if number == 0:
                         update.optimizer.zero_grad()
                     with watching:
@@ -116,20 +108,14 @@ class CheckedSteps:
                     before.restore()
                     reached = value if found.finding.cause == "gradient" else math.nan
                     raise stopped(found.finding, step, epoch, reached) from None
-                mistakes += int(self.device.mistakes(logits.detach().data, part.labels.data))
             update.apply()
             update.average()
-        self._taken.append(Measured(value, mistakes, len(labels.data)))
+        self._taken.append(Measured(value, mistakes, count))
 
     def read(self) -> tuple[list[Measured], DivergedError | None]:
         """Return what was measured since the last time; an error was raised by `take` already."""
         taken, self._taken = self._taken, []
         return taken, None
-
-
-def _forward(update: Update, parts: list[Part]) -> None:
-    for part in parts:
-        update.forward(part)
 
 
 class StepsAhead:

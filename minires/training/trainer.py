@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from typing import Any, Literal
 
 from minires.autograd import Tensor
 from minires.devices import Device, random
+from minires.devices.communicator import Communicator
 from minires.nn import Module
 from minires.ops import cross_entropy
 from minires.optim import Optimizer
@@ -22,6 +24,7 @@ from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summariz
 from .graph import CapturedStep
 from .history import History
 from .ledger import Ledger, Measured
+from .ranks import Ranks
 from .steps import CheckedSteps, EagerStep, StepsAhead
 from .update import Update
 
@@ -72,6 +75,10 @@ class Trainer:
         After how many steps the losses are read. On the CPU, and wherever it is 1, a loss is looked
         at before its step is finished. A GPU is by default looked at after 64 steps and at the end
         of an epoch; should a loss then not be finite, the steps since are taken again, one by one.
+    communicator : Communicator, optional
+        The ranks that train together, as from `minires.training.distributed.join`; each draws its
+        own part of every batch. Losses, gradients and what is measured are those of all of them.
+        Every loss is looked at then.
 
     Attributes
     ----------
@@ -111,6 +118,7 @@ class Trainer:
         anomaly: bool = False,
         graph: bool = False,
         look_every: int | None = None,
+        communicator: Communicator | None = None,
     ) -> None:
         if schedule not in ("epoch", "step"):
             raise ValueError(f"Trainer: schedule must be 'epoch' or 'step', found {schedule!r}")
@@ -144,6 +152,14 @@ class Trainer:
         self.anomaly = anomaly
         self.graph = graph
         self.look_every = look_every
+        self.ranks: Ranks | None = None
+        if communicator is not None and communicator.size > 1:
+            if anomaly:
+                raise ValueError(
+                    "Trainer: anomaly=True stops the rank that finds one, while the others wait for"
+                    " it. Look for anomalies with one rank"
+                )
+            self.ranks = Ranks(communicator)
         self.step = 0
         self.epoch = 0
         self.batch = 0
@@ -197,6 +213,8 @@ class Trainer:
         self._stepper()
         for _ in range(epochs):
             training_error = self._train_epoch(train_loader)
+            if self.ranks is not None:
+                self.ranks.check_alike(self.model)
             validation_error = None
             if validation is not None:
                 found = self.evaluate(validation)
@@ -215,16 +233,17 @@ class Trainer:
         """Measure mean loss and error over `loader`, in evaluation mode, without recording.
 
         Where there is a moving average of the weights, it is the one that is measured. With
-        `confusion` it is counted as well which class was taken for which.
+        `confusion` it is counted as well which class was taken for which. Where there
+        are several ranks, it is over what the loaders of all of them yield.
 
         Raises
         ------
         ValueError
             If the loader yields nothing.
         """
-        if self.ema is None:
-            return evaluate(self.model, self.loss, loader, confusion=confusion)
-        with self.ema.swapped(self.model):
+        with nullcontext() if self.ema is None else self.ema.swapped(self.model):
+            if self.ranks is not None:
+                return self.ranks.evaluate(self.model, self.loss, loader, confusion)
             return evaluate(self.model, self.loss, loader, confusion=confusion)
 
     def state_dict(self) -> dict[str, Any]:
@@ -312,6 +331,7 @@ class Trainer:
             self.ema,
             self._tell_gradients if overridden else None,
             self.anomaly,
+            self.ranks,
         )
         made_of = update, device, self.graph, self.look_every
         if self._steps is None or self._made_of != made_of:
@@ -329,9 +349,15 @@ class Trainer:
                     " does not come by Python between the gradients and the update. Leave"
                     " graph=True or the callback away"
                 )
+            if self.ranks is not None:
+                raise ValueError(
+                    "fit: graph=True, but there are several ranks: a graph that is replayed does"
+                    " not come by Python, where they exchange gradients. Leave graph=True away"
+                )
         checked = CheckedSteps(update, device)
         # What callbacks do to gradients, a step that is taken again would do twice.
-        once = window == 1 or update.on_gradients is not None or update.anomaly
+        alone = self.ranks is None
+        once = window == 1 or update.on_gradients is not None or update.anomaly or not alone
         if device.synchronous or (once and not self.graph):
             return checked
         ledger = Ledger(device, window)
@@ -355,6 +381,8 @@ class Trainer:
             self.batch, self._measured, self._seconds = 0, [], 0.0
         self._goes_on = False
         start = time.perf_counter() - self._seconds
+        if self.ranks is not None:
+            self.ranks.check_length(loader)
         batches = self._batches_left(loader)
         try:
             for images, labels in batches:
