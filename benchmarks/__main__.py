@@ -111,6 +111,15 @@ def _architectures(rounds: int) -> Measured:
         yield case.title, architecture(case, min(rounds, 5))
 
 
+def _loader(rounds: int) -> Measured:
+    from .loader import decoding, pipeline, slowdown
+
+    yield "pad, crop, flip, normalise", pipeline(rounds)
+    yield "JPEG, 32x32", decoding((32, 32), 2_000, min(rounds, 5))
+    yield "JPEG, 375x500", decoding((375, 500), 128, min(rounds, 5))
+    yield "training, ResNet-20", slowdown(min(rounds, 7))
+
+
 def _peers(rounds: int) -> Measured:
     from .peers import run_peers
 
@@ -129,6 +138,7 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "block_check": _block_check,
     "tracing": _tracing,
     "architectures": _architectures,
+    "loader": _loader,
     "peers": _peers,
 }
 # These need time, and peers environments of their own: they are measured when asked for.

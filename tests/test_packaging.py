@@ -23,6 +23,7 @@ PACKAGE = Path(minires.__file__).parent
 LOADED_ON_FIRST_USE = {
     "cupy",
     "matplotlib",
+    "mpi4py",
     "rich",
     "safetensors",
     "scipy",

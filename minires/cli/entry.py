@@ -13,7 +13,9 @@ from . import (
     bench,
     check,
     compare,
+    data,
     info,
+    lr_find,
     models,
     predict,
     step,
@@ -34,12 +36,14 @@ app = typer.Typer(
 app.command("compare", help=compare.HELP)(compare.run_compare)
 app.command("train", help=train.HELP)(train.run_train)
 app.command("sweep", help=sweep.HELP)(sweep.run_sweep)
+app.command("lr-find", help=lr_find.HELP)(lr_find.run_lr_find)
 app.command("trace", help=trace.HELP)(trace.run_trace)
 app.command("step", help=step.HELP)(step.run_step)
 app.command("check", help=check.HELP)(check.run_check)
 app.command("models", help=models.HELP)(models.run_models)
 app.command("summary", help=summary.HELP)(summary.run_summary)
 app.command("predict", help=predict.HELP)(predict.run_predict)
+app.add_typer(data.app)
 app.add_typer(weights.app)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)

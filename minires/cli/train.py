@@ -12,8 +12,8 @@ from .devices import Device, require
 HELP = (
     "Train a network, and keep the run in a folder.\n\n"
     "Every checkpoint is whole at any moment: after a kill, a full disk or a power cut, --resume"
-    " goes on, to the same weights to the bit as if nothing had happened. SIGTERM and Ctrl-C write one"
-    " first. What is not said comes from the recipe: see docs/training.md.\n\n"
+    " goes on, to the same weights to the bit as if nothing had happened. SIGTERM and Ctrl-C write"
+    " a checkpoint first. What is not said comes from the recipe: see docs/training.md.\n\n"
     "Examples:\n\n"
     "\b\n"
     "minires train --model cifar_resnet20 --dataset cifar10 --epochs 164 --out runs/r20\n"
@@ -42,7 +42,7 @@ def run_train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="he2015-cifar, he2015-imagenet, wrn, preact or mnist.",
+            help="he2015-cifar, he2015-imagenet, wrn, preact, mnist or digits.",
             show_default="the data set's",
         ),
     ] = None,
@@ -112,8 +112,7 @@ def run_train(
     require(device)
 
     from minires.training import DivergedError
-    from minires.training.runs import ConfigError, StoppedError, train
-    from minires.training.runs.checkpoint import CheckpointError
+    from minires.training.runs import ConfigError, RunError, StoppedError, train
 
     from .training import print_result, run_watcher
 
@@ -126,10 +125,10 @@ def run_train(
         with run_watcher(quiet) as watcher:
             result = train(config, folder, resume=resume is not None, watcher=watcher)
     except ConfigError as error:
-        raise typer.BadParameter(_as_option(str(error))) from None
+        raise typer.BadParameter(as_option(str(error))) from None
     except FileExistsError as error:
         raise typer.BadParameter(f"--out: {error}") from None
-    except (CheckpointError, DivergedError) as error:
+    except (RunError, DivergedError) as error:
         typer.echo(f"minires: {error}", err=True)
         raise typer.Exit(1) from None
     except StoppedError as error:
@@ -179,7 +178,7 @@ def _number(option: str, text: str | None) -> float | int | None:
         raise typer.BadParameter(f"--{option}: expected a number, found {text!r}") from None
 
 
-def _as_option(message: str) -> str:
+def as_option(message: str) -> str:
     """Name an option as the command line does."""
     name, colon, rest = message.partition(": ")
     known = colon and name.replace("_", "").isalpha() and name.islower()

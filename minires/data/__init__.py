@@ -11,7 +11,7 @@ from .handwriting import digits
 from .image_folder import ImageFolder
 from .images import prepare, read_image
 from .loader import DataLoader
-from .measures import measure
+from .measures import mean_image, measure
 from .on_device import DeviceLoader
 from .registry import dataset_names, get_dataset
 from .split import Split, ValidatedSplit
@@ -32,6 +32,7 @@ __all__ = [
     "dataset_names",
     "digits",
     "get_dataset",
+    "mean_image",
     "measure",
     "prepare",
     "read_image",

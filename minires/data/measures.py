@@ -66,6 +66,43 @@ def measure(dataset: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(mean.tolist()), tuple(np.sqrt(squares / pixels).tolist())
 
 
+def mean_image(dataset: Any) -> Array:
+    """Return the mean of a data set's images, pixel by pixel, as grey values in 0..1.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        As for `measure`; its images have one size.
+
+    Returns
+    -------
+    array, (C, H, W), float64
+
+    Raises
+    ------
+    ValueError
+        If there is no image, or their shapes differ.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> images = np.array([0, 51, 102, 153], np.uint8).reshape(2, 1, 1, 2)
+    >>> mean_image(mr.data.TensorDataset(images, [0, 1])).round(6)
+    array([[[0.2, 0.4]]])
+    """
+    total: Array | None = None
+    for block in _blocks(dataset):
+        its = block.sum(0, dtype=np.float64) / (255 if block.dtype == np.uint8 else 1)
+        if total is not None and its.shape != total.shape:
+            raise ValueError(
+                f"mean_image: images have different shapes, {total.shape} and {its.shape}"
+            )
+        total = its if total is None else total + its
+    if total is None:
+        raise ValueError("mean_image: there is no image in the data set")
+    return total / len(dataset)
+
+
 def in_memory(dataset: Any) -> bool:
     """Say whether many samples of a data set are had at once, and so are of one size."""
     if isinstance(dataset, Subset):

@@ -18,9 +18,12 @@ class TallyKernels:
     def mistakes(self, logits: Array, labels: Array) -> Array:
         """Count the rows of logits (N, C) whose largest entry is not at labels (N,); no axes.
 
-        A row that holds NaN or infinity answers nothing, and counts as a mistake.
+        Of soft labels (N, C) the largest counts. A row that holds NaN or infinity answers nothing,
+        and counts as a mistake.
         """
         xp = self.xp
+        if labels.ndim == logits.ndim:
+            labels = labels.argmax(axis=1)
         right = (logits.argmax(axis=1) == labels) & xp.isfinite(logits).all(axis=1)
         return xp.subtract(labels.shape[0], right.sum())
 
@@ -36,7 +39,7 @@ class TallyKernels:
             captured call goes on to the next row in each replay.
         loss : array, ()
         logits : array, (N, C)
-        labels : array, (N,), int64
+        labels : array, (N,), int64, or (N, C), floating
         """
         at = filled[0]
         rows[at, 0] = loss.astype(rows.dtype)

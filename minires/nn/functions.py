@@ -196,7 +196,7 @@ class CrossEntropyLoss(Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, x: Tensor, target: Any) -> Tensor:
-        """Compare logits x (N, C, *places) with class numbers (N, *places)."""
+        """Compare logits x (N, C, *places) with class numbers (N, *places), or soft labels."""
         return ops.cross_entropy(
             x,
             target,

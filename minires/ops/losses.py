@@ -115,31 +115,37 @@ def cross_entropy(
     ----------
     input : Tensor, (N, C) or (N, C, *places)
         Logits; with places, those of each pixel.
-    target : Tensor or array of int, (N,) or (N, *places)
-        The right classes, 0 to C-1.
+    target : Tensor or array of int, (N,) or (N, *places), or of floats, like `input`
+        The right classes, 0 to C-1. Floats are soft labels: the probability of each class, as they
+        come from mixed images; the loss is then -sum(target * log_softmax(input)) over classes.
     weight : Tensor or array, (C,), optional
         How much each class counts. The mean is then a weighted one: it is divided by the sum of
-        the right classes' weights.
+        the right classes' weights; with soft labels, by the number of labels as ever.
     ignore_index : int
-        What is labelled so does not count, neither in the sum nor in the mean.
+        What is labelled so does not count, neither in the sum nor in the mean; no soft label is.
     label_smoothing : float
         Share of the target that is spread evenly over all classes (Szegedy et al. 2015).
     reduction : {"mean", "sum", "none"}
 
     Returns
     -------
-    Tensor, () or the shape of `target`
+    Tensor, () or (N,) or (N, *places)
 
     Raises
     ------
     ValueError
-        If shapes do not fit, labels are not integers, or one of them is out of range. Labels that
-        are on a GPU already are not looked at: the loss of one that is out of range is nan.
+        If shapes do not fit, class numbers are not integers, or one of them is out of range. Labels
+        that are on a GPU already are not looked at: the loss of one out of range is nan.
 
     Examples
     --------
     >>> import minires as mr
     >>> mr.ops.cross_entropy(mr.zeros(1, 2), mr.tensor([1]))
+    tensor(0.6931472)
+
+    Half of one class and half of the other:
+
+    >>> mr.ops.cross_entropy(mr.zeros(1, 2), mr.tensor([[0.5, 0.5]]))
     tensor(0.6931472)
     """
     x = input._data if isinstance(input, Tensor) else input
@@ -149,6 +155,14 @@ def cross_entropy(
     # them before the backward pass.
     labels = devices.of(given).array(given)
     shape = tuple(input.shape)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(
+            located(f"cross_entropy: label_smoothing must lie in [0, 1], found {label_smoothing}")
+        )
+    if weight is not None:
+        weight = _class_weights(input, weight)
+    if len(shape) >= 2 and tuple(labels.shape) == shape and labels.dtype.kind == "f":
+        return _of_soft_labels(input, target, weight, reduction, label_smoothing)
     if len(shape) < 2 or tuple(labels.shape) != (shape[0], *shape[2:]):
         raise ValueError(
             located(
@@ -160,23 +174,9 @@ def cross_entropy(
         raise ValueError(
             located(f"cross_entropy: labels must be integers (class numbers), found {labels.dtype}")
         )
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(
-            located(f"cross_entropy: label_smoothing must lie in [0, 1], found {label_smoothing}")
-        )
     all_count = _checked(labels, ignore_index, shape[1])
     if devices.of(labels) is not device:
         labels = copied_beside(x, "cross_entropy", "target", labels)
-    if weight is not None:
-        given = weight._data if isinstance(weight, Tensor) else weight
-        weight = copied_beside(x, "cross_entropy", "weight", given, floating(input).dtype)
-        if tuple(weight.shape) != shape[1:2]:
-            raise ValueError(
-                located(
-                    f"cross_entropy: weight must have shape ({shape[1]},), one for each class,"
-                    f" found {tuple(weight.shape)}"
-                )
-            )
     rows = input
     if len(shape) > 2:
         rows = reshape(permute(input, 0, *range(2, len(shape)), 1), -1, shape[1])  # (N*places, C)
@@ -196,6 +196,37 @@ def cross_entropy(
     # Where nothing counts there is no mean: 0 / False is nan.
     with device.quiet():
         return div(sum(loss), device.apply("true_divide", total, total != 0))
+
+
+def _class_weights(input: Tensor, weight: Any) -> Array:
+    """Return the classes' weights (C,) beside the logits (N, C, *places), in their dtype."""
+    x = input._data if isinstance(input, Tensor) else input
+    given = weight._data if isinstance(weight, Tensor) else weight
+    weight = copied_beside(x, "cross_entropy", "weight", given, floating(input).dtype)
+    if tuple(weight.shape) != tuple(x.shape[1:2]):
+        raise ValueError(
+            located(
+                f"cross_entropy: weight must have shape ({x.shape[1]},), one for each class,"
+                f" found {tuple(weight.shape)}"
+            )
+        )
+    return weight
+
+
+def _of_soft_labels(
+    input: Tensor, target: Any, weight: Array | None, reduction: str, smoothing: float
+) -> Tensor:
+    """Cross-entropy of logits and probabilities, both (N, C, *places), spelled out."""
+    if not (isinstance(target, Tensor) and target.requires_grad):
+        x = input._data if isinstance(input, Tensor) else input
+        given = target._data if isinstance(target, Tensor) else target
+        target = copied_beside(x, "cross_entropy", "target", given, floating(input).dtype)
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / target.shape[1]
+    if weight is not None:
+        target = target * weight.reshape(-1, *[1] * (len(target.shape) - 2))
+    loss = mul(sum(mul(log_softmax(input, 1), target), 1), -1)
+    return _reduced(loss, reduction, "cross_entropy")
 
 
 def _checked(labels: Array, ignore_index: int, classes: int) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
-
-from .atomic import atomic_write
 
 __all__ = ["DownloadError", "fetch", "home", "is_there", "sha256_of"]
 
@@ -33,40 +33,70 @@ def home() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "minires"
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """How to know the right file."""
+
+    sha256: str | None
+    md5: str | None
+    accept: Callable[[Path], bool] | None
+
+    def why_not(self, path: Path) -> str | None:
+        """Say how a file shows that it is another one; None if it is the right one."""
+        for kind, expected in (("sha256", self.sha256), ("md5", self.md5)):
+            if expected is not None and (found := _sum_of(path, kind)) != expected:
+                if self.accept is not None and self.accept(path):
+                    return None
+                name = "SHA-256" if kind == "sha256" else "MD5"
+                return f"its {name} is {found}, not {expected}"
+        return None
+
+    def __str__(self) -> str:
+        sums = {"SHA-256": self.sha256, "MD5": self.md5}
+        return ", ".join(f"{name} {value}" for name, value in sums.items() if value)
+
+
 def fetch(
-    address: str,
-    sha256: str,
+    addresses: str | Sequence[str],
     path: str | os.PathLike[str],
-    licence: str,
     *,
+    sha256: str | None = None,
+    md5: str | None = None,
+    accept: Callable[[Path], bool] | None = None,
     size: int | None = None,
+    licence: str,
     progress: Progress | None = None,
     timeout: float = 30.0,
     allow_http: bool = False,
 ) -> Path:
     """Download a file, unless it is there already.
 
-    What arrives is written beside its place, and gets its name only when its SHA-256 is right.
-    Nothing is resumed: a transfer that breaks off leaves nothing behind.
+    What arrives is written to ``NAME.part`` beside its place, and gets its name only when its sums
+    are right. If the transfer breaks off, the part stays, and the next call, or the next address,
+    goes on where it ended; a server that cannot do so sends all of it again. Of several processes
+    that fetch the same file, one does and the others wait for it.
 
     Parameters
     ----------
-    address : str
-        Of the file, with https; it may lead on to other addresses with https.
-    sha256 : str
-        The right sum, in 64 hexadecimal digits.
+    addresses : str or sequence of str
+        Of the file, with https; they may lead on to other addresses with https. They are tried in
+        turn.
     path : str or os.PathLike
-        Where the file goes; folders on the way are made, and go again if it fails.
-    licence : str
-        Under which the file is given, for the message to whom must fetch it by hand.
+        Where the file goes; folders on the way are made, and go again if nothing arrives.
+    sha256, md5 : str, optional
+        The right sums, in hexadecimal digits; at least one of them.
+    accept : callable, optional
+        Asked about a file whose sum is another one: whether it is right all the same.
     size : int, optional
         Bytes that the file has; no more are accepted.
+    licence : str
+        Under which the file is given, for the message to whom must fetch it by hand.
     progress : callable, optional
         Called with the number of bytes so far, and with all of them, or None if nobody knows.
     timeout : float
         Seconds to wait for the server's next sign of life.
     allow_http : bool
-        Also without encryption, for tests with a server on the same machine.
+        Also without encryption, where the sums are known from elsewhere.
 
     Returns
     -------
@@ -77,32 +107,41 @@ def fetch(
     ------
     DownloadError
         The file cannot be had, or is not the right one; an `OSError`.
+    ValueError
+        No sum is given.
     """
-    target = Path(path)
-    if is_there(target, sha256):
+    if sha256 is None and md5 is None:
+        raise ValueError("fetch: needs the file's sha256 or md5; without one nothing is trusted")
+    target, wanted = Path(path), _Wanted(sha256, md5, accept)
+    if _is_there(target, wanted):
         return target
+    schemes = ("https", "http") if allow_http else ("https",)
+    transfer = _Transfer(wanted, schemes, size, progress, timeout)
     made = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
-    schemes = ("https", "http") if allow_http else ("https",)
+    part = target.with_name(target.name + ".part")
     try:
-        with atomic_write(target) as file:
-            summed = hashlib.sha256()
-            for chunk in _chunks(address, schemes, size, progress, timeout):
-                summed.update(chunk)
-                file.write(chunk)
-            if summed.hexdigest() != sha256:
-                raise DownloadError(
-                    f"what arrived is another file: its SHA-256 is {summed.hexdigest()}"
-                )
+        with _locked(part) as file:
+            # Whoever had the lock before may have brought it.
+            if not (there := _is_there(target, wanted)):
+                named = [addresses] if isinstance(addresses, str) else addresses
+                _bring(named, transfer, file, part)
+        if not there:
+            try:
+                part.replace(target)
+            except FileNotFoundError:  # whoever had the lock after has just done so
+                if not target.exists():
+                    raise
     except DownloadError as error:
+        kept = ", which goes on where it ended" if part.exists() else ""
         raise DownloadError(
-            f"cannot download {address}: {error}. Try again, or fetch it in another way, put it at"
-            f" '{target}' (licence {licence}, SHA-256 {sha256}), and run this again"
+            f"cannot download {error}. Try again{kept}, or fetch it in another way, put it at"
+            f" '{target}' (licence {licence}, {wanted}), and run this again"
         ) from error.__cause__
     finally:
         if not target.exists():
             for folder in made:
-                with suppress(OSError):  # somebody else has put something there
+                with suppress(OSError):  # something has arrived, or somebody else has put it there
                     folder.rmdir()
     return target
 
@@ -115,54 +154,166 @@ def is_there(target: Path, sha256: str) -> bool:
     DownloadError
         If another one has its name.
     """
-    if target.exists() and (target.is_dir() or sha256_of(target) != sha256):
-        raise DownloadError(
-            f"'{target}' is there already, but its SHA-256 is not {sha256}; move it away"
-        )
-    return target.exists()
+    return _is_there(target, _Wanted(sha256, None, None))
 
 
 def sha256_of(path: Path) -> str:
     """Return a file's SHA-256 in hexadecimal digits."""
+    return _sum_of(path, "sha256")
+
+
+def _sum_of(path: Path, kind: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(
+            file, lambda: hashlib.new(kind, usedforsecurity=False)
+        ).hexdigest()
 
 
-def _chunks(
-    address: str,
-    schemes: tuple[str, ...],
-    size: int | None,
-    progress: Progress | None,
-    timeout: float,
-) -> Iterator[bytes]:
-    """Yield what the server sends; raise a DownloadError with half a sentence."""
-    _require_scheme(address, schemes)
-    # urllib.request.urlopen would also follow a redirection to http or ftp.
-    opener = urllib.request.build_opener(_Redirections(schemes))
+def _is_there(target: Path, wanted: _Wanted) -> bool:
+    if not target.exists():
+        return False
+    why = "it is a folder" if target.is_dir() else wanted.why_not(target)
+    if why is not None:
+        raise DownloadError(f"'{target}' is there already, but {why}; move it away")
+    return True
+
+
+@contextmanager
+def _locked(part: Path) -> Iterator[IO[bytes]]:
+    """Open a partial file that no other process writes to; wait until that is so."""
+    while True:
+        with part.open("ab") as file:
+            _lock(file)
+            # Whoever had it until now may have given it its name, or thrown it away.
+            if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                continue
+            try:
+                yield file
+            finally:
+                file.flush()
+                if not os.fstat(file.fileno()).st_size:
+                    with suppress(PermissionError):  # Windows removes no open file
+                        part.unlink()
+            return
+
+
+def _lock(file: IO[bytes]) -> None:
     try:
-        with opener.open(address, timeout=timeout) as response:
-            stated = response.headers.get("Content-Length", "")
-            total = size or (int(stated) if stated.isdecimal() else None)
-            done = 0
-            while chunk := response.read(_CHUNK):
+        import fcntl
+    except ImportError:  # Windows, which lets nobody rename a file that another has open
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _bring(addresses: Sequence[str], transfer: _Transfer, file: IO[bytes], part: Path) -> None:
+    """Fill the partial file from one of the addresses; raise a DownloadError with what went wrong.
+
+    A sum that is wrong after going on with an older part says nothing about the address: the part
+    may be of another file. Then it begins anew.
+    """
+    if file.seek(0, os.SEEK_END) and transfer.wanted.why_not(part) is None:
+        return
+    told = []
+    cause: BaseException | None = None
+    for address in addresses:
+        try:
+            resumed = transfer.run(address, file)
+            why = transfer.wanted.why_not(part)
+            if why is not None and resumed:
+                file.truncate(0)
+                transfer.run(address, file)
+                why = transfer.wanted.why_not(part)
+            if why is None:
+                return
+            file.truncate(0)
+            raise DownloadError(f"what arrived is another file: {why}")
+        except DownloadError as error:
+            told.append(f"{address}: {error}")
+            cause = error.__cause__
+    raise DownloadError("; nor ".join(told)) from cause
+
+
+@dataclass(frozen=True)
+class _Transfer:
+    """From an address into an open file, which has its beginning already or is empty."""
+
+    wanted: _Wanted
+    schemes: tuple[str, ...]
+    size: int | None
+    progress: Progress | None
+    timeout: float
+
+    def run(self, address: str, file: IO[bytes]) -> bool:
+        """Append what is missing, to the disk; tell whether there was a beginning."""
+        begin = file.seek(0, os.SEEK_END)
+        done = begin
+        with closing(self._chunks(address, begin)) as chunks:
+            for chunk, start, total in chunks:
+                if start != done:  # the server begins anew
+                    file.truncate(0)
+                    begin = done = 0
+                most = self.size or _LONGEST
+                if done + len(chunk) > most:
+                    file.truncate(0)
+                    raise DownloadError(f"more than the {most:,} bytes of it arrived")
+                file.write(chunk)
                 done += len(chunk)
-                if done > (size or _LONGEST):
-                    raise DownloadError(f"more than the {size or _LONGEST:,} bytes of it arrived")
-                yield chunk
-                if progress is not None:
-                    progress(done, total)
-            if total is not None and done < total:
-                raise DownloadError(f"the connection broke off after {done:,} of {total:,} bytes")
-    except DownloadError:
-        raise
-    except urllib.error.HTTPError as error:
-        error.close()
-        reason = "".join(letter if letter.isprintable() else " " for letter in str(error.reason))
-        raise DownloadError(f"the server answered {error.code} {reason}") from error
-    except urllib.error.URLError as error:
-        raise DownloadError(f"no connection ({error.reason})") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise DownloadError(f"the connection failed ({error or type(error).__name__})") from error
+                if self.progress is not None:
+                    self.progress(done, total)
+        file.flush()
+        os.fsync(file.fileno())
+        return begin > 0
+
+    def _chunks(
+        self, address: str, begin: int
+    ) -> Generator[tuple[bytes, int, int | None], None, None]:
+        """Yield what the server sends, where in the file it belongs, and how much there will be.
+
+        Raise a DownloadError with half a sentence.
+        """
+        _require_scheme(address, self.schemes)
+        # urllib.request.urlopen would also follow a redirection to http or ftp.
+        opener = urllib.request.build_opener(_Redirections(self.schemes))
+        request = urllib.request.Request(address)
+        if begin:
+            request.add_header("Range", f"bytes={begin}-")
+        try:
+            with opener.open(request, timeout=self.timeout) as response:
+                done, total = _place_of(response, begin)
+                total = self.size or total
+                while chunk := response.read(_CHUNK):
+                    yield chunk, done, total
+                    done += len(chunk)
+        except DownloadError:
+            raise
+        except urllib.error.HTTPError as error:
+            error.close()
+            if begin and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # all of it is there, or more: the sum will tell
+            reason = "".join(
+                letter if letter.isprintable() else " " for letter in str(error.reason)
+            )
+            raise DownloadError(f"the server answered {error.code} {reason}") from error
+        except urllib.error.URLError as error:
+            raise DownloadError(f"no connection ({error.reason})") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise DownloadError(
+                f"the connection failed ({error or type(error).__name__})"
+            ) from error
+        if total is not None and done < total:
+            raise DownloadError(f"the connection broke off after {done:,} of {total:,} bytes")
+
+
+def _place_of(response: Any, begin: int) -> tuple[int, int | None]:
+    """Return where an answer's first byte belongs, and how many the file has, if it is said."""
+    stated = response.headers.get("Content-Length", "")
+    length = int(stated) if stated.isdecimal() else None
+    if response.status != http.client.PARTIAL_CONTENT:
+        return 0, length
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if found is None or int(found[1]) != begin:
+        raise DownloadError("the server answered with another range of the file than was asked for")
+    return begin, None if found[2] == "*" else int(found[2])
 
 
 def _require_scheme(address: str, schemes: tuple[str, ...]) -> None:

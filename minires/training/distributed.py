@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from minires import devices
@@ -42,27 +42,47 @@ class DistributedError(RuntimeError):
     """Something is wrong with a rank; raised by all of them, so that none waits for another."""
 
 
-def join(threads: int | None = None) -> MPICommunicator:
-    """Meet the other ranks that `mpiexec` started, and share the machine's cores with them.
+def join(threads: int | None = None, device: str = "cpu") -> MPICommunicator:
+    """Meet the other ranks that `mpiexec` started, and share the machine with them.
 
     Parameters
     ----------
     threads : int, optional
         Of each rank's kernels; by default the cores of the machine, divided by the ranks on it.
+    device : {"cpu", "cuda"}
+        Where the ranks compute. Each takes the GPU with its number on this machine, and NCCL where
+        CuPy has it.
 
     Returns
     -------
     MPICommunicator
-        A `Communicator`. Without `mpiexec` it is one of a single rank.
+        A `Communicator`; its `device` is this rank's own, such as ``"cuda:1"``. Without `mpiexec`
+        it is one of a single rank.
 
     Raises
     ------
     ImportError, RuntimeError
-        As `MPICommunicator`.
+        As `MPICommunicator`; RuntimeError also if there are fewer GPUs than ranks on the machine.
     """
     communicator = MPICommunicator()
     share = max(1, communicator.cores // communicator.local_size)
     set_num_threads(share if threads is None else threads)
+    if device == "cpu":
+        return communicator
+    gpus = devices.cuda.device_count()
+    if communicator.local_size > gpus:
+        raise RuntimeError(
+            f"{communicator.local_size} ranks on this machine need a GPU each; there are {gpus}."
+            f" {devices.cuda.missing() or 'Start fewer ranks'}"
+        )
+    name = devices.get(f"cuda:{communicator.local_rank}").name
+    from cupy.cuda import nccl
+
+    if nccl.available:
+        from .nccl import NCCLCommunicator
+
+        communicator = NCCLCommunicator()
+    communicator.device = name
     return communicator
 
 
@@ -222,7 +242,7 @@ def _difference(a: str, b: str, around: int = 60) -> tuple[str, str]:
     return a[start : start + around], b[start : start + around]
 
 
-def digest(tensors: dict[str, Tensor]) -> str:
+def digest(tensors: Mapping[str, Tensor]) -> str:
     """Return a checksum of Tensors by name, for `check_alike`.
 
     Examples

@@ -14,7 +14,7 @@ from minires.nn import Module
 
 
 class DivergedError(ArithmeticError):
-    """Training was stopped because the loss became NaN or infinite.
+    """Training was stopped because the loss, or a value on its way, became NaN or infinite.
 
     The step was not taken: parameters, running statistics and random numbers are those from
     before it.
@@ -26,11 +26,13 @@ class DivergedError(ArithmeticError):
     last_finite_step : int
         The last step whose loss was finite; 0 if there was none.
     loss : float
-        The loss that is no number.
-    cause : {"op", "parameter", "batch", "unknown"}
+        The loss that is no number, or NaN if it was not reached; where anomalies are looked for,
+        and the gradient is what is wrong, the loss is finite.
+    cause : {"op", "gradient", "parameter", "batch", "unknown"}
         What held the first non-finite value; the batch also if one of its labels is no class.
     op : str
-        The op that made it of finite inputs; "" if no op did.
+        The op that made it of finite inputs, or, of a gradient, whose backward pass made it of a
+        finite gradient; "" if no op did.
     module : str
         The module in which it arose, such as ``"layer1.0.conv1"``; "" outside of the model.
     parameter : str
@@ -52,7 +54,7 @@ class DivergedError(ArithmeticError):
 class Finding(NamedTuple):
     """Where the first non-finite value is, and a sentence about it."""
 
-    cause: Literal["op", "parameter", "batch", "unknown"]
+    cause: Literal["op", "gradient", "parameter", "batch", "unknown"]
     sentence: str
     op: str = ""
     module: str = ""
@@ -130,6 +132,13 @@ def diverged(
     return DivergedError(message, finding, step, epoch, loss)
 
 
+def stopped(finding: Finding, step: int, epoch: int, loss: float) -> DivergedError:
+    """Return the error of an anomaly that was found before, or although the loss is finite."""
+    where = f"step {step} (epoch {epoch})"
+    message = f"training was stopped at {where} by an anomaly. {finding.sentence}"
+    return DivergedError(message, finding, step, epoch, loss)
+
+
 def _look_at_batch(images: Tensor) -> Finding | None:
     array = _host(images)
     if _is_finite(array):
@@ -163,23 +172,29 @@ def _look_at_state(model: Module, step: int) -> Finding | None:
 
 def _look_at_ops(forward: Callable[[], Any]) -> Finding | None:
     try:
-        with _FirstNonFinite():
+        with FirstNonFinite():
             forward()
-    except _FoundError as found:
+    except FoundError as found:
         return found.finding
     return None
 
 
-class _FoundError(Exception):
-    """Leaves the forward pass as soon as the culprit is known."""
+class FoundError(Exception):
+    """Leaves the computation as soon as the culprit is known."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.sentence)
         self.finding = finding
 
 
-class _FirstNonFinite(EngineHook):
-    """Stops at the first op that makes a non-finite value of finite ones."""
+class FirstNonFinite(EngineHook):
+    """Stops at the first op that makes a non-finite value, or gradient, of finite ones.
+
+    Raises
+    ------
+    FoundError
+        Inside the block, with what was found.
+    """
 
     def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
         made = _host(output)
@@ -193,7 +208,7 @@ class _FirstNonFinite(EngineHook):
             return
         module = module_path()
         if told := _wrong_label(op, inputs, node):
-            raise _FoundError(Finding("batch", told, op=op.name, module=module))
+            raise FoundError(Finding("batch", told, op=op.name, module=module))
         place = f"in module '{module}'" if module else "outside of the model's modules"
         sizes = ", ".join(
             f"'{name}' {array.shape} up to {np.abs(array).max(initial=0.0):.3g}"
@@ -204,7 +219,26 @@ class _FirstNonFinite(EngineHook):
             f" output {made.shape}, made of finite inputs (largest magnitudes: {sizes}). Try a"
             " smaller learning rate, a warm-up, or a normalisation before this place."
         )
-        raise _FoundError(Finding("op", sentence, op=op.name, module=module))
+        raise FoundError(Finding("op", sentence, op=op.name, module=module))
+
+    def vjp_ran(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
+        assert node.op is not None
+        given = _host(g)
+        if not _is_finite(given):
+            return
+        for index, contribution in enumerate(contributions):
+            if contribution is None or _is_finite(made := _host(contribution)):
+                continue
+            module = node.module_path
+            place = f" in module '{module}'" if module else " outside of the model's modules"
+            sentence = (
+                f"The first non-finite gradient came out of the backward pass of op"
+                f" '{node.name}'{place}: {_count(made)} of the gradient for its input"
+                f" '{node.op.input_name(index)}' {made.shape}, made of a finite gradient (up to"
+                f" {np.abs(given).max(initial=0.0):.3g}). The op is too steep there, as a root or a"
+                " logarithm is at 0: keep its input away from that place."
+            )
+            raise FoundError(Finding("gradient", sentence, op=node.name, module=module))
 
 
 def _wrong_label(op: Op[Any], inputs: tuple[Any, ...], node: Node | None) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from minires.autograd import Tensor, no_grad
 from minires.devices import Device, get
 from minires.nn import Module
 
 from .ledger import Ledger, Measured
+from .overlap import as_host, confusion_matrix
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Confusion = np.ndarray[Any, Any]
 
 # As many batches are measured before the host waits for the device, to read the results.
 _BATCHES_PER_READING = 256
@@ -30,37 +34,61 @@ class Evaluation(NamedTuple):
         Share of the images that are misclassified, 0 to 1.
     images : int
         How many there were.
+    confusion : array, (classes, classes), int64, or None
+        How many images of each class (row) were taken for which (column), if that was asked for.
     """
 
     loss: float
     error: float
     images: int
+    confusion: Confusion | None = None
 
 
-def evaluate(model: Module, loss: Loss, loader: Batches) -> Evaluation:
+def evaluate(model: Module, loss: Loss, loader: Batches, *, confusion: bool = False) -> Evaluation:
     """Run `model` over `loader` in evaluation mode, without recording.
 
     Every module is afterwards in the mode in which it was.
+
+    Parameters
+    ----------
+    model : Module
+    loss : callable
+    loader : iterable of (images, labels)
+    confusion : bool
+        Count as well what was taken for what; a GPU is then waited for after every batch.
 
     Raises
     ------
     ValueError
         If the loader yields nothing.
     """
+    measured, counts = measure(model, loss, loader, confusion)
+    if not any(batch.images for batch in measured):
+        raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
+    return summarized(measured)._replace(confusion=counts)
+
+
+def measure(
+    model: Module, loss: Loss, loader: Batches, confusion: bool
+) -> tuple[list[Measured], Confusion | None]:
+    """Do what `evaluate` does: what each batch cost, and what was taken for what in all of them."""
     device = device_of(model)
     ledger = Ledger(device, _BATCHES_PER_READING)
     measured: list[Measured] = []
+    counts: Confusion | None = None
     with evaluation_mode(model), no_grad():
         for batch in loader:
             images, labels = (tensor.to(device) for tensor in batch)
             logits = model(images)
             ledger.add(loss(logits, labels), logits, labels)
+            if confusion:
+                answers, right = as_host(logits).argmax(1), as_host(labels)
+                right = right.argmax(1) if right.ndim == logits.ndim else right  # soft labels
+                found = confusion_matrix(answers, right, logits.shape[1])
+                counts = found if counts is None else counts + found
             if ledger.is_full:
                 measured += ledger.read()
-    measured += ledger.read()
-    if not any(batch.images for batch in measured):
-        raise ValueError("evaluate: the loader yields no batch; is its data set empty?")
-    return summarized(measured)
+    return measured + ledger.read(), counts
 
 
 def summarized(measured: list[Measured]) -> Evaluation:

@@ -83,6 +83,7 @@ class CapturedStep:
             self._graph = _Recording(self.eager, now, images, labels)
         self._met = None  # so that only steps in a row count as warm-up
         self._graph.replay(images, labels)
+        self.eager.update.average()
         self.ledger.count(len(labels.data))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +21,15 @@ class MPICommunicator:
     """All processes of one `mpiexec`; a `minires.devices.communicator.Communicator`.
 
     Arrays of a GPU travel through the host: `minires.training.nccl` knows a shorter way.
+
+    Attributes
+    ----------
+    rank, size, local_rank, local_size : int
+        As of a `Communicator`.
+    cores : int
+        How many processor cores the ranks of this machine may use together.
+    device : str
+        Where this rank computes.
 
     Raises
     ------
@@ -45,6 +55,7 @@ class MPICommunicator:
         machine = self._world.Split_type(MPI.COMM_TYPE_SHARED)
         self.local_rank: int = machine.Get_rank()
         self.local_size: int = machine.Get_size()
+        self.device = "cpu"
         self.cores = len(set().union(*machine.allgather(_cores())))
         machine.Free()
 
@@ -90,7 +101,9 @@ class MPICommunicator:
 
     def abort(self, code: int) -> None:
         """End the processes of all ranks with this exit code."""
+        sys.stdout.flush()
         self._world.Abort(code)
+        os._exit(code)  # if the launcher is slower in ending this process than Abort in returning
 
 
 def _host(array: Array) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from contextlib import nullcontext
 from typing import Any
 
 from minires.autograd import Tensor
@@ -11,9 +11,9 @@ from minires.devices import Device, random
 from minires.nn import Module
 from minires.optim import Optimizer
 
-from .divergence import Before, DivergedError, Finding, diverged
+from .divergence import Before, DivergedError, Finding, FirstNonFinite, FoundError, stopped
 from .ledger import Ledger, Measured
-from .update import Part, Update, joined
+from .update import Update, joined
 
 # Batches are kept in case they must be taken again, but no more than so many bytes of them.
 KEPT_BYTES = 2**30
@@ -37,6 +37,7 @@ class EagerStep:
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         """Train on one batch, which is on the model's device."""
         self.launch(images, labels)
+        self.update.average()
         self.ledger.count(len(labels.data))
 
     def forget(self) -> None:
@@ -75,42 +76,46 @@ class CheckedSteps:
         Raises
         ------
         DivergedError
-            If the loss is not finite; the step is not taken then.
+            If the loss is not finite, or an anomaly is found; the step is not taken then.
         """
-        update, value, mistakes = self.update, 0.0, 0
+        update, value, mistakes, count = self.update, 0.0, 0, 0
         before = Before(update.model)
         parts = update.parts(images, labels)
+        watching = FirstNonFinite() if update.anomaly else nullcontext()
         # Overflow is reported by DivergedError, with its place, rather than by NumPy's warnings.
         with self.device.quiet():
             for number, part in enumerate(parts):
-                logits, loss = update.forward(part)
-                value += float(loss.item())
-                if not math.isfinite(value):
-                    raise diverged(
-                        update.model,
-                        partial(_forward, update, parts[: number + 1]),
-                        images,
-                        before,
-                        step=step,
-                        epoch=epoch,
-                        loss=value,
-                    )
-                if number == 0:
-                    update.optimizer.zero_grad()
-                loss.backward()
-                mistakes += int(self.device.mistakes(logits.detach().data, part.labels.data))
+                try:
+                    with watching:
+                        logits, loss = update.forward(part)
+                    cost = update.cost(part, logits, loss)
+                    value += cost.loss
+                    if not math.isfinite(value):
+                        raise update.diverged(
+                            images,
+                            parts[: number + 1],
+                            before=before,
+                            step=step,
+                            epoch=epoch,
+                            loss=value,
+                        )
+                    mistakes, count = mistakes + cost.mistakes, count + cost.images
+                    if number == 0:
+                        update.optimizer.zero_grad()
+                    with watching:
+                        loss.backward()
+                except FoundError as found:
+                    before.restore()
+                    reached = value if found.finding.cause == "gradient" else math.nan
+                    raise stopped(found.finding, step, epoch, reached) from None
             update.apply()
-        self._taken.append(Measured(value, mistakes, len(labels.data)))
+            update.average()
+        self._taken.append(Measured(value, mistakes, count))
 
     def read(self) -> tuple[list[Measured], DivergedError | None]:
         """Return what was measured since the last time; an error was raised by `take` already."""
         taken, self._taken = self._taken, []
         return taken, None
-
-
-def _forward(update: Update, parts: list[Part]) -> None:
-    for part in parts:
-        update.forward(part)
 
 
 class StepsAhead:
@@ -172,7 +177,7 @@ class Rewind:
     Parameters
     ----------
     update : Update
-        The state of its model and optimiser is copied, on their device.
+        The state of its model, optimiser and moving average is copied, on their device.
     step, epoch : int
         Of the step that comes next, counted from 1.
 
@@ -189,7 +194,12 @@ class Rewind:
         self.nbytes = 0
         self._optimizer = optimizer
         optimizer.follow()  # copies taken elsewhere could not be written back
-        self._values = [(tensor, tensor._data.copy()) for tensor in written_by(model, optimizer)]
+        written = written_by(model, optimizer)
+        self._ema = update.ema
+        if update.ema is not None:
+            self._updates = update.ema.updates
+            written += update.ema.averages.values()
+        self._values = [(tensor, tensor._data.copy()) for tensor in written]
         self._state = {
             parameter: {
                 key: value.copy() if hasattr(value, "dtype") else value
@@ -245,6 +255,8 @@ class Rewind:
     def _restore(self) -> None:
         for tensor, values in self._values:
             tensor.copy_(values)
+        if self._ema is not None:
+            self._ema.updates = self._updates
         state = self._optimizer.state
         for parameter in [parameter for parameter in state if parameter not in self._state]:
             del state[parameter]

@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from typing import Any, Literal
 
 from minires.autograd import Tensor
 from minires.devices import Device, random
+from minires.devices.communicator import Communicator
 from minires.nn import Module
 from minires.ops import cross_entropy
 from minires.optim import Optimizer
 from minires.optim.lr_scheduler import LRScheduler
 
 from .callbacks import Callback
+from .ema import EMA
 from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summarized
 from .graph import CapturedStep
 from .history import History
 from .ledger import Ledger, Measured
+from .ranks import Ranks
 from .steps import CheckedSteps, EagerStep, StepsAhead
 from .update import Update
 
@@ -56,6 +60,13 @@ class Trainer:
     clip_grad_norm : float, optional
         The gradient of all parameters together is made no longer than this; see
         `minires.nn.utils.clip_grad_norm_`.
+    ema : EMA, optional
+        A moving average of the model's weights, updated after every step. `evaluate`, and so the
+        validation part, measures the averages.
+    anomaly : bool
+        Look at every value and every gradient, and stop at the first that is NaN or infinite, with
+        the op and the module that made it. Without this a loss that is no number is traced back in
+        the same way; a gradient that is none is noticed by the parameters of the next step. Slow.
     graph : bool
         Capture a step as a CUDA graph once it was taken a few times, and replay it from then on: on
         a GPU, small networks spend most of a step starting kernels. See `CapturedStep` for what a
@@ -64,6 +75,10 @@ class Trainer:
         After how many steps the losses are read. On the CPU, and wherever it is 1, a loss is looked
         at before its step is finished. A GPU is by default looked at after 64 steps and at the end
         of an epoch; should a loss then not be finite, the steps since are taken again, one by one.
+    communicator : Communicator, optional
+        The ranks that train together, as from `minires.training.distributed.join`; each draws its
+        own part of every batch. Losses, gradients and what is measured are those of all of them.
+        Every loss is looked at then.
 
     Attributes
     ----------
@@ -99,8 +114,11 @@ class Trainer:
         schedule: Literal["epoch", "step"] = "epoch",
         accumulate: int = 1,
         clip_grad_norm: float | None = None,
+        ema: EMA | None = None,
+        anomaly: bool = False,
         graph: bool = False,
         look_every: int | None = None,
+        communicator: Communicator | None = None,
     ) -> None:
         if schedule not in ("epoch", "step"):
             raise ValueError(f"Trainer: schedule must be 'epoch' or 'step', found {schedule!r}")
@@ -115,6 +133,11 @@ class Trainer:
             )
         if look_every is not None and look_every < 1:
             raise ValueError(f"Trainer: look_every must be at least 1, found {look_every}")
+        if graph and anomaly:
+            raise ValueError(
+                "Trainer: graph=True, anomaly=True: a graph that is replayed shows nobody its"
+                " values. Leave one of them away"
+            )
         if graph:
             _check_graph("Trainer", device_of(model))
         self.model = model
@@ -125,8 +148,18 @@ class Trainer:
         self.schedule = schedule
         self.accumulate = accumulate
         self.clip_grad_norm = clip_grad_norm
+        self.ema = ema
+        self.anomaly = anomaly
         self.graph = graph
         self.look_every = look_every
+        self.ranks: Ranks | None = None
+        if communicator is not None and communicator.size > 1:
+            if anomaly:
+                raise ValueError(
+                    "Trainer: anomaly=True stops the rank that finds one, while the others wait for"
+                    " it. Look for anomalies with one rank"
+                )
+            self.ranks = Ranks(communicator)
         self.step = 0
         self.epoch = 0
         self.batch = 0
@@ -180,6 +213,8 @@ class Trainer:
         self._stepper()
         for _ in range(epochs):
             training_error = self._train_epoch(train_loader)
+            if self.ranks is not None:
+                self.ranks.check_alike(self.model)
             validation_error = None
             if validation is not None:
                 found = self.evaluate(validation)
@@ -194,15 +229,22 @@ class Trainer:
                 callback.on_epoch(self, self.epoch)
         return self.history
 
-    def evaluate(self, loader: Batches) -> Evaluation:
+    def evaluate(self, loader: Batches, *, confusion: bool = False) -> Evaluation:
         """Measure mean loss and error over `loader`, in evaluation mode, without recording.
+
+        Where there is a moving average of the weights, it is the one that is measured. With
+        `confusion` it is counted as well which class was taken for which. Where there
+        are several ranks, it is over what the loaders of all of them yield.
 
         Raises
         ------
         ValueError
             If the loader yields nothing.
         """
-        return evaluate(self.model, self.loss, loader)
+        with nullcontext() if self.ema is None else self.ema.swapped(self.model):
+            if self.ranks is not None:
+                return self.ranks.evaluate(self.model, self.loss, loader, confusion)
+            return evaluate(self.model, self.loss, loader, confusion=confusion)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the steps to come depend on, but the data.
@@ -214,7 +256,7 @@ class Trainer:
         Returns
         -------
         dict
-            ``"model"``, ``"optimizer"`` and ``"scheduler"`` (None without one): their
+            ``"model"``, ``"optimizer"``, ``"scheduler"`` and ``"ema"`` (None without one): their
             ``state_dict()``, whose Tensors share memory with them. ``"random"``: the state of
             minires' random numbers. ``"step"``, ``"epoch"``, ``"batch"``: how many are done.
             ``"history"``, ``"measured"``, ``"seconds"``: what was measured so far, the latter two
@@ -230,6 +272,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
             "random": random.state(),
             "history": history,
             "measured": [list(batch) for batch in self._measured] if self.batch else [],
@@ -247,8 +290,8 @@ class Trainer:
         Raises
         ------
         ValueError
-            If it was saved by another version, with a scheduler where there is none or without one
-            where there is one, or for another model or optimiser.
+            If it was saved by another version, with a scheduler or a moving average where there is
+            none, or without one where there is one, or for another model or optimiser.
         """
         if state_dict.get("version") != _STATE_VERSION:
             raise ValueError(
@@ -257,10 +300,13 @@ class Trainer:
                 " version of minires?"
             )
         _check_has("scheduler", state_dict["scheduler"], self.scheduler)
+        _check_has("moving average", state_dict["ema"], self.ema)
         self.model.load_state_dict(state_dict["model"])
         self.optimizer.load_state_dict(state_dict["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state_dict["scheduler"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state_dict["ema"])
         random.restore(state_dict["random"])
         self.step, self.epoch = state_dict["step"], state_dict["epoch"]
         self.batch = state_dict["batch"]
@@ -282,7 +328,10 @@ class Trainer:
             self.loss,
             self.accumulate,
             self.clip_grad_norm,
+            self.ema,
             self._tell_gradients if overridden else None,
+            self.anomaly,
+            self.ranks,
         )
         made_of = update, device, self.graph, self.look_every
         if self._steps is None or self._made_of != made_of:
@@ -300,9 +349,15 @@ class Trainer:
                     " does not come by Python between the gradients and the update. Leave"
                     " graph=True or the callback away"
                 )
+            if self.ranks is not None:
+                raise ValueError(
+                    "fit: graph=True, but there are several ranks: a graph that is replayed does"
+                    " not come by Python, where they exchange gradients. Leave graph=True away"
+                )
         checked = CheckedSteps(update, device)
         # What callbacks do to gradients, a step that is taken again would do twice.
-        once = window == 1 or update.on_gradients is not None
+        alone = self.ranks is None
+        once = window == 1 or update.on_gradients is not None or update.anomaly or not alone
         if device.synchronous or (once and not self.graph):
             return checked
         ledger = Ledger(device, window)
@@ -326,6 +381,8 @@ class Trainer:
             self.batch, self._measured, self._seconds = 0, [], 0.0
         self._goes_on = False
         start = time.perf_counter() - self._seconds
+        if self.ranks is not None:
+            self.ranks.check_length(loader)
         batches = self._batches_left(loader)
         try:
             for images, labels in batches:

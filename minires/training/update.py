@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minires.autograd import Tensor, no_grad
 from minires.nn import Module
 from minires.nn.utils import clip_grad_norm_
 from minires.ops import add, concatenate
 from minires.optim import Optimizer
+
+from .divergence import DivergedError, diverged
+from .ema import EMA
+from .ledger import Measured
+from .ranks import Ranks, apart
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -33,10 +38,14 @@ class Update:
     model : Module
     optimizer : Optimizer
     loss : callable
-    accumulate, clip_grad_norm
+    accumulate, clip_grad_norm, ema
         As for `Trainer`.
     on_gradients : callable, optional
         Called when every gradient is complete, before it is clipped and used.
+    anomaly : bool
+        As for `Trainer`; looked for by `CheckedSteps`.
+    ranks : Ranks, optional
+        The other ranks, if a batch is spread over several.
     """
 
     model: Module
@@ -44,17 +53,24 @@ class Update:
     loss: Loss
     accumulate: int = 1
     clip_grad_norm: float | None = None
+    ema: EMA | None = None
     on_gradients: Callable[[], None] | None = None
+    anomaly: bool = False
+    ranks: Ranks | None = None
 
     def parts(self, images: Tensor, labels: Tensor) -> list[Part]:
-        """Cut a batch into `accumulate` parts, whose sizes differ by one at most."""
+        """Cut a batch into `accumulate` parts, whose sizes differ by one at most.
+
+        Several ranks all cut their parts of it into equally many.
+        """
         count = len(labels.data)
-        number = max(1, min(self.accumulate, count))
+        counts = [count] if self.ranks is None else self.ranks.counts(count)
+        number, whole = max(1, min(self.accumulate, *counts)), sum(counts)
         if number == 1:
-            return [Part(images, labels, 1.0)]
+            return [Part(images, labels, count / whole if count else 1.0)]
         cuts = [count * part // number for part in range(number + 1)]
         return [
-            Part(images[start:stop], labels[start:stop], (stop - start) / count)
+            Part(images[start:stop], labels[start:stop], (stop - start) / whole)
             for start, stop in pairwise(cuts)
         ]
 
@@ -64,14 +80,43 @@ class Update:
         loss = self.loss(logits, part.labels)
         return logits, loss if part.share == 1 else loss * part.share
 
+    def cost(self, part: Part, logits: Tensor, loss: Tensor) -> Measured:
+        """Return what a part adds to the batch's mean loss, its mistakes and images; of all ranks.
+
+        The device is waited for.
+        """
+        value, labels = float(loss.item()), part.labels.data
+        mistakes = int(logits.device.mistakes(logits.detach().data, labels))
+        own = Measured(value, mistakes, len(labels))
+        return own if self.ranks is None else self.ranks.together(own)
+
+    def diverged(self, images: Tensor, parts: list[Part], **circumstances: Any) -> DivergedError:
+        """Find out why the loss of a batch is not finite; the last of `parts` made it so."""
+
+        def forward() -> None:
+            for part in parts:
+                self.forward(part)
+
+        # Each rank looks for itself: one may have found the reason where another goes on.
+        with apart(self.model):
+            error = diverged(self.model, forward, images, **circumstances)
+        return error if self.ranks is None else self.ranks.agree(error)
+
     def apply(self) -> None:
         """Change the parameters by the gradients."""
+        if self.ranks is not None:
+            self.ranks.add_up(self.optimizer)
         if self.on_gradients is not None:
             self.on_gradients()
         if self.clip_grad_norm is not None:
             groups = self.optimizer.param_groups
             clip_grad_norm_([p for group in groups for p in group["params"]], self.clip_grad_norm)
         self.optimizer.step()
+
+    def average(self) -> None:
+        """Let the moving average follow; on a GPU, beside a graph, for its share changes."""
+        if self.ema is not None:
+            self.ema.update(self.model)
 
 
 def joined(outcomes: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -95,11 +95,6 @@ RULES = (
         OTHER,
     ),
     Rule(
-        ("nn.functional.cross_entropy",),
-        lambda sample: sample.args[0].is_floating_point(),
-        "targets are class numbers, not probabilities",
-    ),
-    Rule(
         ("nn.functional.batch_norm",),
         lambda sample: sample.input.ndim == 1,
         "input without an axis of channels",

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minires as mr
 from minires.data import DataLoader, Dataset, TensorDataset
 from minires.data.transforms import MixUp, Normalize
 
@@ -141,3 +142,18 @@ def test_ranks_mix_the_images_that_one_would_mix() -> None:
         for rank, (its_x, its_y) in enumerate(parts):
             np.testing.assert_array_equal(x.numpy()[rank::3], its_x.numpy())
             np.testing.assert_array_equal(y.numpy()[rank::3], its_y.numpy())
+
+
+def test_a_trainer_learns_from_mixed_images() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 4, 4), np.uint8)
+    dataset = TensorDataset(images, np.arange(40) % 4)
+    loader = DataLoader(
+        dataset, 10, True, transform=Normalize.of(dataset), mixup=MixUp(0.2, classes=4)
+    )
+    mr.manual_seed(0)
+    model = mr.nn.Sequential(mr.nn.Flatten(), mr.nn.Linear(16, 4))
+    trainer = mr.Trainer(model, mr.optim.SGD(model.parameters(), lr=0.1))
+
+    history = trainer.fit(loader, 20)
+
+    assert history.epoch_loss[-1] < history.epoch_loss[0]

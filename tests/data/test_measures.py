@@ -9,7 +9,7 @@ import pytest
 
 from minires.data import Dataset, Subset, TensorDataset
 from minires.data import measures as module
-from minires.data.measures import measure
+from minires.data.measures import mean_image, measure
 
 
 class Varied(Dataset):
@@ -73,3 +73,20 @@ def test_no_image_and_other_channels_are_refused() -> None:
         measure(Varied([np.zeros((1, 2, 2)), np.zeros((3, 2, 2))]))
     with pytest.raises(ValueError, match=r"needs images \(C, H, W\); found one of shape \(2,\)"):
         measure(TensorDataset(np.zeros((4, 2))))
+
+
+def test_the_mean_image_is_the_same_however_images_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = bytes_like_images()
+    expected = images.mean(0) / 255
+    monkeypatch.setattr(module, "_VALUES_AT_ONCE", 60 * 7)
+
+    for dataset in (TensorDataset(images), TensorDataset(images / 255), Varied(list(images))):
+        np.testing.assert_allclose(mean_image(dataset), expected, rtol=1e-12)
+    for wrong, told in (
+        (Varied([]), "no image"),
+        (Varied([np.zeros((1, 2, 2)), np.zeros((1, 2, 3))]), "images have different shapes"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            mean_image(wrong)

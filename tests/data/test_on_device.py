@@ -47,6 +47,21 @@ def test_without_augmentation_it_draws_what_a_data_loader_draws(
             np.testing.assert_array_equal(found[1], expected[1])
 
 
+def test_it_goes_on_in_the_middle_of_an_epoch() -> None:
+    data = images_and_labels(9)
+    loader = DeviceLoader(data, 2, shuffle=True, crop_padding=1)
+    loader.set_epoch(3)
+    batches = drawn(loader)
+
+    loader.set_epoch(3, batch=2)
+
+    later = drawn(loader)
+    assert len(later) == 3
+    for (x, y), (z, w) in zip(batches[2:], later, strict=True):
+        np.testing.assert_array_equal(x, z)
+        np.testing.assert_array_equal(y, w)
+
+
 OPTIONS: dict[str, Any] = {
     "shuffle": True,
     "crop_padding": 2,

@@ -258,9 +258,21 @@ def test_normalising_by_a_data_set_gives_mean_0_and_standard_deviation_1() -> No
 
     images = photographs(30)
     for kept in (images, images / 255):
-        normal = transforms.Normalize.of(TensorDataset(kept, np.zeros(30)), np.float64)(kept)
+        normal = transforms.Normalize.of(TensorDataset(kept, np.zeros(30)), dtype=np.float64)(kept)
         np.testing.assert_allclose(normal.mean((0, 2, 3)), 0, atol=1e-12)
         np.testing.assert_allclose(normal.std((0, 2, 3)), 1, rtol=1e-12)
+
+
+def test_normalising_by_each_pixels_mean_leaves_a_mean_image_of_0() -> None:
+    from minires.data import TensorDataset
+
+    images = photographs(30)
+    for kept in (images, images / 255):
+        dataset = TensorDataset(kept, np.zeros(30))
+        normal = transforms.Normalize.of(dataset, per_pixel=True, dtype=np.float64)(kept)
+        np.testing.assert_allclose(normal.mean(0), 0, atol=1e-12)
+        spread = (images / 255).std((0, 2, 3))[:, None, None]
+        np.testing.assert_allclose(normal * spread, (images - images.mean(0)) / 255, atol=1e-12)
 
 
 def test_images_of_all_sizes_become_a_batch() -> None:
@@ -315,7 +327,10 @@ def test_mixing_weighs_images_and_labels_alike() -> None:
         (lambda: transforms.Cutout(0), "Cutout: size must be at least 1"),
         (lambda: transforms.MixUp(0, 10), "alpha must be finite and positive, found 0"),
         (lambda: transforms.MixUp(1, 0), "classes must be at least 1"),
-        (lambda: transforms.Normalize([0, 0], [1]), "one number per channel"),
+        (
+            lambda: transforms.Normalize([0, 0], [1]),
+            r"one std per channel.* \(2,\) and stds \(1,\)",
+        ),
         (lambda: transforms.Normalize([0], [0]), "std finite and positive"),
         (lambda: transforms.Normalize([0], [1], np.int64), "dtype must be floating, found int64"),
         (
@@ -324,7 +339,11 @@ def test_mixing_weighs_images_and_labels_alike() -> None:
         ),
         (
             lambda: transforms.Normalize([0], [1])(photographs(1)),
-            "images have 3 channels, mean and std have 1",
+            r"images \(C, H, W\) are \(3, 20, 30\), the mean is \(1,\)$",
+        ),
+        (
+            lambda: transforms.Normalize(np.zeros((3, 5, 6)), [1] * 3)(photographs(1)),
+            r"the mean is \(3, 5, 6\); normalise before you crop",
         ),
         (
             lambda: transforms.Lighting()(photographs(1, channels=1)),

@@ -162,6 +162,14 @@ SHAPES = [
     (lambda: ops.cross_entropy(t(2, 3), mr.tensor([0, -1])), "label -1 is out of range"),
     (lambda: ops.cross_entropy(t(2, 3), t(2)), "labels must be integers.*float32"),
     (
+        lambda: ops.cross_entropy(t(2, 3), t(2, 4)),
+        r"have shape \(2, 3\), labels \(N, \.\.\.\) have shape \(2, 4\)",
+    ),
+    (
+        lambda: ops.cross_entropy(t(2, 3), t(2, 3), t(2)),
+        r"weight must have shape \(3,\), one for each class, found \(2,\)",
+    ),
+    (
         lambda: ops.cross_entropy(t(2, 3), mr.tensor([0, 1, 2])),
         r"logits \(N, C, \.\.\.\) have shape \(2, 3\), labels \(N, \.\.\.\) have shape \(3,\)",
     ),

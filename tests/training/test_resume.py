@@ -12,6 +12,7 @@ import pytest
 
 import minires as mr
 from minires.data import DataLoader, TensorDataset
+from minires.data.transforms import MixUp
 from minires.training import Callback, Trainer
 from tests.devices.cuda import fake
 
@@ -35,21 +36,16 @@ def validation() -> list[Batch]:
     return list(DataLoader(data(4), batch_size=2))
 
 
-class Drawn:
-    """Shuffled batches, a pure function of the epoch, that can begin in its midst."""
+class Counted(DataLoader):
+    """Shuffled, mixed batches from a worker; says how many were asked for."""
 
     def __init__(self, count: int = 14) -> None:
-        self._loader = DataLoader(data(count), batch_size=5, shuffle=True, seed=3)
+        mixup = MixUp(1.0, classes=10)
+        super().__init__(data(count), 5, shuffle=True, seed=3, mixup=mixup, workers=1)
         self.drawn = 0
-        self._batch = 0
-
-    def set_epoch(self, epoch: int, batch: int = 0) -> None:
-        self._loader.set_epoch(epoch)
-        self._batch = batch
 
     def __iter__(self) -> Iterator[Batch]:
-        batches, self._batch = list(self._loader)[self._batch :], 0
-        for batch in batches:
+        for batch in super().__iter__():
             self.drawn += 1
             yield batch
 
@@ -126,10 +122,10 @@ def test_going_on_after_any_step_ends_at_the_bits_of_the_uninterrupted_run(
     kind: str, step: int, tmp_path: Path
 ) -> None:
     whole = trainer_of(kind, Saving(step, tmp_path))
-    whole.fit(Drawn(), 3, validation=validation())
+    whole.fit(Counted(), 3, validation=validation())
 
     mr.manual_seed(99)
-    resumed, loader = trainer_of(kind), Drawn()
+    resumed, loader = trainer_of(kind), Counted()
     mr.manual_seed(77)
     resumed.load_state_dict(saved(tmp_path))
     assert resumed.step == step
@@ -170,11 +166,11 @@ def test_a_gpu_that_runs_ahead_goes_on_to_the_same_bits(
 ) -> None:
     with fake.installed() as device:
         whole = trainer_of("SGD", Saving(4, tmp_path), device=device, **options)
-        whole.fit(Drawn(15), 3)
+        whole.fit(Counted(15), 3)
 
         resumed = trainer_of("SGD", device=device, **options)
         resumed.load_state_dict(saved(tmp_path))
-        resumed.fit(Drawn(15), 2)
+        resumed.fit(Counted(15), 2)
 
         assert_alike(resumed, whole)
 

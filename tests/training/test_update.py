@@ -173,3 +173,42 @@ def test_a_graph_does_not_come_by_callbacks_that_want_the_gradients(device: Any)
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         trainer_of(network(), **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"graph": True}, {"accumulate": 2}, {"look_every": 1}])
+def test_soft_labels_teach_on_a_gpu_what_they_teach_here(
+    device: Any, options: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(1)
+    data = [(x, mr.tensor(rng.dirichlet(np.ones(10), 7))) for x, _ in batches(5)]
+    here = trainer_of(network())
+    there = trainer_of(network(device), **options)
+
+    expected, found = here.fit(data, 1), there.fit(data, 1)
+
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-12)
+    assert found.epoch_error == expected.epoch_error
+
+
+def test_the_mistakes_of_one_hot_soft_labels_are_those_of_the_classes() -> None:
+    data = batches(2)
+    soft = [(x, mr.tensor(np.eye(10)[y.numpy()])) for x, y in data]
+
+    hard, mixed = trainer_of(network()).fit(data, 1), trainer_of(network()).fit(soft, 1)
+
+    assert hard.epoch_error == mixed.epoch_error
+    np.testing.assert_allclose(mixed.loss, hard.loss, rtol=1e-13)
+
+
+def test_a_captured_step_has_soft_labels_too_without_waiting_for_them(device: Any) -> None:
+    data = [
+        (x.to(device), mr.tensor(np.eye(10, dtype="float32")[y.numpy()]).to(device))
+        for x, y in batches(5, dtype="float32")
+    ]
+    trainer = trainer_of(network(device, "float32"), graph=True)
+
+    with fake.strict(), fake.counting() as counts:
+        trainer.fit(data, 1)
+
+    assert trainer._steps.step.is_captured  # type: ignore[union-attr]
+    assert len(counts.downloads) == 1

@@ -105,3 +105,10 @@ def _softmaxes(draw: Draw) -> Iterator[Case]:
         lambda x: ops.cross_entropy(x, labels),
         (draw.normal(5, 4),),
     )
+    soft = draw.positive(5, 4)
+    yield Case(
+        "cross_entropy",
+        "soft labels, smoothed, of weighted classes",
+        lambda x, target: ops.cross_entropy(x, target, weight, label_smoothing=0.3),
+        (draw.normal(5, 4), soft),
+    )

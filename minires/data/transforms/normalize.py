@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minires.data.measures import measure
+from minires.data.measures import mean_image, measure
 
 from .transform import Array, Transform
 
@@ -19,7 +19,9 @@ class Normalize(Transform):
 
     Parameters
     ----------
-    mean, std : sequence of float, (C,)
+    mean : sequence of float, (C,), or array, (C, H, W)
+        One number per channel, or per pixel. Then images are normalised before they are cropped.
+    std : sequence of float, (C,)
         One number per channel.
     dtype : str or dtype
         Of the result, floating.
@@ -28,7 +30,7 @@ class Normalize(Transform):
     ------
     ValueError
         If the numbers are not finite, their counts differ, or an `std` is not positive; on use, if
-        the images have other channels.
+        the images have other channels, or other pixels.
 
     Examples
     --------
@@ -38,16 +40,17 @@ class Normalize(Transform):
     """
 
     def __init__(
-        self, mean: Sequence[float], std: Sequence[float], dtype: Any = np.float32
+        self, mean: Sequence[float] | Array, std: Sequence[float], dtype: Any = np.float32
     ) -> None:
         self.mean, self.std = (np.asarray(each, np.float64) for each in (mean, std))
         self.dtype = np.dtype(dtype)
-        if self.mean.ndim != 1 or self.mean.shape != self.std.shape:
+        if self.mean.ndim not in (1, 3) or self.std.shape != self.mean.shape[:1]:
             raise ValueError(
-                "Normalize: mean and std must have one number per channel, found"
-                f" {self.mean.tolist()} and {self.std.tolist()}"
+                "Normalize: needs one std per channel, and one mean per channel or pixel; found"
+                f" means {self.mean.shape} and stds {self.std.shape}"
             )
-        if not np.isfinite([self.mean, self.std]).all() or not (self.std > 0).all():
+        finite = np.isfinite(self.mean).all() and np.isfinite(self.std).all()
+        if not finite or not (self.std > 0).all():
             raise ValueError(
                 "Normalize: mean must be finite, and std finite and positive; found"
                 f" {self.mean.tolist()} and {self.std.tolist()}"
@@ -56,13 +59,15 @@ class Normalize(Transform):
             raise ValueError(f"Normalize: dtype must be floating, found {self.dtype}")
 
     @classmethod
-    def of(cls, dataset: Any, dtype: Any = np.float32) -> Normalize:
+    def of(cls, dataset: Any, per_pixel: bool = False, dtype: Any = np.float32) -> Normalize:
         """Return what brings a data set's images to mean 0 and standard deviation 1.
 
         Parameters
         ----------
         dataset : Dataset
             The training part; see `minires.data.measure`.
+        per_pixel : bool
+            Subtract the mean of each pixel, as He et al. 2015 do on CIFAR, instead of each channel.
         dtype : str or dtype
 
         Raises
@@ -70,20 +75,24 @@ class Normalize(Transform):
         ValueError
             If a channel is the same in all pixels: nothing brings it to standard deviation 1.
         """
-        return cls(*measure(dataset), dtype=dtype)
+        mean, std = measure(dataset)
+        return cls(mean_image(dataset) if per_pixel else mean, std, dtype)
 
     def apply(self, images: Array, draws: Array) -> Array:
         """Return images of `dtype`."""
-        if images.shape[1] != len(self.mean):
+        mean = self.mean if self.mean.ndim == 3 else self.mean[:, None, None]
+        per_pixel = mean.shape[1:] != (1, 1)
+        if images.shape[1] != len(mean) or (per_pixel and images.shape[1:] != mean.shape):
             raise ValueError(
-                f"Normalize: images have {images.shape[1]} channels, mean and std have"
-                f" {len(self.mean)}"
+                f"Normalize: images (C, H, W) are {images.shape[1:]}, the mean is"
+                f" {self.mean.shape}" + "; normalise before you crop" * per_pixel
             )
         unit = 255 if images.dtype == np.uint8 else 1
-        scale = (1 / (unit * self.std)).astype(self.dtype)
-        normal: Array = images * scale[:, None, None]
-        normal += (-self.mean / self.std).astype(self.dtype)[:, None, None]
+        std = self.std[:, None, None]
+        normal: Array = images * (1 / (unit * std)).astype(self.dtype)
+        normal += (-mean / std).astype(self.dtype)
         return normal.astype(self.dtype, copy=False)
 
     def __repr__(self) -> str:
-        return f"Normalize({self.mean.tolist()}, {self.std.tolist()})"
+        mean = self.mean.tolist() if self.mean.ndim == 1 else f"<means {self.mean.shape}>"
+        return f"Normalize({mean}, {self.std.tolist()})"

@@ -192,8 +192,14 @@ def get(
     entry = find(name)
     path = (home() / "weights" if folder is None else Path(folder)) / entry.file
     if entry.address is not None:
-        licence = entry.card.licence
-        fetch(entry.address, entry.sha256, path, licence, size=entry.size, progress=progress)
+        fetch(
+            entry.address,
+            path,
+            sha256=entry.sha256,
+            size=entry.size,
+            licence=entry.card.licence,
+            progress=progress,
+        )
     elif not is_there(path, entry.sha256):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:

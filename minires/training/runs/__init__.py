@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .checkpoint import CheckpointError
-from .config import ConfigError, RunConfig, read_config, write_config
+from .config import RunConfig, read_config, write_config
+from .errors import CheckpointError, ConfigError, LogError, RunError
+from .loading import load_run
 from .metrics_log import EpochLine, Metrics, MetricsLog, StepLine, TestLine, read_metrics
 from .recipes import RECIPES, Recipe, configured
 from .report import write_report
@@ -17,18 +18,21 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "EpochLine",
+    "LogError",
     "Metrics",
     "MetricsLog",
     "Plan",
     "Recipe",
     "Result",
     "RunConfig",
+    "RunError",
     "RunWatcher",
     "StepLine",
     "StoppedError",
     "TestLine",
     "configured",
     "holds_run",
+    "load_run",
     "read_config",
     "read_metrics",
     "read_result",

@@ -9,8 +9,21 @@ from typing import Any, NamedTuple
 
 from minires.autograd import Tensor
 from minires.data import DataLoader, get_dataset
+from minires.data.transforms import (
+    CenterCrop,
+    Compose,
+    Cutout,
+    Lighting,
+    MixUp,
+    Normalize,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomShortestSize,
+    Transform,
+)
 
-from .config import ConfigError, RunConfig
+from .config import RunConfig
+from .errors import ConfigError
 
 __all__ = ["EVALUATION_BATCH", "Batches", "FirstBatches", "batches_of", "seen"]
 
@@ -48,12 +61,26 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
             split = whole.validation(config.val_split, seed=config.seed)
         except ValueError as error:
             raise ConfigError(f"val_split: {error}") from None
-    split = split.normalized()
+    normalize = Normalize(split.mean, split.std, dtype=config.dtype)
+    mixup = MixUp(config.mixup, split.classes) if config.mixup else None
+    if ranks > 1 and config.batch_size < ranks:
+        raise ConfigError(f"batch_size: {ranks} ranks cannot share {config.batch_size} images")
 
     def loader(part: Any) -> DataLoader:
-        return DataLoader(part, EVALUATION_BATCH)
+        transform = Compose([*_one_size(config), normalize])
+        return DataLoader(part, EVALUATION_BATCH, transform=transform, workers=config.workers)
 
-    train = DataLoader(split.train, config.batch_size, shuffle=True, seed=config.seed)
+    train = DataLoader(
+        split.train,
+        config.batch_size,
+        shuffle=True,
+        seed=config.seed,
+        transform=Compose([*_augmentation(config, split), normalize]),
+        mixup=mixup,
+        workers=config.workers,
+        rank=rank,
+        ranks=ranks,
+    )
     validation = loader(split.validation) if config.val_split else None
     return Batches(split, train, validation, loader(split.test))
 
@@ -75,6 +102,27 @@ def seen(config: RunConfig, split: Any) -> tuple[int, int]:
         )
     height, width = split.image_size
     return height, width
+
+
+def _one_size(config: RunConfig) -> list[Transform]:
+    """Return what brings an image that is judged to the size of those trained on."""
+    if config.augmentation != "imagenet":
+        return []
+    return [RandomShortestSize(MIDDLE, MIDDLE), CenterCrop(CROP)]
+
+
+def _augmentation(config: RunConfig, split: Any) -> list[Transform]:
+    chosen: list[Transform] = []
+    if config.augmentation == "imagenet":
+        chosen += [RandomShortestSize(*SHORTER), RandomCrop(CROP), RandomHorizontalFlip()]
+        chosen += [Lighting()] if split.channels == 3 else []
+    if config.augmentation in ("crop", "crop-flip"):
+        chosen.append(RandomCrop(seen(config, split), padding=config.crop_padding))
+    if config.augmentation == "crop-flip":
+        chosen.append(RandomHorizontalFlip())
+    if config.cutout:
+        chosen.append(Cutout(config.cutout))
+    return chosen
 
 
 class FirstBatches:

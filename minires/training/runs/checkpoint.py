@@ -23,7 +23,9 @@ import numpy as np
 from minires.autograd import Tensor
 from minires.serialize import atomic_write, load, load_metadata, save
 
-__all__ = ["LAST", "CheckpointError", "read_checkpoint", "write_checkpoint"]
+from .errors import CheckpointError
+
+__all__ = ["LAST", "read_checkpoint", "write_checkpoint"]
 
 LAST = "last.safetensors"
 FORMAT = "minires.checkpoint/1"
@@ -31,14 +33,12 @@ FORMAT = "minires.checkpoint/1"
 Array = np.ndarray[Any, Any]
 
 
-class CheckpointError(ValueError):
-    """A checkpoint is damaged, or belongs to something else; nothing was changed."""
-
-
 def write_checkpoint(
     folder: str | os.PathLike[str],
     state: Mapping[str, Any],
     circumstances: Mapping[str, Any],
+    *,
+    seconds: float = 0.0,
     keep: int = 1,
 ) -> None:
     """Write ``last.safetensors`` and ``last.json``; those before are there until these are.
@@ -52,6 +52,8 @@ def write_checkpoint(
         holds no times, paths or names of machines: equal states are equal bytes.
     circumstances : dict
         Goes into ``last.json`` alone; fit for JSON.
+    seconds : float
+        Likewise: how long the present epoch has taken so far.
     keep : int
         With more than 1, so many of the last checkpoints are kept as ``step-<step>.safetensors``.
 
@@ -69,6 +71,7 @@ def write_checkpoint(
         "format": FORMAT,
         "step": state["step"],
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "seconds": round(seconds, 3),
         "circumstances": dict(circumstances),
         "state": json.loads(told),
     }
@@ -131,11 +134,24 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_circumstances(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what ``last.json`` says of how the checkpoint was computed; {} where it is missing."""
-    path = (Path(folder) / LAST).with_suffix(".json")
+    """Return how the checkpoint was computed, which ``last.json`` alone says.
+
+    Where the file is missing that is {}; where a kill left the one before, it may be a little old.
+    """
+    told = _beside(folder).get("circumstances", {})
+    return told if isinstance(told, dict) else {}
+
+
+def read_seconds(folder: str | os.PathLike[str]) -> float:
+    """Return how long the epoch of the checkpoint had taken, likewise; 0 if nothing says."""
+    told = _beside(folder).get("seconds", 0.0)
+    return float(told) if isinstance(told, int | float) else 0.0
+
+
+def _beside(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_bytes())["circumstances"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        told = json.loads((Path(folder) / LAST).with_suffix(".json").read_bytes())
+    except (FileNotFoundError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}
 

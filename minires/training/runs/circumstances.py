@@ -7,7 +7,7 @@ from typing import Any
 
 from minires.training.machine import environment
 
-from .checkpoint import CheckpointError
+from .errors import CheckpointError
 
 __all__ = ["circumstances", "differences"]
 

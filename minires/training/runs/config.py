@@ -10,15 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from minires.serialize import atomic_write
 
-__all__ = ["CONFIG", "ConfigError", "RunConfig", "read_config", "write_config"]
+from .errors import ConfigError
+
+__all__ = ["CONFIG", "RunConfig", "read_config", "write_config"]
 
 CONFIG = "config.json"
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class ConfigError(ValueError):
-    """An option has a value that makes no sense; the message names it, and says what would do."""
 
 
 class RunConfig(BaseModel):
@@ -111,7 +109,7 @@ class RunConfig(BaseModel):
     >>> RunConfig.checked(model="cifar_resnet20", dataset="digits", epochs=0)
     Traceback (most recent call last):
     ...
-    minires.training.runs.config.ConfigError: epochs: input should be greater than 0, found 0
+    minires.training.runs.errors.ConfigError: epochs: input should be greater than 0, found 0
     """
 
     model_config = ConfigDict(
@@ -203,6 +201,10 @@ class RunConfig(BaseModel):
             raise ValueError("warm_up_lr: a warm-up needs a rate")
         if self.warm_up_lr is not None and bool(self.warm_up_steps) == bool(self.warm_up_error):
             raise ValueError("warm_up_steps: a warm-up ends by warm_up_steps or by warm_up_error")
+        if self.warm_up_lr is not None and self.warm_up_lr > self.lr:
+            raise ValueError(f"warm_up_lr: it is at most lr, {self.lr}, found {self.warm_up_lr}")
+        if self.warm_up_steps and self.schedule == "plateau":
+            raise ValueError("warm_up_steps: before 'plateau' a warm-up ends by warm_up_error")
         if self.sync_bn and not self.distributed:
             raise ValueError("sync_bn: there is nothing to synchronise unless distributed is set")
         return self

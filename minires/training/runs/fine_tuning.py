@@ -11,7 +11,7 @@ from minires.models.weights.loading import load_weights
 from minires.nn import Module
 
 from .best import BEST
-from .config import ConfigError
+from .errors import ConfigError
 
 __all__ = ["begin_with", "freeze"]
 

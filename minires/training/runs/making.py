@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from minires import models, ops
+from minires import devices, models, ops
 from minires.nn import Module
 from minires.optim import SGD, Optimizer
-from minires.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
-from minires.training import Callback, Trainer
+from minires.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+    WarmUpUntil,
+)
+from minires.training import EMA, Callback, LRCurve, Trainer, lr_find
 
-from .config import ConfigError, RunConfig
+from .batches import batches_of, seen
+from .config import RunConfig
+from .errors import ConfigError
 
-__all__ = ["made_model", "made_trainer", "total_steps"]
+__all__ = [
+    "made_model",
+    "made_schedule",
+    "made_trainer",
+    "rising_rates",
+    "threads_of",
+    "total_steps",
+]
 
 
 def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, int]) -> Module:
@@ -50,11 +68,7 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
 
 
 def made_trainer(
-    config: RunConfig,
-    model: Module,
-    steps: int,
-    steps_per_epoch: int,
-    callbacks: Sequence[Callback],
+    config: RunConfig, model: Module, steps: int, callbacks: Sequence[Callback]
 ) -> Trainer:
     """Make what trains the network.
 
@@ -63,8 +77,8 @@ def made_trainer(
     config : RunConfig
     model : Module
         Parameters that require no gradient are left as they are.
-    steps, steps_per_epoch : int
-        Of the whole training, and of an epoch.
+    steps : int
+        Of the whole training.
     callbacks : sequence of Callback
     """
     optimizer = SGD(
@@ -77,10 +91,13 @@ def made_trainer(
     return Trainer(
         model,
         optimizer,
-        _schedule(config, optimizer, math.ceil(steps / steps_per_epoch)),
+        made_schedule(config, optimizer, steps),
         callbacks,
+        loss=partial(ops.cross_entropy, label_smoothing=config.label_smoothing),
+        schedule="step",
         accumulate=config.accumulate,
         clip_grad_norm=config.clip,
+        ema=None if config.ema is None else EMA(model, config.ema),
     )
 
 
@@ -89,8 +106,84 @@ def total_steps(config: RunConfig, steps_per_epoch: int) -> int:
     return config.steps or (config.epochs or 0) * steps_per_epoch
 
 
-def _schedule(config: RunConfig, optimizer: Optimizer, steps: int) -> LRScheduler:
+def made_schedule(config: RunConfig, optimizer: Optimizer, steps: int) -> LRScheduler:
+    """Make what sets the rate before each of so many steps.
+
+    Examples
+    --------
+    >>> import minires as mr
+    >>> from minires.training.runs.recipes import configured
+    >>> config = configured("cifar_resnet20", "cifar10")
+    >>> optimizer = mr.optim.SGD([mr.zeros(1, requires_grad=True)], lr=config.lr)
+    >>> schedule = made_schedule(config, optimizer, steps=64_000)
+    >>> [round(schedule.lr_at(step, config.lr), 4) for step in (31_999, 32_000, 48_000)]
+    [0.1, 0.01, 0.001]
+    """
+    warm_up = config.warm_up_steps
+    factor = (config.warm_up_lr or config.lr) / config.lr
+    rest = _after_warm_up(config, optimizer, steps, warm_up)
+    if config.warm_up_error is not None:
+        return WarmUpUntil(optimizer, rest, factor, config.warm_up_error)
+    if not warm_up:
+        return rest
+    gentle = LinearLR(optimizer, factor, factor, warm_up)
+    return SequentialLR(optimizer, [gentle, rest], [warm_up])
+
+
+def _after_warm_up(
+    config: RunConfig, optimizer: Optimizer, steps: int, warm_up: int
+) -> LRScheduler:
+    """Make the schedule that counts from the end of the warm-up."""
+    if config.schedule == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=config.gamma, patience=config.patience)
     if config.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=steps)
-    milestones = [round(share * steps) for share in config.milestones]
+        return CosineAnnealingLR(optimizer, T_max=max(steps - warm_up, 1))
+    milestones = [round(share * steps) - warm_up for share in config.milestones]
     return MultiStepLR(optimizer, milestones, config.gamma)
+
+
+def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRCurve:
+    """Carry out `minires.training.lr_find` as a run would begin; nothing is written.
+
+    Parameters
+    ----------
+    config : RunConfig
+    start, end : float
+        The first and the last rate.
+    steps : int
+        How many there are.
+
+    Raises
+    ------
+    ConfigError, OSError
+        As `minires.training.runs.train`.
+    ValueError
+        If the rates do not rise.
+    """
+    batches = batches_of(config)
+    split = batches.split
+    with threads_of(config):
+        model = made_model(config, split.classes, split.channels, seen(config, split))
+        trainer = made_trainer(config, model, total_steps(config, len(batches.train)), ())
+        return lr_find(
+            model,
+            trainer.optimizer,
+            batches.train,
+            loss=trainer.loss,
+            start=start,
+            end=end,
+            steps=steps,
+        )
+
+
+@contextmanager
+def threads_of(config: RunConfig) -> Iterator[None]:
+    """Let the kernels have the threads of a run inside the block."""
+    before = devices.get_num_threads()
+    if config.threads is not None:
+        devices.set_num_threads(config.threads)
+    try:
+        yield
+    finally:
+        if config.threads is not None:
+            devices.set_num_threads(before)

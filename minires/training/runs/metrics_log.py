@@ -15,6 +15,8 @@ from typing import Any
 
 from minires.serialize import atomic_write
 
+from .errors import LogError
+
 __all__ = ["EpochLine", "Metrics", "MetricsLog", "StepLine", "TestLine", "read_metrics"]
 
 LOG = "metrics.jsonl"
@@ -108,7 +110,7 @@ def read_metrics(folder: str | os.PathLike[str]) -> Metrics:
 
     Raises
     ------
-    ValueError
+    LogError
         If another line is none of a log; the message tells its number.
     """
     metrics = Metrics()
@@ -126,7 +128,7 @@ def _lines(path: Path) -> Iterator[Line]:
             values = json.loads(text)
             yield _KINDS[values.pop("kind")](**values)
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ValueError(
+            raise LogError(
                 f"'{path}', line {number}: it is no line of a run's log: {text[:80]!r}; was the"
                 " file changed?"
             ) from None
@@ -153,7 +155,7 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
 
     Raises
     ------
-    ValueError
+    LogError
         If the log lacks steps that the checkpoint has done.
 
     Examples
@@ -180,7 +182,7 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
                 kept.append(_text(line))
         found = [line.step for line in self.metrics.steps]
         if found != list(range(1, step + 1)):
-            raise ValueError(
+            raise LogError(
                 f"'{self.path}' does not have each of the steps 1 to {step} once, which the"
                 " checkpoint has done; bring the file back that belongs to it"
             )

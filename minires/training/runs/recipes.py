@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any, Literal
 
 from minires.models import registry
 
-from .config import ConfigError, RunConfig
+from .config import RunConfig
+from .errors import ConfigError
 
 __all__ = ["RECIPES", "Recipe", "configured"]
 
@@ -131,8 +132,10 @@ RECIPES: dict[str, Recipe] = {
         val_split=0.0,
     ),
 }
+# Images of 8x8 pixels have no room to be moved in.
+RECIPES["digits"] = replace(RECIPES["mnist"], augmentation="none")
 
-_GREY = ("digits", "mnist", "fashion_mnist", "fashion-mnist", "kmnist")
+_GREY = ("mnist", "fashion_mnist", "fashion-mnist", "kmnist")
 
 
 def default_recipe(dataset: str) -> str:
@@ -143,6 +146,8 @@ def default_recipe(dataset: str) -> str:
     >>> default_recipe("cifar100"), default_recipe("photos/of/birds")
     ('he2015-cifar', 'he2015-imagenet')
     """
+    if dataset == "digits":
+        return "digits"
     if dataset in _GREY:
         return "mnist"
     if dataset.startswith("cifar") or PurePath(dataset).suffix == ".npz":

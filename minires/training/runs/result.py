@@ -10,6 +10,7 @@ from pathlib import Path
 from minires.serialize import atomic_write
 
 from .config import RunConfig
+from .errors import LogError
 from .metrics_log import Metrics
 
 __all__ = ["RESULT", "Result", "read_result", "write_result"]
@@ -97,7 +98,7 @@ def read_result(folder: str | os.PathLike[str]) -> Result | None:
 
     Raises
     ------
-    ValueError
+    LogError
         If the file was changed to something else.
     """
     path = Path(folder) / RESULT
@@ -106,4 +107,4 @@ def read_result(folder: str | os.PathLike[str]) -> Result | None:
     try:
         return Result(**json.loads(path.read_bytes()))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"'{path}' is no result of a run: {error}") from None
+        raise LogError(f"'{path}' is no result of a run: {error}") from None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,27 @@ import numpy as np
 
 from minires import devices
 from minires.models.weights.loading import load_weights
-from minires.nn import Module, parameter_count
-from minires.training import Callback, DivergedError, Trainer, confusion_matrix
+from minires.nn import parameter_count
+from minires.training import Callback, DivergedError, Trainer, precise_batch_norm
+from minires.training.evaluation import evaluate
 from minires.training.ledger import Measured
 
 from .batches import Batches, FirstBatches, batches_of, seen
 from .best import BEST, best_epoch, write_best
 from .checkpoint import (
     LAST,
-    CheckpointError,
     read_checkpoint,
     read_circumstances,
+    read_seconds,
     write_checkpoint,
 )
 from .circumstances import circumstances, differences
 from .config import CONFIG, RunConfig, write_config
+from .errors import CheckpointError
 from .fine_tuning import begin_with, freeze
-from .making import made_model, made_trainer, total_steps
+from .making import made_model, made_trainer, threads_of, total_steps
 from .metrics_log import LOG, EpochLine, MetricsLog, StepLine, TestLine
+from .report import write_report
 from .result import RESULT, Result, read_result, result_of, write_result
 from .signals import StoppedError, noted_stops
 from .watching import Plan, RunWatcher
@@ -63,7 +67,8 @@ def train(
     config : RunConfig
     folder : path
         Made if it is not there. It gets ``config.json``, ``metrics.jsonl`` and ``.csv``,
-        ``last.safetensors`` and ``best.safetensors`` with their ``.json``, and ``result.json``.
+        ``last.safetensors`` and ``best.safetensors`` with their ``.json``, ``report.html``, and
+        ``result.json``.
     resume : bool
         Go on with the run that is in the folder, from its last checkpoint, to the same weights as
         if nothing had happened. One that has no checkpoint yet begins again; one that is finished
@@ -112,13 +117,14 @@ def train(
     if finished is not None:
         watcher.noted(f"the run in '{folder}' is finished; nothing is changed")
         return finished
-    with _folder_of(config, folder), _threads(config.threads):
+    with _folder_of(config, folder), threads_of(config):
         run = _Run(config, folder, watcher)
         state = run.saved_state() if resume else None
         if resume:
             for torn in folder.glob(".*.tmp"):  # of writes that a kill broke off
                 torn.unlink()
-        return run.carried_out(state)
+        with _told_of_the_disk(folder):
+            return run.carried_out(state)
 
 
 @contextmanager
@@ -140,16 +146,17 @@ def _folder_of(config: RunConfig, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    if count is None:
-        yield
-        return
-    before = devices.get_num_threads()
-    devices.set_num_threads(count)
+def _told_of_the_disk(folder: Path) -> Iterator[None]:
+    """Say what is still there when nothing more can be written."""
     try:
         yield
-    finally:
-        devices.set_num_threads(before)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
+            raise
+        raise OSError(
+            f"'{folder}' cannot be written to ({error.strerror}); the last checkpoint is whole:"
+            f" make room, then minires train --resume '{folder}' goes on from it"
+        ) from error
 
 
 class _Run:
@@ -165,6 +172,7 @@ class _Run:
         self.steps_per_epoch = len(self.batches.train)
         self.steps = total_steps(config, self.steps_per_epoch)
         self.circumstances = circumstances(config.device, split.digest)
+        self.seconds = 0.0  # that the present epoch took before the run went on
 
     def saved_state(self) -> dict[str, Any] | None:
         """Read the last checkpoint, and make sure that it is this run's."""
@@ -174,12 +182,13 @@ class _Run:
             return None
         state = read_checkpoint(path)
         now = self.told_of_run()
-        for name, before in state.get("run", {}).items():
-            if now.get(name) != before:
+        for name, was in state.get("run", {}).items():
+            if now.get(name) != was:
                 raise CheckpointError(
-                    f"'{path}' is of a run with {name} {before!r}, and {CONFIG} says"
+                    f"'{path}' is of a run with {name} {was!r}, and {CONFIG} says"
                     f" {now.get(name)!r}; bring the file back that belongs to it"
                 )
+        self.seconds = read_seconds(self.folder)
         for difference in differences(read_circumstances(self.folder), self.circumstances):
             self.watcher.noted(
                 f"{difference}; from here on, bits may differ from those of an uninterrupted run"
@@ -201,9 +210,7 @@ class _Run:
         if config.freeze:
             freeze(self.model, config.freeze)
         with noted_stops() as self.stops:
-            self.trainer = made_trainer(
-                config, self.model, self.steps, self.steps_per_epoch, [_Recorder(self)]
-            )
+            self.trainer = made_trainer(config, self.model, self.steps, [_Recorder(self)])
             if state is not None:
                 self._go_on_from(state)
             trainer = self.trainer
@@ -211,8 +218,9 @@ class _Run:
                 self._tell_plan()
                 try:
                     self._train()
-                except DivergedError:
+                except DivergedError as error:
                     self._keep_last_finite()
+                    write_report(self.folder, diverged=str(error))
                     raise
                 return self._finish()
 
@@ -245,6 +253,7 @@ class _Run:
         while trainer.epoch * self.steps_per_epoch < self.steps and not self._stops_early():
             self._train_epoch()
             self.checkpoint()
+            write_report(self.folder)
             if self.stops.number is not None:
                 raise StoppedError(self.stops.number, trainer.step)
 
@@ -254,12 +263,11 @@ class _Run:
         loader: Any = self.batches.train
         if left < self.steps_per_epoch:
             loader = FirstBatches(loader, left)
-        steps_before, began = trainer.step, time.perf_counter()
+        self.began = time.perf_counter() - self.seconds
         trainer.fit(loader, 1, validation=self.batches.validation)
-        seconds = time.perf_counter() - began
+        seconds, self.seconds = time.perf_counter() - self.began, 0.0
         taken = [line for line in self.log.metrics.steps if line.epoch == epoch]
         images = sum(line.images for line in taken)
-        now = sum(line.images for line in taken if line.step > steps_before)
         validated = self.batches.validation is not None
         history = trainer.history
         line = EpochLine(
@@ -271,11 +279,13 @@ class _Run:
             validation_error=history.validation_error[-1] if validated else None,
             lr=taken[-1].lr,
             seconds=round(seconds, 3),
-            images_per_second=round(now / max(seconds, 1e-9), 1),
+            images_per_second=round(images / max(seconds, 1e-9), 1),
         )
         self.log.write(line)
         if best_epoch(self.log.metrics.epochs) is line:
-            write_best(self.folder, self.model, self.config, self.batches.split, line)
+            ema = trainer.ema
+            with nullcontext() if ema is None else ema.swapped(self.model):
+                write_best(self.folder, self.model, self.config, self.batches.split, line)
         self.watcher.epoch_done(line)
 
     def _stops_early(self) -> bool:
@@ -289,16 +299,17 @@ class _Run:
         """Write the present state; the log is on the disk before it."""
         state = self.trainer.state_dict()
         # The log has what was measured; and times would make equal runs differ.
-        state |= {"history": {}, "seconds": 0.0, "run": self.told_of_run()}
-        try:
-            self.log.sync()
-            write_checkpoint(self.folder, state, self.circumstances, self.config.keep)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OSError(
-                f"a checkpoint could not be written to '{self.folder}' ({reason}); the one before"
-                f" is whole, and minires train --resume '{self.folder}' goes on from it"
-            ) from error
+        split = self.batches.split
+        network = {"num_classes": split.classes, "in_channels": split.channels}
+        state |= {"history": {}, "seconds": 0.0, "run": self.told_of_run(), "network": network}
+        self.log.sync()
+        write_checkpoint(
+            self.folder,
+            state,
+            self.circumstances,
+            seconds=time.perf_counter() - self.began if self.trainer.batch else 0.0,
+            keep=self.config.keep,
+        )
 
     def _keep_last_finite(self) -> None:
         values = [value.detach().to("cpu").numpy() for value in self.model.state_dict().values()]
@@ -307,32 +318,24 @@ class _Run:
 
     def _finish(self) -> Result:
         """Read the test part, once, with the best weights."""
-        best = best_epoch(self.log.metrics.epochs)
+        lines, split = self.log.metrics.epochs, self.batches.split
+        best = best_epoch(lines)
         assert best is not None
         load_weights(self.model, self.folder / BEST)
-        evaluation = self.trainer.evaluate(self.batches.test)
-        confusion = _confusion(self.model, self.batches)
-        self.log.write(
-            TestLine(best.epoch, best.step, evaluation.loss, evaluation.error, confusion.tolist())
-        )
+        if self.config.precise_bn:
+            self.batches.train.set_epoch(0)
+            precise_batch_norm(self.model, self.batches.train, self.config.precise_bn)
+            write_best(self.folder, self.model, self.config, split, best)
+        found = evaluate(self.model, self.trainer.loss, self.batches.test, confusion=True)
+        assert found.confusion is not None
+        confusion = found.confusion.tolist()
+        self.log.write(TestLine(best.epoch, best.step, found.loss, found.error, confusion))
         self.log.sync()
-        result = result_of(
-            self.config, self.log.metrics, parameter_count(self.model), self.batches.split.lossy
-        )
+        result = result_of(self.config, self.log.metrics, parameter_count(self.model), split.lossy)
+        write_report(self.folder)
         write_result(self.folder, result)
         self.watcher.run_ended(result)
         return result
-
-
-def _confusion(model: Module, batches: Batches) -> Any:
-    from minires.autograd import no_grad
-
-    total = np.zeros((batches.split.classes,) * 2, np.int64)
-    model.eval()
-    with no_grad():
-        for images, labels in batches.test:
-            total += confusion_matrix(model(images).argmax(1), labels, batches.split.classes)
-    return total
 
 
 class _Recorder(Callback):
@@ -348,13 +351,15 @@ class _Recorder(Callback):
         for batch in measured:
             self.loss = batch.loss
             step = len(log.metrics.steps) + 1
-            lr = self._rates.pop(0) if self._rates else trainer.optimizer.param_groups[0]["lr"]
+            lr = self._rates.pop(0) if self._rates else trainer.learning_rate
             log.write(
                 StepLine(step, trainer.epoch + 1, batch.loss, batch.images, batch.mistakes, lr)
             )
 
     def on_step(self, trainer: Trainer, step: int) -> None:
         run = self.run
+        if len(run.log.metrics.steps) < step:  # on a GPU, which is read from time to time
+            self._rates.append(trainer.learning_rate)
         run.watcher.step_done(trainer.epoch + 1, step, self.loss, trainer.batch_images)
         every = run.config.checkpoint_steps
         stop = run.stops.number

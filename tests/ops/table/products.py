@@ -244,6 +244,35 @@ def bare_cross_entropy(dice: Dice) -> Case:
     )
 
 
+def soft_cross_entropy(dice: Dice) -> Case:
+    n, classes = dice.number(1, 4), dice.number(1, 4)
+    places = dice.shape(most_dims=2, least=1) if dice.flag() else ()
+    weight = dice.positive(classes) if dice.flag() else None
+    reduction, smoothing = dice.choose("mean", "sum", "none"), dice.choose(0.0, 0.3)
+
+    def reference(x: np.ndarray, target: np.ndarray) -> np.ndarray:
+        losses = np.zeros((n, *places))
+        for place in np.ndindex(losses.shape):
+            at = place[0], slice(None), *place[1:]
+            for c, (logit, probability) in enumerate(zip(x[at], target[at], strict=True)):
+                log_p = logit - math.log(sum(map(math.exp, x[at])))
+                smoothed = (1 - smoothing) * probability + smoothing / classes
+                losses[place] -= (1.0 if weight is None else weight[c]) * smoothed * log_p
+        return {"mean": losses.mean(), "sum": losses.sum(), "none": losses}[reduction]
+
+    def options(given: Any) -> dict[str, Any]:
+        return {"weight": given, "reduction": reduction, "label_smoothing": smoothing}
+
+    return Case(
+        lambda x, y: mr.ops.cross_entropy(x, y, **options(beside(x, weight))),
+        (dice.normal(n, classes, *places), dice.positive(n, classes, *places)),
+        reference,
+        lambda t, x, y: t.nn.functional.cross_entropy(
+            x, y, **options(None if weight is None else t.tensor(weight))
+        ),
+    )
+
+
 def mse_loss(dice: Dice) -> Case:
     shape = dice.shape(least=1)
     reduction = dice.choose("mean", "sum", "none")
@@ -265,5 +294,6 @@ ROWS: dict[str, Row] = {
     "batch_norm_relu_conv2d": batch_norm_relu_conv2d,
     "cross_entropy": bare_cross_entropy,
     "cross_entropy, reduced": cross_entropy,
+    "cross_entropy, soft labels": soft_cross_entropy,
     "mse_loss": mse_loss,
 }

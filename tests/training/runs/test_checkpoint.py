@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import minires as mr
+from minires.training.runs import CheckpointError
 from minires.training.runs.checkpoint import (
-    CheckpointError,
     read_checkpoint,
     read_circumstances,
+    read_seconds,
     write_checkpoint,
 )
 
@@ -42,10 +43,13 @@ def test_a_state_comes_back_with_its_numbers_tuples_and_keys(tmp_path: Path) -> 
 def test_equal_states_are_equal_bytes_under_other_circumstances(tmp_path: Path) -> None:
     for name, threads in (("one", 1), ("other", 2)):
         (tmp_path / name).mkdir()
-        write_checkpoint(tmp_path / name, a_state(), {"threads": threads})
+        write_checkpoint(tmp_path / name, a_state(), {"threads": threads}, seconds=threads)
     one, other = (tmp_path / name / "last.safetensors" for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
     assert read_circumstances(tmp_path / "other") == {"threads": 2}
+    assert read_seconds(tmp_path / "other") == 2
+    (tmp_path / "other" / "last.json").write_text("{")
+    assert (read_circumstances(tmp_path / "other"), read_seconds(tmp_path / "other")) == ({}, 0)
 
 
 def test_the_json_beside_it_can_be_read_by_eye_and_names_the_files_digest(tmp_path: Path) -> None:
