@@ -14,6 +14,7 @@ from . import (
     check,
     compare,
     data,
+    evaluate,
     info,
     lr_find,
     models,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command("compare", help=compare.HELP)(compare.run_compare)
 app.command("train", help=train.HELP)(train.run_train)
+app.command("evaluate", help=evaluate.HELP)(evaluate.run_evaluate)
 app.command("sweep", help=sweep.HELP)(sweep.run_sweep)
 app.command("lr-find", help=lr_find.HELP)(lr_find.run_lr_find)
 app.command("trace", help=trace.HELP)(trace.run_trace)
