@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .devices import Device, require
+
+if TYPE_CHECKING:
+    from minires.training.distributed import Communicator
 
 HELP = (
     "Train a network, and keep the run in a folder.\n\n"
@@ -93,6 +96,15 @@ def run_train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files, too.")
     ] = False,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Train with all ranks that mpiexec started.")
+    ] = False,
+    sync_bn: Annotated[
+        bool, typer.Option("--sync-bn", help="Batch statistics over all ranks.")
+    ] = False,
+    allow_reshard: Annotated[
+        bool, typer.Option("--allow-reshard", help="Go on with another number of ranks.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON; progress is on stderr.")
@@ -102,39 +114,66 @@ def run_train(
     given = {
         name: value
         for name, value in locals().items()
-        if name not in ("out", "resume", "quiet", "json", "width", "val_split")
+        if name not in ("out", "resume", "allow_reshard", "quiet", "json", "width", "val_split")
     }
     given |= {"device": device if device != "cpu" else None, "root": root and str(root)}
-    given |= {"half": half or None, "tensorboard": tensorboard or None}
+    for flag in ("half", "tensorboard", "distributed", "sync_bn"):
+        given[flag] = given[flag] or None
     given |= {"freeze": tuple(freeze) if freeze else None}
     given |= {"val_split": _number("val-split", val_split)}
     given |= {"model_options": None if width is None else {"width": width}}
     require(device)
 
     from minires.training import DivergedError
+    from minires.training.distributed import Alone, DistributedError
     from minires.training.runs import ConfigError, RunError, StoppedError, train
 
     from .training import print_result, run_watcher
 
     named = {name: value for name, value in given.items() if value is not None}
+    ranks: Communicator = Alone()
     try:
         if resume is None:
             config, folder = _new(named), out or _fresh()
         else:
             config, folder = _gone_on_with(resume, out, named), resume
-        with run_watcher(quiet) as watcher:
-            result = train(config, folder, resume=resume is not None, watcher=watcher)
-    except ConfigError as error:
-        raise typer.BadParameter(as_option(str(error))) from None
-    except FileExistsError as error:
-        raise typer.BadParameter(f"--out: {error}") from None
-    except (RunError, DivergedError) as error:
-        typer.echo(f"minires: {error}", err=True)
-        raise typer.Exit(1) from None
-    except StoppedError as error:
-        typer.echo(f"minires: {error}; go on by: minires train --resume {folder}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    print_result(result, folder, json)
+        if config.distributed:
+            ranks = _joined(config.threads)
+            folder = ranks.tell(folder)
+        with run_watcher(quiet or ranks.rank > 0) as watcher:
+            result = train(
+                config,
+                folder,
+                resume=resume is not None,
+                watcher=watcher,
+                communicator=ranks,
+                allow_reshard=allow_reshard,
+            )
+    except (RunError, FileExistsError, DivergedError, DistributedError, StoppedError) as error:
+        if ranks.rank > 0:  # rank 0 says it
+            raise typer.Exit(getattr(error, "exit_code", 1)) from None
+        if isinstance(error, ConfigError):
+            raise typer.BadParameter(as_option(str(error))) from None
+        if isinstance(error, FileExistsError):
+            raise typer.BadParameter(f"--out: {error}") from None
+        how = f"; go on by: minires train --resume {folder}"
+        typer.echo(f"minires: {error}{how * isinstance(error, StoppedError)}", err=True)
+        raise typer.Exit(getattr(error, "exit_code", 1)) from None
+    except OSError:
+        if ranks.rank > 0:
+            raise typer.Exit(1) from None
+        raise
+    if ranks.rank == 0:
+        print_result(result, folder, json)
+
+
+def _joined(threads: int | None) -> Communicator:
+    from minires.training.distributed import join
+
+    try:
+        return join(threads)
+    except (ImportError, RuntimeError) as error:
+        raise typer.BadParameter(f"--distributed: {error}") from None
 
 
 def _new(named: dict[str, Any]) -> Any:

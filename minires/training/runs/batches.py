@@ -66,9 +66,15 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
     if ranks > 1 and config.batch_size < ranks:
         raise ConfigError(f"batch_size: {ranks} ranks cannot share {config.batch_size} images")
 
-    def loader(part: Any) -> DataLoader:
-        transform = Compose([*_one_size(config), normalize])
-        return DataLoader(part, EVALUATION_BATCH, transform=transform, workers=config.workers)
+    def loader(part: Any, rank: int, ranks: int) -> DataLoader:
+        return DataLoader(
+            part,
+            max(EVALUATION_BATCH, ranks),
+            transform=Compose([*_one_size(config), normalize]),
+            workers=config.workers,
+            rank=rank,
+            ranks=ranks,
+        )
 
     train = DataLoader(
         split.train,
@@ -81,8 +87,9 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
         rank=rank,
         ranks=ranks,
     )
-    validation = loader(split.validation) if config.val_split else None
-    return Batches(split, train, validation, loader(split.test))
+    # The test part is rank 0's alone, which counts what is taken for what.
+    validation = loader(split.validation, rank, ranks) if config.val_split else None
+    return Batches(split, train, validation, loader(split.test, 0, 1))
 
 
 def seen(config: RunConfig, split: Any) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from minires import devices, models, ops
+from minires.devices.communicator import Communicator
 from minires.nn import Module
 from minires.optim import SGD, Optimizer
 from minires.optim.lr_scheduler import (
@@ -68,7 +69,11 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
 
 
 def made_trainer(
-    config: RunConfig, model: Module, steps: int, callbacks: Sequence[Callback]
+    config: RunConfig,
+    model: Module,
+    steps: int,
+    callbacks: Sequence[Callback] = (),
+    ranks: Communicator | None = None,
 ) -> Trainer:
     """Make what trains the network.
 
@@ -80,6 +85,8 @@ def made_trainer(
     steps : int
         Of the whole training.
     callbacks : sequence of Callback
+    ranks : Communicator, optional
+        That train together.
     """
     optimizer = SGD(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
@@ -98,6 +105,7 @@ def made_trainer(
         accumulate=config.accumulate,
         clip_grad_norm=config.clip,
         ema=None if config.ema is None else EMA(model, config.ema),
+        communicator=ranks,
     )
 
 
@@ -164,7 +172,7 @@ def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRC
     split = batches.split
     with threads_of(config):
         model = made_model(config, split.classes, split.channels, seen(config, split))
-        trainer = made_trainer(config, model, total_steps(config, len(batches.train)), ())
+        trainer = made_trainer(config, model, total_steps(config, len(batches.train)))
         return lr_find(
             model,
             trainer.optimizer,

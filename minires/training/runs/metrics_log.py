@@ -17,7 +17,15 @@ from minires.serialize import atomic_write
 
 from .errors import LogError
 
-__all__ = ["EpochLine", "Metrics", "MetricsLog", "StepLine", "TestLine", "read_metrics"]
+__all__ = [
+    "EpochLine",
+    "Metrics",
+    "MetricsLog",
+    "SilentLog",
+    "StepLine",
+    "TestLine",
+    "read_metrics",
+]
 
 LOG = "metrics.jsonl"
 TABLE = "metrics.csv"
@@ -136,6 +144,28 @@ def _lines(path: Path) -> Iterator[Line]:
 
 def _text(line: Line) -> str:
     return json.dumps({"kind": _NAMES[type(line)], **asdict(line)}, allow_nan=False) + "\n"
+
+
+class SilentLog(AbstractContextManager["SilentLog"]):
+    """Keeps lines and writes nothing: the log of a rank that leaves writing to another.
+
+    Parameters
+    ----------
+    metrics : Metrics
+        What the other one has so far.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    def write(self, line: Line) -> None:
+        """Keep a line."""
+        self.metrics.add(line)
+
+    def sync(self) -> None:
+        """Do nothing: there is nothing to be brought to the disk."""
+
+    def __exit__(self, *error: object) -> None: ...
 
 
 class MetricsLog(AbstractContextManager["MetricsLog"]):
