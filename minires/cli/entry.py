@@ -14,12 +14,14 @@ from . import (
     check,
     compare,
     data,
+    evaluate,
     info,
     lr_find,
     models,
     predict,
     step,
     summary,
+    sweep,
     trace,
     train,
     weights,
@@ -34,6 +36,8 @@ app = typer.Typer(
 )
 app.command("compare", help=compare.HELP)(compare.run_compare)
 app.command("train", help=train.HELP)(train.run_train)
+app.command("evaluate", help=evaluate.HELP)(evaluate.run_evaluate)
+app.command("sweep", help=sweep.HELP)(sweep.run_sweep)
 app.command("lr-find", help=lr_find.HELP)(lr_find.run_lr_find)
 app.command("trace", help=trace.HELP)(trace.run_trace)
 app.command("step", help=step.HELP)(step.run_step)

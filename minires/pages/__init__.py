@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .charts import Axis, Curve, Mark, chart
+from .charts import Axis, Colour, Curve, Mark, chart
 from .markup import Cell, definitions, details, escape, picture, table
 from .shell import page
 from .wording import percent, short
@@ -10,6 +10,7 @@ from .wording import percent, short
 __all__ = [
     "Axis",
     "Cell",
+    "Colour",
     "Curve",
     "Mark",
     "chart",

@@ -17,7 +17,8 @@ from .ticks import ticks
 Point = tuple[float, float | None]
 Colour = Literal["blue", "orange", "green", "purple", "ink", "soft"]
 
-_WIDTH, _HEIGHT = 440, 250
+_WIDTH = 440
+_PLOT = 175  # height of what the curves are drawn in
 _LEFT, _RIGHT, _BOTTOM = 62, 10, 40
 _LEGEND = 20  # height of a row of names
 _LETTER = 6.9  # about the width of one
@@ -104,18 +105,18 @@ def chart(
     names, top = _legend(shown)
     top += 6 + 14 * any(mark.name for mark in marks)
     across = _Scale(x, places, _LEFT, _WIDTH - _RIGHT)
-    upward = _Scale(y, values, _HEIGHT - _BOTTOM, top)
+    upward = _Scale(y, values, top + _PLOT, top)
     pieces = [
-        *_grid(across, upward, x.label, y.label, top),
+        *_grid(across, upward, x.label, y.label),
         *(_mark(mark, across, top) for mark in marks),
         *(_line(curve, across, upward) for curve in shown),
         names,
     ]
     if not values:
-        middle = (_LEFT + _WIDTH) / 2, _HEIGHT / 2
+        middle = (_LEFT + _WIDTH) / 2, top + _PLOT / 2
         pieces.append(_text(*middle, "nothing measured yet", "middle"))
     return (
-        f'<svg class="chart" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+        f'<svg class="chart" role="img" viewBox="0 0 {_WIDTH} {top + _PLOT + _BOTTOM:g}"'
         f' aria-label="{escape(about)}">\n' + "\n".join(pieces) + "\n</svg>"
     )
 
@@ -182,7 +183,7 @@ def _line(curve: Curve, across: _Scale, upward: _Scale) -> str:
 
 def _mark(mark: Mark, across: _Scale, top: float) -> str:
     x = across(mark.x)
-    line = f'<path class="mark" d="M{x:.1f} {top}V{_HEIGHT - _BOTTOM}"/>'
+    line = f'<path class="mark" d="M{x:.1f} {top}v{_PLOT}"/>'
     if not mark.name:
         return line
     half = len(mark.name) * _LETTER / 2
@@ -191,10 +192,8 @@ def _mark(mark: Mark, across: _Scale, top: float) -> str:
     )
 
 
-def _grid(
-    across: _Scale, upward: _Scale, across_label: str, upward_label: str, top: float
-) -> Iterable[str]:
-    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+def _grid(across: _Scale, upward: _Scale, across_label: str, upward_label: str) -> Iterable[str]:
+    right, bottom = across.end, upward.start
     for value in upward.ticks():
         y = upward(value)
         yield f'<path class="lattice" d="M{_LEFT} {y:.1f}H{right}"/>'
@@ -202,8 +201,8 @@ def _grid(
     for value in across.ticks():
         yield _text(across(value), bottom + 17, f"{value:g}", "middle")
     yield f'<path class="axis" d="M{_LEFT} {bottom}H{right}"/>'
-    yield _text((_LEFT + right) / 2, _HEIGHT - 6, across_label, "middle")
-    middle = (top + bottom) / 2
+    yield _text((_LEFT + right) / 2, bottom + _BOTTOM - 6, across_label, "middle")
+    middle = (upward.end + bottom) / 2
     yield _text(13, middle, upward_label, "middle", f' transform="rotate(-90 13 {middle:.1f})"')
 
 
