@@ -41,6 +41,7 @@ from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, StepLine, Te
 from .report import write_report
 from .result import Result, result_of, write_result
 from .signals import StoppedError, noted_stops
+from .tensorboard import EventFile
 from .watching import Plan, RunWatcher
 
 __all__ = ["Course"]
@@ -89,6 +90,7 @@ class Course:
             self.model = convert_sync_batchnorm(self.model, ranks)
         self.steps_per_epoch = len(self.batches.train)
         self.steps = total_steps(config, self.steps_per_epoch)
+        self.events = EventFile(folder) if config.tensorboard and self.writes else None
         self.circumstances = circumstances(config.device, split.digest, ranks.size)
         self.seconds = 0.0  # that the present epoch took before the run went on
         self.began = time.perf_counter()
@@ -192,9 +194,15 @@ class Course:
         while trainer.epoch * self.steps_per_epoch < self.steps and not self._stops_early():
             self._train_epoch()
             self.checkpoint()
-            if self.writes:
-                write_report(self.folder)
+            self._tell_readers()
             self.stop_if_asked()
+
+    def _tell_readers(self, diverged: str = "") -> None:
+        """Bring what is made from the log up to it."""
+        if self.writes:
+            write_report(self.folder, diverged=diverged)
+        if self.events is not None:
+            self.events.update(self.log.metrics)
 
     def _train_epoch(self) -> None:
         trainer, epoch = self.trainer, self.trainer.epoch + 1
@@ -267,8 +275,7 @@ class Course:
         lost = not self.trainer.step or not all(np.isfinite(value).all() for value in values)
         if not on_any(self.ranks, lost):
             self.checkpoint()
-        if self.writes:
-            write_report(self.folder, diverged=str(error))
+        self._tell_readers(diverged=str(error))
 
     def _finish(self) -> Result:
         """Read the test part, once, with the best weights."""
@@ -291,7 +298,7 @@ class Course:
             self.log.sync()
             parameters = parameter_count(self.model)
             result = result_of(self.config, self.log.metrics, parameters, split.lossy)
-            write_report(self.folder)
+            self._tell_readers()
             write_result(self.folder, result)
             self.watcher.run_ended(result)
         result = self.ranks.tell(result)
