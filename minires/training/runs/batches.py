@@ -123,10 +123,11 @@ def normalization(config: RunConfig, split: Any) -> Normalize:
     """Return what brings the images to mean 0 and standard deviation 1."""
     if config.normalize == "channel":
         return Normalize(split.mean, split.std, dtype=config.dtype)
-    if config.augmentation == "imagenet" or split.image_size is None:
+    size = split.image_size
+    if config.augmentation == "imagenet" or size is None or size[0] != size[1]:
         raise ConfigError(
-            "normalize: 'pixel' needs images of one size that are trained on whole; 'channel' does"
-            " not"
+            "normalize: 'pixel' needs square images of one size that are trained on whole;"
+            " 'channel' takes any"
         )
     return Normalize(mean_image(split.train), split.std, dtype=config.dtype)
 
