@@ -120,6 +120,12 @@ def _loader(rounds: int) -> Measured:
     yield "training, ResNet-20", slowdown(min(rounds, 7))
 
 
+def _distributed(rounds: int) -> Measured:
+    from .distributed import measured
+
+    yield from measured(min(rounds, 5))
+
+
 def _peers(rounds: int) -> Measured:
     from .peers import run_peers
 
@@ -139,10 +145,11 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "tracing": _tracing,
     "architectures": _architectures,
     "loader": _loader,
+    "distributed": _distributed,
     "peers": _peers,
 }
 # These need time, and peers environments of their own: they are measured when asked for.
-SELDOM = "checking", "block_check", "tracing", "architectures", "peers"
+SELDOM = "checking", "block_check", "tracing", "architectures", "distributed", "peers"
 USUAL = [n for n in SECTIONS if n not in SELDOM]
 
 
@@ -177,6 +184,8 @@ def _missing(names: list[str]) -> str | None:
             f"{', '.join(sorted(beside_torch))}: PyTorch is not installed;"
             " python -m pip install -e '.[bench]', or choose other sections with --only"
         )
+    if "distributed" in names and importlib.util.find_spec("mpi4py") is None:
+        return "distributed: mpi4py is not installed; python -m pip install -e '.[mpi]'"
     if "peers" in names:
         from .peers import installed
 
@@ -307,6 +316,21 @@ def table_of_architectures(
 
     try:
         file = write_architectures_page(results.load(result), out / "architectures.md")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    typer.echo(file)
+
+
+@app.command("ranks")
+def page_of_ranks(
+    result: Annotated[Path, typer.Argument(help="A result with the section distributed.")],
+    out: Annotated[Path, typer.Option(help="Folder of the page.")] = DOCS,
+) -> None:
+    """Write the page about training by several ranks from a result file."""
+    from .distributed_page import write_distributed_page
+
+    try:
+        file = write_distributed_page(results.load(result), out / "distributed-measured.md")
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     typer.echo(file)

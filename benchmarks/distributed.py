@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -35,7 +36,8 @@ MESSAGE_ROUNDS = 30
 
 
 def measured(rounds: int) -> Iterator[tuple[str, Any]]:
-    """Start ranks, and yield what each number of them measured."""
+    """Start ranks, and yield what each number of them measured; before that, how busy it is."""
+    yield "load", {"last minute": os.getloadavg()[0]}
     launcher = Path(sys.executable).with_name("mpiexec")
     for ranks in RANKS:
         done = subprocess.run(

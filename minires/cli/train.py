@@ -138,7 +138,8 @@ def run_train(
         else:
             config, folder = _gone_on_with(resume, out, named), resume
         if config.distributed:
-            ranks = _joined(config.threads)
+            ranks = _joined(config.threads, config.device)
+            config = config.changed(device=getattr(ranks, "device", config.device))
             folder = ranks.tell(folder)
         with run_watcher(quiet or ranks.rank > 0) as watcher:
             result = train(
@@ -167,11 +168,11 @@ def run_train(
         print_result(result, folder, json)
 
 
-def _joined(threads: int | None) -> Communicator:
+def _joined(threads: int | None, device: str) -> Communicator:
     from minires.training.distributed import join
 
     try:
-        return join(threads)
+        return join(threads, device=device)
     except (ImportError, RuntimeError) as error:
         raise typer.BadParameter(f"--distributed: {error}") from None
 

@@ -115,7 +115,8 @@ def _read_zips_of_classes(source: Source, paths: Sequence[Path]) -> Split:
 
 def _read_tiny_imagenet(source: Source, paths: Sequence[Path]) -> Split:
     split = read_tree(paths[0], name=source.name)
-    split.train.image_size = source.image_size  # else the beginning of each file would be read
+    for part in (split.train, split.test):
+        part.image_size = source.image_size  # else the beginning of each file would be read
     return _checked(source, split.train, split.test, split.class_names)
 
 

@@ -40,10 +40,8 @@ class _Described:
     @cached_property
     def image_size(self) -> tuple[int, int] | None:
         """(H, W), or None where images differ in it."""
-        if isinstance(self.train, ImageFolder):
-            return self.train.image_size
-        height, width = self.train.arrays[0].shape[2:]
-        return height, width
+        sizes = {_size_of(part) for part in self._parts.values()}
+        return sizes.pop() if len(sizes) == 1 else None
 
     @property
     def channels(self) -> int:
@@ -296,6 +294,13 @@ def _drawn(labels: Array, counts: list[int], seed: int) -> tuple[Array, Array]:
         members = rng.permutation(np.flatnonzero(labels == label))
         chosen[members[: counts[label]]] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def _size_of(part: Images) -> tuple[int, int] | None:
+    if isinstance(part, ImageFolder):
+        return part.image_size
+    height, width = part.arrays[0].shape[2:]
+    return height, width
 
 
 def _in_memory(part: Images) -> TensorDataset:

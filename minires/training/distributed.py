@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from minires import devices
@@ -87,21 +87,16 @@ def join(threads: int | None = None, device: str = "cpu") -> MPICommunicator:
 
 
 @contextmanager
-def aborting(communicator: Communicator, where: Callable[[], str] = str) -> Iterator[None]:
+def aborting(communicator: Communicator) -> Iterator[None]:
     """End all ranks if the block fails on this one, instead of letting them wait for it for ever.
 
-    The rank tells its number, where it was, and the traceback. What all ranks raise alike, a
-    `DistributedError` or `DivergedError`, goes on as it is, and so does an exit by `SystemExit`.
-
-    Parameters
-    ----------
-    communicator : Communicator
-    where : callable, optional
-        Returns where the rank is, such as ``"step 12"``.
+    The rank tells its number and the traceback; a `Trainer` adds how many steps it had taken. What
+    all ranks raise alike, a `DistributedError` or `DivergedError`, goes on as it is, and so does an
+    exit by `SystemExit`.
 
     Examples
     --------
-    >>> with aborting(Alone(), lambda: "step 12"):
+    >>> with aborting(Alone()):
     ...     1 + 1
     2
     """
@@ -112,10 +107,9 @@ def aborting(communicator: Communicator, where: Callable[[], str] = str) -> Iter
     except BaseException as error:
         if communicator.size == 1:
             raise
-        place = f" at {where()}" if where() else ""
         # One write, lest the ranks' lines mix.
         sys.stderr.write(
-            f"rank {communicator.rank} of {communicator.size} failed{place}; all ranks end.\n"
+            f"rank {communicator.rank} of {communicator.size} failed; all ranks end.\n"
             + traceback.format_exc()
         )
         sys.stderr.flush()

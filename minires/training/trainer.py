@@ -87,7 +87,7 @@ class Trainer:
     batch : int
         How many batches of the present epoch are done.
     batch_images : int
-        How many images the present step has.
+        How many images the present step has; of several ranks, on this one.
     learning_rate : float
         That of the last step (the first parameter group's), when the scheduler may have set the
         next one already.
@@ -401,6 +401,10 @@ class Trainer:
                     self._look()
                 for callback in self.callbacks:
                     callback.on_step(self, self.step)
+        except Exception as error:
+            if self.ranks is not None:
+                error.add_note(f"(This rank had taken {self.step} steps.)")
+            raise
         finally:
             # A loader's workers end here and now, not when an exception is forgotten.
             if hasattr(batches, "close"):

@@ -119,6 +119,15 @@ def test_of_a_very_large_folder_sizes_count_and_contents_do_not(
     assert before == same_sizes != ImageFolder(folder).digest
 
 
+def test_a_test_part_of_another_size_counts_too(tmp_path: Path) -> None:
+    files = {"train/c/1.png": png((8, 6)), "val/c/1.png": png((6, 8))}
+
+    split = get_dataset(put(tmp_path, files, "zip"))
+
+    assert (split.train.image_size, split.test.image_size) == ((6, 8), (8, 6))
+    assert split.image_size is None
+
+
 def test_of_many_images_some_are_measured_evenly_spaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

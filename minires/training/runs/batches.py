@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from minires.autograd import Tensor
 from minires.data import DataLoader, get_dataset
+from minires.data.measures import mean_image
 from minires.data.transforms import (
     CenterCrop,
     Compose,
@@ -25,7 +26,7 @@ from minires.data.transforms import (
 from .config import RunConfig
 from .errors import ConfigError
 
-__all__ = ["EVALUATION_BATCH", "Batches", "FirstBatches", "batches_of", "seen"]
+__all__ = ["EVALUATION_BATCH", "Batches", "FirstBatches", "batches_of", "normalization", "seen"]
 
 EVALUATION_BATCH = 256
 # He et al. 2015: the shorter side, at random in training; the square that is cut out of it.
@@ -61,7 +62,7 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
             split = whole.validation(config.val_split, seed=config.seed)
         except ValueError as error:
             raise ConfigError(f"val_split: {error}") from None
-    normalize = Normalize(split.mean, split.std, dtype=config.dtype)
+    normalize = normalization(config, split)
     mixup = MixUp(config.mixup, split.classes) if config.mixup else None
     if ranks > 1 and config.batch_size < ranks:
         raise ConfigError(f"batch_size: {ranks} ranks cannot share {config.batch_size} images")
@@ -81,7 +82,7 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
         config.batch_size,
         shuffle=True,
         seed=config.seed,
-        transform=Compose([*_augmentation(config, split), normalize]),
+        transform=Compose(_augmentation(config, split, normalize)),
         mixup=mixup,
         workers=config.workers,
         rank=rank,
@@ -118,7 +119,20 @@ def _one_size(config: RunConfig) -> list[Transform]:
     return [RandomShortestSize(MIDDLE, MIDDLE), CenterCrop(CROP)]
 
 
-def _augmentation(config: RunConfig, split: Any) -> list[Transform]:
+def normalization(config: RunConfig, split: Any) -> Normalize:
+    """Return what brings the images to mean 0 and standard deviation 1."""
+    if config.normalize == "channel":
+        return Normalize(split.mean, split.std, dtype=config.dtype)
+    size = split.image_size
+    if config.augmentation == "imagenet" or size is None or size[0] != size[1]:
+        raise ConfigError(
+            "normalize: 'pixel' needs square images of one size that are trained on whole;"
+            " 'channel' takes any"
+        )
+    return Normalize(mean_image(split.train), split.std, dtype=config.dtype)
+
+
+def _augmentation(config: RunConfig, split: Any, normalize: Normalize) -> list[Transform]:
     chosen: list[Transform] = []
     if config.augmentation == "imagenet":
         chosen += [RandomShortestSize(*SHORTER), RandomCrop(CROP), RandomHorizontalFlip()]
@@ -127,6 +141,8 @@ def _augmentation(config: RunConfig, split: Any) -> list[Transform]:
         chosen.append(RandomCrop(seen(config, split), padding=config.crop_padding))
     if config.augmentation == "crop-flip":
         chosen.append(RandomHorizontalFlip())
+    # Each pixel's mean is that of a place, which is lost when a part is cut out.
+    chosen.insert(0 if config.normalize == "pixel" else len(chosen), normalize)
     if config.cutout:
         chosen.append(Cutout(config.cutout))
     return chosen

@@ -10,7 +10,7 @@ from minires.models.weights.catalogue import Card, Preprocessing, write_card
 from minires.nn import Module
 from minires.serialize import save
 
-from .batches import CROP, MIDDLE
+from .batches import CROP, MIDDLE, normalization
 from .config import RunConfig
 from .metrics_log import EpochLine
 
@@ -67,12 +67,17 @@ def write_best(
         )
     save(weights, path, metadata={"epoch": str(line.epoch), "step": str(line.step)})
     side = min(split.image_size) if config.augmentation != "imagenet" else 0
+    mean = normalization(config, split).mean
     card = Card(
         model=config.model,
         options=dict(config.model_options),
         classes=split.class_names,
         preprocessing=Preprocessing(
-            size=side or MIDDLE, crop=side or CROP, mean=split.mean, std=split.std
+            size=side or MIDDLE,
+            crop=side or CROP,
+            mean=split.mean,
+            std=split.std,
+            pixel_mean=tuple(mean.ravel().tolist()) if mean.ndim == 3 else (),
         ),
         source=f"minires train, {split.name}, epoch {line.epoch}",
         training={

@@ -67,6 +67,9 @@ class RunConfig(BaseModel):
         What is done to training images; see ``docs/training.md``.
     crop_padding : int
         Pixels, for "crop" and "crop-flip".
+    normalize : {"channel", "pixel"}
+        Whether the mean that is subtracted is one of each channel, or of each pixel. Then it is
+        subtracted before an image is padded, so that the margin is average, and not black.
     val_split : float or int
         Share or number of the training images that are kept for validation.
     early_stop : int, optional
@@ -144,6 +147,7 @@ class RunConfig(BaseModel):
     clip: float | None = Field(default=None, gt=0)
     augmentation: Literal["none", "crop", "crop-flip", "imagenet"] = "none"
     crop_padding: int = Field(default=4, ge=0)
+    normalize: Literal["channel", "pixel"] = "channel"
     val_split: Share | Annotated[int, Field(ge=0)] = 0
     early_stop: int | None = Field(default=None, gt=0)
     precise_bn: int = Field(default=0, ge=0)

@@ -145,7 +145,7 @@ class Course:
         with noted_stops() as self.stops, self._opened_log() as self.log:
             self._tell_plan()
             stopped = None
-            with aborting(self.ranks, lambda: f"step {self.trainer.step + 1}"):
+            with aborting(self.ranks):
                 try:
                     self._train()
                     return self._finish()
@@ -328,7 +328,8 @@ class _Recorder(Callback):
         course = self.course
         if len(course.log.metrics.steps) < step:  # on a GPU, which is read from time to time
             self._rates.append(trainer.learning_rate)
-        course.watcher.step_done(trainer.epoch + 1, step, self.loss, trainer.batch_images)
+        images = trainer.batch_images * course.ranks.size
+        course.watcher.step_done(trainer.epoch + 1, step, self.loss, images)
         course.stop_if_asked(with_checkpoint=True)
         every = course.config.checkpoint_steps
         if every is not None and step % every == 0:

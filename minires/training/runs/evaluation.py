@@ -151,15 +151,22 @@ class _Member:
         card = card_of(folder / BEST)
         self.classes = card.classes
         preprocessing = card.preprocessing
-        self.normalize = Normalize(preprocessing.mean, preprocessing.std, dtype=self.config.dtype)
+        mean: Any = preprocessing.mean
+        if preprocessing.pixel_mean:
+            mean = np.reshape(preprocessing.pixel_mean, (len(mean), *[preprocessing.crop] * 2))
+        self.normalize = Normalize(mean, preprocessing.std, dtype=self.config.dtype)
+        self.normalizes_first = bool(preprocessing.pixel_mean)
         self.device = next(self.model.parameters()).device
 
     def probabilities(self, images: Sequence[Array], views: Views) -> Array:
         """Return the mean over the views of N images (C, H, W): (N, classes), float64."""
         total: Any = 0.0
+        if self.normalizes_first:  # each pixel's mean is that of a place in the whole image
+            images = list(self.normalize(np.stack(images)))
         with no_grad():
             for part in _parts(images, views):
-                logits = self.model(tensor(self.normalize(part), device=self.device))
+                normal = part if self.normalizes_first else self.normalize(part)
+                logits = self.model(tensor(normal, device=self.device))
                 total = total + softmax(logits, 1).cpu().numpy().astype(np.float64)
         mean: Array = total / len(views)
         return mean

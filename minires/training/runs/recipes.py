@@ -51,6 +51,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augmentation: Literal["none", "crop", "crop-flip", "imagenet"]
     crop_padding: int = 4
+    normalize: Literal["channel", "pixel"] = "channel"
     val_split: float = 0.1
 
     def options(self, model: str) -> dict[str, Any]:
@@ -81,6 +82,7 @@ RECIPES: dict[str, Recipe] = {
         warm_up_error=0.8,
         warm_up_from_depth=110,
         augmentation="crop-flip",
+        normalize="pixel",
         val_split=0.1,  # of 50,000 images: the paper's 45k/5k
     ),
     "he2015-imagenet": Recipe(
@@ -118,6 +120,7 @@ RECIPES: dict[str, Recipe] = {
         warm_up_lr=0.01,
         warm_up_steps=400,
         augmentation="crop-flip",
+        normalize="pixel",  # "following" the paper before
     ),
     "mnist": Recipe(
         source="minires; docs/training.md tells what it reaches",

@@ -189,7 +189,7 @@ def _as_arrays(state: Any) -> Any:
 def main() -> None:
     job, folder = sys.argv[1], Path(sys.argv[2])
     ranks = distributed.join()
-    with distributed.aborting(ranks, lambda: f"job {job}"):
+    with distributed.aborting(ranks):
         globals()[job](ranks, folder)
 
 

@@ -67,10 +67,20 @@ def test_what_ranks_say_to_each_other(tmp_path):
     assert (first["gather"], second["gather"]) == (["word 0", "word 1"], None)
 
 
+def test_the_program_of_the_documentation_runs(tmp_path):
+    page = (ROOT / "docs" / "distributed.md").read_text()
+    (tmp_path / "program.py").write_text(page.split("```python\n")[1].split("```")[0])
+    with mpiexec(2, str(tmp_path / "program.py")) as process:
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert len(json.loads(out)) == 2  # rank 0's losses, told once
+
+
 def test_a_rank_that_raises_tells_where_and_ends_all(tmp_path):
     code, told = run(2, "fails", tmp_path)
     assert code == 1
-    assert "rank 1 of 2 failed at job fails; all ranks end." in told
+    assert "rank 1 of 2 failed; all ranks end." in told
+    assert "(This rank had taken 3 steps.)" in told
     assert told.count("KeyError: 'a bug on one rank'") == 1
     assert "Traceback" in told
 
