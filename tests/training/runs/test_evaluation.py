@@ -21,7 +21,7 @@ SIDE = 12
 def config(data: Path | str, seed: int = 0, **options: Any) -> Any:
     return configured(
         "cifar_resnet8", str(data), recipe="he2015-cifar", steps=4, seed=seed, val_split=0.2,
-        batch_size=16, model_options={"width": 2}, **{"crop_padding": 2, **options},
+        batch_size=16, model_options={"width": 2}, **{"crop_padding": 2, "normalize": "channel", **options},
     )  # fmt: skip
 
 
@@ -65,6 +65,14 @@ def probabilities(folder: Path, images: np.ndarray) -> np.ndarray:
 def loss_and_error(answers: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     loss = -np.log(answers[np.arange(len(labels)), labels]).mean()
     return float(loss), float((answers.argmax(1) != labels).mean())
+
+
+def test_each_pixels_mean_is_subtracted_as_in_training(data: Path, tmp_path: Path) -> None:
+    result = train(config(data, normalize="pixel"), tmp_path / "run")
+    (score,) = evaluate_runs([tmp_path / "run"])
+    assert score.loss == pytest.approx(result.test_loss, rel=1e-5)
+    (crops,) = evaluate_runs([tmp_path / "run"], crops=10)
+    assert 0 <= crops.error <= 1
 
 
 def test_a_run_is_judged_as_at_its_own_end(runs: list[Path]) -> None:
