@@ -19,10 +19,9 @@ SIDE = 12
 
 
 def config(data: Path | str, seed: int = 0, **options: Any) -> Any:
-    return configured(
-        "cifar_resnet8", str(data), recipe="he2015-cifar", steps=4, seed=seed, val_split=0.2,
-        batch_size=16, model_options={"width": 2}, **{"crop_padding": 2, "normalize": "channel", **options},
-    )  # fmt: skip
+    asked = {"crop_padding": 2, "normalize": "channel", "batch_size": 16, **options}
+    network = {"model_options": {"width": 2}, "recipe": "he2015-cifar", "val_split": 0.2}
+    return configured("cifar_resnet8", str(data), steps=4, seed=seed, **network, **asked)
 
 
 @pytest.fixture(scope="module")
