@@ -93,6 +93,17 @@ def restore(saved: dict[str, Any]) -> None:
 
 
 @contextmanager
+def replayed(saved: dict[str, Any]) -> Iterator[None]:
+    """Draw inside the block what was drawn after `state` was asked, and go on as if it was not."""
+    token = _here.set(_Streams(saved["seed"]))
+    try:
+        restore(saved)
+        yield
+    finally:
+        _here.reset(token)
+
+
+@contextmanager
 def stream(name: str) -> Iterator[None]:
     """Draw inside the block from the stream called `name`, leaving the main stream untouched.
 

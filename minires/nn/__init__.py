@@ -11,6 +11,7 @@ from .blocks import (
     PreActBottleneck,
     SeparableBlock,
 )
+from .checkpointing import checkpoint, checkpoint_blocks
 from .containers import Identity, ModuleList
 from .folding import fold_batch_norm
 from .functions import (
@@ -93,6 +94,8 @@ __all__ = [
     "SyncBatchNorm",
     "Tanh",
     "Upsample",
+    "checkpoint",
+    "checkpoint_blocks",
     "convert_sync_batchnorm",
     "fold_batch_norm",
     "init",

@@ -25,16 +25,15 @@ class Callback:
     def on_gradients(self, trainer: Trainer, step: int) -> None:
         """Observe that every ``.grad`` of this step is complete, and neither clipped nor used yet.
 
-        The place to change gradients in, for example to sum them over machines: they are those of
-        the mean loss of the ``trainer.batch_images`` images of this step. On a GPU, a trainer with
-        a callback that overrides this takes its steps one by one, looking at each loss.
+        The place to change gradients in. They are those of the whole batch, of all its parts and of
+        all ranks. On a GPU, a trainer with a callback that overrides this takes its steps one by
+        one, looking at each loss.
         """
 
     def on_measured(self, trainer: Trainer, measured: list[Measured]) -> None:
-        """Observe what the steps since the last look have cost, before the history knows it.
+        """Observe what the steps since the last look have cost, each over its whole batch.
 
-        The list may be written into: where a batch is spread over machines, each puts in place of
-        its own part what all of them measured together.
+        The history has them right after this, when `on_look` comes.
         """
 
     def on_look(self, trainer: Trainer, step: int) -> None:

@@ -197,6 +197,7 @@ class FirstNonFinite(EngineHook):
     """
 
     def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
+        """Look at a value."""
         made = _host(output)
         if _is_finite(made):
             return
@@ -222,6 +223,7 @@ class FirstNonFinite(EngineHook):
         raise FoundError(Finding("op", sentence, op=op.name, module=module))
 
     def vjp_ran(self, node: Node, g: Any, contributions: tuple[Any, ...]) -> None:
+        """Look at the gradients for an op's inputs."""
         assert node.op is not None
         given = _host(g)
         if not _is_finite(given):

@@ -87,7 +87,7 @@ class Trainer:
     batch : int
         How many batches of the present epoch are done.
     batch_images : int
-        How many images the present step has.
+        How many images the present step has; of several ranks, on this one.
     learning_rate : float
         That of the last step (the first parameter group's), when the scheduler may have set the
         next one already.

@@ -143,16 +143,24 @@ def test_what_a_callback_does_to_gradients_is_what_the_optimiser_uses(
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_callback_may_put_what_all_machines_measured_in_place_of_the_own_part() -> None:
-    class Twice(Callback):
+@pytest.mark.parametrize("place", ["cpu", "cuda"])
+def test_what_each_step_has_cost_is_told_before_the_look(device: Any, place: str) -> None:
+    class Costs(Callback):
+        def __init__(self) -> None:
+            self.found: list[Measured] = []
+
         def on_measured(self, trainer: Trainer, measured: list[Measured]) -> None:
-            measured[:] = [Measured(7.0, one.mistakes, 2 * one.images) for one in measured]
+            self.found += measured
 
-    history = trainer_of(network(), Twice()).fit(batches(), 1)
+        def on_look(self, trainer: Trainer, step: int) -> None:
+            assert [one.loss for one in self.found] == trainer.history.loss
 
-    assert history.loss == [7.0] * 3
-    assert history.epoch_loss == [7.0]
-    assert history.images == [42]
+    costs = Costs()
+    history = trainer_of(network(place), costs, accumulate=2).fit(batches(), 2)
+
+    assert len(history.loss) == 6
+    assert [one.images for one in costs.found] == [7] * 6
+    assert sum(one.mistakes for one in costs.found[:3]) / 21 == history.epoch_error[0]
 
 
 def test_a_graph_does_not_come_by_callbacks_that_want_the_gradients(device: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minires import ops
+from minires import nn, ops
 from minires.autograd import Tensor, registry
 from minires.devices import cpu
 from minires.ops.creation import _transfer
@@ -114,6 +114,12 @@ def _others(draw: Draw) -> Iterator[Case]:
         "shortcut and branch from one Tensor",
         lambda x: ops.residual_add(x, ops.tanh(x)),
         (draw.normal(3, 4),),
+    )
+    yield Case(
+        "checkpoint",
+        "a gate that is computed again, beside what it lets through",
+        lambda x, y: nn.checkpoint(lambda x, y: x * ops.tanh(y) + x, x, y),
+        (draw.normal(3, 4), draw.normal(3, 4)),
     )
     for about, kept in (("values", (3, 4, 2)), ("channels", (3, 4, 1)), ("samples", (3, 1, 1))):
         mask = (draw.normal(*kept) > 0) / 0.5

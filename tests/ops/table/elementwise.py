@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import minires as mr
+from minires import nn
 from minires.autograd import registry
 from minires.devices.random import seeded
 
@@ -137,6 +138,16 @@ def residual_add(dice: Dice) -> Case:
     return Case(mr.ops.residual_add, inputs, np.add, lambda t, x, y: x + y)
 
 
+def checkpoint(dice: Dice) -> Case:
+    shape = dice.shape()
+    return Case(
+        lambda x, y: nn.checkpoint(lambda x, y: x * mr.tanh(y) + x, x, y),
+        (dice.normal(*shape), dice.normal(*shape)),
+        lambda x, y: x * np.tanh(y) + x,
+        lambda t, x, y: x * t.tanh(y) + x,
+    )
+
+
 def dropout(dice: Dice) -> Case:
     """Of single values, of channels, or of samples: as many draws as there are of these."""
     p, seed = dice.choose(0.2, 0.5, 1.0), dice.number(0, 9)
@@ -228,6 +239,7 @@ ROWS: dict[str, Row] = {
         lambda t, x: t.nn.functional.gelu(x, approximate="tanh"),
     ),
     "residual_add": residual_add,
+    "checkpoint": checkpoint,
     "dropout": dropout,
     "to": unary(
         lambda x: mr.ops.creation._transfer(x, origin=x.device, target=x.device),
