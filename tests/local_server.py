@@ -38,9 +38,10 @@ class LocalServer(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     """``good``: as it should be, with ranges. ``deaf``: always the whole file.
 
-    The others misbehave: ``cut`` breaks off after 1,000 bytes, ``short`` and ``long`` lie about the length, ``wrong``
-    sends other bytes, ``shifted`` another range than was asked for, ``unmeasured`` no length,
-    ``to:ADDRESS`` leads there (``to:loop`` back again), ``silent`` waits, ``rude`` answers 500.
+    The others misbehave: ``cut`` breaks off after 1,000 bytes, ``short`` and ``long`` lie about the
+    length, ``wrong`` sends other bytes, ``shifted`` another range than was asked for,
+    ``unmeasured`` no length, ``to:ADDRESS`` leads there (``to:loop`` back again), ``silent`` waits,
+    ``rude`` answers 500.
     """
 
     server: LocalServer

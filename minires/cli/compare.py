@@ -50,10 +50,10 @@ def run_compare(
     require(device)
     try:
         settings = Settings(_integers(depths), epochs, dataset, width, seed, device)
-        comparison = Comparison(settings)
-        _ = comparison.split  # a data set that cannot be read is found out before all else
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise typer.BadParameter(f"--{error}") from None
+    comparison = Comparison(settings)
+    _ = comparison.split  # a data set that cannot be read is found out before all else
 
     with prepared_folder(out, "compare") as folder:
         interrupted = False

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import bench, check, compare, info, models, predict, step, summary, trace, weights
+from . import bench, check, compare, data, info, models, predict, step, summary, trace, weights
 
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("check", help=check.HELP)(check.run_check)
 app.command("models", help=models.HELP)(models.run_models)
 app.command("summary", help=summary.HELP)(summary.run_summary)
 app.command("predict", help=predict.HELP)(predict.run_predict)
+app.add_typer(data.app)
 app.add_typer(weights.app)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)

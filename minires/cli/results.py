@@ -33,7 +33,8 @@ def print_results(comparison: Comparison, files: Sequence[Path]) -> None:
     console.print(Text("gradient norm: at the first step / over the last epoch (median)", "dim"))
     console.print()
     console.print(Text(textwrap.fill(verdict.headline, width), "bold"))
-    for sentence in (*verdict.details, *diverged):
+    lossy = [f"data set: {comparison.dataset}"] if comparison.split.lossy else []
+    for sentence in (*verdict.details, *diverged, *lossy):
         console.print(Text(textwrap.fill(f"- {sentence}", width, subsequent_indent="  ")))
     console.print()
     for label, file in zip(("report", "picture", "metrics", "weights"), files, strict=True):

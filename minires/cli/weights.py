@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .tables import show
-
-if TYPE_CHECKING:
-    from minires.serialize.download import Progress
+from .transfers import bars_on_stderr
 
 HELP = "List weights of trained networks, and fetch them."
 LIST_HELP = "List the weights that there are, their licences, and where they are from."
@@ -91,22 +88,5 @@ def fetched(name: str, to: Path | None = None) -> Path:
     """Fetch weights of a name in the catalogue, with a bar; return the path."""
     from minires.models.weights.catalogue import get
 
-    with _progress_on_stderr(name) as progress:
-        return get(name, to, progress)
-
-
-@contextmanager
-def _progress_on_stderr(name: str) -> Iterator[Progress | None]:
-    """Show a bar while the file arrives, where somebody sees it."""
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal or console.is_dumb_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with bars_on_stderr() as progress:
+        return get(name, to, progress and partial(progress, name))

@@ -6,6 +6,7 @@ has any, so that somebody made it for another purpose.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 import stat
@@ -14,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from .errors import DatasetDamaged
 
@@ -44,9 +45,9 @@ class FolderFiles:
         """Return a file's bytes."""
         return (self.path / name).read_bytes()
 
-    def fingerprint(self, name: str) -> str:
-        """Return a file's size and SHA-256."""
-        return f"{self.sizes[name]} {hashlib.sha256(self.read(name)).hexdigest()}"
+    def sum_of(self, name: str) -> str:
+        """Return a file's SHA-256."""
+        return hashlib.sha256(self.read(name)).hexdigest()
 
 
 class ZipFiles:
@@ -99,9 +100,14 @@ class ZipFiles:
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise DatasetDamaged(f"{name!r} in '{self.path}' is damaged: {error}") from error
 
-    def fingerprint(self, name: str) -> str:
-        """Return a file's size and the CRC-32 that the zip states of it."""
-        return f"{self.sizes[name]} {self._members[name].CRC:08x}"
+    def require_whole(self) -> None:
+        """Raise a DatasetDamaged if a file is not what the zip says by its CRC-32."""
+        for name in self.sizes:
+            self.read(name)
+
+    def sum_of(self, name: str) -> str:
+        """Return the CRC-32 that the zip states of a file."""
+        return f"{self._members[name].CRC:08x}"
 
     # An open file cannot go to another process; its path can.
     def __getstate__(self) -> dict[str, Any]:
@@ -139,20 +145,22 @@ def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     total = 0
     try:
-        with tarfile.open(path, "r:*") as archive:
+        with path.open("rb") as packed, _unpacking(packed) as file:
+            archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - only its file is open
             for member in archive:
                 _require_safe(path, member.name)
                 if not (member.isreg() or member.isdir()):
                     raise _refused(path, member.name, "is a link or no file")
                 total += member.size
-                if total > _LARGEST_TAR:
-                    raise DatasetDamaged(
-                        f"'{path}' is not read: it holds more than {_LARGEST_TAR:,} bytes"
-                    )
+                _require_fits(path, total)
                 name = member.name.rpartition("/")[2]
                 opened = archive.extractfile(member) if name in wanted else None
                 if opened is not None:
                     found[name] = opened.read()
+            # gzip's sum is at its end; tarfile stops where it finds no header any more.
+            while rest := file.read(2**20):
+                total += len(rest)
+                _require_fits(path, total)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DatasetDamaged(f"'{path}' is no tar archive, or a damaged one: {error}") from error
     except OSError as error:
@@ -163,6 +171,18 @@ def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
     if missing:
         raise DatasetDamaged(f"'{path}' lacks {_told(missing)}; it is another archive")
     return {name: found[name] for name in wanted}
+
+
+def _unpacking(packed: IO[bytes]) -> IO[bytes]:
+    """Return a file that reads what is in another one, without gzip's compression if it has any."""
+    compressed = packed.read(2) == b"\x1f\x8b"
+    packed.seek(0)
+    return cast(IO[bytes], gzip.GzipFile(fileobj=packed)) if compressed else packed
+
+
+def _require_fits(path: Path, total: int) -> None:
+    if total > _LARGEST_TAR:
+        raise DatasetDamaged(f"'{path}' is not read: it holds more than {_LARGEST_TAR:,} bytes")
 
 
 def _require_safe(path: Path, name: str) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageFolder"]
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_LARGEST_SUMMED = 2**30
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 class ImageFolder(Dataset):
@@ -156,13 +157,16 @@ class ImageFolder(Dataset):
     def subset(self, indices: Indices) -> ImageFolder:
         """Return a data set of some of the images, in this order."""
         chosen = np.asarray(indices, np.intp)
-        return self.listed(
+        some = self.listed(
             self.files,
             [self.names[index] for index in chosen],
             self.labels[chosen],
             self.class_names,
             None if self.boxes is None else self.boxes[chosen],
         )
+        if (size := vars(self).get("image_size")) is not None:  # what is known need not be read
+            some.image_size = size
+        return some
 
     @cached_property
     def image_size(self) -> tuple[int, int] | None:
@@ -208,11 +212,15 @@ class ImageFolder(Dataset):
         """SHA-256 over names, labels, boxes and files, in hexadecimal digits.
 
         Each file counts by its size and its sum: in a zip the CRC-32 that is stated there, so that
-        nothing is read; in a folder its SHA-256, so that all of it is.
+        nothing is read; in a folder its SHA-256, so that all of it is. Of more than 1 GiB in a
+        folder the size alone counts.
         """
         summed = hashlib.sha256()
-        for name, label in zip(self.names, self.labels, strict=True):
-            summed.update(f"{name}\n{label} {self.files.fingerprint(name)}\n".encode())
+        sizes = [self.files.sizes[name] for name in self.names]
+        by_sum = isinstance(self.files, ZipFiles) or sum(sizes) <= _LARGEST_SUMMED
+        for name, label, size in zip(self.names, self.labels, sizes, strict=True):
+            stated = self.files.sum_of(name) if by_sum else ""
+            summed.update(f"{name}\n{label} {size} {stated}\n".encode())
         if self.boxes is not None:
             summed.update(self.boxes.tobytes())
         return summed.hexdigest()
@@ -226,5 +234,5 @@ def image_names(files: FolderFiles | ZipFiles, under: str = "") -> list[str]:
         for name in files.sizes
         if name.startswith(prefix)
         and "/" in name[len(prefix) :]
-        and name.lower().endswith(SUFFIXES)
+        and name.lower().endswith(_SUFFIXES)
     ]

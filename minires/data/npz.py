@@ -68,10 +68,11 @@ def read_npz(path: Path, seed: int = 0) -> Split:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, Mapping):
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, Mapping):
                 raise DatasetDamaged(f"'{path}' holds one array; save several by numpy.savez")
-            return dict(file)
+            return dict(arrays)
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         told = " ".join(str(error).split())
         raise DatasetDamaged(f"'{path}' is no .npz file, or a damaged one: {told}") from error

@@ -76,10 +76,8 @@ def get_dataset(
         raise
     if source.name == "digits":
         return grey_digits(seed)
-    folder = data_root(root)
-    if download:
-        raise NotImplementedError
-    return _READERS[source.name](source, source.require(folder))
+    bring = source.download if download else source.require
+    return _READERS[source.name](source, bring(data_root(root)))
 
 
 def _at(path: Path, seed: int) -> Split:
@@ -117,6 +115,8 @@ def _read_zips_of_classes(source: Source, paths: Sequence[Path]) -> Split:
 
 def _read_tiny_imagenet(source: Source, paths: Sequence[Path]) -> Split:
     split = read_tree(paths[0], name=source.name)
+    for part in (split.train, split.test):
+        part.image_size = source.image_size  # else the beginning of each file would be read
     return _checked(source, split.train, split.test, split.class_names)
 
 

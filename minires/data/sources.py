@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from minires.serialize.download import home
+from minires.serialize.download import fetch, home
 
+from .archives import ZipFiles
 from .errors import DatasetDamaged, DatasetMissing
 from .idx import uncompressed_md5
 
 __all__ = ["Source", "SourceFile", "data_root", "find_source", "sources"]
+
+Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,59 @@ class Source:
                 again = f"move it away, then run: minires data get {self.name}"
                 raise DatasetDamaged(f"{error}; {again}") from None
         return list(found.values())
+
+    def download(self, root: Path, progress: Progress | None = None) -> list[Path]:
+        """Fetch those files that are not there; return the paths of all, as `require` does.
+
+        Parameters
+        ----------
+        root : Path
+        progress : callable, optional
+            Called with the file's name, and as `minires.serialize.download.fetch` says.
+
+        Raises
+        ------
+        DatasetMissing
+            If there is no address.
+        DatasetDamaged
+            If a file is there already, and another one.
+        DownloadError
+            If one cannot be fetched; those before it stay, and what arrived of it.
+        """
+        found = self.found(root)
+        for file in self.files if self.addresses else ():
+            if file in found or file.md5 is None:
+                continue
+            fetch(
+                [address + file.name for address in self.addresses],
+                self.folder(root) / file.name,
+                md5=file.md5,
+                accept=file.is_right,
+                size=file.size,
+                licence=self.licence,
+                progress=progress and partial(progress, file.name),
+                allow_http=any(address.startswith("http:") for address in self.addresses),
+            )
+        return self.require(root)
+
+    def verify(self, root: Path) -> Iterator[tuple[SourceFile, str | None]]:
+        """Yield each file, and what is wrong with it, if anything is.
+
+        One without an official sum is checked by those that are in it.
+        """
+        found = self.found(root)
+        for file in self.files:
+            path = found.get(file)
+            try:
+                if path is None:
+                    raise DatasetMissing(f"'{self.folder(root) / file.name}' is not there")
+                file.require_right(path)
+                if file.md5 is None:
+                    ZipFiles(path).require_whole()
+            except (DatasetDamaged, DatasetMissing) as error:
+                yield file, str(error)
+            else:
+                yield file, None
 
     def advice(self, root: Path, missing: Sequence[SourceFile]) -> str:
         """Say which files are missing, where they belong, and how to get them."""

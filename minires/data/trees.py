@@ -11,7 +11,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,17 +94,34 @@ def _tiny_imagenet(
         line.split("\t", 1) for line in _lines(files, _join(top, "words.txt")) if "\t" in line
     )
     class_names = tuple(words.get(wnid, wnid) for wnid in wnids)
-    train: list[tuple[str, int, list[int]]] = []
+    train, test = [], []
     for wnid in wnids:
         folder = _join(top, "train", wnid)
-        for line in _lines(files, _join(folder, f"{wnid}_boxes.txt")):
-            image, *box = line.split("\t")
-            train.append((_join(folder, "images", image), numbers[wnid], list(map(int, box))))
-    test: list[tuple[str, int, list[int]]] = []
-    for line in _lines(files, _join(top, "val", "val_annotations.txt")):
-        image, wnid, *box = line.split("\t")
-        test.append((_join(top, "val", "images", image), numbers[wnid], list(map(int, box))))
+        for image, box in _boxes(files, _join(folder, f"{wnid}_boxes.txt")):
+            train.append((_join(folder, "images", image), numbers[wnid], box))
+    annotations = _join(top, "val", "val_annotations.txt")
+    for image, wnid, box in _boxes(files, annotations, classes=numbers):
+        test.append((_join(top, "val", "images", image), numbers[wnid], box))
     return _annotated(files, train, class_names), _annotated(files, test, class_names), class_names
+
+
+def _boxes(
+    files: FolderFiles | ZipFiles, name: str, classes: Collection[str] | None = None
+) -> Iterator[Any]:
+    """Yield from each line an image's name, its class where lines tell it, and its box."""
+    for number, line in enumerate(_lines(files, name), 1):
+        *told, x0, y0, x1, y1 = line.split("\t") if line.count("\t") >= 4 else ["", *"----"]
+        box = [x0, y0, x1, y1]
+        if (
+            len(told) != 1 + (classes is not None)
+            or (classes is not None and told[1] not in classes)
+            or not all(side.isdecimal() for side in box)
+        ):
+            raise DatasetDamaged(
+                f"'{files.path}': {name!r}, line {number}: {line!r} should be an image's name,"
+                f" {'its class, ' * (classes is not None)}and four numbers"
+            )
+        yield *told, list(map(int, box))
 
 
 def _annotated(
@@ -120,4 +139,5 @@ def _annotated(
 def _lines(files: FolderFiles | ZipFiles, name: str) -> list[str]:
     if name not in files.sizes:
         raise DatasetDamaged(f"'{files.path}' lacks {name!r}, which Tiny-ImageNet's layout has")
-    return files.read(name).decode("utf-8", "replace").split("\n")
+    lines = files.read(name).decode("utf-8", "replace").splitlines()
+    return [line for line in lines if line.strip()]

@@ -56,6 +56,12 @@ class Comparison:
         return get_dataset(self.settings.dataset).normalized()
 
     @property
+    def dataset(self) -> str:
+        """The data set's name, and with it what must not be forgotten of its images."""
+        lossy = " (lossy images: not to be compared with results on the originals)"
+        return self.settings.dataset + lossy * self.split.lossy
+
+    @property
     def missing(self) -> list[tuple[int, TwinKind]]:
         """The twins that are not trained yet."""
         done = {(run.depth, run.twin) for run in self.runs}

@@ -130,7 +130,7 @@ def _card(run: Run, comparison: Comparison) -> Card:
             mean=split.mean,
             std=split.std,
         ),
-        source=f"minires compare, {comparison.settings.dataset}",
+        source=f"minires compare, {comparison.dataset}",
     )
 
 

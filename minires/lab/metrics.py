@@ -24,6 +24,7 @@ _DEFINITIONS = {
     "steps.gradient_norm": "one row per layer, one column per step: Euclidean norm of the gradient"
     " of the layer's weight",
     "gradient_norm.last_epoch": "median over the steps of the last epoch",
+    "lossy": "the images were compressed with loss: compare nothing with results on the originals",
     "null": "not measured, or not a finite number",
 }
 
@@ -46,6 +47,7 @@ def metrics_of(comparison: Comparison) -> dict[str, Any]:
             "schema": SCHEMA,
             **_outcome(comparison),
             "settings": {**asdict(settings), "milestones": settings.milestones},
+            "lossy": comparison.split.lossy,
             "environment": comparison.environment,
             "definitions": _DEFINITIONS,
             "runs": [_run(run) for run in comparison.runs],

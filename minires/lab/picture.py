@@ -142,7 +142,7 @@ def _verdict_text(comparison: Comparison, width: float) -> tuple[str, str]:
     """Break verdict and recipe into lines for a part so many inches wide: headline and body."""
     settings, verdict = comparison.settings, comparison.verdict
     recipe = (
-        f"{settings.dataset}, width {settings.width}, batches of {settings.batch_size}, learning"
+        f"{comparison.dataset}, width {settings.width}, batches of {settings.batch_size}, learning"
         f" rate {settings.learning_rate:g}, a tenth of it from each vertical line on, seed"
         f" {settings.seed}. Twins start from the same numbers and see the same batches; shortcuts"
         " have no parameters. Colours mean other numbers at each depth."

@@ -260,7 +260,7 @@ def _method(comparison: Comparison) -> str:
          " BatchNorm, ReLU"),
         ("shortcuts", "option A: identity, padded with zeros where the shape changes; no"
          " parameters"),
-        ("data set", settings.dataset),
+        ("data set", comparison.dataset),
         ("optimiser", f"SGD, momentum {settings.momentum:g}, weight decay"
          f" {settings.weight_decay:g}, batches of {settings.batch_size}"),
         ("learning rate", schedule),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from benchmarks import loader
+from minires.data import DataLoader
 
 
 def test_the_pipeline_is_measured_in_images_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +20,17 @@ def test_the_pipeline_is_measured_in_images_a_second(monkeypatch: pytest.MonkeyP
 
     times = measured["jobs"]["no worker"]
     assert measured["images_per_second"]["no worker"] == pytest.approx(256e3 / times["median"])
+    rate = measured["images_per_core_second"]["no worker"]
+    assert rate == pytest.approx(256e3 / times["cpu_minimum"])
+
+
+def test_fifteen_thousand_images_a_second_are_augmented_on_one_core() -> None:
+    batches = DataLoader(loader.small_images(2560), 128, True, transform=loader.augmentation())
+
+    start = time.thread_time()
+    list(batches)
+
+    assert time.thread_time() - start < 2560 / 15_000  # it takes some 0.015 s
 
 
 def test_made_photographs_are_as_large_as_real_ones(tmp_path: Path) -> None:
@@ -37,6 +50,9 @@ def test_decoding_is_measured_alone_and_with_every_kind_of_worker() -> None:
 
     kinds = {f"in batches, {name}" for name in loader.WORKERS}
     assert measured["images_per_second"].keys() == {"decoded", *kinds}
+    # What other processes do is not among this one's processor time.
+    rates = measured["images_per_core_second"].keys()
+    assert rates == {"decoded", *kinds} - {"in batches, 2 processes"}
     assert measured["jobs"].keys() == {"decoded", "2 processes begin", *kinds}
     assert measured["size"] == [32, 32]
 

@@ -175,7 +175,7 @@ def test_step_reads_commands_from_a_pipe_and_opens_what_is_spelled_out() -> None
         (["--model", "cifar_resnt20"], "no network 'cifar_resnt20'; near: cifar_resnet20"),
         (["--model", "cifar_resnet21"], "depth 21 is not possible"),
         (["--vs", "vgg17"], "--vs: there is no network 'vgg17'"),
-        (["--dataset", "faces"], "--dataset: unknown data set 'faces'; there are: digits"),
+        (["--dataset", "faces"], "--dataset: unknown data set 'faces'; there are: cifar10, "),
         (["--save", "all"], "--save: expected summary, thumbs or full, found 'all'"),
         (["--batch", "0"], "--batch"),
         (["--expand", "relu"], "--expand: "),

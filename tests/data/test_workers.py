@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minires.data import DataLoader, ImageFolder, TensorDataset, WorkerError, transforms
+import minires as mr
+from minires.data import DataLoader, Dataset, ImageFolder, TensorDataset, WorkerError, transforms
 from tests.data.lazily import Failing, Photographs, Unfinished, WhereMade
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,10 +211,62 @@ def test_a_loop_that_is_left_leaves_nobody(kind: str, how: str) -> None:
     assert workers_alive() == []
 
 
-def test_open_files_and_threads_stay_few() -> None:
-    batches = DataLoader(TensorDataset(np.arange(30)), 3, workers=3)
+class Collecting(Dataset):
+    """A sample that collects garbage, once the loop is garbage."""
+
+    def __init__(self) -> None:
+        self.dropped = threading.Event()
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> int:
+        if index == 1:
+            assert self.dropped.wait(timeout=30)
+            gc.collect()
+        return index
+
+
+def test_a_loop_may_be_collected_by_its_own_worker() -> None:
+    dataset = Collecting()
+    gc.disable()
+    try:
+        ring: list[Any] = [iter(DataLoader(dataset, workers=1))]
+        next(ring[0])
+        ring.append(ring)
+        (thread,) = workers_alive()
+        del ring
+        dataset.dropped.set()
+        thread.join(timeout=30)
+    finally:
+        gc.enable()
+
+    assert not thread.is_alive()
+
+
+def test_a_trainer_that_fails_leaves_no_worker() -> None:
+    class Fails(mr.training.Callback):
+        def on_step(self, trainer: Any, step: Any) -> None:
+            raise ZeroDivisionError
+
+    dataset = TensorDataset(np.zeros((40, 3), np.float32), np.zeros(40, np.int64))
+    model = mr.nn.Linear(3, 2)
+    trainer = mr.Trainer(model, mr.optim.SGD(model.parameters(), lr=0.1), callbacks=[Fails()])
+
+    # The exception is kept, and with it the frames that it went through.
+    with pytest.raises(ZeroDivisionError) as kept:
+        trainer.fit(DataLoader(dataset, 4, workers=2), 1)
+
+    assert workers_alive() == []
+    assert kept.tb is not None
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_open_files_and_threads_stay_few(kind: str) -> None:
+    batches = DataLoader(WhereMade(), 400, workers=2, worker_kind=kind)
+    list(batches)  # from the first process on, Python keeps one that looks after what they share
     counts = set()
-    for _ in range(10):
+    for _ in range(3 if kind == "process" else 50):
         next(iter(batches))
         list(batches)
         counts.add((len(os.listdir("/proc/self/fd")), threading.active_count()))  # noqa: PTH208
@@ -221,9 +274,32 @@ def test_open_files_and_threads_stay_few() -> None:
     assert len(counts) == 1
 
 
+def test_the_zips_of_cifar_10_load_alike_with_and_without_workers(shared_data: Path) -> None:
+    path = shared_data / "cifar10_jpeg_test.zip"
+    if not path.exists():
+        pytest.skip(f"there is no {path}")
+    dataset = ImageFolder(path).subset(range(0, 10_000, 100))
+    expected, found = (
+        [
+            (x.numpy().copy(), y.tolist())
+            for x, y in DataLoader(
+                dataset, 16, True, transform=transforms.RandomCrop(32, padding=4), workers=workers
+            )
+        ]
+        for workers in (0, 2)
+    )
+
+    for (x, y), (its_x, its_y) in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(x, its_x)
+        assert y == its_y
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_memory_over_a_thousand_steps_stays_as_it_is(workers: int) -> None:
-    batches = loader(in_memory(), workers=workers)
+    cut = transforms.Compose(
+        [transforms.RandomCrop(10), transforms.Normalize([0.5] * 3, [1.0] * 3)]
+    )
+    batches = loader(in_memory(), workers=workers, transform=cut)
     held = []
     tracemalloc.start()
     try:

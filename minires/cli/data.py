@@ -1,0 +1,150 @@
+"""`minires data`: the data sets that there are, listed, fetched and verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .tables import show
+from .transfers import bars_on_stderr
+
+if TYPE_CHECKING:
+    from minires.data.sources import Source
+
+HELP = "List data sets of images, fetch and verify them."
+LIST_HELP = "List the data sets that have a name: what they are, and where their files are."
+GET_HELP = (
+    "Fetch data sets, each file checked by its official MD5.\n\n"
+    "What is there already is not fetched again, and what broke off goes on where it ended.\n\n"
+    "Example:\n\n"
+    "\b\n"
+    "minires data get mnist cifar10\n"
+)
+VERIFY_HELP = (
+    "Check a data set's files by their sums.\n\n"
+    "The exit code is 1 if one is missing or another file."
+)
+
+app = typer.Typer(name="data", help=HELP)
+
+Names = Annotated[
+    list[str], typer.Argument(help="Of those in minires data list.", show_default=False)
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="FOLDER",
+        help="Of all data sets, each in a folder of its own; by default that of MINIRES_DATA, or"
+        " data in $MINIRES_HOME or ~/.cache/minires.",
+        show_default=False,
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _data(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command("list", help=LIST_HELP)
+def run_list(
+    root: Root = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Carry out the command; its help is `LIST_HELP`."""
+    from minires.data.sources import data_root, sources
+
+    folder = data_root(root)
+    found = [_record(each, folder) for each in sources().values()]
+    if json:
+        from minires.lab import to_json
+
+        typer.echo(
+            to_json({"schema": "minires.data.list/1", "root": str(folder), "datasets": found}),
+            nl=False,
+        )
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    for heading in ("train", "test", "classes", "pixels"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("licence", overflow="fold")
+    table.add_column("files", overflow="fold")
+    for each in found:
+        train, test = (f"{count:,}" for count in each["images"])
+        pixels = "x".join(map(str, (each["channels"], *each["image_size"])))
+        lossy = ", lossy" * each["lossy"]
+        where = "built in" if each["folder"] is None else each["folder"]
+        state = "" if each["present"] else "not in "
+        numbers = train, test, str(each["classes"]), pixels
+        table.add_row(each["name"], *numbers, each["licence"] + lossy, state + where)
+    show(table)
+
+
+def _record(source: Source, root: Path) -> dict[str, Any]:
+    found = source.found(root)
+    folders = sorted({str(path.parent) for path in found.values()})
+    return {
+        "name": source.name,
+        "title": source.title,
+        "images": list(source.images),
+        "classes": source.classes,
+        "channels": source.channels,
+        "image_size": list(source.image_size),
+        "licence": source.licence,
+        "lossy": source.lossy,
+        "present": len(found) == len(source.files),
+        "folder": (folders or [str(source.folder(root))])[0] if source.files else None,
+    }
+
+
+@app.command("get", help=GET_HELP)
+def run_get(names: Names, root: Root = None) -> None:
+    """Carry out the command; its help is `GET_HELP`."""
+    from minires.data.sources import data_root
+
+    folder = data_root(_checked(root))
+    chosen = _found(names)
+    with bars_on_stderr(lines=True) as progress:
+        paths = [path for source in chosen for path in source.download(folder, progress)]
+    for path in paths:
+        typer.echo(path)
+
+
+@app.command("verify", help=VERIFY_HELP)
+def run_verify(names: Names, root: Root = None) -> None:
+    """Carry out the command; its help is `VERIFY_HELP`."""
+    from minires.data.sources import data_root
+
+    folder = data_root(_checked(root))
+    wrong = False
+    for source in _found(names):
+        if not source.files:
+            typer.echo(f"{source.name}  built in")
+        for file, why in source.verify(folder):
+            typer.echo(f"{source.name}  {file.name}  {why or 'right'}")
+            wrong = wrong or why is not None
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _found(names: list[str]) -> list[Source]:
+    from minires.data.sources import find_source
+
+    try:
+        return [find_source(name) for name in names]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _checked(root: Path | None) -> Path | None:
+    if root is not None and root.exists() and not root.is_dir():
+        raise typer.BadParameter(f"--root: {str(root)!r} is no folder")
+    return root

@@ -1,0 +1,280 @@
+"""Trees of image files: in folders and in zips, in ImageNet's layout and in Tiny-ImageNet's."""
+
+from __future__ import annotations
+
+import pickle
+import stat
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minires.data import DatasetDamaged, ImageFolder, Split, get_dataset
+from tests.data.makers import png, tiny_imagenet, tree, zipped
+
+IMAGENET = {
+    "train/dog/1.png": png((8, 6), value=1),
+    "train/dog/2.PNG": png((5, 9), value=2),
+    "train/dog/notes.txt": b"not an image",
+    "train/cat/deeper/3.png": png((8, 6), "L", value=3),
+    "train/cat/.hidden.png": png(),
+    "train/lonely.png": png(),
+    "val/cat/1.png": png((8, 6), value=4),
+    "readme.txt": b"",
+}
+PLAIN = {f"{name}/{number}.png": png() for name in ("cat", "dog") for number in range(5)}
+
+
+def put(folder: Path, files: dict[str, bytes], kind: str) -> Path:
+    if kind == "folder":
+        return tree(folder / "mine", files)
+    (folder / "mine.zip").write_bytes(zipped(files))
+    return folder / "mine.zip"
+
+
+@pytest.fixture(params=["folder", "zip", "folder in a zip"])
+def imagenet(request: pytest.FixtureRequest, tmp_path: Path) -> Split:
+    files = IMAGENET
+    if request.param == "folder in a zip":
+        files = {f"top/{name}": contents for name, contents in files.items()}
+        files["__MACOSX/top/._1.png"] = b""
+    return get_dataset(put(tmp_path, files, request.param))
+
+
+def test_folders_are_classes_in_the_order_of_their_names(imagenet: Split) -> None:
+    assert (imagenet.name, imagenet.class_names) == ("mine", ("cat", "dog"))
+    assert [name.split("train/")[1] for name in imagenet.train.names] == [
+        "cat/deeper/3.png",
+        "dog/1.png",
+        "dog/2.PNG",
+    ]
+    assert imagenet.train.labels.tolist() == [0, 1, 1]
+    assert imagenet.test.labels.tolist() == [0]
+    assert (imagenet.channels, imagenet.image_size, imagenet.lossy) == (3, None, False)
+
+
+def test_images_are_bytes_in_their_own_size_and_grey_ones_have_three_channels(
+    imagenet: Split,
+) -> None:
+    sizes = [image.shape for image, _ in (imagenet.train[index] for index in range(3))]
+    grey, label = imagenet.train[0]
+    coloured, _ = imagenet.train[1]
+
+    assert sizes == [(3, 6, 8), (3, 6, 8), (3, 9, 5)]
+    assert (grey.dtype, int(label)) == (np.uint8, 0)
+    assert np.unique(grey).tolist() == [3]
+    assert coloured[:, 0, 0].tolist() == [1, 2, 7]
+
+
+def test_statistics_are_those_of_all_pixels_whatever_the_sizes(imagenet: Split) -> None:
+    grey = np.concatenate([imagenet.train[index][0].reshape(3, -1) for index in range(3)], axis=1)
+
+    np.testing.assert_allclose(imagenet.mean, grey.mean(axis=1) / 255, rtol=1e-12)
+    np.testing.assert_allclose(imagenet.std, grey.std(axis=1) / 255, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"has \(9, 5\) pixels and .* resize or crop"):
+        imagenet.normalized()
+
+
+def test_a_plain_folder_of_classes_is_divided(tmp_path: Path) -> None:
+    split = get_dataset(put(tmp_path, PLAIN, "folder"))
+
+    assert (len(split.train), len(split.test), split.image_size) == (8, 2, (6, 8))
+    assert sorted(split.train.names + split.test.names) == sorted(PLAIN)
+    assert split.train.decoded().arrays[0].shape == (8, 3, 6, 8)
+    with pytest.raises(ValueError, match=r"channel 0 .* same grey value everywhere"):
+        split.normalized()
+    assert split.validation(2).validation.labels.tolist() == [0, 1]
+
+
+def test_the_digest_follows_names_labels_and_contents(tmp_path: Path) -> None:
+    for kind in ("folder", "zip"):
+        (tmp_path / kind).mkdir()
+        digests = []
+        changed = {**PLAIN, "cat/1.png": png(value=99)}
+        renamed = {("bird" + name[3:] if "cat" in name else name): PLAIN[name] for name in PLAIN}
+        for files in (PLAIN, PLAIN, changed, renamed):
+            place = tmp_path / kind / str(len(digests))
+            place.mkdir()
+            digests.append(get_dataset(put(place, files, kind)).digest)
+        assert digests[0] == digests[1]
+        assert len(set(digests)) == 3
+
+
+def test_of_a_very_large_folder_sizes_count_and_contents_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minires.data.image_folder._LARGEST_SUMMED", 100)
+    folder = put(tmp_path, PLAIN, "folder")
+    image = folder / "cat" / "1.png"
+    before = ImageFolder(folder).digest
+
+    image.write_bytes(bytes(image.stat().st_size))
+    same_sizes = ImageFolder(folder).digest
+    image.write_bytes(b"other")
+
+    assert before == same_sizes != ImageFolder(folder).digest
+
+
+def test_a_test_part_of_another_size_counts_too(tmp_path: Path) -> None:
+    files = {"train/c/1.png": png((8, 6)), "val/c/1.png": png((6, 8))}
+
+    split = get_dataset(put(tmp_path, files, "zip"))
+
+    assert (split.train.image_size, split.test.image_size) == ((6, 8), (8, 6))
+    assert split.image_size is None
+
+
+def test_of_many_images_some_are_measured_evenly_spaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minires.data.split._DECODED", 3)
+    files = {f"train/c/{number}.png": png(value=10 * number) for number in range(7)}
+    split = get_dataset(put(tmp_path, {**files, "test/c/1.png": png()}, "folder"))
+
+    np.testing.assert_allclose(split.mean[0], (0 + 30 + 60) / 3 / 255)
+
+
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    files = {**PLAIN, "dog/4.png": PLAIN["dog/4.png"][:50]}
+    images = ImageFolder(put(tmp_path, files, "zip"))
+
+    with pytest.raises(DatasetDamaged, match=r"'dog/4.png' in '.*mine.zip': it is a damaged image"):
+        images[9]
+    with pytest.raises(DatasetDamaged, match=r"'dog/4.png'"):
+        images.decoded()
+
+
+def test_a_member_whose_bytes_were_changed_is_noticed(tmp_path: Path) -> None:
+    path = put(tmp_path, PLAIN, "zip")
+    contents = path.read_bytes()
+    place = contents.index(b"IDAT")
+    path.write_bytes(contents[: place + 6] + b"\0\0" + contents[place + 8 :])
+
+    with pytest.raises(DatasetDamaged, match=r"'cat/0.png' in '.*' is damaged: Bad CRC-32"):
+        ImageFolder(path)[0]
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_it_goes_to_another_process_without_its_images(tmp_path: Path, kind: str) -> None:
+    images = ImageFolder(put(tmp_path, PLAIN, kind))
+
+    again = pickle.loads(pickle.dumps(images))
+
+    np.testing.assert_array_equal(again[7][0], images[7][0])
+    assert again.names == images.names
+
+
+def test_many_threads_read_the_same_zip(tmp_path: Path) -> None:
+    files = {f"c/{number}.png": png(value=number) for number in range(64)}
+    images = ImageFolder(put(tmp_path, files, "zip"))
+    together = threading.Barrier(4)
+
+    def read(begin: int) -> list[tuple[str, int]]:
+        together.wait()
+        return [(images.names[i], int(images[i][0][0, 0, 0])) for i in range(begin, 64, 4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for rows in pool.map(read, range(4)):
+            assert all(name == f"c/{value}.png" for name, value in rows)
+
+
+def test_the_size_takes_the_cameras_note_into_account(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 6)).save(tmp_path / "c" / "1.jpg", exif=exif)
+
+    images = ImageFolder(tmp_path)
+
+    assert images.image_size == images[0][0].shape[1:] == (8, 6)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_tiny_imagenet_has_words_and_boxes(tmp_path: Path, kind: str) -> None:
+    split = get_dataset(put(tmp_path, tiny_imagenet(), kind))
+
+    assert split.class_names == ("goldfish, Carassius auratus", "fire salamander", "n01641577")
+    assert split.train.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert split.test.labels.tolist() == [0, 1, 2]
+    assert split.train.boxes is not None
+    assert split.train.boxes[3].tolist() == [1, 1, 62, 63]
+    assert split.test.boxes[2].tolist() == [0, 32, 44, 2]
+    assert split.image_size == (64, 64)
+    assert split.train[3][0][0, 0, 0] == 11
+    assert split.validation(3).validation.boxes.shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "there are no images in folders of classes, as in train/cat/1.jpg"),
+        ({"1.png": png()}, "there are no images in folders"),
+        ({"train/cat/1.png": png(), "train/dog/1.png": png(), "b/x": b""}, "a folder 'train', but"),
+        ({**IMAGENET, "val/cow/1.png": png()}, "val has a class 'cow' that is none of 2 known one"),
+        (
+            {name: each for name, each in tiny_imagenet().items() if "annotations" not in name},
+            "lacks 'tiny-imagenet-200/val/val_annotations.txt', which Tiny-ImageNet's layout has",
+        ),
+        (
+            {name: each for name, each in tiny_imagenet().items() if "27_1" not in name[-8:]}
+            | {"tiny-imagenet-200/train/n01443537/n01443537_boxes.txt": b"no.JPEG\t0\t0\t1\t1\n"},
+            "lacks 'tiny-imagenet-200/train/n01443537/images/no.JPEG', which its lists name",
+        ),
+        (
+            tiny_imagenet() | {"tiny-imagenet-200/val/val_annotations.txt": b"what is this\n"},
+            "'tiny-imagenet-200/val/val_annotations.txt', line 1: 'what is this'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_trees_in_no_known_layout_are_refused(
+    tmp_path: Path, files: dict[str, bytes], told: str, kind: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(DatasetDamaged, match=told):
+        get_dataset(put(tmp_path, files, kind))
+
+
+@pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../b.png", "C:/evil.png"])
+def test_a_zip_with_a_name_that_leads_out_of_it_is_refused(tmp_path: Path, name: str) -> None:
+    path = put(tmp_path, {**PLAIN, name: png()}, "zip")
+
+    with pytest.raises(DatasetDamaged, match=rf"its member '{name}' leads out of the archive"):
+        get_dataset(path)
+
+
+def test_a_zip_with_a_link_or_a_secret_is_refused(tmp_path: Path) -> None:
+    path = put(tmp_path, PLAIN, "zip")
+    link = zipfile.ZipInfo("cat/link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(DatasetDamaged, match=r"'cat/link.png' is a link or no file"):
+        get_dataset(path)
+
+    contents = bytearray(zipped(PLAIN))
+    contents[contents.rindex(b"PK\1\2") + 8] |= 1
+    path.write_bytes(contents)
+    with pytest.raises(DatasetDamaged, match=r"is encrypted"):
+        get_dataset(path)
+
+
+def test_a_zip_that_swells_without_end_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minires.data.archives._LARGEST", 50)
+
+    with pytest.raises(DatasetDamaged, match=r"'cat/0.png' has more than 50 bytes"):
+        get_dataset(put(tmp_path, PLAIN, "zip"))
+
+
+def test_a_zip_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = put(tmp_path, PLAIN, "zip")
+    for contents in (b"", b"hello", path.read_bytes()[:-10]):
+        path.write_bytes(contents)
+        with pytest.raises(DatasetDamaged, match=r"is no zip, or a damaged one"):
+            get_dataset(path)
