@@ -96,12 +96,24 @@ def _came_of(outcome: Outcome) -> str:
 def _print(outcomes: list[Outcome], files: list[Path], json: bool) -> None:
     from minires.training.sweeps import ranked
     from minires.training.sweeps.report import headline, row_of
+    from minires.training.sweeps.seeds import over_seeds
 
     rows = [row_of(outcome) for outcome in ranked(outcomes)]
     if json:
         from minires.serialize.json_text import to_json
 
-        typer.echo(to_json({"schema": "minires.sweep/1", "runs": rows}), nl=False)
+        means = [
+            {
+                **{f"option.{name}": value for name, value in each.varied.items()},
+                "mean_validation_error": each.mean,
+                "standard_deviation": each.scatter,
+                "runs": len(each.errors),
+                "failures": each.failures,
+            }
+            for each in over_seeds(outcomes)
+        ]
+        told = {"schema": "minires.sweep/1", "runs": rows, "over_seeds": means}
+        typer.echo(to_json(told), nl=False)
         return
     from rich.table import Table
     from rich.text import Text

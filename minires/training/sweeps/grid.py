@@ -140,6 +140,11 @@ def _trial(chosen: Mapping[str, Any], varied: Mapping[str, Any]) -> Trial:
         config = configured(**run)
     except ConfigError as error:
         raise ConfigError(f"{error} (with {_told(named)})" if named else str(error)) from None
+    if config.distributed:
+        raise ConfigError(
+            "distributed: a run of a sweep has one process; --executor mpi trains many runs at a"
+            " time"
+        )
     if not config.val_split:
         raise ConfigError(
             "val_split: nothing is kept for validation, and the best of a sweep is not to be chosen"

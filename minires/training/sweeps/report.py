@@ -13,8 +13,9 @@ from minires.pages import Axis, Colour, Curve, chart, escape, page, percent, sho
 from minires.serialize import atomic_write
 
 from .outcome import Outcome, ranked
+from .seeds import SEED, Combination, over_seeds
 
-__all__ = ["PAGE", "TABLE", "headline", "named", "row_of", "write_sweep"]
+__all__ = ["PAGE", "TABLE", "headline", "mean_of", "named", "row_of", "write_sweep"]
 
 TABLE, PAGE = "sweep.csv", "sweep.html"
 
@@ -64,7 +65,30 @@ def headline(outcomes: Sequence[Outcome]) -> str:
     first = ranked(outcomes)[0]
     if first.best is None:
         return "No run has a result."
+    combinations = over_seeds(outcomes)
+    if combinations:
+        best, seeds = combinations[0], len(combinations[0].errors)
+        return (
+            f"Lowest mean validation error over {seeds} {'seed' if seeds == 1 else 'seeds'}:"
+            f" {mean_of(best)}, with {named(best.varied)}."
+        )
     return f"Lowest validation error: {_error(first)}, with {named(first.varied)}."
+
+
+def mean_of(combination: Combination) -> str:
+    """Write a mean, and how far it scatters.
+
+    Examples
+    --------
+    >>> mean_of(Combination({}, [0.05, 0.06, 0.07], failures=1))
+    '6.0% ± 1.0, 1 failed'
+    """
+    if combination.mean is None:
+        return "failed"
+    told = percent(combination.mean)
+    if combination.scatter is not None:
+        told += f" ± {100 * combination.scatter:.1f}"
+    return told + (f", {combination.failures} failed" if combination.failures else "")
 
 
 def named(varied: Mapping[str, Any]) -> str:
@@ -106,13 +130,13 @@ def _page(outcomes: Sequence[Outcome]) -> str:
     verdict = (
         '<section class="verdict" aria-labelledby="verdict">\n'
         f'<h2 id="verdict">{escape(headline(outcomes))}</h2>\n<p>It is judged by the validation'
-        " part alone; the test part has no say. Unless the seed varies, each combination was"
-        " trained once, and small differences are chance.</p>\n</section>"
+        " part alone; the test part has no say. Differences as small as seeds make are chance; a"
+        " grid with several seeds tells how small that is.</p>\n</section>"
     )
     return page(
         "A sweep",
         [f"<h1>A sweep of {len(outcomes)} runs</h1>", verdict, *notes, _plots(outcomes),
-         _runs(outcomes)],
+         *_seeds(outcomes), _runs(outcomes)],
     )  # fmt: skip
 
 
@@ -124,7 +148,7 @@ def _plots(outcomes: Sequence[Outcome]) -> str:
             for outcome in outcomes
             if outcome.best is not None and outcome.best.validation_error is not None
         ]
-        if points and all(type(x) in (int, float) for x, _ in points):
+        if points and name != SEED and all(type(x) in (int, float) for x, _ in points):
             drawn[f"The lowest validation error, by {name}"] = _by_value(name, points)
     cards = "".join(
         f'<figure class="card"><h3>{escape(title)}</h3>{svg}</figure>'
@@ -163,6 +187,22 @@ def _by_value(name: str, points: Sequence[tuple[float, float]]) -> str:
         Axis(f"{name} (log scale)" if log else name, log=log),
         Axis("validation error, %", low=0),
     )
+
+
+def _seeds(outcomes: Sequence[Outcome]) -> list[str]:
+    combinations = over_seeds(outcomes)
+    if not combinations:
+        return []
+    head = ["", *combinations[0].varied, "runs", "mean validation error ± standard deviation"]
+    rows = [
+        [str(rank), *map(_text, each.varied.values()), str(len(each.errors) + each.failures),
+         mean_of(each)]
+        for rank, each in enumerate(combinations, 1)
+    ]  # fmt: skip
+    return [
+        '<section aria-labelledby="seeds">\n<h2 id="seeds">Over the seeds</h2>\n'
+        f'<div class="card">{table("The lowest mean first.", head, rows)}</div>\n</section>'
+    ]
 
 
 def _runs(outcomes: Sequence[Outcome]) -> str:

@@ -19,9 +19,11 @@ SIDE = 12
 
 
 def config(data: Path | str, seed: int = 0, **options: Any) -> Any:
-    asked = {"crop_padding": 2, "normalize": "channel", "batch_size": 16, **options}
-    network = {"model_options": {"width": 2}, "recipe": "he2015-cifar", "val_split": 0.2}
-    return configured("cifar_resnet8", str(data), steps=4, seed=seed, **network, **asked)
+    return configured(
+        "cifar_resnet8", str(data), recipe="he2015-cifar", steps=4, seed=seed, val_split=0.2,
+        batch_size=16, model_options={"width": 2},
+        **{"crop_padding": 2, "normalize": "channel", **options},
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +52,20 @@ def held_out(data: Path) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def probabilities(folder: Path, images: np.ndarray) -> np.ndarray:
-    """What a run's network says of raw images, by the card beside its weights."""
-    model, _ = load_run(folder)
+def normalized(folder: Path, images: np.ndarray) -> np.ndarray:
+    """Raw images as a run's network is to get them, by the card beside its weights."""
     about = json.loads((folder / "best.json").read_text())["preprocessing"]
     mean, std = (np.reshape(about[name], (-1, 1, 1)) for name in ("mean", "std"))
+    if about["pixel_mean"]:
+        mean = np.reshape(about["pixel_mean"], (3, SIDE, SIDE))
+    return (images / 255 - mean) / std
+
+
+def probabilities(folder: Path, images: np.ndarray) -> np.ndarray:
+    """What a run's network says of normalised images."""
+    model, _ = load_run(folder)
     with mr.no_grad():
-        logits = model(mr.tensor(((images / 255 - mean) / std).astype(np.float32))).numpy()
+        logits = model(mr.tensor(images.astype(np.float32))).numpy()
     powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)
 
@@ -67,11 +76,16 @@ def loss_and_error(answers: np.ndarray, labels: np.ndarray) -> tuple[float, floa
 
 
 def test_each_pixels_mean_is_subtracted_as_in_training(data: Path, tmp_path: Path) -> None:
-    result = train(config(data, normalize="pixel"), tmp_path / "run")
-    (score,) = evaluate_runs([tmp_path / "run"])
-    assert score.loss == pytest.approx(result.test_loss, rel=1e-5)
-    (crops,) = evaluate_runs([tmp_path / "run"], crops=10)
-    assert 0 <= crops.error <= 1
+    run = tmp_path / "run"
+    result = train(config(data, normalize="pixel"), run)
+    images, labels = held_out(data)
+    padded = np.pad(normalized(run, images), ((0, 0), (0, 0), (2, 2), (2, 2)))
+    answers = np.mean([probabilities(run, part) for part in ten_crops(padded, SIDE)], 0)
+
+    (whole,), (ten,) = evaluate_runs([run]), evaluate_runs([run], crops=10)
+
+    assert whole.loss == pytest.approx(result.test_loss, rel=1e-5)
+    assert (ten.loss, ten.error) == pytest.approx(loss_and_error(answers, labels), rel=1e-5)
 
 
 def test_a_run_is_judged_as_at_its_own_end(runs: list[Path]) -> None:
@@ -97,7 +111,7 @@ def test_an_ensemble_averages_probabilities(runs: list[Path], data: Path) -> Non
     images, labels = held_out(data)
     *alone, together = evaluate_runs(runs)
 
-    each = [probabilities(folder, images) for folder in runs]
+    each = [probabilities(folder, normalized(folder, images)) for folder in runs]
     for score, answers in zip([*alone, together], [*each, sum(each) / 2], strict=True):
         loss, error = loss_and_error(answers, labels)
         assert score.loss == pytest.approx(loss, rel=1e-5)
@@ -120,6 +134,7 @@ def ten_crops(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
 def test_ten_crops_are_averaged_as_probabilities(runs: list[Path], data: Path) -> None:
     images, labels = held_out(data)
     padded = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2)))
+    padded = normalized(runs[0], padded)
     answers = np.mean([probabilities(runs[0], part) for part in ten_crops(padded, SIDE)], 0)
 
     (score,) = evaluate_runs(runs[:1], crops=10)
@@ -130,7 +145,8 @@ def test_ten_crops_are_averaged_as_probabilities(runs: list[Path], data: Path) -
 def test_scales_are_averaged_and_taken_whole(runs: list[Path], data: Path) -> None:
     images, labels = held_out(data)
     resized = [mr.data.transforms.Resize((side, side))(images) for side in (12, 18)]
-    answers = np.mean([probabilities(runs[0], each) for each in resized], 0)
+    given = [normalized(runs[0], each) for each in resized]
+    answers = np.mean([probabilities(runs[0], each) for each in given], 0)
 
     (score,) = evaluate_runs(runs[:1], scales=[12, 18])
 

@@ -91,6 +91,7 @@ def test_a_name_can_be_one_of_a_folder() -> None:
         ({"lr": [0.1, 0.1]}, "the same run twice, as lr=0.1 and as lr=0.1"),
         ({"batch-size": 2, "batch_size": 2}, "batch_size: the grid names it twice"),
         ({"width": 2, "model_options": {"width": 2}}, "width: the grid names it twice"),
+        ({"distributed": True}, "distributed: a run of a sweep has one process"),
         ({"val_split": 0}, "val_split: nothing is kept for validation"),
         ({"model": "cifar_resnot8"}, "there is no network 'cifar_resnot8'"),
         ({"recipe": "he2016"}, "recipe: there is none called 'he2016'"),

@@ -52,6 +52,35 @@ def test_the_page_shows_them_and_says_nothing_of_a_test(tmp_path: Path) -> None:
     assert "test error" not in text.lower()
 
 
+def test_runs_of_several_seeds_are_told_by_their_means(tmp_path: Path) -> None:
+    errors = {0.1: [0.10, 0.30], 0.01: [0.14, 0.16], 1.0: [0.01]}
+    several = [
+        outcome(f"{lr}-{seed}", [error], lr=lr, seed=seed)
+        for lr, found in errors.items()
+        for seed, error in enumerate(found)
+    ]
+    several.append(outcome("broken", [], "no", lr=1.0, seed=1))
+    _, file = write_sweep(several, tmp_path)
+    tables = list(ElementTree.fromstring(file.read_text()).iter("table"))
+    rows = [[cell.text for cell in row] for row in tables[0].iter("tr")][1:]
+
+    assert headline(several) == (
+        "Lowest mean validation error over 2 seeds: 15.0% ± 1.4, with lr 0.01."
+    )
+    assert rows == [
+        ["1", "0.01", "2", "15.0% ± 1.4"],
+        ["2", "0.1", "2", "20.0% ± 14.1"],
+        ["3", "1.0", "2", "1.0%, 1 failed"],
+    ]
+    assert "by seed" not in file.read_text()
+
+
+def test_one_seed_has_no_mean(tmp_path: Path) -> None:
+    _, file = write_sweep(OUTCOMES, tmp_path)
+
+    assert "Over the seeds" not in file.read_text()
+
+
 def test_words_are_not_drawn_as_numbers(tmp_path: Path) -> None:
     words = [outcome("a", [0.1], model="x", half=True), outcome("b", [0.2], model="y", half=False)]
     _, file = write_sweep(words, tmp_path)
