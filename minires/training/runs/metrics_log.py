@@ -31,7 +31,7 @@ LOG = "metrics.jsonl"
 TABLE = "metrics.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepLine:
     """One step: its batch's mean loss and mistakes, from before the update, and its rate."""
 
@@ -43,7 +43,7 @@ class StepLine:
     lr: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EpochLine:
     """One epoch: means over its batches in training mode, and what validation gave after it.
 
@@ -61,7 +61,7 @@ class EpochLine:
     images_per_second: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TestLine:
     """The test part, read once at the end.
 
