@@ -104,9 +104,9 @@ def _busy(load: float, processors: int) -> str:
     if load < 0.3:
         return ""
     return (
-        f"**The machine was at other work**: {load:.1f} processes wanted its {processors} processors"
-        " when the measurement began. Ranks wait for the slowest of them, so that they lose more by"
-        " it than one process does: two ranks look worse here than they are."
+        f"**The machine was at other work**: {load:.1f} processes wanted its {processors}"
+        " processors when the measurement began. Ranks wait for the slowest of them, so that they"
+        " lose more by it than one process does: two ranks look worse here than they are."
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
@@ -34,6 +36,24 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set MINIRES_DATA to the folder that has it")
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser without a window."""
+    from tests.helpers import missing_browser
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        missing_browser("Chromium is not installed; on Debian: apt-get install chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing_browser("Playwright is not installed: python -m pip install -e '.[browser]'")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def pytest_configure() -> None:

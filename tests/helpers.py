@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+import pytest
 
 import minires as mr
 
@@ -130,3 +132,10 @@ def cube_of_constant_slope():
         return 3 * constant * constant * g
 
     return cube
+
+
+def missing_browser(what: str) -> NoReturn:
+    """Skip a test that needs a browser; with MINIRES_REQUIRE_BROWSER=1, fail it."""
+    if os.environ.get("MINIRES_REQUIRE_BROWSER", "") not in ("", "0"):
+        pytest.fail(f"MINIRES_REQUIRE_BROWSER is set, but {what}")
+    pytest.skip(what)

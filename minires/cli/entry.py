@@ -9,7 +9,23 @@ from typing import Annotated
 
 import typer
 
-from . import bench, check, compare, data, info, models, predict, step, summary, trace, weights
+from . import (
+    bench,
+    check,
+    compare,
+    data,
+    evaluate,
+    info,
+    lr_find,
+    models,
+    predict,
+    step,
+    summary,
+    sweep,
+    trace,
+    train,
+    weights,
+)
 
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
@@ -19,6 +35,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("compare", help=compare.HELP)(compare.run_compare)
+app.command("train", help=train.HELP)(train.run_train)
+app.command("evaluate", help=evaluate.HELP)(evaluate.run_evaluate)
+app.command("sweep", help=sweep.HELP)(sweep.run_sweep)
+app.command("lr-find", help=lr_find.HELP)(lr_find.run_lr_find)
 app.command("trace", help=trace.HELP)(trace.run_trace)
 app.command("step", help=step.HELP)(step.run_step)
 app.command("check", help=check.HELP)(check.run_check)

@@ -28,7 +28,7 @@ def prepared_folder(out: Path | None, command: str) -> Iterator[Path]:
     typer.BadParameter
         If the folder cannot be made or written to, or already holds results.
     """
-    folder = _fresh(command) if out is None else out
+    folder = fresh_folder(command) if out is None else out
     if holds_comparison(folder):
         raise typer.BadParameter(
             f"--out {folder}: there is a comparison in it already, which is not overwritten; name"
@@ -52,7 +52,8 @@ def prepared_folder(out: Path | None, command: str) -> Iterator[Path]:
                 each.rmdir()
 
 
-def _fresh(command: str) -> Path:
+def fresh_folder(command: str) -> Path:
+    """Name a folder for the results of a command that is not there yet."""
     base = Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}-{command}"
     folder, number = base, 1
     while folder.exists():

@@ -29,7 +29,7 @@ def run_info(
     """Carry out the command; its help is `HELP`."""
     from minires.devices import cuda
     from minires.devices.precision import get_float32_matmul_precision
-    from minires.lab.machine import environment
+    from minires.training.machine import environment
 
     told = environment()
     precision = get_float32_matmul_precision()

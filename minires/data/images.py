@@ -171,7 +171,8 @@ def prepare(
     preprocessing : Preprocessing
         Of the card that `minires.models.pretrained` returns. The shorter side is resized,
         bilinearly, to `size`, and the middle kept, `crop` pixels each way; both are rounded as
-        torchvision does it. From the pixels in 0..1 `mean` is subtracted; `std` divides.
+        torchvision does it. From the pixels in 0..1 `pixel_mean` is subtracted, or else `mean`;
+        `std` divides.
 
     Returns
     -------
@@ -219,6 +220,9 @@ def prepare(
     left, top = (round((side - crop) / 2) for side in image.size)
     pixels: npt.NDArray[Any] = np.asarray(image.crop((left, top, left + crop, top + crop)))
     channels_first = np.moveaxis(pixels.reshape(crop, crop, -1), -1, 0)
-    normal = channels_first / 255 - np.reshape(mean, (-1, 1, 1))
+    subtracted = np.reshape(mean, (-1, 1, 1))
+    if preprocessing.pixel_mean:
+        subtracted = np.reshape(preprocessing.pixel_mean, channels_first.shape)
+    normal = channels_first / 255 - subtracted
     normal /= np.reshape(std, (-1, 1, 1))
     return np.asarray(normal, np.float32)

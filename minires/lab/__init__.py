@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minires.pages import percent, short
 from minires.serialize.json_text import to_json
 
 from .comparison import Comparison, compare_twins
@@ -12,7 +13,6 @@ from .settings import Settings
 from .tracing import first_batch, traced_step
 from .verdict import Verdict
 from .watching import Watcher
-from .wording import percent, short
 
 __all__ = [
     "Comparison",

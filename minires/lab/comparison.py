@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from minires.data import Split, get_dataset
+from minires.training.machine import environment
 
-from .machine import environment
 from .run import TWINS, Run, TwinKind
 from .settings import Settings
 from .twins import make_twins, train_twin
@@ -30,7 +30,7 @@ class Comparison:
     runs : list of Run
         The networks trained so far, shallow before deep and plain before residual.
     environment : dict
-        See `minires.lab.machine.environment`.
+        See `minires.training.machine.environment`.
     created : datetime
         When it began, in UTC.
 

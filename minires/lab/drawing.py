@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minires.pages import percent
+
 from .run import Run, TwinKind
 from .theme import Theme
-from .wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import resources
 from typing import TYPE_CHECKING
+
+from minires.pages import (
+    Cell,
+    definitions,
+    details,
+    escape,
+    page,
+    percent,
+    picture,
+    short,
+    table,
+)
 
 from .comparison import Comparison
 from .drawing import epoch_means
-from .markup import Cell, definitions, escape, picture, table
 from .metrics import weights_file
 from .picture import by_depth, curves_panel, errors_panel, gradients_panel, to_png
 from .run import GradientSize, Run
 from .theme import DARK, LIGHT, Theme
-from .wording import percent, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_STYLE = ".plain { color: var(--orange); }\n.residual { color: var(--blue); }\n"
 
 
 def render_report(comparison: Comparison) -> str:
@@ -35,12 +44,6 @@ def render_report(comparison: Comparison) -> str:
     str
         A whole HTML page, with its pictures inside.
     """
-    style = resources.files(__package__).joinpath("report.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none';"
-        " form-action 'none'"
-    )
     groups = by_depth(comparison.runs)
     sections = [
         _opening(comparison),
@@ -49,16 +52,7 @@ def render_report(comparison: Comparison) -> str:
         _gradients(groups),
         _method(comparison),
     ]
-    title = "Plain and residual twins, compared"
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}"/>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
-        '<meta name="color-scheme" content="light dark"/>\n'
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(sections)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return page("Plain and residual twins, compared", sections, style=_STYLE)
 
 
 def _opening(comparison: Comparison) -> str:
@@ -148,7 +142,7 @@ def _curves(comparison: Comparison, groups: dict[int, list[Run]]) -> str:
         image = _both(partial(curves_panel, runs, milestones), alt)
         figures.append(
             f'<figure class="card"><h3>{depth} layers</h3>{image}'
-            f"{_details('The values of every epoch', _epoch_table(depth, runs))}</figure>"
+            f"{details('The values of every epoch', _epoch_table(depth, runs))}</figure>"
         )
     return (
         '<section aria-labelledby="curves">\n<h2 id="curves">How did they get there?</h2>\n'
@@ -195,7 +189,7 @@ def _gradients(groups: dict[int, list[Run]]) -> str:
             f'<figure class="card"><h3>{depth} layers</h3>{image}'
             f"<figcaption>{'<br/>'.join(map(escape, sentences))}<br/>{_trace_link(depth)}"
             "</figcaption>"
-            f"{_details('The values of every layer', _layer_table(depth, runs))}</figure>"
+            f"{details('The values of every layer', _layer_table(depth, runs))}</figure>"
         )
     return (
         '<section aria-labelledby="gradients">\n<h2 id="gradients">Did the gradient reach every'
@@ -304,10 +298,6 @@ def _loading(comparison: Comparison) -> str:
 
 def _list_errors(runs: Sequence[Run]) -> str:
     return ", ".join(f"{run.name}: {percent(run.final_train_error)}" for run in runs) + "."
-
-
-def _details(summary: str, content: str) -> str:
-    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
 
 
 def _both(draw: Callable[[Theme], Figure], alt: str) -> str:

@@ -18,10 +18,10 @@ from minires.models import cifar_resnet, is_possible_depth
 from minires.nn import Module
 from minires.ops import cross_entropy, tensor
 from minires.optim import SGD
+from minires.training.machine import environment
 
 from .device_floor import DeviceFloor, device_speed
 from .floor import Copy, Floor, convolutions_of, side_by_side
-from .machine import environment
 from .timing import Job, finished, interleaved, wait
 
 # The parts of a step that are told apart, by the device's kernels that they consist of. (An op may

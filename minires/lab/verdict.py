@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from minires.pages import percent, short
+
 from .run import Run, TwinKind
-from .wording import percent, short
 
 # Smaller differences in error are called none: a single seed cannot tell them from chance.
 MARGIN = 0.01

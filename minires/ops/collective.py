@@ -7,7 +7,7 @@ from minires.devices import Array
 from minires.devices.communicator import Communicator
 
 
-@op(name="all_reduce", fresh=("input",))
+@op(name="all_reduce")
 def _all_reduce(input: Array, *, communicator: Communicator) -> Array:
     return communicator.all_reduce(input.copy())
 

@@ -130,7 +130,8 @@ def _statistics_of_all(input: Array, communicator: Communicator) -> tuple[Statis
     mean, variance = device.batch_statistics(input)
     xp, count = device.xp, input.size // input.shape[1]
     own = xp.stack([xp.full(len(mean), count, "float64"), mean, variance])
-    counts, means, variances = communicator.all_gather(own).swapaxes(0, 1)  # each (ranks, C)
+    rows = communicator.all_gather(own)
+    counts, means, variances = rows[:, 0], rows[:, 1], rows[:, 2]  # each (ranks, C)
     total = counts.sum(0)
     average = (counts * means).sum(0) / total
     spread = (counts * (variances + (means - average) ** 2)).sum(0) / total

@@ -31,7 +31,8 @@ def atomic_write(
     r"""Open a file for writing that appears under its name only when it is complete.
 
     What is written goes to a temporary file in the same folder. Leaving the block normally
-    flushes it to the disk and renames it over ``path`` in one step; leaving it by an exception
+    flushes it to the disk and renames it over ``path`` in one step, which is flushed as well, so
+    that files written one after the other reach the disk in that order; leaving it by an exception
     removes it, and a file that was there before stays as it was. The new file keeps the
     permissions of the one that it replaces, and a symbolic link is followed, not replaced.
 
@@ -93,6 +94,18 @@ def _writing_beside(path: Path, mode: str) -> Iterator[IO[Any]]:
         if target.exists():
             shutil.copymode(target, temporary)
         temporary.replace(target)
+        _flush_folder(target.parent)
     except BaseException:  # also on Ctrl-C: nothing half-written stays behind
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring a folder's list of names to the disk; Windows has no way to, and no need."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import minires as mr
+from minires.checking.op_cases.collectives import Mirrored
 from tests.helpers import leaves, share_memory
 
 
@@ -171,6 +174,9 @@ GIVING = {
     "batch_norm_relu": lambda x: normed(mr.ops.batch_norm_relu, x, x),
     "batch_norm_relu_conv2d": lambda x: normed(
         mr.ops.batch_norm_relu_conv2d, x, *leaves(np.ones((3, 3, 1, 1)), np.ones(3))
+    ),
+    "sync_batch_norm": lambda x: normed(
+        partial(mr.ops.sync_batch_norm, communicator=Mirrored()), x
     ),
     "linear": lambda x: mr.ops.linear(x[0, 0], *leaves(np.ones((1, 3)), np.ones(1))),
 }

@@ -159,6 +159,8 @@ NO_COUNTERPART = {
     "batch_norm_relu": "fused; the parts of its twin, such as `batch_norm`, are compared",
     "batch_norm_relu_conv2d": "fused; the parts of its twin are compared",
     "conv2d_relu": "fused; the parts of its twin are compared",
+    "sync_batch_norm": "`batch_norm` of several processes, of which the database knows nothing",
+    "all_reduce": "a sum over processes",
     "clip": "the database's limits are Tensors; the op in the registry is for limits of numbers",
     "window_sums": "an inner op, by which the gradient of `avg_pool2d` is differentiated once more",
     "stochastic_depth": "torchvision's, which has no database; it is `dropout` of whole samples",

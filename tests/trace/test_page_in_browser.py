@@ -11,39 +11,19 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 import minires as mr
 from minires.trace import Trace
 from minires.trace.views.page import frame_of, write_page
+from tests.helpers import missing_browser
 from tests.trace.pages import of_architectures, recorded, twins, two_passes
 
 pytestmark = pytest.mark.long
 
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-
-
-def missing(what: str) -> NoReturn:
-    if os.environ.get("MINIRES_REQUIRE_BROWSER", "") not in ("", "0"):
-        pytest.fail(f"MINIRES_REQUIRE_BROWSER is set, but {what}")
-    pytest.skip(what)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        missing("Chromium is not installed; on Debian: apt-get install chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("Playwright is not installed: python -m pip install -e '.[browser]'")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -554,7 +534,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, which npm fetches into a folder of its own."""
     npm = shutil.which("npm")
     if npm is None:
-        missing("npm is not installed; it fetches axe-core, which looks for barriers")
+        missing_browser("npm is not installed; it fetches axe-core, which looks for barriers")
     folder = tmp_path_factory.mktemp("axe")
     ran = subprocess.run(
         [npm, "install", "--silent", "--no-audit", "--prefix", str(folder), "axe-core@4"],
@@ -564,7 +544,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     source = folder / "node_modules" / "axe-core" / "axe.min.js"
     if not source.is_file():
-        missing(f"npm could not fetch axe-core: {ran.stderr[-300:]}")
+        missing_browser(f"npm could not fetch axe-core: {ran.stderr[-300:]}")
     return source.read_text("utf-8")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import minires as mr
 from minires.autograd import EngineHook
+from minires.checking.op_cases.collectives import Mirrored
 from minires.devices.cuda.graph import CaptureError
 from minires.training import Callback, CapturedStep, Ledger, Trainer
 from tests.devices.cuda import fake
@@ -371,3 +372,19 @@ def test_a_graph_on_the_cpu_is_refused(device: Any) -> None:
         trainer.fit(batches(), 1)
     with pytest.raises(ValueError, match="look_every must be at least 1, found 0"):
         trainer_of(small(), look_every=0)
+
+
+def test_ranks_exchange_gradients_on_their_devices_step_by_step(device):
+    """Two ranks with equal images compute what one does; no graph holds their messages."""
+    alone, shared = (
+        trainer_of(small(place), **options)
+        for place, options in (("cpu", {}), (device, {"communicator": Mirrored()}))
+    )
+    for trainer in (alone, shared):
+        trainer.fit(batches(), 2)
+    np.testing.assert_allclose(shared.history.loss, alone.history.loss, rtol=1e-5)
+    assert shared.history.images == [2 * images for images in alone.history.images]
+    for ours, theirs in zip(shared.model.parameters(), alone.model.parameters(), strict=True):
+        np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), atol=1e-5)
+    with pytest.raises(ValueError, match="graph=True, but there are several ranks"):
+        trainer_of(small(device), communicator=Mirrored(), graph=True).fit(batches(), 1)

@@ -92,6 +92,11 @@ def concatenate(arrays: Sequence[MetaArray], axis: int = 0) -> MetaArray:
     return MetaArray(tuple(shape), np.result_type(*(x.dtype for x in arrays)))
 
 
+def stack(arrays: Sequence[MetaArray]) -> MetaArray:
+    """Join arrays along a new axis 0."""
+    return concatenate([x[None] for x in arrays])
+
+
 def take_along_axis(x: MetaArray, index: MetaArray, axis: int) -> MetaArray:
     """Pick values along an axis."""
     shape = list(broadcast(*(_without(array.shape, axis) for array in (x, index))))

@@ -43,15 +43,20 @@ class Preprocessing(_Record):
         Pixels.
     mean, std : tuple of float
         For each channel, what is subtracted, and what then is divided by.
+    pixel_mean : tuple of float
+        Of channels * crop * crop numbers, row by row: what is subtracted from each pixel instead.
     """
 
     size: int = Field(gt=0)
     crop: int = Field(gt=0)
     mean: tuple[float, ...] = Field(min_length=1)
     std: tuple[float, ...] = Field(min_length=1)
+    pixel_mean: tuple[float, ...] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if len(self.pixel_mean) not in (0, len(self.mean) * self.crop**2):
+            raise ValueError("pixel_mean must have a number for each pixel of each channel")
         if self.crop > self.size or len(self.mean) != len(self.std) or min(self.std) <= 0:
             raise ValueError("crop must be at most size, and each mean have its positive std")
         return self
@@ -78,6 +83,8 @@ class Card(_Record):
         Names of the classes, in order.
     preprocessing : Preprocessing
     licence, source : str
+    training : dict
+        Of weights that minires trained: after which epoch, and what was measured.
     """
 
     schema_: str = Field(default="minires.weights/1", alias="schema", pattern="^minires.weights/1$")
@@ -87,6 +94,7 @@ class Card(_Record):
     preprocessing: Preprocessing
     licence: str = ""
     source: str = ""
+    training: dict[str, Any] = {}
 
     @field_validator("model", "classes")
     @classmethod

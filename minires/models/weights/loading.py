@@ -39,12 +39,15 @@ class LoadReport:
     kept : tuple of str
         In the model, but not in the file: the batches counted, which old files lack, and an
         auxiliary head.
+    new_head : tuple of str
+        In both, but for other classes: they are as they were drawn.
     """
 
     dialect: str
     tensors: int
     left_out: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    new_head: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         told = f"{self.tensors} tensors were copied from a file in the dialect {self.dialect!r}"
@@ -52,6 +55,8 @@ class LoadReport:
             told += f"; not in the file, and as they were: {_counted(self.kept, 2)}"
         if self.left_out:
             told += f"; not in the model, and left out: {_counted(self.left_out, 2)}"
+        if self.new_head:
+            told += f"; for other classes, and begun anew: {', '.join(self.new_head)}"
         return told + "."
 
 
@@ -66,6 +71,7 @@ class Fit:
     misshapen: Sequence[str] = ()
     left_out: Sequence[str] = ()
     kept: Sequence[str] = ()
+    new_head: Sequence[str] = ()
     unlike: str = ""  # why it is not this dialect at all
 
     def problems(self) -> list[str]:
@@ -86,13 +92,21 @@ class Fit:
         """Copy the weights, which fit."""
         copied = {name: self.state[name] for name in model.state_dict() if name in self.state}
         model.load_state_dict(copied, strict=False)
-        return LoadReport(self.dialect, len(copied), tuple(self.left_out), tuple(self.kept))
+        return LoadReport(
+            self.dialect,
+            len(copied),
+            tuple(self.left_out),
+            tuple(self.kept),
+            tuple(self.new_head),
+        )
 
 
 def load_weights(
     model: nn.Module,
     path: str | os.PathLike[str],
     dialect: str | Callable[[Any], Mapping[str, Any]] | None = None,
+    *,
+    new_head: bool = False,
 ) -> LoadReport:
     """Copy trained weights from a safetensors file or a PyTorch archive into a model.
 
@@ -111,6 +125,9 @@ def load_weights(
         ``"akamaster"``: as github.com/akamaster/pytorch_resnet_cifar10 does, with the prefix
         ``module.`` and the head ``linear``, in ``state_dict``. A callable takes what the file holds
         and returns arrays by minires' names.
+    new_head : bool
+        Take also weights that were trained on other classes: a linear layer whose number of outputs
+        differs stays as it was drawn.
 
     Returns
     -------
@@ -159,7 +176,7 @@ def load_weights(
             f"load_weights: {type(model).__name__} is on a device that holds no values; make it on"
             " another"
         )
-    return fitting(model, read_weights(path), dialect).copied_into(model)
+    return fitting(model, read_weights(path), dialect, new_head=new_head).copied_into(model)
 
 
 @dataclass(frozen=True)
@@ -183,12 +200,15 @@ def fitting(
     model: nn.Module,
     file: WeightsFile,
     dialect: str | Callable[[Any], Mapping[str, Any]] | None = None,
+    *,
+    new_head: bool = False,
 ) -> Fit:
     """Say how weights fit a model, which may be without values; ValueError if they do not."""
     candidates = _candidates(dialect)
     _refuse_twin(file, model)
     own = model.state_dict()
-    best = min((_fit(each, file.contents, own) for each in candidates), key=Fit.distance)
+    heads = _linear_names(model) if new_head else ()
+    best = min((_fit(each, file.contents, own, heads) for each in candidates), key=Fit.distance)
     problems = best.problems()
     if problems:
         tried = ", ".join(repr(each.name) for each in candidates)
@@ -217,12 +237,22 @@ def _candidates(dialect: str | Callable[[Any], Mapping[str, Any]] | None) -> Seq
     return named
 
 
-def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor]) -> Fit:
+def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor], heads: Sequence[str]) -> Fit:
     try:
-        state = flat(dialect.read(contents))
+        state = dict(flat(dialect.read(contents)))
     except ValueError as error:
         return Fit(dialect.name, {}, unlike=str(error))
-    missing = [name for name in own if name not in state]
+    # Of other classes: only the number of outputs differs.
+    new = [
+        name
+        for name in heads
+        if name in state
+        and tuple(state[name].shape) != own[name].shape
+        and tuple(state[name].shape[1:]) == own[name].shape[1:]
+    ]
+    for name in new:
+        del state[name]
+    missing = [name for name in own if name not in state and name not in new]
     unexpected = sorted(name for name in state if name not in own)
     is_old = not any(name.endswith(_COUNTED_BATCHES) for name in state)
     kept = [
@@ -243,7 +273,19 @@ def _fit(dialect: Dialect, contents: Any, own: Mapping[str, Tensor]) -> Fit:
         misshapen,
         left_out,
         kept,
+        new,
     )
+
+
+def _linear_names(model: nn.Module) -> list[str]:
+    """Return the names of linear layers' parameters."""
+    return [
+        f"{path}.{name}" if path else name
+        for path, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        for name in ("weight", "bias")
+        if getattr(module, name) is not None
+    ]
 
 
 def _in_head_unknown_to(names: Mapping[str, Any], name: str) -> bool:

@@ -46,6 +46,18 @@ def test_shares_of_unequal_size_equal_one_rank_with_synchronised_statistics():
         assert_equal_runs(found, alone)
 
 
+def test_blocks_that_are_computed_again_meet_the_other_ranks_again():
+    alone = trained(epochs=1)
+
+    def run(ranks):
+        model = network(sync=ranks)
+        assert mr.nn.checkpoint_blocks(model) == 3
+        return trained(ranks, model=model, epochs=1)
+
+    for found in on_ranks(2, run):
+        assert_equal_runs(found, alone)
+
+
 def test_clipping_sees_the_gradient_of_the_whole_batch():
     alone = trained(clip_grad_norm=0.5)
     assert_equal_runs(on_ranks(2, lambda ranks: trained(ranks, clip_grad_norm=0.5))[1], alone)

@@ -84,6 +84,11 @@ def definitions(pairs: Sequence[tuple[str, object]]) -> str:
     return f"<dl>\n{items}\n</dl>"
 
 
+def details(summary: str, content: str) -> str:
+    """Write HTML that is out of sight until its summary is clicked."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+
+
 def _class(cell: Cell) -> str:
     return f' class="{escape(cell.style)}"' if cell.style else ""
 

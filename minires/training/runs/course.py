@@ -1,0 +1,336 @@
+"""The course of a run: epochs, their ends, checkpoints, stops, and the test at the end.
+
+With several ranks, all go through the same course; what is written is rank 0's part.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minires import devices
+from minires.devices.communicator import Communicator
+from minires.models.weights.loading import load_weights
+from minires.nn import convert_sync_batchnorm, parameter_count
+from minires.training import Callback, DivergedError, Trainer, precise_batch_norm
+from minires.training.distributed import aborting, check_alike, on_any, start_alike, together
+from minires.training.evaluation import evaluate
+from minires.training.ledger import Measured
+from minires.training.rank_state import RankStates, gather_states, own_seed, restore_states
+
+from .batches import Batches, FirstBatches, batches_of, seen
+from .best import BEST, best_epoch, write_best
+from .checkpoint import (
+    LAST,
+    read_checkpoint,
+    read_circumstances,
+    read_seconds,
+    write_checkpoint,
+)
+from .circumstances import circumstances, differences
+from .config import CONFIG, RunConfig
+from .errors import CheckpointError
+from .fine_tuning import begin_with, freeze
+from .making import made_model, made_trainer, total_steps
+from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, StepLine, TestLine
+from .report import write_report
+from .result import Result, result_of, write_result
+from .signals import StoppedError, noted_stops
+from .tensorboard import EventFile
+from .watching import Plan, RunWatcher
+
+__all__ = ["Course"]
+
+# What may be another when a run is gone on with: it decides where and how, not what is computed.
+FREE = frozenset(
+    {"root", "dataset", "weights", "device", "threads", "workers", "half", "checkpoint_steps"}
+    | {"keep", "tensorboard", "distributed"}
+)
+
+
+class Course:
+    """A run that is carried out.
+
+    Parameters
+    ----------
+    config : RunConfig
+    folder : Path
+        Of the run; only rank 0 reads and writes there.
+    watcher : RunWatcher
+    ranks : Communicator
+
+    Raises
+    ------
+    ConfigError, OSError
+        If the data or the network cannot be had.
+    """
+
+    log: MetricsLog | SilentLog
+
+    def __init__(
+        self, config: RunConfig, folder: Path, watcher: RunWatcher, ranks: Communicator
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.watcher = watcher
+        self.ranks = ranks
+        self.writes = ranks.rank == 0
+        with together(ranks):
+            self.batches: Batches = batches_of(config, ranks.rank, ranks.size)
+            split = self.batches.split
+            self.model = made_model(config, split.classes, split.channels, seen(config, split))
+        check_alike(ranks, "the configuration", str(self.told_of_run()))
+        check_alike(ranks, "the data set", split.digest)
+        if config.sync_bn:
+            self.model = convert_sync_batchnorm(self.model, ranks)
+        self.steps_per_epoch = len(self.batches.train)
+        self.steps = total_steps(config, self.steps_per_epoch)
+        self.events = EventFile(folder) if config.tensorboard and self.writes else None
+        self.circumstances = circumstances(config.device, split.digest, ranks.size)
+        self.seconds = 0.0  # that the present epoch took before the run went on
+        self.began = time.perf_counter()
+
+    def told_of_run(self) -> dict[str, Any]:
+        """Return the options that decide what is computed; no paths are among them."""
+        told = self.config.model_dump(mode="json", by_alias=True)
+        return {name: value for name, value in told.items() if name not in FREE}
+
+    def saved_state(self) -> dict[str, Any] | None:
+        """Read the last checkpoint, and make sure that it is this run's.
+
+        Raises
+        ------
+        CheckpointError
+            If it is damaged, or of another run.
+        """
+        path = self.folder / LAST
+        if not path.exists():
+            self.watcher.noted("there is no checkpoint yet; the run begins again")
+            return None
+        state = read_checkpoint(path)
+        now = self.told_of_run()
+        for name, was in state.get("run", {}).items():
+            if now.get(name) != was:
+                raise CheckpointError(
+                    f"'{path}' is of a run with {name} {was!r}, and {CONFIG} says"
+                    f" {now.get(name)!r}; bring the file back that belongs to it"
+                )
+        self.seconds = read_seconds(self.folder)
+        for difference in differences(read_circumstances(self.folder), self.circumstances):
+            self.watcher.noted(
+                f"{difference}; from here on, bits may differ from those of an uninterrupted run"
+            )
+        return state
+
+    def carried_out(self, state: dict[str, Any] | None, allow_reshard: bool = False) -> Result:
+        """Train, from a checkpoint's state on or from the beginning, and test."""
+        config = self.config
+        with together(self.ranks):
+            if state is None and config.weights is not None:
+                self.watcher.noted(begin_with(self.model, config.weights))
+            if config.freeze:
+                freeze(self.model, config.freeze)
+        self.recorder = _Recorder(self)
+        self.trainer = made_trainer(config, self.model, self.steps, [self.recorder], self.ranks)
+        if state is None:
+            start_alike(self.model, self.ranks)
+            devices.random.manual_seed(own_seed(config.seed, self.ranks.rank))
+        else:
+            self._go_on_from(state, allow_reshard)
+        with noted_stops() as self.stops, self._opened_log() as self.log:
+            self._tell_plan()
+            stopped = None
+            with aborting(self.ranks):
+                try:
+                    self._train()
+                    return self._finish()
+                except DivergedError as error:
+                    self._keep_last_finite(error)
+                    raise
+                except StoppedError as error:  # all ranks stop
+                    stopped = error
+            raise stopped
+
+    def _go_on_from(self, state: dict[str, Any], allow_reshard: bool) -> None:
+        try:
+            self.trainer.load_state_dict(state)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"'{self.folder / LAST}' does not fit this run: {error}"
+            ) from error
+        own = state.get("ranks", {"random": [state["random"]], "buffers": {}})
+        restore_states(RankStates(**own), self.model, self.ranks, allow_reshard=allow_reshard)
+
+    def _opened_log(self) -> MetricsLog | SilentLog:
+        trainer, log = self.trainer, None
+        with together(self.ranks):
+            if self.writes:
+                log = MetricsLog(self.folder, trainer.step, trainer.epoch)
+        metrics: Metrics | None = self.ranks.tell(None if log is None else log.metrics)
+        return log or SilentLog(metrics or Metrics())
+
+    def _tell_plan(self) -> None:
+        split = self.batches.split
+        validation = 0 if self.batches.validation is None else len(split.validation)
+        self.watcher.run_began(
+            Plan(
+                self.config,
+                (len(split.train), validation, len(split.test)),
+                parameter_count(self.model),
+                self.steps,
+                self.steps_per_epoch,
+                self.trainer.step,
+                split.lossy,
+            )
+        )
+
+    def _train(self) -> None:
+        trainer = self.trainer
+        while trainer.epoch * self.steps_per_epoch < self.steps and not self._stops_early():
+            self._train_epoch()
+            self.checkpoint()
+            self._tell_readers()
+            self.stop_if_asked()
+
+    def _tell_readers(self, diverged: str = "") -> None:
+        """Bring what is made from the log up to it."""
+        if self.writes:
+            write_report(self.folder, diverged=diverged)
+        if self.events is not None:
+            self.events.update(self.log.metrics)
+
+    def _train_epoch(self) -> None:
+        trainer, epoch = self.trainer, self.trainer.epoch + 1
+        left = self.steps - trainer.epoch * self.steps_per_epoch
+        loader: Any = self.batches.train
+        if left < self.steps_per_epoch:
+            loader = FirstBatches(loader, left)
+        self.began = time.perf_counter() - self.seconds
+        trainer.fit(loader, 1, validation=self.batches.validation)
+        seconds, self.seconds = time.perf_counter() - self.began, 0.0
+        taken = [line for line in self.log.metrics.steps if line.epoch == epoch]
+        images = sum(line.images for line in taken)
+        validated = self.batches.validation is not None
+        history = trainer.history
+        line = EpochLine(
+            epoch=epoch,
+            step=trainer.step,
+            train_loss=sum(line.loss * line.images for line in taken) / images,
+            train_error=sum(line.mistakes for line in taken) / images,
+            validation_loss=history.validation_loss[-1] if validated else None,
+            validation_error=history.validation_error[-1] if validated else None,
+            lr=taken[-1].lr,
+            seconds=round(seconds, 3),
+            images_per_second=round(images / max(seconds, 1e-9), 1),
+        )
+        self.log.write(line)
+        if self.writes and best_epoch(self.log.metrics.epochs) is line:
+            ema = trainer.ema
+            with nullcontext() if ema is None else ema.swapped(self.model):
+                write_best(self.folder, self.model, self.config, self.batches.split, line)
+        self.watcher.epoch_done(line)
+
+    def _stops_early(self) -> bool:
+        patience, lines = self.config.early_stop, self.log.metrics.epochs
+        best = best_epoch(lines)
+        if patience is None or best is None:
+            return False
+        return lines[-1].epoch - best.epoch >= patience
+
+    def checkpoint(self) -> None:
+        """Write the present state; the log is on the disk before it."""
+        own = gather_states(self.model, self.ranks)
+        if own is None:
+            return
+        state, split = self.trainer.state_dict(), self.batches.split
+        # The log has what was measured; and times would make equal runs differ.
+        state |= {"history": {}, "seconds": 0.0, "run": self.told_of_run()}
+        state["network"] = {"num_classes": split.classes, "in_channels": split.channels}
+        if self.ranks.size > 1:
+            state["ranks"] = own._asdict()
+        self.log.sync()
+        write_checkpoint(
+            self.folder,
+            state,
+            self.circumstances,
+            seconds=time.perf_counter() - self.began if self.trainer.batch else 0.0,
+            keep=self.config.keep,
+        )
+
+    def stop_if_asked(self, with_checkpoint: bool = False) -> None:
+        """Raise StoppedError if a signal came, on any rank."""
+        number = self.stops.number
+        if on_any(self.ranks, number is not None):
+            if with_checkpoint:
+                self.checkpoint()
+            raise StoppedError(number or signal.SIGTERM, self.trainer.step)
+
+    def _keep_last_finite(self, error: DivergedError) -> None:
+        values = [value.detach().to("cpu").numpy() for value in self.model.state_dict().values()]
+        lost = not self.trainer.step or not all(np.isfinite(value).all() for value in values)
+        if not on_any(self.ranks, lost):
+            self.checkpoint()
+        self._tell_readers(diverged=str(error))
+
+    def _finish(self) -> Result:
+        """Read the test part, once, with the best weights."""
+        split, best = self.batches.split, best_epoch(self.log.metrics.epochs)
+        assert best is not None
+        if self.writes:
+            load_weights(self.model, self.folder / BEST)
+        start_alike(self.model, self.ranks)
+        if self.config.precise_bn:
+            self.batches.train.set_epoch(0)
+            precise_batch_norm(self.model, self.batches.train, self.config.precise_bn)
+        result = None
+        if self.writes:
+            if self.config.precise_bn:
+                write_best(self.folder, self.model, self.config, split, best)
+            found = evaluate(self.model, self.trainer.loss, self.batches.test, confusion=True)
+            assert found.confusion is not None
+            confusion = found.confusion.tolist()
+            self.log.write(TestLine(best.epoch, best.step, found.loss, found.error, confusion))
+            self.log.sync()
+            parameters = parameter_count(self.model)
+            result = result_of(self.config, self.log.metrics, parameters, split.lossy)
+            self._tell_readers()
+            write_result(self.folder, result)
+            self.watcher.run_ended(result)
+        result = self.ranks.tell(result)
+        assert result is not None
+        return result
+
+
+class _Recorder(Callback):
+    """Writes each step into the log, and obeys what came while it was taken."""
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        self.loss = float("nan")
+        self._rates: list[float] = []
+
+    def on_measured(self, trainer: Trainer, measured: list[Measured]) -> None:
+        log = self.course.log
+        for batch in measured:
+            self.loss = batch.loss
+            step = len(log.metrics.steps) + 1
+            lr = self._rates.pop(0) if self._rates else trainer.learning_rate
+            log.write(
+                StepLine(step, trainer.epoch + 1, batch.loss, batch.images, batch.mistakes, lr)
+            )
+
+    def on_step(self, trainer: Trainer, step: int) -> None:
+        course = self.course
+        if len(course.log.metrics.steps) < step:  # on a GPU, which is read from time to time
+            self._rates.append(trainer.learning_rate)
+        images = trainer.batch_images * course.ranks.size
+        course.watcher.step_done(trainer.epoch + 1, step, self.loss, images)
+        course.stop_if_asked(with_checkpoint=True)
+        every = course.config.checkpoint_steps
+        if every is not None and step % every == 0:
+            course.checkpoint()

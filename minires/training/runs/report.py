@@ -1,0 +1,323 @@
+"""The report of a run, `report.html`: one file that is written anew after every epoch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from minires.models.weights.catalogue import Card, card_of
+from minires.pages import (
+    Axis,
+    Curve,
+    Mark,
+    chart,
+    definitions,
+    details,
+    escape,
+    page,
+    percent,
+    short,
+    table,
+)
+from minires.serialize import atomic_write
+
+from .best import BEST, best_epoch
+from .checkpoint import read_circumstances
+from .config import RunConfig, read_config
+from .confusion import confusion_section
+from .metrics_log import EpochLine, Metrics, read_metrics
+from .shallower import shallower_beside
+from .verdict import RULES, Verdict, judge
+
+__all__ = ["REPORT", "render_report", "write_report"]
+
+REPORT = "report.html"
+_LOSSY = (
+    '<p class="note">The images were compressed with loss: what is measured on them says nothing'
+    " about the originals.</p>"
+)
+_SECONDS = 30  # after which an open page of a run that is not finished is read again
+
+
+def write_report(folder: str | os.PathLike[str], *, diverged: str = "") -> Path:
+    """Write ``report.html`` into a run's folder, from what stands there.
+
+    Parameters
+    ----------
+    folder : path
+        With ``config.json`` and, once a step is done, ``metrics.jsonl``.
+    diverged : str
+        What was found, if the run was stopped for a loss that is no number.
+
+    Returns
+    -------
+    Path
+        Of the report.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no run.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from minires.training.runs import RunConfig, write_config
+    >>> folder = tempfile.mkdtemp()
+    >>> config = RunConfig.checked(model="cifar_resnet8", dataset="digits", epochs=5)
+    >>> _ = write_config(config, folder)
+    >>> "Too short to tell: 0 epochs are done." in write_report(folder).read_text()
+    True
+    """
+    config, metrics = read_config(folder), read_metrics(folder)
+    verdict = judge(metrics, config, shallower_beside(folder, config), diverged)
+    name, best, path = Path(folder).resolve().name, Path(folder) / BEST, Path(folder) / REPORT
+    card = card_of(best) if best.exists() else None
+    text = render_report(name, config, metrics, verdict, card, read_circumstances(folder))
+    with atomic_write(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def render_report(
+    name: str,
+    config: RunConfig,
+    metrics: Metrics,
+    verdict: Verdict,
+    card: Card | None,
+    circumstances: Mapping[str, object],
+) -> str:
+    """Write the page of a run as HTML.
+
+    Parameters
+    ----------
+    name : str
+        The run's.
+    config : RunConfig
+    metrics : Metrics
+    verdict : Verdict
+    card : Card, optional
+        Of the best weights; it names the classes.
+    circumstances : dict
+        Of the last checkpoint: threads, versions, kernels.
+    """
+    classes = card.classes if card is not None else ()
+    over = metrics.test is not None or verdict.kind == "diverged"
+    sections = [
+        _opening(name, config, metrics, verdict, card),
+        _curves(metrics),
+        *([confusion_section(metrics.test.confusion, classes)] if metrics.test else []),
+        _method(config, circumstances),
+    ]
+    return page(f"{name}: a training run", sections, reload_after=0 if over else _SECONDS)
+
+
+def _opening(
+    name: str, config: RunConfig, metrics: Metrics, verdict: Verdict, card: Card | None
+) -> str:
+    said = "\n".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.details)
+    rules = "\n".join(f"<li>{escape(rule)}</li>" for rule in RULES)
+    so_far = "" if metrics.test or verdict.kind == "diverged" else "So far: "
+    return (
+        f'<header>\n<h1>{escape(name)}</h1>\n<p class="lede">{escape(config.model)} learns'
+        f" {escape(config.dataset)}. {_progress(config, metrics)}</p>\n</header>\n"
+        f'<section class="verdict {verdict.kind.replace(" ", "-")}" aria-labelledby="verdict">\n'
+        f'<h2 id="verdict">{so_far}{escape(verdict.headline)}</h2>\n<ul>\n{said}\n</ul>\n'
+        f"{details('The rules by which this is said', f'<ol>{rules}</ol>')}\n</section>\n"
+        + _results(metrics)
+        + (_LOSSY if card is not None and card.training.get("lossy_images") else "")
+    )
+
+
+def _progress(config: RunConfig, metrics: Metrics) -> str:
+    done = f"{_count(len(metrics.epochs), 'epoch')}, {_count(len(metrics.steps), 'step')}"
+    if metrics.test is not None:
+        return f"It was trained for {done}."
+    planned = _count(config.epochs, "epoch") if config.epochs else _count(config.steps or 0, "step")
+    return f"Done so far: {done}, of {planned}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _results(metrics: Metrics) -> str:
+    """Tell the numbers that the run is about: of the last epoch, of the best one, and the test."""
+    if not metrics.epochs:
+        return ""
+    last, best, test = metrics.epochs[-1], _best(metrics), metrics.test
+    rows = [["last epoch", str(last.epoch), *_errors(last), "–"]]
+    if best is not None:
+        rows.append(["best in validation", str(best.epoch), *_errors(best), "–"])
+    if test is not None:
+        rows.append(["test, read once", str(test.epoch), "–", "–", percent(test.error)])
+    head = ["", "epoch", "training error", "validation error", "test error"]
+    caption = "Errors are shares of images that are misclassified."
+    return f'<div class="card results">{table(caption, head, rows)}</div>'
+
+
+def _best(metrics: Metrics) -> EpochLine | None:
+    """Return the epoch that is best in validation; None without a validation part."""
+    best = best_epoch(metrics.epochs)
+    return None if best is None or best.validation_error is None else best
+
+
+def _errors(line: EpochLine) -> list[str]:
+    return [percent(line.train_error), _share(line.validation_error)]
+
+
+def _curves(metrics: Metrics) -> str:
+    epochs = metrics.epochs
+    best = _best(metrics)
+    marks = [Mark(epoch) for epoch in _falls(epochs)]
+    if best is not None and best.epoch < epochs[-1].epoch:
+        marks.append(Mark(best.epoch, "lowest validation error"))
+    across = Axis("epoch", low=0, high=max(len(epochs), 1))
+    drawn = {
+        "Loss": chart(
+            _about("Loss", epochs, "loss"),
+            [
+                Curve("each step", _steps(metrics), "blue", "thin"),
+                Curve("training", [(e.epoch, e.train_loss) for e in epochs], "blue"),
+                Curve("validation", _validation(epochs, "loss"), "orange", "dashed"),
+            ],
+            across,
+            Axis("loss (log scale)", log=True),
+            marks=marks,
+        ),
+        "Error": chart(
+            _about("Error", epochs, "error"),
+            [
+                Curve("training", [(e.epoch, 100 * e.train_error) for e in epochs], "blue"),
+                Curve("validation", _validation(epochs, "error", 100), "orange", "dashed"),
+            ],
+            across,
+            Axis("error, %", low=0),
+            marks=marks,
+        ),
+        "Learning rate": chart(
+            "The learning rate at every step. " + _rates(epochs),
+            [Curve("", _steps(metrics, "lr"), "soft")],
+            across,
+            Axis("learning rate (log scale)", log=True),
+        ),
+        "Speed": chart(
+            "Images per second in every epoch; the table below has the values.",
+            [Curve("", [(e.epoch, e.images_per_second) for e in epochs], "soft")],
+            across,
+            Axis("images per second", low=0),
+        ),
+    }
+    figures = "\n".join(
+        f'<figure class="card"><h3>{escape(title)}</h3>{svg}</figure>'
+        for title, svg in drawn.items()
+    )
+    return (
+        '<section aria-labelledby="curves">\n<h2 id="curves">How did it get there?</h2>\n'
+        "<p>What you see: a training value is the mean over an epoch's batches, in training mode"
+        " and with the augmentation, each batch before it is learned from; a validation value is"
+        " that of the network as it is after the epoch. Validation may therefore be the better of"
+        " the two early on. At a dotted line without a name the learning rate falls to half or"
+        " less.</p>\n"
+        f'<div class="grid wide">\n{figures}\n</div>\n'
+        f'<div class="card">{details("The values of every epoch", _epoch_table(epochs))}</div>\n'
+        "</section>"
+    )
+
+
+def _steps(metrics: Metrics, value: str = "loss") -> list[tuple[float, float | None]]:
+    """Place each step at the share of its epoch that is done after it."""
+    ends = [0, *(line.step for line in metrics.epochs)]
+    longest = max((b - a for a, b in pairwise(ends)), default=0)
+    points: list[tuple[float, float | None]] = []
+    for line in metrics.steps:
+        if line.epoch < len(ends):
+            begin, end = ends[line.epoch - 1], ends[line.epoch]
+        else:  # an epoch that is not finished; the first one's length is not known
+            begin, end = ends[-1], ends[-1] + (longest or len(metrics.steps))
+        points.append((line.epoch - 1 + (line.step - begin) / (end - begin), getattr(line, value)))
+    return points
+
+
+def _validation(
+    epochs: Sequence[EpochLine], what: str, factor: float = 1.0
+) -> list[tuple[float, float | None]]:
+    values = [(line.epoch, getattr(line, f"validation_{what}")) for line in epochs]
+    return [(epoch, None if value is None else factor * value) for epoch, value in values]
+
+
+def _falls(epochs: Sequence[EpochLine]) -> list[int]:
+    """Return after how many epochs the learning rate fell to half or less."""
+    return [before.epoch for before, after in pairwise(epochs) if after.lr <= before.lr / 2]
+
+
+def _about(title: str, epochs: Sequence[EpochLine], what: str) -> str:
+    write = percent if what == "error" else short
+    told = [f"{title} of the training and the validation part after every epoch."]
+    for part in ("train", "validation"):
+        values = [v for line in epochs if (v := getattr(line, f"{part}_{what}")) is not None]
+        if values:
+            told.append(f"{part}: from {write(values[0])} to {write(values[-1])}.")
+    return " ".join((*told, "The table below has the values of every epoch."))
+
+
+def _rates(epochs: Sequence[EpochLine]) -> str:
+    if not epochs:
+        return ""
+    return f"From {epochs[0].lr:.3g} in the first epoch to {epochs[-1].lr:.3g} in the last."
+
+
+def _epoch_table(epochs: Sequence[EpochLine]) -> str:
+    head = ["epoch", "training loss", "validation loss", "training error", "validation error",
+            "learning rate", "seconds", "images/s"]  # fmt: skip
+    rows = [
+        [
+            str(line.epoch),
+            short(line.train_loss),
+            _number(line.validation_loss),
+            percent(line.train_error),
+            _share(line.validation_error),
+            f"{line.lr:.3g}",
+            f"{line.seconds:.1f}",
+            f"{line.images_per_second:,.0f}",
+        ]
+        for line in epochs
+    ]
+    return table("Epoch by epoch", head, rows)
+
+
+def _method(config: RunConfig, circumstances: Mapping[str, object]) -> str:
+    options = [
+        (name.replace("_", " "), _written(value))
+        for name, value in config.model_dump(exclude={"schema_"}).items()
+        if value or name == "seed"
+    ]
+    computed = [(key.replace("_", " "), str(value)) for key, value in circumstances.items()]
+    lists = [options, computed] if computed else [options]  # nothing before the first checkpoint
+    cards = [f'<div class="card">{definitions(each)}</div>' for each in lists]
+    return (
+        '<section aria-labelledby="method">\n<h2 id="method">How it is trained</h2>\n'
+        f'<div class="grid">{"".join(cards)}</div>\n'
+        '<p class="note">Options that are off are left out. Everything measured is in'
+        ' <a href="metrics.jsonl">metrics.jsonl</a>, the epochs also in'
+        ' <a href="metrics.csv">metrics.csv</a>, the options in'
+        ' <a href="config.json">config.json</a>.</p>\n</section>'
+    )
+
+
+def _written(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else percent(value)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else short(value)

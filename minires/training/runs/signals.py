@@ -1,0 +1,67 @@
+"""SIGTERM and Ctrl-C while a network trains: noted, and obeyed after the step."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["StoppedError", "Stops", "noted_stops"]
+
+
+class StoppedError(Exception):
+    """The run was asked to stop, and has written a checkpoint.
+
+    Attributes
+    ----------
+    signal : int
+        The signal's number; a shell expects 128 more as the exit code.
+    step : int
+        How many steps the checkpoint has.
+    """
+
+    def __init__(self, number: int, step: int) -> None:
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        super().__init__(f"stopped by {name} after step {step}")
+        self.signal = number
+        self.step = step
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal's number: 143 of SIGTERM, 130 of Ctrl-C."""
+        return 128 + self.signal
+
+
+class Stops:
+    """Which signal came, if any."""
+
+    number: int | None = None
+
+    def note(self, number: int, frame: FrameType | None = None) -> None:
+        """Be the handler of a signal. The second one is obeyed at once."""
+        self.number = number
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else _DEFAULT)
+
+
+_DEFAULT = signal.SIG_DFL
+
+
+@contextmanager
+def noted_stops() -> Iterator[Stops]:
+    """Note SIGTERM and Ctrl-C inside the block, instead of breaking off what runs.
+
+    Outside of the main thread, which alone gets signals, nothing is noted.
+    """
+    stops = Stops()
+    if threading.current_thread() is not threading.main_thread():
+        yield stops
+        return
+    before = {each: signal.signal(each, stops.note) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stops
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

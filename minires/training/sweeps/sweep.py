@@ -1,0 +1,181 @@
+"""Carrying out a sweep: a process for each run, here or on many machines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from minires.devices import threads
+from minires.serialize import atomic_write
+from minires.training.runs import RunConfig, StoppedError, read_result, train
+
+from .grid import Trial
+from .outcome import Outcome, outcome_of
+
+__all__ = ["FAILURE", "run_sweep"]
+
+FAILURE = "failure.txt"
+
+
+class _Task(NamedTuple):
+    """What a process is told: plain data, for it goes through a pipe."""
+
+    config: RunConfig
+    folder: str
+    threads: int
+
+
+def run_sweep(
+    trials: Sequence[Trial],
+    folder: str | os.PathLike[str],
+    *,
+    jobs: int = 1,
+    executor: Literal["processes", "mpi"] = "processes",
+    told: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome] | None:
+    """Train all runs of a sweep that are not finished yet.
+
+    A run that fails, or whose process is killed, takes no other with it. One that was broken off is
+    gone on with: after an interruption the same call does the rest.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+    folder : path
+        Each run gets a folder in it; what went wrong with a run stands there in ``failure.txt``.
+    jobs : int
+        How many processes train at a time, each with its share of the processors. With "mpi" the
+        launcher says how many.
+    executor : {"processes", "mpi"}
+        `concurrent.futures`, or `mpi4py.futures`, where all processes that ``mpiexec`` started make
+        this call: rank 0 hands out the runs, the others train them.
+    told : callable
+        Called with each outcome as it comes.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the trials; None on the ranks that trained.
+
+    Raises
+    ------
+    ImportError
+        If "mpi" is asked for, and mpi4py is missing or finds no MPI.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _BY[executor](jobs) as hired:
+        if hired is None:
+            return None
+        pool, carry_out, share = hired
+        outcomes: dict[str, Outcome] = {}
+
+        def keep(trial: Trial, failure: str) -> None:
+            outcomes[trial.name] = outcome_of(trial, folder, failure)
+            told(outcomes[trial.name])
+
+        futures = {}
+        for trial in trials:
+            if read_result(folder / trial.name) is None:
+                task = _Task(trial.config, str(folder / trial.name), share)
+                futures[pool.submit(carry_out, task)] = trial
+            else:
+                keep(trial, "")
+        try:
+            for future in as_completed(futures):
+                keep(futures[future], future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not begin
+            raise
+    return [outcomes[trial.name] for trial in trials]
+
+
+# What trains: a pool, what it is to do with a task, and how many threads a run gets.
+_Hired = tuple[Executor, Callable[[_Task], str], int]
+
+
+@contextmanager
+def _processes(jobs: int) -> Iterator[_Hired]:
+    """Let each thread wait for one process at a time: one that is killed breaks no pool of many."""
+    with ThreadPoolExecutor(jobs) as waiting:
+        yield waiting, _in_a_process, max(threads.available() // jobs, 1)
+
+
+@contextmanager
+def _mpi(jobs: int) -> Iterator[_Hired | None]:
+    from minires.training.mpi import MPICommunicator
+
+    communicator = MPICommunicator()  # says what is missing, if something is
+    from mpi4py import MPI
+    from mpi4py.futures import MPICommExecutor
+
+    trainers = max(communicator.local_size - 1, 1)
+    with MPICommExecutor(MPI.COMM_WORLD, root=0) as pool:
+        # Its pool is declared to be the context itself, which cannot submit.
+        hired: Any = None if pool is None else (pool, _carry_out)
+        yield hired and (*hired, max(communicator.cores // trainers, 1))
+
+
+_BY: dict[str, Any] = {"processes": _processes, "mpi": _mpi}
+
+
+def _in_a_process(task: _Task) -> str:
+    """Wait for a run in a process of its own; return what went wrong."""
+    # Not by a fork, which the kernels' threads would not survive.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_end_with_parent) as process:
+        try:
+            return process.submit(_carry_out_and_leave, task).result()
+        except BrokenProcessPool:
+            return _noted(task, "its process was killed; perhaps there was not enough memory")
+
+
+def _end_with_parent() -> None:
+    """Let this process stop, with a checkpoint, should the one that started it be gone."""
+
+    def watch() -> None:
+        parent = parent_process()
+        assert parent is not None
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _carry_out_and_leave(task: _Task) -> str:
+    failure = _carry_out(task)
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)  # there is nobody to tell, nor to wait for
+    return failure
+
+
+def _carry_out(task: _Task) -> str:
+    """Train a run, or go on with it; return what went wrong."""
+    threads.set_num_threads(task.threads)
+    try:
+        train(task.config, task.folder, resume=True)
+    except StoppedError as error:
+        return str(error)
+    except Exception as error:  # whatever it is, the other runs go on
+        return _noted(task, f"{type(error).__name__}: {error}", traceback.format_exc())
+    (Path(task.folder) / FAILURE).unlink(missing_ok=True)
+    return ""
+
+
+def _noted(task: _Task, failure: str, trace: str = "") -> str:
+    """Write down in the run's folder why it failed."""
+    folder = Path(task.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / FAILURE, "w") as file:
+        file.write(trace or f"{failure}\n")
+    return failure

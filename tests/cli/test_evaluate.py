@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minires.training.runs import configured, train
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        config = configured(
+            "cifar_resnet8", "digits", epochs=1, seed=seed, model_options={"width": 2}
+        )
+        train(config, folder / f"seed{seed}")
+    (folder / "sweep.csv").touch()
+    return folder
+
+
+def test_one_run_is_told_in_a_line(minires: Callable[..., Any], trained: Path) -> None:
+    done = minires("evaluate", "--run", trained / "seed0")
+
+    assert done.returncode == 0
+    head, row = done.stdout.splitlines()
+    assert head.split() == ["run", "images", "test", "error", "loss"]
+    assert row.split()[:2] == ["seed0", "359"]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_an_ensemble_is_named_by_a_pattern_that_a_shell_spreads_or_not(
+    minires: Callable[..., Any], trained: Path, spread: bool
+) -> None:
+    paths = sorted(trained.iterdir()) if spread else [trained / "*"]
+    done = minires("evaluate", "--ensemble", *paths, "--json")
+    told = json.loads(done.stdout)
+
+    assert told["schema"] == "minires.evaluate/1"
+    assert [score["name"] for score in told["scores"]] == ["seed0", "seed1", "ensemble"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "--run is missing, or --ensemble"),
+        (["--run", "nowhere"], "there is no run in 'nowhere'"),
+        (["--run", "{}/seed0", "--crops", "3"], "--crops: expected 1, 5, 10, found 3"),
+        (["--run", "{}/seed0", "--crops", "10"], "--crops: five of the ten are mirror images"),
+        (["--run", "{}/seed0", "--scales", "8,big"], "--scales: expected whole numbers"),
+        (["--run", "{}/seed0", "--scales", "-8"], "--scales: expected sizes in pixels"),
+        (["--run", "{}/seed0", "--part", "train"], "--part: expected test or validation"),
+        (["--run", "{}/seed0", "--which", "first"], "--which: expected best or last"),
+        (["--run", "{}/seed0", "--part", "validation"], "--part: the run kept nothing"),
+        (["--run", "{}/seed0", "--device", "tpu"], "--device: "),
+        (["--run", "{}/seed0", "{}/seed1"], "several runs are named by --ensemble"),
+    ],
+)
+def test_bad_values_are_told_in_a_line(
+    minires: Callable[..., Any], trained: Path, arguments: list[str], sentence: str
+) -> None:
+    done = minires("evaluate", *(argument.format(trained) for argument in arguments))
+
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_run_without_weights_is_told_so(
+    minires: Callable[..., Any], trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_bytes((trained / "seed0" / "config.json").read_bytes())
+    done = minires("evaluate", "--run", tmp_path)
+
+    assert done.returncode == 2
+    assert "has no best.safetensors yet" in done.stderr

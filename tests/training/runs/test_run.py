@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minires as mr
+from minires.training import DivergedError
+from minires.training.runs import (
+    CheckpointError,
+    ConfigError,
+    StoppedError,
+    load_run,
+    read_config,
+    read_metrics,
+    train,
+)
+from minires.training.runs.checkpoint import read_checkpoint
+
+from .conftest import Watched, a_config, digests
+
+Stopped = Callable[..., Path]
+
+
+def test_a_run_leaves_its_configuration_log_weights_and_result(whole: Path) -> None:
+    names = {path.name for path in whole.iterdir()}
+    weights = {"last.safetensors", "last.json", "best.safetensors", "best.json"}
+    assert weights | {"config.json", "metrics.jsonl", "metrics.csv", "result.json"} <= names
+    metrics = read_metrics(whole)
+    assert [line.step for line in metrics.steps] == list(range(1, 16))
+    assert [(line.epoch, line.step) for line in metrics.epochs] == [(1, 5), (2, 10), (3, 15)]
+    assert metrics.test is not None
+    assert np.sum(metrics.test.confusion) == 359
+    mistakes = np.sum(metrics.test.confusion) - np.trace(metrics.test.confusion)
+    assert metrics.test.error == pytest.approx(mistakes / 359)
+    assert read_config(whole) == a_config()
+
+
+def test_epochs_are_means_over_their_steps(whole: Path) -> None:
+    metrics = read_metrics(whole)
+    steps = [line for line in metrics.steps if line.epoch == 2]
+    images = sum(line.images for line in steps)
+    assert images == 1438 - 216  # 15 % of the training part are kept for validation
+    expected = sum(line.loss * line.images for line in steps) / images
+    assert metrics.epochs[1].train_loss == pytest.approx(expected)
+
+
+# The first step, within an epoch, the last one of an epoch, the first one after, the very last.
+@pytest.mark.parametrize("step", [1, 3, 5, 6, 15])
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_was_stopped_comes_to_the_same_bytes(
+    step: int, by: int, stopped: Stopped, whole: Path
+) -> None:
+    folder = stopped(step, by)
+    watcher = Watched()
+    train(read_config(folder), folder, resume=True, watcher=watcher)
+    assert watcher.steps == list(range(step + 1, 16))
+    for name in ("last.safetensors", "best.safetensors", "config.json"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+    assert read_metrics(folder).steps == read_metrics(whole).steps
+    assert read_metrics(folder).test == read_metrics(whole).test
+
+
+def test_another_seed_comes_to_other_bytes(tmp_path: Path, whole: Path) -> None:
+    train(a_config(seed=1), tmp_path / "run")
+    name = "last.safetensors"
+    assert (tmp_path / "run" / name).read_bytes() != (whole / name).read_bytes()
+
+
+def test_a_signal_writes_a_checkpoint_and_tells_the_exit_code(tmp_path: Path) -> None:
+    for by, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        folder = tmp_path / str(code)
+        with pytest.raises(StoppedError) as raised:
+            train(a_config(), folder, watcher=Watched(stop_after=7, by=by))
+        assert (raised.value.exit_code, raised.value.step) == (code, 7)
+        assert read_checkpoint(folder / "last.safetensors")["step"] == 7
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_state_has_no_time_path_or_host(whole: Path) -> None:
+    header = (whole / "last.safetensors").read_bytes()[:100_000]
+    assert str(whole).encode() not in header
+    for word in (b'seconds": 0.0', b'"history": {}'):
+        assert word.replace(b'"', b'\\"') in header
+
+
+def test_going_on_with_a_finished_run_changes_nothing(whole: Path) -> None:
+    before = digests(whole)
+    watcher = Watched()
+    train(read_config(whole), whole, resume=True, watcher=watcher)
+    assert digests(whole) == before
+    assert watcher.steps == []
+    assert "finished" in watcher.notes[0]
+
+
+def test_a_run_is_not_overwritten(whole: Path) -> None:
+    before = digests(whole)
+    with pytest.raises(FileExistsError, match="--resume"):
+        train(a_config(), whole)
+    assert digests(whole) == before
+
+
+def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) -> None:
+    folder = stopped(3)
+    (folder / "last.safetensors").unlink()
+    watcher = Watched()
+    train(read_config(folder), folder, resume=True, watcher=watcher)
+    assert watcher.steps[0] == 1
+    name = "last.safetensors"
+    assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    assert "begins again" in watcher.notes[0]
+
+
+def test_a_run_killed_between_the_weights_and_their_json_goes_on(
+    stopped: Stopped, whole: Path
+) -> None:
+    folder = stopped(6)
+    (folder / "last.json").unlink()
+    (folder / ".last.safetensors.0123456789ab.tmp").write_bytes(b"torn")
+    train(read_config(folder), folder, resume=True)
+    name = "last.safetensors"
+    assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    assert not list(folder.glob(".*.tmp"))
+
+
+def test_other_threads_are_told_of(stopped: Stopped) -> None:
+    folder = stopped(3)
+    watcher = Watched()
+    train(read_config(folder).changed(threads=2), folder, resume=True, watcher=watcher)
+    assert any("threads: was 1, is now 2; from here on, bits may" in note for note in watcher.notes)
+
+
+def test_other_data_are_refused(stopped: Stopped) -> None:
+    folder = stopped(3)
+    path = folder / "last.json"
+    told = json.loads(path.read_text())
+    told["circumstances"]["data_sha256"] = "0" * 64
+    path.write_text(json.dumps(told))
+    before = digests(folder)
+    with pytest.raises(CheckpointError, match="data set is not the one that the run began with"):
+        train(read_config(folder), folder, resume=True)
+    assert digests(folder) == before
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(stopped: Stopped) -> None:
+    folder = stopped(3)
+    before = digests(folder)
+    for changed, told in (
+        ({"model": "cifar_resnet14"}, "model 'cifar_resnet8'"),
+        ({"model_options": {"width": 4}}, "model_options"),
+        ({"lr": 0.2}, "lr 0.1"),
+    ):
+        with pytest.raises(CheckpointError, match=told):
+            train(read_config(folder).changed(**changed), folder, resume=True)
+    assert digests(folder) == before
+
+
+@pytest.mark.parametrize("name", ["last.safetensors", "metrics.jsonl", "config.json"])
+def test_a_file_that_was_damaged_is_told_and_nothing_is_changed(
+    name: str, stopped: Stopped
+) -> None:
+    folder = stopped(6)
+    path = folder / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    before = digests(folder)
+    with pytest.raises(ValueError, match=name):
+        train(read_config(folder), folder, resume=True)
+    assert digests(folder) == before
+
+
+def test_a_new_folder_is_gone_if_the_run_cannot_begin(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "new"
+    for options, told in (
+        ({"val_split": 5000}, "val_split: "),
+        ({"freeze": ("stem.*",)}, r"freeze: no parameter matches 'stem\.\*'.* conv1"),
+        ({"freeze": ("*",)}, "freeze: every parameter"),
+        ({"model_options": {"breadth": 2}}, "model: .*breadth"),
+        ({"weights": str(tmp_path / "none.safetensors")}, "weights: .*none.safetensors"),
+        ({"augmentation": "crop", "crop_padding": 1, "weights": str(tmp_path)}, "weights: "),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            train(a_config(**options), folder)
+        assert not (tmp_path / "runs").exists()
+    with pytest.raises(OSError, match="mnist"):
+        train(a_config().changed(dataset="mnist", root=str(tmp_path)), folder)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_network_that_diverges_keeps_its_last_finite_weights(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError):
+        train(a_config(lr=1e6, schedule="constant"), tmp_path / "run")
+    path = tmp_path / "run" / "last.safetensors"
+    if path.exists():  # else not even the first step led to finite weights
+        for value in read_checkpoint(path)["model"].values():
+            assert np.isfinite(value).all()
+    losses = [line.loss for line in read_metrics(tmp_path / "run").steps]
+    assert np.isfinite(losses).all()
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real, writes = tmp_path / "run", os.fsync, []
+
+    def full_after_a_while(descriptor: int) -> None:
+        writes.append(descriptor)
+        if len(writes) > 25:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full_after_a_while)
+        with pytest.raises(OSError, match=r"No space left.*the last checkpoint is whole"):
+            train(a_config(), folder)
+    step = read_checkpoint(folder / "last.safetensors")["step"]
+    assert 0 < step < 15
+    train(read_config(folder), folder, resume=True)
+    name = "last.safetensors"
+    assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    assert read_metrics(folder).steps == read_metrics(whole).steps
+
+
+def test_averaged_weights_are_measured_and_kept(tmp_path: Path, stopped: Stopped) -> None:
+    train(a_config(ema=0.9), tmp_path / "run")
+    state = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    best = mr.load(tmp_path / "run" / "best.safetensors")
+    name = "layer1.0.conv1.weight"
+    assert not (best[name] == state["model"][name]).all()
+    if read_metrics(tmp_path / "run").test.epoch == 3:
+        assert (best[name] == state["ema"]["averages"][name]).all()
+    folder = stopped(7, ema=0.9)
+    train(read_config(folder), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+def test_everything_that_a_step_may_have_goes_on_to_the_same_bytes(
+    tmp_path: Path, stopped: Stopped
+) -> None:
+    everything = {
+        "mixup": 0.4,
+        "cutout": 2,
+        "label_smoothing": 0.1,
+        "clip": 1.0,
+        "accumulate": 2,
+        "ema": 0.99,
+        "workers": 1,
+        "augmentation": "crop-flip",
+        "schedule": "plateau",
+        "patience": 1,
+    }
+    train(a_config(**everything), tmp_path / "run")
+    folder = stopped(8, **everything)
+    train(read_config(folder).changed(workers=2), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+def test_the_best_weights_are_those_of_the_lowest_validation_error(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    result = train(a_config(epochs=6, lr=0.5, schedule="constant"), folder)
+    errors = [line.validation_error for line in read_metrics(folder).epochs]
+    assert result.validation_error == min(errors)
+    assert result.best_epoch == errors.index(min(errors)) + 1 or errors.count(min(errors)) > 1
+    card = json.loads((folder / "best.json").read_text())
+    assert card["training"]["epoch"] == result.best_epoch
+
+
+def test_it_stops_early_after_so_many_epochs_without_progress(tmp_path: Path) -> None:
+    result = train(
+        a_config(epochs=30, lr=1e-9, schedule="constant", early_stop=2), tmp_path / "run"
+    )
+    assert result.epochs == result.best_epoch + 2 < 30
+
+
+def test_a_training_may_end_within_an_epoch(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    result = train(a_config(epochs=None, steps=7), folder)
+    assert (result.steps, result.epochs) == (7, 2)
+    assert [line.step for line in read_metrics(folder).epochs] == [5, 7]
+    again = tmp_path / "again"
+    with pytest.raises(StoppedError):
+        train(a_config(epochs=None, steps=7), again, watcher=Watched(stop_after=6))
+    train(read_config(again), again, resume=True)
+    name = "last.safetensors"
+    assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_without_a_validation_part_the_last_epoch_counts(tmp_path: Path) -> None:
+    result = train(a_config(epochs=2, val_split=0), tmp_path / "run")
+    assert (result.best_epoch, result.validation_error) == (2, None)
+    best, _ = load_run(tmp_path / "run", "best")
+    last, _ = load_run(tmp_path / "run", "last")
+    for name, value in best.state_dict().items():
+        assert (value.numpy() == last.state_dict()[name].numpy()).all()
+
+
+def test_checkpoints_within_epochs_and_the_last_ones_of_them(tmp_path: Path) -> None:
+    train(a_config(epochs=2, checkpoint_steps=2, keep=3), tmp_path / "run")
+    kept = sorted(path.name for path in (tmp_path / "run").glob("step-*"))
+    assert kept == [f"step-{step:08d}.safetensors" for step in (6, 8, 10)]
+
+
+def test_double_precision_is_kept_from_images_to_weights(tmp_path: Path) -> None:
+    train(a_config(epochs=1, dtype="float64"), tmp_path / "run")
+    model, _ = load_run(tmp_path / "run")
+    assert {value.numpy().dtype for value in model.parameters()} == {np.dtype("float64")}
+
+
+def test_half_the_space_for_the_best_weights(tmp_path: Path) -> None:
+    train(a_config(epochs=1, half=True), tmp_path / "run")
+    weights = mr.load(tmp_path / "run" / "best.safetensors")
+    assert weights["conv1.weight"].dtype == np.float16
+    model, _ = load_run(tmp_path / "run")
+    assert model.state_dict()["conv1.weight"].numpy().dtype == np.float32
+
+
+def test_what_is_frozen_stays_as_it_was(tmp_path: Path) -> None:
+    config = a_config(epochs=1, freeze=("conv1.*", "layer1.0.*"))
+    train(config, tmp_path / "run")
+    began = mr.models.create("cifar_resnet8", seed=0, in_channels=1, num_classes=10, width=2)
+    ended, _ = load_run(tmp_path / "run")
+    for (name, before), after in zip(began.named_parameters(), ended.parameters(), strict=True):
+        is_frozen = name.startswith(("conv1.", "layer1.0."))
+        assert bool((before.numpy() == after.numpy()).all()) == is_frozen, name
+
+
+def test_a_run_can_begin_with_the_weights_of_another_one(tmp_path: Path, whole: Path) -> None:
+    watcher = Watched()
+    result = train(a_config(weights=str(whole)), tmp_path / "run", watcher=watcher)
+    assert "44 tensors were copied" in watcher.notes[0]
+    first = read_metrics(tmp_path / "run").steps[0].loss
+    assert first < read_metrics(whole).steps[0].loss
+    assert result.steps == 15
+
+
+def test_an_unfinished_run_has_a_network_too(stopped: Stopped, tmp_path: Path) -> None:
+    folder = stopped(3)
+    model, config = load_run(folder, "last")
+    assert not model.training
+    assert config.model == "cifar_resnet8"
+    with pytest.raises(FileNotFoundError, match=r"no best\.safetensors yet"):
+        load_run(folder)
+    with pytest.raises(FileNotFoundError, match="no run"):
+        load_run(tmp_path / "nowhere")
