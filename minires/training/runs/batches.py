@@ -26,7 +26,7 @@ from minires.data.transforms import (
 from .config import RunConfig
 from .errors import ConfigError
 
-__all__ = ["EVALUATION_BATCH", "Batches", "FirstBatches", "batches_of", "normalization", "seen"]
+__all__ = ["EVALUATION_BATCH", "Batches", "FirstBatches", "batches_of", "seen"]
 
 EVALUATION_BATCH = 256
 # He et al. 2015: the shorter side, at random in training; the square that is cut out of it.
@@ -37,6 +37,7 @@ class Batches(NamedTuple):
     """The loaders of a run; `validation` is None where nothing is kept for it."""
 
     split: Any
+    normalize: Normalize
     train: DataLoader
     validation: DataLoader | None
     test: DataLoader
@@ -62,7 +63,7 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
             split = whole.validation(config.val_split, seed=config.seed)
         except ValueError as error:
             raise ConfigError(f"val_split: {error}") from None
-    normalize = normalization(config, split)
+    normalize = _normalization(config, split)
     mixup = MixUp(config.mixup, split.classes) if config.mixup else None
     if ranks > 1 and config.batch_size < ranks:
         raise ConfigError(f"batch_size: {ranks} ranks cannot share {config.batch_size} images")
@@ -90,7 +91,7 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
     )
     # The test part is rank 0's alone, which counts what is taken for what.
     validation = loader(split.validation, rank, ranks) if config.val_split else None
-    return Batches(split, train, validation, loader(split.test, 0, 1))
+    return Batches(split, normalize, train, validation, loader(split.test, 0, 1))
 
 
 def seen(config: RunConfig, split: Any) -> tuple[int, int]:
@@ -119,7 +120,7 @@ def _one_size(config: RunConfig) -> list[Transform]:
     return [RandomShortestSize(MIDDLE, MIDDLE), CenterCrop(CROP)]
 
 
-def normalization(config: RunConfig, split: Any) -> Normalize:
+def _normalization(config: RunConfig, split: Any) -> Normalize:
     """Return what brings the images to mean 0 and standard deviation 1."""
     if config.normalize == "channel":
         return Normalize(split.mean, split.std, dtype=config.dtype)

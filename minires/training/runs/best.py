@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from minires.data.transforms import Normalize
 from minires.models.weights.catalogue import Card, Preprocessing, write_card
 from minires.nn import Module
 from minires.serialize import save
 
-from .batches import CROP, MIDDLE, normalization
+from .batches import CROP, MIDDLE
 from .config import RunConfig
 from .metrics_log import EpochLine
 
@@ -42,7 +43,12 @@ def best_epoch(lines: list[EpochLine]) -> EpochLine | None:
 
 
 def write_best(
-    folder: str | os.PathLike[str], model: Module, config: RunConfig, split: Any, line: EpochLine
+    folder: str | os.PathLike[str],
+    model: Module,
+    config: RunConfig,
+    split: Any,
+    normalize: Normalize,
+    line: EpochLine,
 ) -> None:
     """Write the model's weights, and beside them the card that says how to ask it.
 
@@ -54,7 +60,9 @@ def write_best(
     config : RunConfig
         Its `half` keeps them as float16, in half the space.
     split : Split
-        Names the classes, and how images are normalised.
+        Names the classes.
+    normalize : Normalize
+        What was done to the images.
     line : EpochLine
         Of the epoch after which the weights are.
     """
@@ -67,7 +75,6 @@ def write_best(
         )
     save(weights, path, metadata={"epoch": str(line.epoch), "step": str(line.step)})
     side = min(split.image_size) if config.augmentation != "imagenet" else 0
-    mean = normalization(config, split).mean
     card = Card(
         model=config.model,
         options=dict(config.model_options),
@@ -77,7 +84,7 @@ def write_best(
             crop=side or CROP,
             mean=split.mean,
             std=split.std,
-            pixel_mean=tuple(mean.ravel().tolist()) if mean.ndim == 3 else (),
+            pixel_mean=tuple(normalize.mean.ravel().tolist()) if normalize.mean.ndim == 3 else (),
         ),
         source=f"minires train, {split.name}, epoch {line.epoch}",
         training={

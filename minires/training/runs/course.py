@@ -17,40 +17,29 @@ from minires import devices
 from minires.devices.communicator import Communicator
 from minires.models.weights.loading import load_weights
 from minires.nn import convert_sync_batchnorm, parameter_count
-from minires.training import Callback, DivergedError, Trainer, precise_batch_norm
+from minires.training import DivergedError, precise_batch_norm
 from minires.training.distributed import aborting, check_alike, on_any, start_alike, together
 from minires.training.evaluation import evaluate
-from minires.training.ledger import Measured
 from minires.training.rank_state import RankStates, gather_states, own_seed, restore_states
 
 from .batches import Batches, FirstBatches, batches_of, seen
 from .best import BEST, best_epoch, write_best
-from .checkpoint import (
-    LAST,
-    read_checkpoint,
-    read_circumstances,
-    read_seconds,
-    write_checkpoint,
-)
-from .circumstances import circumstances, differences
-from .config import CONFIG, RunConfig
+from .checkpoint import LAST, read_seconds, write_checkpoint
+from .circumstances import circumstances
+from .config import RunConfig
 from .errors import CheckpointError
 from .fine_tuning import begin_with, freeze
 from .making import made_model, made_trainer, total_steps
-from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, StepLine, TestLine
+from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, TestLine
+from .recorder import Recorder
 from .report import write_report
 from .result import Result, result_of, write_result
+from .resuming import decisive, saved_state
 from .signals import StoppedError, noted_stops
 from .tensorboard import EventFile
 from .watching import Plan, RunWatcher
 
 __all__ = ["Course"]
-
-# What may be another when a run is gone on with: it decides where and how, not what is computed.
-FREE = frozenset(
-    {"root", "dataset", "weights", "device", "threads", "workers", "half", "checkpoint_steps"}
-    | {"keep", "tensorboard", "distributed"}
-)
 
 
 class Course:
@@ -84,7 +73,7 @@ class Course:
             self.batches: Batches = batches_of(config, ranks.rank, ranks.size)
             split = self.batches.split
             self.model = made_model(config, split.classes, split.channels, seen(config, split))
-        check_alike(ranks, "the configuration", str(self.told_of_run()))
+        check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", split.digest)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
@@ -95,37 +84,17 @@ class Course:
         self.seconds = 0.0  # that the present epoch took before the run went on
         self.began = time.perf_counter()
 
-    def told_of_run(self) -> dict[str, Any]:
-        """Return the options that decide what is computed; no paths are among them."""
-        told = self.config.model_dump(mode="json", by_alias=True)
-        return {name: value for name, value in told.items() if name not in FREE}
-
     def saved_state(self) -> dict[str, Any] | None:
-        """Read the last checkpoint, and make sure that it is this run's.
+        """Return the state of the last checkpoint; None where there is none yet.
 
         Raises
         ------
         CheckpointError
             If it is damaged, or of another run.
         """
-        path = self.folder / LAST
-        if not path.exists():
-            self.watcher.noted("there is no checkpoint yet; the run begins again")
-            return None
-        state = read_checkpoint(path)
-        now = self.told_of_run()
-        for name, was in state.get("run", {}).items():
-            if now.get(name) != was:
-                raise CheckpointError(
-                    f"'{path}' is of a run with {name} {was!r}, and {CONFIG} says"
-                    f" {now.get(name)!r}; bring the file back that belongs to it"
-                )
         self.seconds = read_seconds(self.folder)
-        for difference in differences(read_circumstances(self.folder), self.circumstances):
-            self.watcher.noted(
-                f"{difference}; from here on, bits may differ from those of an uninterrupted run"
-            )
-        return state
+        noted = self.watcher.noted
+        return saved_state(self.folder, self.config, self.circumstances, noted)
 
     def carried_out(self, state: dict[str, Any] | None, allow_reshard: bool = False) -> Result:
         """Train, from a checkpoint's state on or from the beginning, and test."""
@@ -135,8 +104,7 @@ class Course:
                 self.watcher.noted(begin_with(self.model, config.weights))
             if config.freeze:
                 freeze(self.model, config.freeze)
-        self.recorder = _Recorder(self)
-        self.trainer = made_trainer(config, self.model, self.steps, [self.recorder], self.ranks)
+        self.trainer = made_trainer(config, self.model, self.steps, [Recorder(self)], self.ranks)
         if state is None:
             start_alike(self.model, self.ranks)
             devices.random.manual_seed(own_seed(config.seed, self.ranks.rank))
@@ -232,8 +200,12 @@ class Course:
         if self.writes and best_epoch(self.log.metrics.epochs) is line:
             ema = trainer.ema
             with nullcontext() if ema is None else ema.swapped(self.model):
-                write_best(self.folder, self.model, self.config, self.batches.split, line)
+                self._write_best(line)
         self.watcher.epoch_done(line)
+
+    def _write_best(self, line: EpochLine) -> None:
+        split, normalize = self.batches.split, self.batches.normalize
+        write_best(self.folder, self.model, self.config, split, normalize, line)
 
     def _stops_early(self) -> bool:
         patience, lines = self.config.early_stop, self.log.metrics.epochs
@@ -249,7 +221,7 @@ class Course:
             return
         state, split = self.trainer.state_dict(), self.batches.split
         # The log has what was measured; and times would make equal runs differ.
-        state |= {"history": {}, "seconds": 0.0, "run": self.told_of_run()}
+        state |= {"history": {}, "seconds": 0.0, "run": decisive(self.config)}
         state["network"] = {"num_classes": split.classes, "in_channels": split.channels}
         if self.ranks.size > 1:
             state["ranks"] = own._asdict()
@@ -290,7 +262,7 @@ class Course:
         result = None
         if self.writes:
             if self.config.precise_bn:
-                write_best(self.folder, self.model, self.config, split, best)
+                self._write_best(best)
             found = evaluate(self.model, self.trainer.loss, self.batches.test, confusion=True)
             assert found.confusion is not None
             confusion = found.confusion.tolist()
@@ -304,33 +276,3 @@ class Course:
         result = self.ranks.tell(result)
         assert result is not None
         return result
-
-
-class _Recorder(Callback):
-    """Writes each step into the log, and obeys what came while it was taken."""
-
-    def __init__(self, course: Course) -> None:
-        self.course = course
-        self.loss = float("nan")
-        self._rates: list[float] = []
-
-    def on_measured(self, trainer: Trainer, measured: list[Measured]) -> None:
-        log = self.course.log
-        for batch in measured:
-            self.loss = batch.loss
-            step = len(log.metrics.steps) + 1
-            lr = self._rates.pop(0) if self._rates else trainer.learning_rate
-            log.write(
-                StepLine(step, trainer.epoch + 1, batch.loss, batch.images, batch.mistakes, lr)
-            )
-
-    def on_step(self, trainer: Trainer, step: int) -> None:
-        course = self.course
-        if len(course.log.metrics.steps) < step:  # on a GPU, which is read from time to time
-            self._rates.append(trainer.learning_rate)
-        images = trainer.batch_images * course.ranks.size
-        course.watcher.step_done(trainer.epoch + 1, step, self.loss, images)
-        course.stop_if_asked(with_checkpoint=True)
-        every = course.config.checkpoint_steps
-        if every is not None and step % every == 0:
-            course.checkpoint()

@@ -1,0 +1,78 @@
+"""Going on with a run: whether a checkpoint is its own, and all else is as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .checkpoint import LAST, read_checkpoint, read_circumstances
+from .circumstances import differences
+from .config import CONFIG, RunConfig
+from .errors import CheckpointError
+
+__all__ = ["decisive", "saved_state"]
+
+# What may be another when a run is gone on with: it decides where and how, not what is computed.
+_FREE = frozenset(
+    {"root", "dataset", "weights", "device", "threads", "workers", "half", "checkpoint_steps"}
+    | {"keep", "tensorboard", "distributed"}
+)
+
+
+def decisive(config: RunConfig) -> dict[str, Any]:
+    """Return the options that decide what is computed; no paths are among them.
+
+    Examples
+    --------
+    >>> config = RunConfig.checked(model="cifar_resnet8", dataset="digits", epochs=1, workers=2)
+    >>> "lr" in decisive(config), "workers" in decisive(config)
+    (True, False)
+    """
+    told = config.model_dump(mode="json", by_alias=True)
+    return {name: value for name, value in told.items() if name not in _FREE}
+
+
+def saved_state(
+    folder: Path,
+    config: RunConfig,
+    circumstances: Mapping[str, Any],
+    noted: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """Read the last checkpoint of a run, and make sure that it is this run's.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    config : RunConfig
+    circumstances : dict
+        As they are now.
+    noted : callable
+        Is told what is no longer as it was.
+
+    Returns
+    -------
+    dict or None
+        The state to go on from; None where there is none yet.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged, of another configuration, or of other data.
+    """
+    path = folder / LAST
+    if not path.exists():
+        noted("there is no checkpoint yet; the run begins again")
+        return None
+    state = read_checkpoint(path)
+    now = decisive(config)
+    for name, was in state["run"].items():
+        if now.get(name) != was:
+            raise CheckpointError(
+                f"'{path}' is of a run with {name} {was!r}, and {CONFIG} says {now.get(name)!r};"
+                " bring the file back that belongs to it"
+            )
+    for difference in differences(read_circumstances(folder), circumstances):
+        noted(f"{difference}; from here on, bits may differ from those of an uninterrupted run")
+    return state

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minires as mr
+from minires.training.runs import ConfigError
+from minires.training.runs.fine_tuning import begin_with, freeze
+
+
+def network(classes: int = 10, width: int = 2, seed: int = 0) -> mr.nn.Module:
+    return mr.models.cifar_resnet(8, width=width, num_classes=classes, seed=seed)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "trained.safetensors"
+    mr.save(network(seed=1).state_dict(), path)
+    return path
+
+
+def test_all_weights_are_copied_where_the_classes_are_as_many(weights: Path) -> None:
+    model = network()
+    assert begin_with(model, str(weights)).startswith("trained.safetensors: 44 tensors")
+    for name, value in network(seed=1).state_dict().items():
+        assert (model.state_dict()[name].numpy() == value.numpy()).all()
+
+
+def test_only_the_head_begins_anew_for_other_classes(weights: Path) -> None:
+    model, drawn = network(classes=3), network(classes=3).state_dict()
+    told = begin_with(model, str(weights))
+    assert "for other classes, and begun anew: fc.weight, fc.bias" in told
+    trained = network(seed=1).state_dict()
+    for name, value in model.state_dict().items():
+        expected = drawn if name.startswith("fc.") else trained
+        assert (value.numpy() == expected[name].numpy()).all(), name
+
+
+def test_weights_of_another_width_are_refused_and_nothing_is_copied(weights: Path) -> None:
+    for width in (3, 4):
+        model = network(classes=3, width=width)
+        before = [value.numpy().copy() for value in model.state_dict().values()]
+        with pytest.raises(ConfigError, match=r"weights: .* does not fit .*\n?"):
+            begin_with(model, str(weights))
+        for value, was in zip(model.state_dict().values(), before, strict=True):
+            assert (value.numpy() == was).all()
+
+
+def test_without_being_asked_for_other_classes_are_an_error(weights: Path) -> None:
+    with pytest.raises(ValueError, match=r"fc\.weight has shape"):
+        mr.models.load_weights(network(classes=3), weights)
+
+
+def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    for path in (tmp_path / "notes.txt", tmp_path, tmp_path / "none.safetensors"):
+        with pytest.raises(ConfigError, match="weights: "):
+            begin_with(network(), str(path))
+
+
+def test_frozen_parameters_get_no_gradient() -> None:
+    model = network()
+    frozen = freeze(model, ["conv1.*", "*.bn1.*"])
+    model(mr.tensor(np.ones((2, 3, 8, 8), np.float32))).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is None) == (name in frozen), name
