@@ -49,7 +49,8 @@ class Epoch:
     transform : Compose or None
     mixup : MixUp or None
     rank, ranks : int
-        A rank makes every `ranks`-th sample of a batch, from number `rank` on.
+        A rank makes every `ranks`-th sample of a batch, from number `rank` on; of a last batch with
+        fewer samples than ranks, perhaps none.
     """
 
     dataset: Any
@@ -72,19 +73,24 @@ class Epoch:
         """
         start = number * self.batch_size
         everyones = self.order[start : start + self.batch_size]
-        mine = everyones[self.rank :: self.ranks]
+        # A rank without samples makes another one's, and leaves it away: an empty batch, too, has
+        # the shape and dtype that samples have once they are transformed.
+        empty = self.rank >= len(everyones)
+        share = slice(1) if empty else slice(self.rank, None, self.ranks)
+        mine = everyones[share]
         try:
             if self.mixup is None:
-                return self._transformed(mine)
-            weight, partner = self.mixup.draw(self.seed, self.number, number, len(everyones))
-            partners = everyones[partner][self.rank :: self.ranks]
-            return self._mixed(self.mixup, mine, partners, weight)
+                batch = self._transformed(mine)
+            else:
+                weight, partner = self.mixup.draw(self.seed, self.number, number, len(everyones))
+                batch = self._mixed(self.mixup, mine, everyones[partner][share], weight)
         except Exception as error:
             self._find_sample(mine, error)
             raise WorkerError(
                 f"batch {number} of epoch {self.number} could not be made: {_told(error)}",
                 epoch=self.number,
             ) from error
+        return _emptied(batch) if empty else batch
 
     def _transformed(self, samples: Array) -> Any:
         if self.transform is None:
@@ -129,6 +135,10 @@ class Epoch:
                     sample=int(sample),
                     epoch=self.number,
                 ) from its
+
+
+def _emptied(batch: Any) -> Any:
+    return tuple(part[:0] for part in batch) if isinstance(batch, tuple) else batch[:0]
 
 
 def _told(error: Exception) -> str:

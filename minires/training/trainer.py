@@ -401,6 +401,8 @@ class Trainer:
                     self._look()
                 for callback in self.callbacks:
                     callback.on_step(self, self.step)
+            if self.ranks is not None:
+                self.ranks.counts(None)  # another rank may have a further batch, and wait for us
         except Exception as error:
             if self.ranks is not None:
                 error.add_note(f"(This rank had taken {self.step} steps.)")
