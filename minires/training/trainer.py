@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -291,7 +292,8 @@ class Trainer:
         ------
         ValueError
             If it was saved by another version, with a scheduler or a moving average where there is
-            none, or without one where there is one, or for another model or optimiser.
+            none, or without one where there is one, or for another model or optimiser. Nothing is
+            changed then.
         """
         if state_dict.get("version") != _STATE_VERSION:
             raise ValueError(
@@ -301,19 +303,33 @@ class Trainer:
             )
         _check_has("scheduler", state_dict["scheduler"], self.scheduler)
         _check_has("moving average", state_dict["ema"], self.ema)
-        self.model.load_state_dict(state_dict["model"])
-        self.optimizer.load_state_dict(state_dict["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(state_dict["scheduler"])
-        if self.ema is not None:
-            self.ema.load_state_dict(state_dict["ema"])
-        random.restore(state_dict["random"])
-        self.step, self.epoch = state_dict["step"], state_dict["epoch"]
-        self.batch = state_dict["batch"]
-        self.learning_rate = state_dict["learning_rate"]
-        self._history = History(**{k: list(v) for k, v in state_dict["history"].items()})
-        self._measured = [Measured(*batch) for batch in state_dict["measured"]]
-        self._seconds = state_dict["seconds"]
+        history = History(**{k: list(v) for k, v in state_dict["history"].items()})
+        measured = [Measured(*batch) for batch in state_dict["measured"]]
+        named = ("step", "epoch", "batch", "learning_rate", "seconds")
+        step, epoch, batch, learning_rate, seconds = (state_dict[name] for name in named)
+        parts: dict[str, Any] = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "ema": self.ema,
+        }
+        parts = {name: part for name, part in parts.items() if part is not None}
+        before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
+        drawn = random.state()
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(state_dict[name])
+            random.restore(state_dict["random"])
+        except BaseException:
+            # A part that refuses has changed nothing, but those before it have; the optimiser's
+            # rates are put back behind the scheduler, which sets them.
+            for name, part in reversed(parts.items()):
+                part.load_state_dict(before[name])
+            random.restore(drawn)
+            raise
+        self.step, self.epoch, self.batch = step, epoch, batch
+        self.learning_rate, self._seconds = learning_rate, seconds
+        self._history, self._measured = history, measured
         self._steps, self._schedules, self._goes_on = None, [], True
 
     def _stepper(self) -> CheckedSteps | StepsAhead:
