@@ -70,11 +70,12 @@ def join(threads: int | None = None, device: str = "cpu") -> MPICommunicator:
     if device == "cpu":
         return communicator
     gpus = devices.cuda.device_count()
-    if communicator.local_size > gpus:
-        raise RuntimeError(
-            f"{communicator.local_size} ranks on this machine need a GPU each; there are {gpus}."
-            f" {devices.cuda.missing() or 'Start fewer ranks'}"
-        )
+    with together(communicator):  # for another machine may have enough of them
+        if communicator.local_size > gpus:
+            raise RuntimeError(
+                f"{communicator.local_size} ranks on this machine need a GPU each; there are"
+                f" {gpus}. {devices.cuda.missing() or 'Start fewer ranks'}"
+            )
     name = devices.get(f"cuda:{communicator.local_rank}").name
     from cupy.cuda import nccl
 

@@ -163,6 +163,16 @@ def test_alone_and_in_evaluation_it_is_batch_norm_to_the_bit():
     np.testing.assert_array_equal(on_ranks(2, work)[1], norm(x).detach().numpy())
 
 
+def test_in_evaluation_no_rank_waits_for_another_even_without_running_statistics():
+    def work(ranks):
+        norm = mr.nn.SyncBatchNorm(3, track_running_stats=False, communicator=ranks).eval()
+        if ranks.rank == 0:
+            norm(mr.randn(4, 3))
+        return ranks.sent
+
+    assert on_ranks(2, work) == [[], []]
+
+
 def test_conversion_keeps_parameters_names_and_modes():
     model = mr.models.cifar_resnet(8, shortcut="B", width=4)
     model.layer1.eval()
