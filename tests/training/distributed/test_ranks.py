@@ -158,6 +158,20 @@ def test_a_loss_that_one_rank_loses_stops_all_with_the_same_words(sync):
     assert "It arose on rank 1" in told[0]
 
 
+def test_a_rank_whose_one_image_has_no_variance_alone_still_hears_why_training_stopped():
+    """The reason is looked for by each rank for itself, where one value cannot be normalised."""
+
+    def run(ranks):
+        layers = mr.nn.Linear(3, 4), mr.nn.SyncBatchNorm(4, communicator=ranks), mr.nn.Linear(4, 2)
+        model = mr.nn.Sequential(*layers)
+        image = mr.full((1, 3), np.nan if ranks.rank == 1 else 1.0)
+        trainer = Trainer(model, mr.optim.SGD(model.parameters()), communicator=ranks)
+        with pytest.raises(DivergedError, match="The input batch itself holds 3 NaN"):
+            trainer.fit([(image, mr.tensor([0]))], 1)
+
+    on_ranks(2, run)
+
+
 def test_ranks_whose_loaders_differ_in_length_are_refused_before_they_wait():
     def run(ranks):
         model = network(sync=ranks)
