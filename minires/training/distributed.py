@@ -93,7 +93,7 @@ def aborting(communicator: Communicator) -> Iterator[None]:
 
     The rank tells its number and the traceback; a `Trainer` adds how many steps it had taken. What
     all ranks raise alike, a `DistributedError` or `DivergedError`, goes on as it is, and so does an
-    exit by `SystemExit`.
+    exit by `SystemExit`, which all must make then: MPI lets no rank go before the others.
 
     Examples
     --------
