@@ -13,9 +13,8 @@ from typing import Any
 
 from minires.serialize.download import fetch, home
 
-from .archives import ZipFiles
+from .archives import ZipFiles, uncompressed
 from .errors import DatasetDamaged, DatasetMissing
-from .idx import uncompressed_md5
 
 __all__ = ["Source", "SourceFile", "data_root", "find_source", "sources"]
 
@@ -52,7 +51,7 @@ class SourceFile:
             return
         if self.uncompressed_md5 is None:
             expected = self.md5
-        elif (found := uncompressed_md5(path)) == self.uncompressed_md5:
+        elif (found := _md5(uncompressed(path)).hexdigest()) == self.uncompressed_md5:
             return
         else:
             expected = f"{self.uncompressed_md5} without compression"
@@ -70,8 +69,8 @@ class SourceFile:
         return True
 
 
-def _md5() -> Any:
-    return hashlib.md5(usedforsecurity=False)
+def _md5(contents: bytes = b"") -> Any:
+    return hashlib.md5(contents, usedforsecurity=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import random
 import stat
 import threading
 import zipfile
@@ -154,7 +156,7 @@ def test_a_member_whose_bytes_were_changed_is_noticed(tmp_path: Path) -> None:
     place = contents.index(b"IDAT")
     path.write_bytes(contents[: place + 6] + b"\0\0" + contents[place + 8 :])
 
-    with pytest.raises(DatasetDamaged, match=r"'cat/0.png' in '.*' is damaged: Bad CRC-32"):
+    with pytest.raises(DatasetDamaged, match=r"'cat/0.png' in '.*' cannot be read: Bad CRC-32"):
         ImageFolder(path)[0]
 
 
@@ -272,9 +274,61 @@ def test_a_zip_that_swells_without_end_is_not_read(
         get_dataset(put(tmp_path, PLAIN, "zip"))
 
 
+@pytest.mark.parametrize("compression", [0, 8, 12, 14])
+def test_however_a_zip_is_damaged_that_is_what_is_said(tmp_path: Path, compression: int) -> None:
+    path, rng = tmp_path / "mine.zip", random.Random(0)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name in ("cät/1.png", "dög/1.png", "dög/2.png", "dög/3.png"):
+            archive.writestr(name, png())
+    contents, refused = path.read_bytes(), 0
+    for _ in range(100):
+        damaged = bytearray(contents)
+        damaged[rng.randrange(len(contents))] = rng.choice([0, 128, 255])
+        path.write_bytes(damaged)
+        try:
+            images = ImageFolder(path)
+            for number in range(len(images)):
+                images.image(number)
+        except DatasetDamaged:
+            refused += 1
+    assert refused > 20
+
+
 def test_a_zip_that_is_none_is_refused(tmp_path: Path) -> None:
     path = put(tmp_path, PLAIN, "zip")
     for contents in (b"", b"hello", path.read_bytes()[:-10]):
         path.write_bytes(contents)
         with pytest.raises(DatasetDamaged, match=r"is no zip, or a damaged one"):
             get_dataset(path)
+
+
+def test_linked_folders_are_read_and_links_that_go_round_in_a_circle_are_not(
+    tmp_path: Path,
+) -> None:
+    tree(tmp_path / "disk", {"a/1.png": png(), "b/1.png": png(), "b/2.png": png()})
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("train", "val"):
+        (mine / name).symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "b" / "round").symlink_to(mine)
+    (tmp_path / "disk" / "b" / "gone.png").symlink_to(tmp_path / "nowhere")
+
+    split = get_dataset(mine)
+
+    assert split.class_names == ("a", "b")
+    assert split.train.names == ("train/a/1.png", "train/b/1.png", "train/b/2.png")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere names are text")
+def test_names_that_are_no_text_count_in_the_digest_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    digests = set()
+    for name in (b"\xff.png", b"\xfe.png"):
+        path = tmp_path / "c" / os.fsdecode(name)
+        try:
+            path.write_bytes(png())
+        except OSError:
+            pytest.skip("this disk takes no such names")
+        digests.add(ImageFolder(tmp_path).digest)
+        path.unlink()
+    assert len(digests) == 2
