@@ -57,9 +57,9 @@ def run_list(
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Carry out the command; its help is `LIST_HELP`."""
-    from minires.data.sources import data_root, sources
+    from minires.data.sources import sources
 
-    folder = data_root(root)
+    folder = _root(root)
     found = [_record(each, folder) for each in sources().values()]
     if json:
         from minires.lab import to_json
@@ -108,22 +108,21 @@ def _record(source: Source, root: Path) -> dict[str, Any]:
 @app.command("get", help=GET_HELP)
 def run_get(names: Names, root: Root = None) -> None:
     """Carry out the command; its help is `GET_HELP`."""
-    from minires.data.sources import data_root
-
-    folder = data_root(_checked(root))
+    folder = _root(root)
     chosen = _found(names)
     with bars_on_stderr(lines=True) as progress:
         paths = [path for source in chosen for path in source.download(folder, progress)]
     for path in paths:
         typer.echo(path)
+    for source in chosen:
+        if not source.files:
+            typer.echo(f"{source.name} is built in", err=True)
 
 
 @app.command("verify", help=VERIFY_HELP)
 def run_verify(names: Names, root: Root = None) -> None:
     """Carry out the command; its help is `VERIFY_HELP`."""
-    from minires.data.sources import data_root
-
-    folder = data_root(_checked(root))
+    folder = _root(root)
     wrong = False
     for source in _found(names):
         if not source.files:
@@ -144,7 +143,11 @@ def _found(names: list[str]) -> list[Source]:
         raise typer.BadParameter(str(error)) from None
 
 
-def _checked(root: Path | None) -> Path | None:
-    if root is not None and root.exists() and not root.is_dir():
-        raise typer.BadParameter(f"--root: {str(root)!r} is no folder")
-    return root
+def _root(named: Path | None) -> Path:
+    from minires.data.sources import data_root
+
+    folder = data_root(named)
+    if folder.exists() and not folder.is_dir():
+        option = "MINIRES_DATA" if named is None else "--root"
+        raise typer.BadParameter(f"{option}: {str(folder)!r} is no folder")
+    return folder

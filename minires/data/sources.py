@@ -172,7 +172,7 @@ class Source:
         """
         found = self.found(root)
         for file in self.files if self.addresses else ():
-            if file in found or file.md5 is None:
+            if file in found:
                 continue
             fetch(
                 [address + file.name for address in self.addresses],
@@ -200,7 +200,7 @@ class Source:
                 file.require_right(path)
                 if file.md5 is None:
                     ZipFiles(path).require_whole()
-            except (DatasetDamaged, DatasetMissing) as error:
+            except OSError as error:  # also one that nobody may read
                 yield file, str(error)
             else:
                 yield file, None

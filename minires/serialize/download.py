@@ -127,11 +127,10 @@ def fetch(
                 named = [addresses] if isinstance(addresses, str) else addresses
                 _bring(named, transfer, file, part)
         if not there:
-            try:
-                part.replace(target)
-            except FileNotFoundError:  # whoever had the lock after has just done so
-                if not target.exists():
-                    raise
+            part.replace(target)
+    except FileNotFoundError:
+        if not target.exists():  # else whoever had the lock before or after has just named it
+            raise
     except DownloadError as error:
         kept = ", which goes on where it ended" if part.exists() else ""
         raise DownloadError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +128,43 @@ def test_verify_tells_what_is_wrong_and_what_is_missing(
     assert getting.returncode == 1
     assert "move it away, then run: minires data get kmnist" in getting.stderr
     assert (tmp_path / "kmnist/t10k-images-idx3-ubyte.gz").read_bytes() == changed
+
+
+def test_verify_goes_on_after_a_file_that_cannot_be_read(
+    minires: Run, server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path / "kmnist", FILES)
+    opened = Path.open
+
+    def locked(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name.startswith("train-labels"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", locked)
+    done = minires("data", "verify", "kmnist", "--root", tmp_path)
+
+    assert done.returncode == 1
+    first, second, *others = done.stdout.splitlines()
+    assert "Permission denied" in second
+    assert all(line.endswith("right") for line in (first, *others))
+
+
+def test_what_is_built_in_need_not_be_fetched(minires: Run, tmp_path: Path) -> None:
+    done = minires("data", "get", "digits")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "digits is built in\n"
+
+
+def test_a_root_that_is_a_file_is_refused_wherever_it_is_named(
+    minires: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "a-file").write_bytes(b"")
+    for command in (["list"], ["get", "mnist"], ["verify", "mnist"]):
+        done = minires("data", *command, MINIRES_DATA="a-file")
+        assert done.returncode == 2
+        assert "MINIRES_DATA: 'a-file' is no folder" in done.stderr
 
 
 def test_zips_without_an_official_sum_are_verified_by_their_own(

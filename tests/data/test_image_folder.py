@@ -81,6 +81,47 @@ def test_statistics_are_those_of_all_pixels_whatever_the_sizes(imagenet: Split) 
         imagenet.normalized()
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("Train", "TEST"), ("TRAIN", "Validation")])
+@pytest.mark.parametrize("top", ["", "top/"])
+def test_what_lies_beside_and_upper_case_do_not_change_the_layout(
+    tmp_path: Path, names: tuple[str, str], top: str
+) -> None:
+    files = {f"{top}{name}/{each}/1.png": png() for name in names for each in ("cat", "dog")}
+
+    split = get_dataset(put(tmp_path, {**files, "README.md": b"", "licence/MIT": b""}, "zip"))
+
+    assert split.class_names == ("cat", "dog")
+    assert split.train.names == tuple(list(files)[:2])
+    assert split.test.names == tuple(list(files)[2:])
+
+
+def test_a_training_part_alone_is_divided(tmp_path: Path) -> None:
+    files = {f"train/{name}": contents for name, contents in PLAIN.items()}
+
+    split = get_dataset(put(tmp_path, {**files, "README.md": b""}, "folder"))
+
+    assert (len(split.train), len(split.test), split.class_names) == (8, 2, ("cat", "dog"))
+
+
+def test_modes_of_pictures_all_become_rgb(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    palette = Image.new("P", (8, 6))
+    palette.putpalette([1, 2, 3] * 256)
+    palette.save(tmp_path / "c" / "palette.PNG", transparency=bytes(range(256)))
+    Image.new("CMYK", (8, 6)).save(tmp_path / "c" / "print.JPG")
+    Image.new("I;16", (8, 6), 0x4321).save(tmp_path / "c" / "deep.png")
+    Image.new("LA", (8, 6), (7, 0)).save(tmp_path / "c" / "glass.png")
+
+    images = ImageFolder(tmp_path)
+
+    assert [images[index][0][:, 5, 7].tolist() for index in range(4)] == [
+        [0x43] * 3,
+        [7] * 3,
+        [1, 2, 3],
+        [255] * 3,
+    ]
+
+
 def test_a_plain_folder_of_classes_is_divided(tmp_path: Path) -> None:
     split = get_dataset(put(tmp_path, PLAIN, "folder"))
 
@@ -215,7 +256,11 @@ def test_tiny_imagenet_has_words_and_boxes(tmp_path: Path, kind: str) -> None:
     [
         ({}, "there are no images in folders of classes, as in train/cat/1.jpg"),
         ({"1.png": png()}, "there are no images in folders"),
-        ({"train/cat/1.png": png(), "train/dog/1.png": png(), "b/x": b""}, "a folder 'train', but"),
+        ({"cat/1.png": png(), "dog/1.png": png()}, "has no test part, and no class of 3 images or"),
+        (
+            {"train/cat/1.png": png(), "train/dog/1.png": png(), "b/1.png": png()},
+            "a folder 'train', but",
+        ),
         ({**IMAGENET, "val/cow/1.png": png()}, "val has a class 'cow' that is none of 2 known one"),
         (
             {name: each for name, each in tiny_imagenet().items() if "annotations" not in name},

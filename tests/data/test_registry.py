@@ -241,6 +241,16 @@ def test_a_path_that_is_not_there_is_told_as_such(path: str | Path) -> None:
         get_dataset(path)
 
 
+def test_a_suffix_in_upper_case_is_the_same(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", x=pixels(20, 4, 5), y=np.arange(20) % 2)
+    (tmp_path / "mine.npz").rename(tmp_path / "MINE.NPZ")
+    images = {f"{name}/{number}.png": png() for name in "ab" for number in range(5)}
+    (tmp_path / "IMAGES.ZIP").write_bytes(zipped(images))
+
+    assert get_dataset(tmp_path / "MINE.NPZ").classes == 2
+    assert get_dataset(str(tmp_path / "IMAGES.ZIP")).class_names == ("a", "b")
+
+
 def test_a_file_of_another_kind_is_no_data_set(tmp_path: Path) -> None:
     (tmp_path / "images.rar").write_bytes(b"Rar!")
 

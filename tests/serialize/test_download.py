@@ -250,6 +250,24 @@ def test_of_two_at_once_one_fetches_and_the_other_waits(
     assert len(server.asked) == 1
 
 
+def test_a_file_that_another_names_meanwhile_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "w.part").write_bytes(CONTENTS)
+    looked: list[bool] = []
+
+    def look(target: Path, wanted: Any) -> bool:
+        looked.append(target.exists())
+        if len(looked) == 2:  # with the lock; whoever had it before is only now getting there
+            (tmp_path / "w.part").rename(target)
+        return looked[-1]
+
+    monkeypatch.setattr("minires.serialize.download._is_there", look)
+
+    assert get("https://nowhere.invalid/w", tmp_path / "w") == tmp_path / "w"
+    assert (looked, left(tmp_path)) == ([False, False], {"w": CONTENTS})
+
+
 def test_a_server_that_says_nothing_is_given_up(server: LocalServer, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="timed out"):
         get(server.address("silent/w"), tmp_path / "w", timeout=0.1)
