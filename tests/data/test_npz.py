@@ -71,7 +71,7 @@ def test_parts_of_its_own_are_kept_and_floats_from_0_to_1_are_grey_values(tmp_pa
         ({"x": GREY.astype(int), "y": LABELS}, "should be of uint8, or .* found int64"),
         (
             {"x": GREY, "y": LABELS - 1},
-            "class numbers, integers from 0 on; found int64 from -1 to 2",
+            "class numbers, integers from 0 on; found int64 from -1 to",
         ),
         ({"x": GREY, "y": LABELS.astype(float)}, "class numbers, .* found float64"),
         ({"x": GREY, "y": LABELS.astype(str)}, "class numbers, .* found <U"),
@@ -124,7 +124,7 @@ def test_files_in_it_that_are_no_arrays_do_not_count(tmp_path: Path) -> None:
         for name in ("x", "y"):
             archive.writestr(name, "hello")
 
-    with pytest.raises(DatasetDamaged, match="should hold the arrays x and y, .* found none"):
+    with pytest.raises(DatasetDamaged, match=r"should hold the arrays x and y, .* found none"):
         get_dataset(tmp_path / "mine.npz")
 
 
