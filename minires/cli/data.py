@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .groups import group
 from .tables import show
 from .transfers import bars_on_stderr
 
@@ -27,7 +28,7 @@ VERIFY_HELP = (
     "The exit code is 1 if one is missing or another file."
 )
 
-app = typer.Typer(name="data", help=HELP)
+app = group("data", HELP)
 
 Names = Annotated[
     list[str], typer.Argument(help="Of those in minires data list.", show_default=False)
@@ -42,13 +43,6 @@ Root = Annotated[
         show_default=False,
     ),
 ]
-
-
-@app.callback(invoke_without_command=True)
-def _data(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
 
 
 @app.command("list", help=LIST_HELP)

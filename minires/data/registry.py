@@ -71,10 +71,10 @@ def get_dataset(
         return _at(path, seed)
     try:
         source = find_source(os.fspath(name))
-    except ValueError:
-        if path.is_dir():
+    except ValueError as error:
+        if name and path.is_dir():
             return _at(path, seed)
-        raise
+        raise ValueError(f"{error}, or the path of a folder, a .zip or a .npz") from None
     if source.name == "digits":
         return grey_digits(seed)
     bring = source.download if download else source.require

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-__all__ = ["DownloadError", "fetch", "home", "is_there", "sha256_of"]
+__all__ = ["DownloadError", "fetch", "home", "is_there", "sum_of"]
 
 _CHUNK = 2**18
 _LONGEST = 2**33  # of a file whose size only the server says, if anybody
@@ -44,7 +44,7 @@ class _Wanted:
     def why_not(self, path: Path) -> str | None:
         """Say how a file shows that it is another one; None if it is the right one."""
         for kind, expected in (("sha256", self.sha256), ("md5", self.md5)):
-            if expected is not None and (found := _sum_of(path, kind)) != expected:
+            if expected is not None and (found := sum_of(path, kind)) != expected:
                 if self.accept is not None and self.accept(path):
                     return None
                 name = "SHA-256" if kind == "sha256" else "MD5"
@@ -74,7 +74,7 @@ def fetch(
     What arrives is written to ``NAME.part`` beside its place, and gets its name only when its sums
     are right. If the transfer breaks off, the part stays, and the next call, or the next address,
     goes on where it ended; a server that cannot do so sends all of it again. Of several processes
-    that fetch the same file, one does and the others wait for it.
+    that fetch the same file, one does and the others wait for it; on Windows they do not.
 
     Parameters
     ----------
@@ -156,12 +156,8 @@ def is_there(target: Path, sha256: str) -> bool:
     return _is_there(target, _Wanted(sha256, None, None))
 
 
-def sha256_of(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal digits."""
-    return _sum_of(path, "sha256")
-
-
-def _sum_of(path: Path, kind: str) -> str:
+def sum_of(path: Path, kind: str = "sha256") -> str:
+    """Return a file's SHA-256, or another sum that `hashlib` knows, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(
             file, lambda: hashlib.new(kind, usedforsecurity=False)

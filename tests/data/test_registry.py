@@ -127,7 +127,9 @@ def test_a_file_that_is_another_one_is_refused_before_it_is_read(
     mnist_files["t10k-labels-idx1-ubyte.gz"] = compressed(idx(np.zeros(10)))
     tree(tmp_path / "mnist", mnist_files)
 
-    with pytest.raises(DatasetDamaged, match=r"t10k-labels.*MD5 is \w{32}, .*without compression"):
+    with pytest.raises(
+        DatasetDamaged, match=r"t10k-labels.*MD5 without compression is \w{32}, and"
+    ):
         get_dataset("mnist", root=tmp_path)
     with pytest.raises(DatasetDamaged, match=r"train-images.* MD5 is .* should be bdb82.*; move"):
         get_dataset("kmnist", root=tmp_path)
@@ -233,6 +235,28 @@ def test_the_jpegs_are_marked_lossy_and_may_lie_right_in_the_root(
     split = get_dataset("cifar10_jpeg", root=tmp_path)
 
     assert (split.lossy, split.image_size, split.classes) == (True, (32, 32), 10)
+
+
+@pytest.mark.parametrize("name", ["pictures", "./pictures", ""])
+def test_a_name_that_is_none_may_have_been_meant_as_a_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ValueError, match=f"unknown data set '{name}'; .* or the path of a folder"):
+        get_dataset(name)
+
+
+def test_of_a_folder_that_has_a_known_name_the_path_is_meant_where_it_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tree(tmp_path / "digits", {f"{name}/{number}.png": png() for name in "ab" for number in "123"})
+
+    assert get_dataset("digits").classes == 10
+    assert [get_dataset(each).classes for each in ("./digits", "digits/", Path("digits"))] == [
+        2
+    ] * 3
 
 
 @pytest.mark.parametrize("path", ["none/at/all", "none.npz", "none.zip", Path("none")])
