@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HELP = "List data sets of images, fetch and verify them."
 LIST_HELP = "List the data sets that have a name: what they are, and where their files are."
 GET_HELP = (
-    "Fetch data sets, each file checked by its official MD5.\n\n"
+    "Fetch data sets, each file checked by its published MD5.\n\n"
     "What is there already is not fetched again, and what broke off goes on where it ended.\n\n"
     "Example:\n\n"
     "\b\n"

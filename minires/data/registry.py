@@ -67,7 +67,7 @@ def get_dataset(
     """
     path = Path(name)
     by_suffix = path.suffix.lower() in (".npz", ".zip")
-    if isinstance(name, os.PathLike) or len(path.parts) != 1 or by_suffix:
+    if isinstance(name, os.PathLike) or len(path.parts) > 1 or by_suffix:
         return _at(path, seed)
     try:
         source = find_source(os.fspath(name))

@@ -223,7 +223,7 @@ def _bring(addresses: Sequence[str], transfer: _Transfer, file: IO[bytes], part:
             file.truncate(0)
             raise DownloadError(f"what arrived is another file: {why}")
         except DownloadError as error:
-            told.append(f"{address}: {error}")
+            told.append(f"{address}: {_printable(error)}")
             cause = error.__cause__
     raise DownloadError("; nor ".join(told)) from cause
 
@@ -275,6 +275,10 @@ class _Transfer:
         try:
             with opener.open(request, timeout=self.timeout) as response:
                 done, total = _place_of(response, begin)
+                if self.size is not None and total not in (None, self.size):
+                    raise DownloadError(
+                        f"what it has is another file, of {total:,} bytes, not {self.size:,}"
+                    )
                 total = self.size or total
                 while chunk := response.read(_CHUNK):
                     yield chunk, done, total
@@ -285,10 +289,7 @@ class _Transfer:
             error.close()
             if begin and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # all of it is there, or more: the sum will tell
-            reason = "".join(
-                letter if letter.isprintable() else " " for letter in str(error.reason)
-            )
-            raise DownloadError(f"the server answered {error.code} {reason}") from error
+            raise DownloadError(f"the server answered {error.code} {error.reason}") from error
         except urllib.error.URLError as error:
             raise DownloadError(f"no connection ({error.reason})") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -297,6 +298,11 @@ class _Transfer:
             ) from error
         if total is not None and done < total:
             raise DownloadError(f"the connection broke off after {done:,} of {total:,} bytes")
+
+
+def _printable(error: DownloadError) -> str:
+    """Return what an error says, from which a server may not steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(error))
 
 
 def _place_of(response: Any, begin: int) -> tuple[int, int | None]:

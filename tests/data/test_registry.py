@@ -127,9 +127,7 @@ def test_a_file_that_is_another_one_is_refused_before_it_is_read(
     mnist_files["t10k-labels-idx1-ubyte.gz"] = compressed(idx(np.zeros(10)))
     tree(tmp_path / "mnist", mnist_files)
 
-    with pytest.raises(
-        DatasetDamaged, match=r"t10k-labels.*MD5 without compression is \w{32}, and"
-    ):
+    with pytest.raises(DatasetDamaged, match=r"t10k-labels.*MD5 without compression is \w{32}"):
         get_dataset("mnist", root=tmp_path)
     with pytest.raises(DatasetDamaged, match=r"train-images.* MD5 is .* should be bdb82.*; move"):
         get_dataset("kmnist", root=tmp_path)
@@ -254,9 +252,8 @@ def test_of_a_folder_that_has_a_known_name_the_path_is_meant_where_it_is_one(
     tree(tmp_path / "digits", {f"{name}/{number}.png": png() for name in "ab" for number in "123"})
 
     assert get_dataset("digits").classes == 10
-    assert [get_dataset(each).classes for each in ("./digits", "digits/", Path("digits"))] == [
-        2
-    ] * 3
+    for path in ("./digits", "digits/", Path("digits")):
+        assert get_dataset(path).classes == 2
 
 
 @pytest.mark.parametrize("path", ["none/at/all", "none.npz", "none.zip", Path("none")])
