@@ -15,7 +15,7 @@ import pytest
 
 from minires.data import sources as sources_module
 from minires.data.sources import find_source
-from tests.data.makers import compressed, idx, pixels, tree, zipped
+from tests.data.makers import compressed, idx, pixels, png, tree, zipped
 from tests.local_server import LocalServer, serving
 
 Run = Callable[..., "Done"]  # type: ignore[name-defined] # noqa: F821
@@ -204,6 +204,32 @@ def test_what_cannot_be_done_is_told_in_one_line(
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == bool(told)
     assert [each.name for each in tmp_path.iterdir()] == ["a-file"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("varied", 2, "--dataset: 'cat/1.png' has (5, 4) pixels and 'cat/0.png' (4, 4): ima"),
+        ("damaged", 1, "'dog/8.png' in 'damaged': it is no image"),
+        ("pictures", 2, "--dataset: unknown data set 'pictures'; there are: cifar10, "),
+    ],
+)
+def test_a_comparison_of_your_own_images_says_what_is_wrong_with_them(
+    minires: Run, tmp_path: Path, name: str, code: int, told: str
+) -> None:
+    images = {
+        f"{each}/{number}.png": png((4, 4), "L", 20 * number)
+        for each in ("cat", "dog")
+        for number in range(9)
+    }
+    tree(tmp_path / "varied", {**images, "cat/1.png": png((4, 5))})
+    tree(tmp_path / "damaged", {**images, "dog/8.png": b"junk"})
+
+    done = minires("compare", "--dataset", name, "--out", "out")
+
+    assert done.returncode == code
+    assert told in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_comparison_of_missing_data_says_how_to_get_them(minires: Run, tmp_path: Path) -> None:
