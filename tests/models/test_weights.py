@@ -371,7 +371,7 @@ def test_the_catalogues_sums_are_those_of_the_published_files(
     file = shared_data / "pretrained" / entry.file
 
     assert file.stat().st_size == entry.size
-    assert mr.serialize.download.sha256_of(file) == entry.sha256
+    assert mr.serialize.download.sum_of(file) == entry.sha256
 
 
 def test_weights_that_are_there_already_get_their_card_without_a_network(
