@@ -87,7 +87,6 @@ def arrays_of(loader: DataLoader) -> list[Any]:
     ("kept", "kind", "workers"),
     [
         *((kept, "thread", n) for kept in ("in memory", "in files", "in a zip") for n in (1, 2, 7)),
-        ("in memory", "process", 2),
         ("in a zip", "process", 2),
     ],
 )
@@ -236,8 +235,14 @@ def test_processes_end_where_what_terminates_them_is_ignored() -> None:
     assert workers_alive() == []
 
 
-@pytest.mark.parametrize("kind", ["thread", "process"])
-@pytest.mark.parametrize("how", ["break", "raise", "close", "collect", "never begun"])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        *(("thread", how) for how in ("break", "raise", "close", "collect", "never begun")),
+        ("process", "raise"),
+        ("process", "collect"),
+    ],
+)
 def test_a_loop_that_is_left_leaves_nobody(kind: str, how: str) -> None:
     batches = DataLoader(WhereMade(), 1, workers=2, worker_kind=kind)
     if how == "break":
@@ -347,12 +352,11 @@ def test_the_zips_of_cifar_10_load_alike_with_and_without_workers(shared_data: P
         assert y == its_y
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_memory_over_a_thousand_steps_stays_as_it_is(workers: int) -> None:
+def test_memory_over_a_thousand_steps_stays_as_it_is() -> None:
     cut = transforms.Compose(
         [transforms.RandomCrop(10), transforms.Normalize([0.5] * 3, [1.0] * 3)]
     )
-    batches = loader(in_memory(), workers=workers, transform=cut)
+    batches = loader(in_memory(), workers=2, transform=cut, mixup=None)
     held = []
     tracemalloc.start()
     try:
