@@ -124,7 +124,6 @@ BAD = [
     (["--recipe", "he2015-cifa"], "--recipe: there is none called 'he2015-cifa'; perhaps"),
     (["--model", "resnet21"], "--model: there is no network 'resnet21'; near: "),
     (["--model", "alexnet"], "--model: alexnet"),
-    (["--model", "googlenet_aux", "--width", "4"], "auxiliary heads have no place in a run"),
     (["--dataset", "digit"], "--dataset: "),
     (["--weights", "none.safetensors"], "--weights: "),
     (["--freeze", "stem"], "--freeze: no parameter matches 'stem'"),
