@@ -124,14 +124,15 @@ def chart(
 class _Scale:
     """Where a value stands, in the SVG's units."""
 
-    def __init__(self, axis: Axis, values: Iterable[float], start: float, end: float) -> None:
+    def __init__(self, axis: Axis, values: Sequence[float], start: float, end: float) -> None:
+        self.measures = bool(values)
         reached = [*values, *(edge for edge in (axis.low, axis.high) if edge is not None)]
         if axis.log:
             reached = [value for value in reached if value > 0]
         low, high = min(reached, default=0.0), max(reached, default=1.0)
         self.log = axis.log and low > 0
         if low == high:
-            low, high = (low / 2, high * 2) if self.log else (low - 0.5, high + 0.5)
+            low, high = (low / 2, high * 2) if self.log else (low - (low != axis.low), high + 1)
         elif self.log:  # a little room, so that a line does not run along the edge
             room = (high / low) ** 0.04
             low, high = low / room, high * room
@@ -194,7 +195,7 @@ def _mark(mark: Mark, across: _Scale, top: float) -> str:
 
 def _grid(across: _Scale, upward: _Scale, across_label: str, upward_label: str) -> Iterable[str]:
     right, bottom = across.end, upward.start
-    for value in upward.ticks():
+    for value in upward.ticks() if upward.measures else ():
         y = upward(value)
         yield f'<path class="lattice" d="M{_LEFT} {y:.1f}H{right}"/>'
         yield _text(_LEFT - 6, y + 4, f"{value:g}", "end")

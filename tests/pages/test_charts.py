@@ -79,6 +79,17 @@ def test_nothing_to_draw_is_said() -> None:
     assert "nothing measured yet" in drawn(Curve("a", [(1, None)]), y=Axis("loss", log=True))
 
 
+def test_an_axis_without_values_has_no_numbers() -> None:
+    empty = ElementTree.fromstring(drawn(Curve("", []), y=Axis("error", low=0)))
+    one = ElementTree.fromstring(drawn(Curve("", [(1, 0.0)]), y=Axis("error", low=0)))
+
+    def numbers(root: ElementTree.Element) -> list[str | None]:
+        return [text.text for text in root.iter("text") if text.get("text-anchor") == "end"]
+
+    assert numbers(empty) == []
+    assert numbers(one) == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+
+
 def test_many_names_take_more_rows_and_stay_inside() -> None:
     names = [f"lr={number}, model=cifar_resnet20" for number in range(5)]
     root = ElementTree.fromstring(drawn(*(Curve(name, [(1, 1.0)]) for name in names)))

@@ -132,11 +132,15 @@ def _opening(
 
 
 def _progress(config: RunConfig, metrics: Metrics) -> str:
-    epochs, steps = len(metrics.epochs), len(metrics.steps)
+    done = f"{_count(len(metrics.epochs), 'epoch')}, {_count(len(metrics.steps), 'step')}"
     if metrics.test is not None:
-        return f"It was trained for {epochs} epochs, {steps:,} steps."
-    planned = f"{config.epochs} epochs" if config.epochs else f"{config.steps:,} steps"
-    return f"Done so far: {epochs} epochs, {steps:,} steps, of {planned}."
+        return f"It was trained for {done}."
+    planned = _count(config.epochs, "epoch") if config.epochs else _count(config.steps or 0, "step")
+    return f"Done so far: {done}, of {planned}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _results(metrics: Metrics) -> str:
