@@ -15,6 +15,7 @@ from minires.training import DivergedError
 from minires.training.runs import (
     CheckpointError,
     ConfigError,
+    RunError,
     StoppedError,
     load_run,
     read_config,
@@ -104,6 +105,19 @@ def test_a_run_is_not_overwritten(whole: Path) -> None:
     with pytest.raises(FileExistsError, match="--resume"):
         train(a_config(), whole)
     assert digests(whole) == before
+
+
+def test_two_processes_cannot_train_in_one_folder(stopped: Stopped) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    folder = stopped(3)
+    before = digests(folder)
+    other = os.open(folder, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(RunError, match="another process is training in"):
+        train(read_config(folder), folder, resume=True)
+    assert digests(folder) == before
+    os.close(other)
+    assert train(read_config(folder), folder, resume=True).steps == 15
 
 
 def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) -> None:
