@@ -144,6 +144,20 @@ def test_a_crop_is_a_part_of_the_padded_image_and_all_places_come() -> None:
     assert_equally_likely(list(places.values()))
 
 
+def test_a_border_may_be_what_is_within_mirrored() -> None:
+    image = np.arange(1, 13, dtype=np.uint8).reshape(1, 1, 3, 4)
+    mirrored = np.pad(image[0, 0], 2, "reflect")
+    crop = transforms.RandomCrop((3, 2), padding=2, padding_mode="reflect")
+    places = Counter(part.tobytes() for part in crop(np.repeat(image, 6000, 0), seed=1))
+
+    expected = [mirrored[y : y + 3, x : x + 2].tobytes() for y in range(5) for x in range(7)]
+    assert set(places) == set(expected)
+    with pytest.raises(ValueError, match="at least 3 pixels each way; found 2x4"):
+        crop(image[:, :, :2])
+    with pytest.raises(ValueError, match="one of constant, reflect; found 'edge'"):
+        transforms.RandomCrop(2, 1, "edge")  # type: ignore[arg-type]
+
+
 def test_rows_columns_and_mirrorings_are_independent_in_every_epoch() -> None:
     image = np.arange(1, 13, dtype=np.uint8).reshape(1, 1, 3, 4)
     augment = transforms.Compose(

@@ -51,6 +51,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augmentation: Literal["none", "crop", "crop-flip", "imagenet"]
     crop_padding: int = 4
+    crop_padding_mode: Literal["constant", "reflect"] = "constant"
     normalize: Literal["channel", "pixel"] = "channel"
     val_split: float = 0.1
 
@@ -108,6 +109,7 @@ RECIPES: dict[str, Recipe] = {
         milestones=(60, 120, 160),
         gamma=0.2,
         augmentation="crop-flip",
+        crop_padding_mode="reflect",
     ),
     "preact": Recipe(
         source="He et al. 2016 (arXiv 1603.05027), appendix",

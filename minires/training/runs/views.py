@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minires.data.transforms import CenterCrop, Resize
+from minires.data.transforms.crops import PaddingMode, padded
 
 from .batches import CROP, MIDDLE
 from .config import RunConfig
@@ -39,13 +40,16 @@ class Views:
         (H, W) of a part; None is the largest square, which a network with global pooling takes at
         any scale (He et al. 2015, section 4.1), or the whole image where it is not resized.
     padding : int
-        Width of a border of zeros, from which there is room for corners.
+        Width of a border, from which there is room for corners.
+    padding_mode : {"constant", "reflect"}
+        What the border is made of: see `minires.data.transforms.RandomCrop`.
     """
 
     crops: int
     scales: tuple[int | None, ...]
     size: tuple[int, int] | None
     padding: int = 0
+    padding_mode: PaddingMode = "constant"
 
     def __len__(self) -> int:
         return self.crops * len(self.scales)
@@ -71,8 +75,7 @@ class Views:
         for scale in self.scales:
             resized = images if scale is None else Resize(scale)(images)
             if self.padding:
-                border = (self.padding, self.padding)
-                resized = np.pad(resized, ((0, 0), (0, 0), border, border))
+                resized = padded(resized, self.padding, self.padding_mode)
             yield from self._parts(resized, scale)
 
     def _parts(self, images: Array, scale: int | None) -> Iterator[Array]:
@@ -138,4 +141,4 @@ def views_of_run(
             f"crops: the images are as large as those trained on, so {crops} parts would be the"
             " same; name larger scales"
         )
-    return Views(crops, (None,), image_size, config.crop_padding)
+    return Views(crops, (None,), image_size, config.crop_padding, config.crop_padding_mode)

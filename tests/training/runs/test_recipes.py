@@ -84,7 +84,9 @@ def test_wide_residual_networks() -> None:
     assert stated(config, "momentum nesterov weight_decay batch_size lr epochs steps gamma") == [
         0.9, True, 5e-4, 128, 0.1, 200, None, 0.2
     ]  # fmt: skip
-    assert stated(config, "augmentation crop_padding schedule") == ["crop-flip", 4, "steps"]
+    assert stated(config, "augmentation crop_padding crop_padding_mode schedule") == [
+        "crop-flip", 4, "reflect", "steps"
+    ]  # fmt: skip
     per_epoch = 391
     at = [per_epoch * epoch for epoch in (0, 60, 120, 160)]
     assert rates(config, 200 * per_epoch, at) == [0.1, 0.02, 0.004, 0.0008]
