@@ -49,7 +49,8 @@ class Epoch:
     transform : Compose or None
     mixup : MixUp or None
     rank, ranks : int
-        A rank makes every `ranks`-th sample of a batch, from number `rank` on.
+        A rank makes every `ranks`-th sample of a batch, from number `rank` on; of a last batch with
+        fewer samples than ranks, perhaps none.
     """
 
     dataset: Any
@@ -72,21 +73,26 @@ class Epoch:
         """
         start = number * self.batch_size
         everyones = self.order[start : start + self.batch_size]
-        mine = everyones[self.rank :: self.ranks]
-        needed = mine
+        # A rank without samples makes another one's, and leaves it away: an empty batch, too, has
+        # the shape and dtype that samples have once they are transformed.
+        empty = self.rank >= len(everyones)
+        share = slice(1) if empty else slice(self.rank, None, self.ranks)
+        needed = mine = everyones[share]
         try:
             if self.mixup is None:
-                return self._transformed(mine)
-            weight, partner = self.mixup.draw(self.seed, self.number, number, len(everyones))
-            partners = everyones[partner][self.rank :: self.ranks]
-            needed, places = np.unique(np.concatenate([mine, partners]), return_inverse=True)
-            return self._mixed(self.mixup, needed, np.split(places, 2), weight)
+                batch = self._transformed(mine)
+            else:
+                weight, partner = self.mixup.draw(self.seed, self.number, number, len(everyones))
+                both = np.concatenate([mine, everyones[partner][share]])
+                needed, places = np.unique(both, return_inverse=True)
+                batch = self._mixed(self.mixup, needed, np.split(places, 2), weight)
         except Exception as error:
             self._find_sample(needed)
             raise WorkerError(
                 f"batch {number} of epoch {self.number} could not be made: {_told(error)}",
                 epoch=self.number,
             ) from error
+        return _emptied(batch) if empty else batch
 
     def _transformed(self, samples: Array) -> Any:
         if self.transform is None:
@@ -130,6 +136,10 @@ class Epoch:
                     sample=int(sample),
                     epoch=self.number,
                 ) from error
+
+
+def _emptied(batch: Any) -> Any:
+    return tuple(part[:0] for part in batch) if isinstance(batch, tuple) else batch[:0]
 
 
 def _told(error: Exception) -> str:

@@ -47,8 +47,8 @@ class DataLoader:
     prefetch : int
         How many batches each worker has ready at most.
     rank, ranks : int
-        Return every `ranks`-th sample of each batch, from number `rank` on. All ranks do the same
-        number of steps: a last batch with fewer samples than ranks is left out.
+        Return every `ranks`-th sample of each batch, from number `rank` on. All ranks have the same
+        number of batches: of a last one with fewer samples than ranks, some have an empty part.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class DataLoader:
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
-        return full if self.drop_last or rest < self.ranks else full + 1
+        return full if self.drop_last or not rest else full + 1
 
     def global_batch_size(self, batch: int) -> int:
         """Return how many samples a batch has on all ranks together."""

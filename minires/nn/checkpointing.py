@@ -41,6 +41,8 @@ class _Part:
         self.is_pure = module is None
         self.parameters: list[Tensor] = [] if module is None else list(module.parameters())
         self._buffers = [] if module is None else list(module.buffers())
+        below = () if module is None else module.modules()
+        self._modes = [(each, each.training) for each in below]
         self._random = random.state()
         context = current.get()
         self._surroundings = {
@@ -65,14 +67,22 @@ class _Part:
 
     @contextmanager
     def _as_before(self) -> Iterator[None]:
-        """Draw the random numbers of the first time; leave running statistics as they are."""
+        """Draw the same random numbers in the same modes; leave running statistics as they are."""
         kept = [(buffer, buffer.detach()._data.copy()) for buffer in self._buffers]
+        modes = [(module, module.training) for module, _ in self._modes]
+        _set_modes(self._modes)
         try:
             with changed(**self._surroundings), random.replayed(self._random):
                 yield
         finally:
+            _set_modes(modes)
             for buffer, values in kept:
                 buffer.copy_(values)
+
+
+def _set_modes(modes: list[tuple[Module, bool]]) -> None:
+    for module, mode in modes:
+        vars(module)["training"] = mode
 
 
 @op(name="checkpoint")

@@ -15,7 +15,7 @@ class SyncBatchNorm(_BatchNorm):
 
     n ranks with B/n images each then compute what one rank computes with B. Layers such as
     `BatchNorm2d` use the images of their own rank alone: quicker, and with so few images per rank
-    that the statistics are poor, worse. In evaluation mode the two are the same.
+    that the statistics are poor, worse. In evaluation mode the two are the same, and no rank waits.
 
     Parameters
     ----------
@@ -54,7 +54,9 @@ class SyncBatchNorm(_BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (N, C, ...), this rank's part of the batch."""
         vectors, settings = self.begin(x)
-        return ops.sync_batch_norm(x, *vectors, **settings, communicator=self.communicator)
+        # In evaluation ranks go through batches each for itself, also without running statistics.
+        ranks = self.communicator if self.training else Alone()
+        return ops.sync_batch_norm(x, *vectors, **settings, communicator=ranks)
 
 
 def convert_sync_batchnorm(module: Module, communicator: Communicator) -> Module:

@@ -321,7 +321,7 @@ def check_arguments(
 
     These are constants of the op: `statistics`, or None for the batch's own, and the `running`
     ones that are to be moved. Where the input is not `alone`, but part of a batch, it may have a
-    single value per channel.
+    single value per channel, or none.
     """
     shape = tuple(input.shape)
     if len(shape) < 2:
@@ -356,7 +356,7 @@ def check_arguments(
         # Copies, for a training step before the backward pass would change the averages.
         average, variance = (statistic._data.astype(input.dtype) for statistic in running)
         statistics, running = (average, variance), None
-    elif 0 in shape:
+    elif alone and 0 in shape:
         # An empty batch has no statistics, and nothing to normalise by them.
         statistics, running = _neutral(input), None
     return input, {"statistics": statistics, "running": running}

@@ -26,6 +26,7 @@ from .norm import (
     _axes,
     _batch_norm,
     _channels,
+    _neutral,
     _written,
     check_arguments,
 )
@@ -127,21 +128,22 @@ def _mean_of_all(x: Any, communicator: Communicator) -> Any:
 def _statistics_of_all(input: Array, communicator: Communicator) -> tuple[Statistics, Array]:
     """Mean and variance over the values of all ranks, (C,), and how many these are, (C,)."""
     device = devices.of(input)
-    mean, variance = device.batch_statistics(input)
     xp, count = device.xp, input.size // input.shape[1]
+    mean, variance = device.batch_statistics(input) if count else _neutral(input)
     own = xp.stack([xp.full(len(mean), count, "float64"), mean, variance])
     rows = communicator.all_gather(own)
     counts, means, variances = rows[:, 0], rows[:, 1], rows[:, 2]  # each (ranks, C)
     total = counts.sum(0)
-    average = (counts * means).sum(0) / total
-    spread = (counts * (variances + (means - average) ** 2)).sum(0) / total
-    if count == 1 and float(total[0]) == 1:
+    if count <= 1 and float(total[0]) <= 1:  # so on all ranks, none of which is left waiting
         raise ValueError(
             located(
-                f"sync_batch_norm: one value per channel (shape {tuple(input.shape)}) on all ranks"
-                " together has no variance; train with a larger batch, or call model.eval()"
+                "sync_batch_norm: all ranks together have a single value per channel or none (shape"
+                f" {tuple(input.shape)}), which has no variance; train with a larger batch, or call"
+                " model.eval()"
             )
         )
+    average = (counts * means).sum(0) / total
+    spread = (counts * (variances + (means - average) ** 2)).sum(0) / total
     kind = mean.dtype
     return (average.astype(kind), spread.astype(kind)), total.astype(kind)
 
@@ -176,7 +178,7 @@ def sync_batch_norm(
     Parameters
     ----------
     input : Tensor, (N, C) or (N, C, *spatial)
-        This rank's part of the batch; N may differ between the ranks.
+        This rank's part of the batch; N may differ between the ranks, and be 0.
     running_mean, running_var, weight, bias, training, momentum, eps
         As for `batch_norm`.
     communicator : Communicator
@@ -190,7 +192,7 @@ def sync_batch_norm(
     Raises
     ------
     ValueError
-        As `batch_norm`; in training also if this rank's part is empty.
+        As `batch_norm`; of several ranks on all of them.
 
     Examples
     --------
@@ -203,14 +205,6 @@ def sync_batch_norm(
     """
     together = training and communicator.size > 1
     vectors = running_mean, running_var, weight, bias
-    shape = tuple(input.shape)
-    if together and 0 in shape:
-        raise ValueError(
-            located(
-                f"sync_batch_norm: rank {communicator.rank} has nothing to normalise (shape"
-                f" {shape}); every rank needs at least one sample of each batch"
-            )
-        )
     input, constants = check_arguments(input, *vectors, training, alone=not together)
     constants |= {"momentum": momentum, "eps": eps}
     if not together:

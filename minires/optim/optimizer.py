@@ -291,7 +291,7 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If groups or shapes do not fit this optimiser. Nothing is changed then.
+            If groups, options or shapes do not fit this optimiser. Nothing is changed then.
         """
         saved_groups, saved_state = state_dict["param_groups"], state_dict["state"]
         sizes = [len(group["params"]) for group in self.param_groups]
@@ -311,6 +311,11 @@ class Optimizer:
             for number, remembered in saved_state.items()
         }
         for saved in saved_groups:
+            if missing := self.defaults.keys() - saved.keys():
+                raise ValueError(
+                    f"{self._name}: the saved groups lack the options {sorted(missing)}; was the"
+                    " state saved by another optimiser?"
+                )
             self.check(saved)
         for group, saved in zip(self.param_groups, saved_groups, strict=True):
             group.update({key: value for key, value in saved.items() if key != "params"})

@@ -70,11 +70,12 @@ def join(threads: int | None = None, device: str = "cpu") -> MPICommunicator:
     if device == "cpu":
         return communicator
     gpus = devices.cuda.device_count()
-    if communicator.local_size > gpus:
-        raise RuntimeError(
-            f"{communicator.local_size} ranks on this machine need a GPU each; there are {gpus}."
-            f" {devices.cuda.missing() or 'Start fewer ranks'}"
-        )
+    with together(communicator):  # for another machine may have enough of them
+        if communicator.local_size > gpus:
+            raise RuntimeError(
+                f"{communicator.local_size} ranks on this machine need a GPU each; there are"
+                f" {gpus}. {devices.cuda.missing() or 'Start fewer ranks'}"
+            )
     name = devices.get(f"cuda:{communicator.local_rank}").name
     from cupy.cuda import nccl
 
@@ -92,7 +93,7 @@ def aborting(communicator: Communicator) -> Iterator[None]:
 
     The rank tells its number and the traceback; a `Trainer` adds how many steps it had taken. What
     all ranks raise alike, a `DistributedError` or `DivergedError`, goes on as it is, and so does an
-    exit by `SystemExit`.
+    exit by `SystemExit`, which all must make then: MPI lets no rank go before the others.
 
     Examples
     --------

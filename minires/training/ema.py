@@ -77,8 +77,8 @@ class EMA:
     def swapped(self, model: Module) -> Iterator[Module]:
         """Give the model the averages inside the block, and its own values back afterwards."""
         own = {name: _copied(value) for name, value in model.state_dict().items()}
-        model.load_state_dict(self.averages)
         try:
+            model.load_state_dict(self.averages)
             yield model
         finally:
             model.load_state_dict(own)

@@ -79,6 +79,8 @@ def measure(
     with evaluation_mode(model), no_grad():
         for batch in loader:
             images, labels = (tensor.to(device) for tensor in batch)
+            if not len(labels.data):  # a rank's part of a small batch, of which there is no mean
+                continue
             logits = model(images)
             ledger.add(loss(logits, labels), logits, labels)
             if confusion:

@@ -108,7 +108,7 @@ class MPICommunicator:
 
 def _host(array: Array) -> Any:
     """Return the values on the host, without gaps; the array itself if it is like that."""
-    return np.ascontiguousarray(devices.of(array).to_numpy(array)).reshape(array.shape)
+    return np.asarray(devices.of(array).to_numpy(array), order="C")
 
 
 def _back(host: Any, array: Array) -> Array:

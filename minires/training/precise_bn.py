@@ -10,6 +10,7 @@ from minires.autograd import Tensor, no_grad
 from minires.nn import Module
 from minires.nn.layers import _BatchNorm
 
+from .divergence import Before
 from .evaluation import device_of, evaluation_mode
 
 
@@ -39,7 +40,8 @@ def precise_batch_norm(
     Raises
     ------
     ValueError
-        If `batches` is not positive, or the loader yields nothing. Nothing is changed then.
+        If `batches` is not positive, or the loader yields nothing. Then, and whenever it is broken
+        off, nothing is changed.
 
     Examples
     --------
@@ -60,7 +62,7 @@ def precise_batch_norm(
     if not norms:
         return 0
     device, used = device_of(model), 0
-    momenta = [norm.momentum for norm in norms]
+    before, momenta = Before(model), [norm.momentum for norm in norms]
     counts = [norm.num_batches_tracked.detach()._data.copy() for norm in norms]
     try:
         with evaluation_mode(model), no_grad():
@@ -72,6 +74,9 @@ def precise_batch_norm(
                     norm.momentum = 1 / used  # the first batch replaces what was there
                 images: Tensor = batch[0]
                 model(images.to(device))
+    except BaseException:
+        before.restore()
+        raise
     finally:
         for norm, momentum, count in zip(norms, momenta, counts, strict=True):
             norm.momentum = momentum

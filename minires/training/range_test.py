@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -148,13 +148,8 @@ class _Before:
 
     def __init__(self, model: Module, optimizer: Optimizer) -> None:
         self._model, self._optimizer = model, optimizer
-        self._values = {name: _copied(value) for name, value in model.state_dict().items()}
-        state = optimizer.state_dict()
-        remembered: dict[int, Any] = {
-            number: {key: _copied(value) for key, value in own.items()}
-            for number, own in state["state"].items()
-        }
-        self._state = {**state, "state": remembered}
+        self._values = copy.deepcopy(model.state_dict())
+        self._state = copy.deepcopy(optimizer.state_dict())
         self._modes = [(module, module.training) for module in model.modules()]
         self._random = random.state()
 
@@ -165,7 +160,3 @@ class _Before:
         for module, mode in self._modes:
             vars(module)["training"] = mode
         random.restore(self._random)
-
-
-def _copied(value: Any) -> Any:
-    return Tensor._wrap(value.detach()._data.copy()) if isinstance(value, Tensor) else value

@@ -35,21 +35,29 @@ class Ranks:
         self.communicator = communicator
         self.gradients = FlatGradients(communicator)
 
-    def counts(self, images: int) -> list[int]:
+    def counts(self, images: int | None) -> list[int]:
         """Return how many images of the present batch each rank has.
+
+        Parameters
+        ----------
+        images : int or None
+            On this rank, or that its loader yields no further batch.
 
         Raises
         ------
         DistributedError
-            On all ranks, if one has none.
+            On all ranks, if only some have a further batch, or none has any image of it.
         """
-        own = devices.cpu.array([images], "int64")
+        own = devices.cpu.array([-1 if images is None else images], "int64")
         found: list[int] = self.communicator.all_gather(own)[:, 0].tolist()
-        if 0 in found:
+        if len({count < 0 for count in found}) > 1:
             raise DistributedError(
-                f"rank {found.index(0)} has no image of this batch, while the ranks have {found};"
-                " a batch needs at least one for each rank"
+                f"the loader of rank {found.index(-1)} yields fewer batches than that of rank"
+                f" {next(rank for rank, count in enumerate(found) if count >= 0)}; all ranks need"
+                " equally many, such as a DataLoader with rank and ranks makes"
             )
+        if not any(found):
+            raise DistributedError("no rank has an image of this batch; is the data set empty?")
         return found
 
     def add_up(self, optimizer: Optimizer) -> None:

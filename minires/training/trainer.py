@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from minires.autograd import Tensor
-from minires.devices import Device, random
+from minires.devices import random
 from minires.devices.communicator import Communicator
 from minires.nn import Module
 from minires.ops import cross_entropy
@@ -21,16 +21,13 @@ from minires.optim.lr_scheduler import LRScheduler
 from .callbacks import Callback
 from .ema import EMA
 from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summarized
-from .graph import CapturedStep
 from .history import History
-from .ledger import Ledger, Measured
+from .ledger import Measured
 from .ranks import Ranks
-from .steps import CheckedSteps, EagerStep, StepsAhead
+from .saved import load_all
+from .stepper import check_graph, made_stepper
+from .steps import CheckedSteps, StepsAhead
 from .update import Update
-
-# How many steps a GPU may be ahead of what Python knows: enough that waiting costs nothing, few
-# enough that their batches can be kept in case they must be taken again.
-LOOK_EVERY = 64
 
 # Of what `Trainer.state_dict` holds.
 _STATE_VERSION = 1
@@ -139,7 +136,7 @@ class Trainer:
                 " values. Leave one of them away"
             )
         if graph:
-            _check_graph("Trainer", device_of(model))
+            check_graph("Trainer", device_of(model))
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -269,10 +266,10 @@ class Trainer:
             "epoch": self.epoch,
             "batch": self.batch,
             "learning_rate": self.learning_rate,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "ema": None if self.ema is None else self.ema.state_dict(),
+            **{
+                name: None if part is None else part.state_dict()
+                for name, part in self._parts().items()
+            },
             "random": random.state(),
             "history": history,
             "measured": [list(batch) for batch in self._measured] if self.batch else [],
@@ -291,7 +288,8 @@ class Trainer:
         ------
         ValueError
             If it was saved by another version, with a scheduler or a moving average where there is
-            none, or without one where there is one, or for another model or optimiser.
+            none, or without one where there is one, or for another model or optimiser. Nothing is
+            changed then.
         """
         if state_dict.get("version") != _STATE_VERSION:
             raise ValueError(
@@ -299,22 +297,24 @@ class Trainer:
                 f" {_STATE_VERSION}, found {state_dict.get('version')!r}; was it saved by another"
                 " version of minires?"
             )
-        _check_has("scheduler", state_dict["scheduler"], self.scheduler)
-        _check_has("moving average", state_dict["ema"], self.ema)
-        self.model.load_state_dict(state_dict["model"])
-        self.optimizer.load_state_dict(state_dict["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(state_dict["scheduler"])
-        if self.ema is not None:
-            self.ema.load_state_dict(state_dict["ema"])
-        random.restore(state_dict["random"])
-        self.step, self.epoch = state_dict["step"], state_dict["epoch"]
-        self.batch = state_dict["batch"]
-        self.learning_rate = state_dict["learning_rate"]
-        self._history = History(**{k: list(v) for k, v in state_dict["history"].items()})
-        self._measured = [Measured(*batch) for batch in state_dict["measured"]]
-        self._seconds = state_dict["seconds"]
+        history = History(**{k: list(v) for k, v in state_dict["history"].items()})
+        measured = [Measured(*batch) for batch in state_dict["measured"]]
+        named = ("step", "epoch", "batch", "learning_rate", "seconds")
+        step, epoch, batch, learning_rate, seconds = (state_dict[name] for name in named)
+        load_all(self._parts(), state_dict)
+        self.step, self.epoch, self.batch = step, epoch, batch
+        self.learning_rate, self._seconds = learning_rate, seconds
+        self._history, self._measured = history, measured
         self._steps, self._schedules, self._goes_on = None, [], True
+
+    def _parts(self) -> dict[str, Any]:
+        """Return what has a state of its own, by its name in that of the trainer."""
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "ema": self.ema,
+        }
 
     def _stepper(self) -> CheckedSteps | StepsAhead:
         """Return what takes the steps; the same as before while nothing has changed."""
@@ -336,33 +336,8 @@ class Trainer:
         made_of = update, device, self.graph, self.look_every
         if self._steps is None or self._made_of != made_of:
             self._look()  # at the steps of what is replaced
-            self._steps, self._made_of = self._made_stepper(update, device), made_of
+            self._steps, self._made_of = made_stepper(*made_of), made_of
         return self._steps
-
-    def _made_stepper(self, update: Update, device: Device) -> CheckedSteps | StepsAhead:
-        window = self.look_every or (1 if device.synchronous else LOOK_EVERY)
-        if self.graph:
-            _check_graph("fit", device)
-            if update.on_gradients is not None:
-                raise ValueError(
-                    "fit: graph=True, but a callback has on_gradients: a graph that is replayed"
-                    " does not come by Python between the gradients and the update. Leave"
-                    " graph=True or the callback away"
-                )
-            if self.ranks is not None:
-                raise ValueError(
-                    "fit: graph=True, but there are several ranks: a graph that is replayed does"
-                    " not come by Python, where they exchange gradients. Leave graph=True away"
-                )
-        checked = CheckedSteps(update, device)
-        # What callbacks do to gradients, a step that is taken again would do twice.
-        alone = self.ranks is None
-        once = window == 1 or update.on_gradients is not None or update.anomaly or not alone
-        if device.synchronous or (once and not self.graph):
-            return checked
-        ledger = Ledger(device, window)
-        kind = CapturedStep if self.graph else EagerStep
-        return StepsAhead(kind(update, ledger), checked)
 
     def _tell_gradients(self) -> None:
         for callback in self.callbacks:
@@ -401,6 +376,8 @@ class Trainer:
                     self._look()
                 for callback in self.callbacks:
                     callback.on_step(self, self.step)
+            if self.ranks is not None:
+                self.ranks.counts(None)  # another rank may have a further batch, and wait for us
         except Exception as error:
             if self.ranks is not None:
                 error.add_note(f"(This rank had taken {self.step} steps.)")
@@ -456,23 +433,3 @@ class Trainer:
                 callback.on_look(self, self.step)
         if error is not None:
             raise error
-
-
-def _check_has(part: str, saved: object, own: object) -> None:
-    """Raise ValueError where only one of a saved state and the trainer has a part."""
-    if (saved is None) != (own is None):
-        has, lacks = ("saved state", "trainer") if own is None else ("trainer", "saved state")
-        raise ValueError(
-            f"Trainer.load_state_dict: the {has} has a {part}, the {lacks} has none; build the"
-            " trainer as it was built when the state was saved"
-        )
-
-
-def _check_graph(asked: str, device: Device) -> None:
-    """Raise ValueError where there is nothing that a graph could save."""
-    if device.synchronous:
-        raise ValueError(
-            f"{asked}: graph=True, but the model is on {device.name!r}. A graph saves the time in"
-            " which Python starts a GPU's kernels one by one; the CPU has none to start. Leave"
-            " graph=True away, or move the model first: model.to('cuda')"
-        )

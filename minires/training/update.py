@@ -11,6 +11,7 @@ from minires.autograd import Tensor, no_grad
 from minires.nn import Module
 from minires.nn.utils import clip_grad_norm_
 from minires.ops import add, concatenate
+from minires.ops import sum as total_of
 from minires.optim import Optimizer
 
 from .divergence import DivergedError, diverged
@@ -67,7 +68,7 @@ class Update:
         counts = [count] if self.ranks is None else self.ranks.counts(count)
         number, whole = max(1, min(self.accumulate, *counts)), sum(counts)
         if number == 1:
-            return [Part(images, labels, count / whole if count else 1.0)]
+            return [Part(images, labels, count / whole if whole else 1.0)]
         cuts = [count * part // number for part in range(number + 1)]
         return [
             Part(images[start:stop], labels[start:stop], (stop - start) / whole)
@@ -77,6 +78,8 @@ class Update:
     def forward(self, part: Part) -> tuple[Tensor, Tensor]:
         """Return a part's logits, and what it adds to the batch's mean loss."""
         logits = self.model(part.images)
+        if not part.share:  # no image, of which there is no mean; but other ranks may wait for us
+            return logits, total_of(logits)
         loss = self.loss(logits, part.labels)
         return logits, loss if part.share == 1 else loss * part.share
 
@@ -95,7 +98,11 @@ class Update:
 
         def forward() -> None:
             for part in parts:
-                self.forward(part)
+                try:
+                    self.forward(part)
+                except ValueError:  # one value may have no variance where the others' are missing
+                    if self.ranks is None:
+                        raise
 
         # Each rank looks for itself: one may have found the reason where another goes on.
         with apart(self.model):

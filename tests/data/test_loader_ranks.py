@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minires as mr
-from minires.data import DataLoader, Dataset, TensorDataset
-from minires.data.transforms import MixUp, Normalize
+from minires.data import DataLoader, Dataset, Subset, TensorDataset
+from minires.data.transforms import CenterCrop, Compose, MixUp, Normalize
 
 COUNTS = st.integers(0, 40)
 SIZES = st.integers(1, 12)
@@ -115,16 +115,35 @@ def test_the_ranks_together_see_the_batches_of_one(
     parts = [batches_of(each) for each in several]
 
     assert {len(each) for each in parts} == {len(several[0])}
-    rest = count % (share * ranks)
-    left_out = 0 < rest < ranks and not drop_last
-    assert len(one) - len(several[0]) == left_out
-    for number, (whole, *theirs) in enumerate(zip(batches_of(one), *parts, strict=False)):
+    for number, (whole, *theirs) in enumerate(zip(batches_of(one), *parts, strict=True)):
         sizes = [len(part) for part in theirs]
         assert sum(sizes) == len(whole) == several[0].global_batch_size(number)
-        assert min(sizes) >= 1
         assert max(sizes) - min(sizes) <= 1
         interleaved = itertools.zip_longest(*theirs)
         assert [n for row in interleaved for n in row if n is not None] == whole
+
+
+@pytest.mark.parametrize("mixup", [None, MixUp(0.5, classes=4)])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_part_without_samples_is_a_batch_of_their_shape_and_dtype(
+    mixup: MixUp | None, workers: int
+) -> None:
+    images = TensorDataset(np.ones((5, 3, 8, 8), np.uint8), np.arange(5) % 4)
+    one_by_one = Subset(images, range(5))
+    for dataset in (images, one_by_one, list(images)):  # type: ignore[call-overload]
+        loader = DataLoader(
+            dataset,
+            4,
+            transform=Compose([CenterCrop(6), Normalize([0.5] * 3, [0.2] * 3)]),
+            mixup=mixup,
+            workers=workers,
+            rank=2,
+            ranks=3,
+        )
+        full, empty = list(loader)
+        for one, none in zip(full, empty, strict=True):
+            assert none.shape == (0, *one.shape[1:])
+            assert none.dtype == one.dtype
 
 
 def test_ranks_mix_the_images_that_one_would_mix() -> None:

@@ -159,6 +159,26 @@ def test_a_function_that_learns_something_else_is_refused_rather_than_robbed_of_
         mr.nn.checkpoint(lambda x: (x, x), x)
 
 
+def test_a_mode_that_changes_between_the_passes_changes_no_gradient() -> None:
+    """As when a network is evaluated behind the forward pass."""
+    part = mr.nn.Sequential(mr.nn.Linear(6, 6), mr.nn.BatchNorm1d(6), mr.nn.Dropout(0.5))
+    part[1].eval()
+    x = mr.randn(4, 6)
+
+    def gradient(compute: Any) -> Any:
+        with mr.devices.random.seeded(3):
+            leaf = x.detach().requires_grad_(True)
+            y = compute(leaf)
+            part.eval()
+            y.sum().backward()
+            assert not any(module.training for module in part.modules())
+            part.train()
+            part[1].eval()
+            return leaf.grad.numpy()
+
+    np.testing.assert_array_equal(gradient(lambda x: mr.nn.checkpoint(part, x)), gradient(part))
+
+
 def test_frozen_parameters_and_inputs_get_no_gradient() -> None:
     part = mr.nn.Linear(3, 2)
     part.weight.requires_grad_(False)

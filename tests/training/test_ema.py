@@ -112,6 +112,28 @@ def test_the_weights_come_back_when_the_evaluation_fails() -> None:
     assert_same(model.state_dict(), {name: mr.tensor(value) for name, value in own.items()})
 
 
+def test_the_weights_come_back_when_ctrl_c_comes_while_they_are_exchanged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = network()
+    own = values(model.state_dict())
+    ema = EMA(model)
+    for average in ema.averages.values():
+        average.copy_(1)
+    load = model.load_state_dict
+
+    def interrupted(state: Any) -> None:
+        monkeypatch.undo()
+        load(state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model, "load_state_dict", interrupted)
+    with pytest.raises(KeyboardInterrupt), ema.swapped(model):
+        pytest.fail("the exchange was not complete")
+
+    assert_same(model.state_dict(), {name: mr.tensor(value) for name, value in own.items()})
+
+
 @pytest.mark.parametrize("options", [{}, {"graph": True}])
 def test_on_a_gpu_the_average_is_that_of_steps_one_by_one_also_when_some_are_undone(
     device: Any, options: dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,6 +186,46 @@ def test_a_state_says_what_it_lacks() -> None:
         trainer.load_state_dict({**state, "scheduler": None})
     with pytest.raises(ValueError, match="nothing was copied"):
         trainer.load_state_dict({**state, "model": {}})
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "told"),
+    [
+        ("optimizer", lambda state: {**state, "param_groups": []}, "the saved groups have"),
+        ("scheduler", lambda state: {**state, "base_lrs": [1.0, 2.0]}, "2 parameter groups"),
+        ("scheduler", lambda state: {**state, "rates": [1.0]}, "of another kind: .* 'rates'"),
+        ("ema", lambda state: {**state, "averages": {}}, "do not fit the model's state"),
+        ("random", lambda state: {**state, "seed": -1}, "integer >= 0"),
+    ],
+)
+def test_a_state_is_loaded_as_a_whole_or_not_at_all(part: str, wrong: Any, told: str) -> None:
+    def made(rate: float) -> Trainer:
+        trainer = trainer_of()
+        trainer.ema = mr.training.EMA(trainer.model)
+        trainer.optimizer.param_groups[0]["lr"] = rate
+        trainer.fit(Counted(), 1)
+        return trainer
+
+    saved, own = made(0.1).state_dict(), made(0.2)
+    own.optimizer.param_groups[0]["lr"] = 0.123  # by hand, which the schedule does not know
+    before = copy.deepcopy(own.state_dict())
+
+    with pytest.raises(ValueError, match=told):
+        own.load_state_dict({**saved, part: wrong(saved[part])})
+
+    np.testing.assert_equal(_plain(own.state_dict()), _plain(before))
+
+
+def _plain(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {key: _plain(value) for key, value in state.items()}
+    return state.numpy() if isinstance(state, mr.Tensor) else state
+
+
+def test_an_optimiser_says_that_a_state_is_another_ones() -> None:
+    saved = trainer_of("SGD").state_dict()
+    with pytest.raises(ValueError, match=r"Adam: the saved groups lack .* another optimiser"):
+        trainer_of("Adam").load_state_dict(saved)
 
 
 def test_a_diverged_step_does_not_count_among_the_batches_that_are_done() -> None:

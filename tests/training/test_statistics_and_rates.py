@@ -89,6 +89,20 @@ def test_deeper_layers_see_what_training_would_show_them_without_dropout() -> No
     np.testing.assert_array_equal(found[0], found[1])
 
 
+def test_measuring_that_is_broken_off_changes_nothing() -> None:
+    model = mr.nn.BatchNorm1d(1)
+
+    def broken() -> Iterator[tuple[mr.Tensor]]:
+        yield (mr.tensor([[1.0], [3.0]]),)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        precise_batch_norm(model, broken())
+    state = {name: value.item() for name, value in model.state_dict().items()}
+    assert state["running_mean"] == 0
+    assert (state["running_var"], state["num_batches_tracked"], model.momentum) == (1, 0, 0.1)
+
+
 def test_nothing_to_measure_with_changes_nothing() -> None:
     model = network()
     before = values(model)

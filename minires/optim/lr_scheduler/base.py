@@ -76,17 +76,27 @@ class LRScheduler:
         Raises
         ------
         ValueError
-            If the state was saved for another number of groups.
+            If the state was saved by another kind of schedule, or for another number of groups.
+            Nothing is changed then.
         """
+        if unlike := state_dict.keys() ^ self.state_dict().keys():
+            raise ValueError(
+                f"{type(self).__name__}: the state was saved by a schedule of another kind: only"
+                f" one of the two has {', '.join(map(repr, sorted(unlike)))}"
+            )
         saved, groups = state_dict["base_lrs"], self.optimizer.param_groups
         if len(saved) != len(groups):
             raise ValueError(
                 f"{type(self).__name__}: the state was saved for {len(saved)} parameter groups,"
                 f" the optimizer has {len(groups)}"
             )
+        self._remember(state_dict)
         for group, base_lr in zip(groups, saved, strict=True):
             group["initial_lr"] = base_lr
         self._go_to(state_dict["last_epoch"])
+
+    def _remember(self, state_dict: dict[str, Any]) -> None:
+        """Take what a subclass has put into its state besides, or raise, and change nothing."""
 
 
 def check_positive(schedule: LRScheduler, name: str, value: int) -> int:

@@ -149,14 +149,8 @@ class ReduceLROnPlateau(LRScheduler):
             "cooldown_counter": self.cooldown_counter,
         }
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned, and set the rates of that time."""
-        former, self._rates = self._rates, list(state_dict["rates"])
-        try:
-            super().load_state_dict(state_dict)
-        except ValueError:
-            self._rates = former
-            raise
+    def _remember(self, state_dict: dict[str, Any]) -> None:
+        self._rates = list(state_dict["rates"])
         self.best = state_dict["best"]
         self.num_bad_epochs = state_dict["num_bad_epochs"]
         self.cooldown_counter = state_dict["cooldown_counter"]

@@ -49,10 +49,8 @@ class _Gentle(LRScheduler):
         """Return what is needed to go on later; settings are not part of it."""
         return {**super().state_dict(), "after": self.after.state_dict()}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned, and set the rates of that time."""
+    def _remember(self, state_dict: dict[str, Any]) -> None:
         self.after.load_state_dict(state_dict["after"])
-        super().load_state_dict(state_dict)
 
 
 class WarmUp(_Gentle):
@@ -170,7 +168,6 @@ class WarmUpUntil(_Gentle):
         """Return what is needed to go on later; settings are not part of it."""
         return {**super().state_dict(), "is_over": self.is_over}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned, and set the rates of that time."""
+    def _remember(self, state_dict: dict[str, Any]) -> None:
+        super()._remember(state_dict)
         self.is_over = state_dict["is_over"]
-        super().load_state_dict(state_dict)

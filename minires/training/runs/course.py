@@ -73,13 +73,13 @@ class Course:
             self.batches: Batches = batches_of(config, ranks.rank, ranks.size)
             split = self.batches.split
             self.model = made_model(config, split.classes, split.channels, seen(config, split))
+            self.events = EventFile(folder) if config.tensorboard and self.writes else None
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", split.digest)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
         self.steps_per_epoch = len(self.batches.train)
         self.steps = total_steps(config, self.steps_per_epoch)
-        self.events = EventFile(folder) if config.tensorboard and self.writes else None
         self.circumstances = circumstances(config.device, split.digest, ranks.size)
         self.seconds = 0.0  # that the present epoch took before the run went on
         self.began = time.perf_counter()
@@ -111,10 +111,10 @@ class Course:
         else:
             self._go_on_from(state, allow_reshard)
         with noted_stops() as self.stops, self._opened_log() as self.log:
-            self._tell_plan()
             stopped = None
             with aborting(self.ranks):
                 try:
+                    self._tell_plan()
                     self._train()
                     return self._finish()
                 except DivergedError as error:

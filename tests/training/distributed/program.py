@@ -35,7 +35,7 @@ class At(Callback):
 
 
 def equal(ranks: Any, folder: Path) -> None:
-    np.savez(folder / f"rank{ranks.rank}.npz", **trained(ranks, images=52))
+    np.savez(folder / f"rank{ranks.rank}.npz", **trained(ranks, images=50))
 
 
 def single(ranks: Any, folder: Path) -> None:

@@ -37,7 +37,7 @@ def layer(kind, channels, **options):
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
-@pytest.mark.parametrize("shape", [(12, 5), (7, 3, 4), (11, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [(12, 5), (7, 3, 4), (11, 3, 4, 5), (2, 3, 4, 5)])
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_ranks_together_compute_what_one_rank_computes_alone(size, shape, momentum):
     rng = np.random.default_rng(len(shape))
@@ -89,19 +89,20 @@ def test_one_value_per_rank_is_enough_if_all_together_have_several():
     assert on_ranks(2, work) == [-1.0, 1.0]
 
 
-@pytest.mark.parametrize("shape", [(0, 2), (0, 2, 3, 3)])
-def test_a_rank_without_samples_is_told_so(shape):
+@pytest.mark.parametrize("images", [0, 1])
+def test_a_single_value_on_all_ranks_together_is_refused_by_every_rank(images):
     def work(ranks):
         norm = mr.nn.SyncBatchNorm(2, communicator=ranks)
-        norm(mr.zeros(*shape))
+        with pytest.raises(ValueError, match="have a single value per channel or none"):
+            norm(mr.zeros(images if ranks.rank else 0, 2))
 
-    with pytest.raises(ValueError, match="every rank needs at least one sample"):
-        on_ranks(2, work)
+    on_ranks(3 if images == 0 else 2, work)
 
 
-def test_second_order_is_that_of_one_rank():
+@pytest.mark.parametrize("images", [8, 1])  # of one image rank 0 has none
+def test_second_order_is_that_of_one_rank(images):
     rng = np.random.default_rng(0)
-    x, c, u = rng.standard_normal((3, 8, 3, 2, 2))
+    x, c, u = rng.standard_normal((3, images, 3, 2, 2))
 
     def second(norm, x, c, u):
         leaf = mr.tensor(x, requires_grad=True)
@@ -119,8 +120,9 @@ def test_second_order_is_that_of_one_rank():
     np.testing.assert_allclose(np.concatenate(on_ranks(2, work)), alone, rtol=1e-10, atol=1e-12)
 
 
-def test_the_twin_agrees_across_ranks():
-    x, cotangent = np.random.default_rng(1).standard_normal((2, 9, 3, 2, 2))
+@pytest.mark.parametrize("images", [9, 1])
+def test_the_twin_agrees_across_ranks(images):
+    x, cotangent = np.random.default_rng(1).standard_normal((2, images, 3, 2, 2))
     y, dx, grads, state = normalised(layer(mr.nn.BatchNorm2d, 3), x, cotangent)
 
     def work(ranks):
@@ -159,6 +161,16 @@ def test_alone_and_in_evaluation_it_is_batch_norm_to_the_bit():
         return sync(x).detach().numpy()
 
     np.testing.assert_array_equal(on_ranks(2, work)[1], norm(x).detach().numpy())
+
+
+def test_in_evaluation_no_rank_waits_for_another_even_without_running_statistics():
+    def work(ranks):
+        norm = mr.nn.SyncBatchNorm(3, track_running_stats=False, communicator=ranks).eval()
+        if ranks.rank == 0:
+            norm(mr.randn(4, 3))
+        return ranks.sent
+
+    assert on_ranks(2, work) == [[], []]
 
 
 def test_conversion_keeps_parameters_names_and_modes():
