@@ -112,6 +112,7 @@ class Course:
             self._go_on_from(state, allow_reshard)
         with noted_stops() as self.stops, self._opened_log() as self.log:
             self._tell_plan()
+            self._tell_readers()
             stopped = None
             with aborting(self.ranks):
                 try:
@@ -121,6 +122,7 @@ class Course:
                     self._keep_last_finite(error)
                     raise
                 except StoppedError as error:  # all ranks stop
+                    self._tell_readers(stopped=str(error))
                     stopped = error
             raise stopped
 
@@ -165,10 +167,10 @@ class Course:
             self._tell_readers()
             self.stop_if_asked()
 
-    def _tell_readers(self, diverged: str = "") -> None:
-        """Bring what is made from the log up to it."""
+    def _tell_readers(self, **ended: str) -> None:
+        """Bring what is made from the log up to it; say what ended the run, if anything did."""
         if self.writes:
-            write_report(self.folder, diverged=diverged)
+            write_report(self.folder, **ended)
         if self.events is not None:
             self.events.update(self.log.metrics)
 
