@@ -41,9 +41,7 @@ _LOSSY = (
 _SECONDS = 30  # after which an open page of a run that is not finished is read again
 
 
-def write_report(
-    folder: str | os.PathLike[str], *, diverged: str = "", stopped: str = ""
-) -> Path:
+def write_report(folder: str | os.PathLike[str], *, diverged: str = "", stopped: str = "") -> Path:
     """Write ``report.html`` into a run's folder, from what stands there.
 
     Parameters
@@ -130,7 +128,9 @@ def render_report(
         *([confusion_section(metrics.test.confusion, classes)] if metrics.test else []),
         _method(config, circumstances),
     ]
-    return page(f"{name}: a training run", sections, reload_after=0 if over or stopped else _SECONDS)
+    return page(
+        f"{name}: a training run", sections, reload_after=0 if over or stopped else _SECONDS
+    )
 
 
 def _opening(
