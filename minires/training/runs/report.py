@@ -327,7 +327,7 @@ def _method(config: RunConfig, circumstances: Mapping[str, object]) -> str:
     return (
         '<section aria-labelledby="method">\n<h2 id="method">How it is trained</h2>\n'
         f'<div class="grid">{"".join(cards)}</div>\n'
-        '<p class="note">Options that are off are left out. Everything measured is in'
+        '<p class="note">Options that are 0, off or empty are left out. Everything measured is in'
         ' <a href="metrics.jsonl">metrics.jsonl</a>, the epochs also in'
         ' <a href="metrics.csv">metrics.csv</a>, the options in'
         ' <a href="config.json">config.json</a>.</p>\n</section>'

@@ -167,8 +167,8 @@ def _works_in(pid: int, folder: Path) -> bool:
 def test_after_the_end_of_the_sweep_itself_the_same_command_does_the_rest(
     tmp_path: Path, number: signal.Signals, to_all: bool
 ) -> None:
-    trials = trials_of({**FIXED, "seed": [0, 1], "epochs": 60})
-    asked = command(tmp_path, "--json", seed=[0, 1], epochs=60)
+    trials = trials_of({**FIXED, "seed": [0, 1], "epochs": 30})
+    asked = command(tmp_path, "--json", seed=[0, 1], epochs=30)
     folder = tmp_path / "sweep" / trials[0].name
     with subprocess.Popen(
         asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
