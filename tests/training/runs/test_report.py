@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ import pytest
 from minires.training.runs import (
     Metrics,
     MetricsLog,
+    RunWatcher,
     TestLine,
     configured,
     read_metrics,
@@ -19,6 +21,7 @@ from minires.training.runs import (
     write_report,
 )
 from minires.training.runs.confusion import confusion_section
+from tests.training.runs.conftest import a_config
 from tests.training.runs.curves import STEPS, config, planted
 
 FALLING = [2.0 * 0.85**epoch for epoch in range(12)]
@@ -84,6 +87,23 @@ def test_a_page_of_a_run_that_was_stopped_waits_for_nothing(run: Path) -> None:
     assert 'http-equiv="refresh"' not in page
     assert "It was stopped by Ctrl-C after step 48." in visible(page)
     assert "So far: Neither" in visible(page)
+
+
+def test_a_run_that_is_stopped_says_so_on_its_page(stopped: Callable[..., Path]) -> None:
+    page = (stopped(2) / "report.html").read_text("utf-8")
+
+    assert 'http-equiv="refresh"' not in page
+    assert "0 epochs, 2 steps, of 3 epochs. It was stopped by SIGTERM after step 2." in page
+
+
+def test_a_page_is_there_before_the_first_step(tmp_path: Path) -> None:
+    class Looking(RunWatcher):
+        def step_done(self, epoch: int, step: int, loss: float, images: int) -> None:
+            assert "nothing measured yet" in (tmp_path / "run" / "report.html").read_text()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(a_config(), tmp_path / "run", watcher=Looking())
 
 
 def test_a_run_that_goes_the_wrong_way_may_still_turn_back(run: Path) -> None:
