@@ -19,7 +19,7 @@ Colour = Literal["blue", "orange", "green", "purple", "ink", "soft"]
 
 _WIDTH = 440
 _PLOT = 175  # height of what the curves are drawn in
-_LEFT, _RIGHT, _BOTTOM = 62, 10, 40
+_LEFT, _RIGHT, _BOTTOM = 72, 10, 40
 _LEGEND = 20  # height of a row of names
 _LETTER = 6.9  # about the width of one
 _MOST = 600  # points of a line: more than it has pixels

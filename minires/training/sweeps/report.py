@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from minires.pages import Axis, Cell, Colour, Curve, chart, escape, page, short, table
+from minires.pages import Axis, Cell, Colour, Curve, chart, definitions, escape, page, short, table
 from minires.serialize import atomic_write
 from minires.training.runs.report import REPORT
 
@@ -107,7 +107,7 @@ def named(varied: Mapping[str, Any]) -> str:
 
 def written(value: Any) -> str:
     """Write the value of an option, which may have several parts."""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return " ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _error(outcome: Outcome) -> str:
@@ -132,21 +132,28 @@ def _page(outcomes: Sequence[Outcome]) -> str:
         else "Small differences may be chance; with several seeds in the grid it would tell how"
         " small."
     )
-    notes = [
-        f'<p class="note">{escape(outcome.name)} failed: {escape(outcome.failure)}</p>'
-        for outcome in outcomes
-        if outcome.failure
-    ]
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    told = f" {len(failed)} of the runs failed; why stands below." if failed else ""
     verdict = (
         '<section class="verdict" aria-labelledby="verdict">\n'
         f'<h2 id="verdict">{escape(headline(outcomes))}</h2>\n<p>It is judged by the validation'
-        f" part alone; the test part has no say. {chance}</p>\n</section>"
+        f" part alone; the test part has no say. {chance}{told}</p>\n</section>"
     )
     return page(
         title,
-        [f"<h1>{title}</h1>", verdict, *notes, _plots(outcomes), *_seeds(outcomes),
-         _runs(outcomes)],
+        [f"<h1>{title}</h1>", verdict, _plots(outcomes), *_seeds(outcomes), _runs(outcomes),
+         *_failures(failed)],
     )  # fmt: skip
+
+
+def _failures(failed: Sequence[Outcome]) -> list[str]:
+    if not failed:
+        return []
+    told = definitions([(outcome.name, outcome.failure) for outcome in failed])
+    return [
+        '<section aria-labelledby="failures">\n<h2 id="failures">What went wrong</h2>\n'
+        f'<div class="card failures">{told}</div>\n</section>'
+    ]
 
 
 def _plots(outcomes: Sequence[Outcome]) -> str:
@@ -226,7 +233,8 @@ def _runs(outcomes: Sequence[Outcome]) -> str:
             measured = [_error(outcome), loss, f"{best.train_error:.2%}", str(best.epoch)]
         rows.append([
             str(rank), *map(written, outcome.varied.values()), *measured, str(len(outcome.epochs)),
-            f"{outcome.seconds:.1f}", Cell(outcome.name, link=f"{quote(outcome.name)}/{REPORT}"),
+            f"{outcome.seconds:.1f}",
+            Cell(outcome.name[-8:], link=f"{quote(outcome.name)}/{REPORT}"),
         ])  # fmt: skip
     return (
         '<section aria-labelledby="runs">\n<h2 id="runs">All runs</h2>\n<div class="card">'

@@ -129,8 +129,13 @@ def children_of(pid: int) -> list[int]:
     return [int(pid) for pid, args in lines if "spawn_main" in args]
 
 
+_NEEDS_PROCESSES = pytest.mark.skipif(
+    shutil.which("ps") is None or not Path("/proc/self").exists(), reason="needs ps and /proc"
+)
+
+
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
+@_NEEDS_PROCESSES
 def test_a_run_that_is_killed_takes_no_other_with_it(tmp_path: Path) -> None:
     trials = trials_of({**FIXED, "seed": [0, 1], "epochs": 30})
     asked = command(tmp_path, "--jobs", "2", "--json", seed=[0, 1], epochs=30)
@@ -154,7 +159,7 @@ def _works_in(pid: int, folder: Path) -> bool:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
+@_NEEDS_PROCESSES
 @pytest.mark.parametrize(
     ("number", "to_all"),
     [
