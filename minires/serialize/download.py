@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from .locking import lock
+
 __all__ = ["DownloadError", "fetch", "home", "is_there", "sum_of"]
 
 _CHUNK = 2**18
@@ -178,7 +180,7 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
     """Open a partial file that no other process writes to; wait until that is so."""
     while True:
         with part.open("ab") as file:
-            _lock(file)
+            lock(file)  # Windows lets nobody rename a file that another has open
             # Whoever had it until now may have given it its name, or thrown it away.
             if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
                 continue
@@ -190,14 +192,6 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
                     with suppress(PermissionError):  # Windows removes no open file
                         part.unlink()
             return
-
-
-def _lock(file: IO[bytes]) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows, which lets nobody rename a file that another has open
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _bring(addresses: Sequence[str], transfer: _Transfer, file: IO[bytes], part: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from minires.serialize.locking import lock
 
 from .errors import RunError
 
@@ -24,21 +27,15 @@ def locked(folder: Path) -> Iterator[None]:
     RunError
         If another process is in it.
     """
-    try:
-        import fcntl
-    except ImportError:
+    if sys.platform == "win32":
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(descriptor, wait=False):
             raise RunError(
                 f"another process is training in '{folder}'; wait for its end, or stop it"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
+            )
         yield
     finally:
         os.close(descriptor)

@@ -23,6 +23,7 @@ __all__ = ["CROPS", "Views", "views_of_run"]
 Array = np.ndarray[Any, Any]
 
 CROPS = (1, 5, 10)
+_LARGEST = 2048  # of a scale: 64 images of it fill some gigabytes
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,10 @@ def views_of_run(
     """
     if crops not in CROPS:
         raise ConfigError(f"crops: expected {', '.join(map(str, CROPS))}, found {crops}")
-    if any(scale < 1 for scale in scales):
-        raise ConfigError(f"scales: expected sizes in pixels, found {list(scales)}")
+    if not all(1 <= scale <= _LARGEST for scale in scales):
+        raise ConfigError(
+            f"scales: expected sizes in pixels, 1 to {_LARGEST:,}, found {list(scales)}"
+        )
     if crops == 10 and config.augmentation not in ("crop-flip", "imagenet"):
         raise ConfigError(
             "crops: five of the ten are mirror images, which this run was not trained with (its"
