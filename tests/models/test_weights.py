@@ -427,6 +427,16 @@ def test_an_unknown_name_is_told_with_those_there_are() -> None:
         catalogue.find("bert")
 
 
+def test_a_card_that_says_nothing_new_has_only_what_older_versions_read(tmp_path: Path) -> None:
+    card = catalogue.find("cifar_resnet20").card
+    catalogue.write_card(card, tmp_path / "w.th")
+    told = json.loads((tmp_path / "w.json").read_text())
+    known = {"schema", "model", "options", "classes", "preprocessing", "licence", "source"}
+    assert set(told) == known
+    assert set(told["preprocessing"]) == {"size", "crop", "mean", "std"}
+    assert catalogue.card_of(tmp_path / "w.th") == card
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

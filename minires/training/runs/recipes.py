@@ -78,7 +78,7 @@ RECIPES: dict[str, Recipe] = {
         weight_decay=1e-4,
         schedule="steps",
         milestones=(32_000, 48_000),
-        # "we use 0.01 to warm up the training until the training error is below 80%": ResNet-110.
+        # The paper does so for ResNet-110 alone of its networks.
         warm_up_lr=0.01,
         warm_up_error=0.8,
         warm_up_from_depth=110,
@@ -92,7 +92,7 @@ RECIPES: dict[str, Recipe] = {
         batch_size=256,
         lr=0.1,
         weight_decay=1e-4,
-        # "divided by 10 when the error plateaus"; how long a plateau is, the paper does not say.
+        # How long a plateau is, the paper does not say.
         schedule="plateau",
         patience=5,
         augmentation="imagenet",
@@ -122,7 +122,7 @@ RECIPES: dict[str, Recipe] = {
         warm_up_lr=0.01,
         warm_up_steps=400,
         augmentation="crop-flip",
-        normalize="pixel",  # "following" the paper before
+        normalize="pixel",  # all else is as in the paper before
     ),
     "mnist": Recipe(
         source="minires; docs/training.md tells what it reaches",
