@@ -126,6 +126,20 @@ def _distributed(rounds: int) -> Measured:
     yield from measured(min(rounds, 5))
 
 
+def _mnist(rounds: int) -> Measured:
+    from .whole_runs import mnist
+
+    yield from mnist()
+
+
+def _fine_tuning(rounds: int) -> Measured:
+    from minires.data.sources import data_root
+
+    from .whole_runs import fine_tuning
+
+    yield from fine_tuning(data_root() / "fashion_mnist_sprite_900.npz")
+
+
 def _peers(rounds: int) -> Measured:
     from .peers import run_peers
 
@@ -146,10 +160,15 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "architectures": _architectures,
     "loader": _loader,
     "distributed": _distributed,
+    "mnist": _mnist,
+    "fine_tuning": _fine_tuning,
     "peers": _peers,
 }
-# These need time, and peers environments of their own: they are measured when asked for.
-SELDOM = "checking", "block_check", "tracing", "architectures", "distributed", "peers"
+# These need time, or data, or environments of their own: they are measured when asked for.
+SELDOM = (
+    *("checking", "block_check", "tracing", "architectures", "distributed"),
+    *("mnist", "fine_tuning", "peers"),
+)
 USUAL = [n for n in SECTIONS if n not in SELDOM]
 
 

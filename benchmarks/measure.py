@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from minires.lab import machine, timing
+from minires.lab import timing
+from minires.training import machine
 
 
 def interleaved(

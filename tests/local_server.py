@@ -41,7 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     The others misbehave: ``cut`` breaks off after 1,000 bytes, ``short`` and ``long`` lie about the
     length, ``wrong`` sends other bytes, ``shifted`` another range than was asked for,
     ``unmeasured`` no length, ``to:ADDRESS`` leads there (``to:loop`` back again), ``silent`` waits,
-    ``rude`` answers 500.
+    ``rude`` answers 500, ``babbling`` no HTTP.
     """
 
     server: LocalServer
@@ -59,6 +59,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if manner == "silent":
             self.server.released.wait(10)
+            return
+        if manner == "babbling":
+            self.wfile.write(b"\x1b[2J\r\n\r\n")
             return
         if manner == "rude":
             self.send_error(500, "\x1b[2J")

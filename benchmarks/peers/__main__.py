@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from minires.lab import machine
+from minires.training import machine
 
 from . import PEERS, environments, run_peers
 

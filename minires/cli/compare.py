@@ -23,7 +23,9 @@ def run_compare(
         str, typer.Option(help="Numbers of layers, each 6n + 2, separated by commas.")
     ] = "8,20,56",
     epochs: Annotated[int, typer.Option(help="How often each network sees every image.")] = 12,
-    dataset: Annotated[str, typer.Option(help="What to learn.")] = "digits",
+    dataset: Annotated[
+        str, typer.Option(help="What to learn: a name in minires data list, or a path.")
+    ] = "digits",
     width: Annotated[int, typer.Option(help="Channels of the first stage.")] = 8,
     seed: Annotated[int, typer.Option(help="For the weights and the order of the images.")] = 0,
     device: Device = "cpu",
@@ -50,10 +52,10 @@ def run_compare(
     require(device)
     try:
         settings = Settings(_integers(depths), epochs, dataset, width, seed, device)
+        comparison = Comparison(settings)
+        _ = comparison.split  # a data set that cannot be read is found out before all else
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from None
-    comparison = Comparison(settings)
-    _ = comparison.split  # a data set that cannot be read is found out before all else
 
     with prepared_folder(out, "compare") as folder:
         interrupted = False

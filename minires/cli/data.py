@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .groups import group
 from .tables import show
 from .transfers import bars_on_stderr
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 HELP = "List data sets of images, fetch and verify them."
 LIST_HELP = "List the data sets that have a name: what they are, and where their files are."
 GET_HELP = (
-    "Fetch data sets, each file checked by its official MD5.\n\n"
+    "Fetch data sets, each file checked by its published MD5.\n\n"
     "What is there already is not fetched again, and what broke off goes on where it ended.\n\n"
     "Example:\n\n"
     "\b\n"
@@ -27,7 +28,7 @@ VERIFY_HELP = (
     "The exit code is 1 if one is missing or another file."
 )
 
-app = typer.Typer(name="data", help=HELP)
+app = group("data", HELP)
 
 Names = Annotated[
     list[str], typer.Argument(help="Of those in minires data list.", show_default=False)
@@ -44,22 +45,15 @@ Root = Annotated[
 ]
 
 
-@app.callback(invoke_without_command=True)
-def _data(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
-
-
 @app.command("list", help=LIST_HELP)
 def run_list(
     root: Root = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Carry out the command; its help is `LIST_HELP`."""
-    from minires.data.sources import data_root, sources
+    from minires.data.sources import sources
 
-    folder = data_root(root)
+    folder = _root(root)
     found = [_record(each, folder) for each in sources().values()]
     if json:
         from minires.lab import to_json
@@ -108,22 +102,21 @@ def _record(source: Source, root: Path) -> dict[str, Any]:
 @app.command("get", help=GET_HELP)
 def run_get(names: Names, root: Root = None) -> None:
     """Carry out the command; its help is `GET_HELP`."""
-    from minires.data.sources import data_root
-
-    folder = data_root(_checked(root))
+    folder = _root(root)
     chosen = _found(names)
     with bars_on_stderr(lines=True) as progress:
         paths = [path for source in chosen for path in source.download(folder, progress)]
     for path in paths:
         typer.echo(path)
+    for source in chosen:
+        if not source.files:
+            typer.echo(f"{source.name} is built in", err=True)
 
 
 @app.command("verify", help=VERIFY_HELP)
 def run_verify(names: Names, root: Root = None) -> None:
     """Carry out the command; its help is `VERIFY_HELP`."""
-    from minires.data.sources import data_root
-
-    folder = data_root(_checked(root))
+    folder = _root(root)
     wrong = False
     for source in _found(names):
         if not source.files:
@@ -144,7 +137,11 @@ def _found(names: list[str]) -> list[Source]:
         raise typer.BadParameter(str(error)) from None
 
 
-def _checked(root: Path | None) -> Path | None:
-    if root is not None and root.exists() and not root.is_dir():
-        raise typer.BadParameter(f"--root: {str(root)!r} is no folder")
-    return root
+def _root(named: Path | None) -> Path:
+    from minires.data.sources import data_root
+
+    folder = data_root(named)
+    if folder.exists() and not folder.is_dir():
+        option = "MINIRES_DATA" if named is None else "--root"
+        raise typer.BadParameter(f"{option}: {str(folder)!r} is no folder")
+    return folder

@@ -95,7 +95,7 @@ def _came_of(outcome: Outcome) -> str:
 
 def _print(outcomes: list[Outcome], files: list[Path], json: bool) -> None:
     from minires.training.sweeps import ranked
-    from minires.training.sweeps.report import headline, row_of
+    from minires.training.sweeps.report import headline, row_of, written
     from minires.training.sweeps.seeds import over_seeds
 
     rows = [row_of(outcome) for outcome in ranked(outcomes)]
@@ -122,7 +122,7 @@ def _print(outcomes: list[Outcome], files: list[Path], json: bool) -> None:
     for name in ("", *outcomes[0].varied, "validation error", "training error", "epoch", "run"):
         table.add_column(name, justify="left" if name == "run" else "right", overflow="fold")
     for rank, (row, outcome) in enumerate(zip(rows, ranked(outcomes), strict=True), 1):
-        cells = [str(rank), *map(str, outcome.varied.values())]
+        cells = [str(rank), *map(written, outcome.varied.values())]
         cells += [_share(row["validation_error"]), _share(row["train_error"])]
         cells += [str(row["best_epoch"] or "–"), outcome.name]
         table.add_row(*map(Text, cells))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .groups import group
 from .tables import show
 from .transfers import bars_on_stderr
 
@@ -22,14 +23,7 @@ GET_HELP = (
     "minires weights get cifar_resnet20 --to .\n"
 )
 
-app = typer.Typer(name="weights", help=HELP)
-
-
-@app.callback(invoke_without_command=True)
-def _weights(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
+app = group("weights", HELP)
 
 
 @app.command("list", help=LIST_HELP)

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import os
 import re
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from .errors import DatasetDamaged
 
-__all__ = ["FolderFiles", "ZipFiles", "files_of", "read_tar"]
+__all__ = ["FolderFiles", "ZipFiles", "files_of", "read_tar", "uncompressed"]
 
-_LARGEST = 2**28  # bytes of one file in an archive
-_LARGEST_TAR = 2**30  # of all of them
+_LARGEST = 2**28  # bytes of one file in a zip
+_LARGEST_UNPACKED = 2**30  # of what gzip compressed
 
 
 class FolderFiles:
-    """The files in a folder and its folders; hidden ones are left out.
+    """The files in a folder and its folders; hidden ones are left out, links are followed.
 
     Attributes
     ----------
@@ -37,9 +39,7 @@ class FolderFiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found = (each for each in path.rglob("*") if each.is_file())
-        names = {each.relative_to(path).as_posix(): each.stat().st_size for each in found}
-        self.sizes = {name: names[name] for name in sorted(names) if not _is_hidden(name)}
+        self.sizes = dict(sorted(_files_below(os.fspath(path))))
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
@@ -67,38 +67,35 @@ class ZipFiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._open()
-
-    def _open(self) -> None:
         try:
-            self._zip = zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, NotImplementedError) as error:
-            raise DatasetDamaged(f"'{self.path}' is no zip, or a damaged one: {error}") from error
-        try:
-            members = {each.filename: each for each in self._zip.infolist() if not each.is_dir()}
-            for name, member in members.items():
-                _require_safe(self.path, name)
-                kind = stat.S_IFMT(member.external_attr >> 16)
-                if kind not in (0, stat.S_IFREG):
-                    raise _refused(self.path, name, "is a link or no file")
-                if member.flag_bits & 1:
-                    raise _refused(self.path, name, "is encrypted")
-                if member.file_size > _LARGEST:
-                    raise _refused(self.path, name, f"has more than {_LARGEST:,} bytes")
-        except BaseException:
-            self._zip.close()
+            self._zip = zipfile.ZipFile(path)
+        except (FileNotFoundError, PermissionError):
             raise
-        self._members = members
+        except Exception as error:  # of a damaged one, zipfile raises what it likes
+            raise DatasetDamaged(f"'{path}' is no zip, or a damaged one: {error}") from error
+        files = (each for each in self._zip.infolist() if not each.filename.endswith("/"))
+        self._members = {each.filename: each for each in files}
+        for name, member in self._members.items():
+            _require_safe(path, name)
+            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+                raise _refused(path, name, "is a link or no file")
+            if member.flag_bits & 1:
+                raise _refused(path, name, "is encrypted")
+            if member.file_size > _LARGEST:
+                raise _refused(path, name, f"has more than {_LARGEST:,} bytes")
         self.sizes = {
-            name: members[name].file_size for name in sorted(members) if not _is_hidden(name)
+            name: self._members[name].file_size
+            for name in sorted(self._members)
+            if not any(map(_is_hidden, name.split("/")))
         }
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes, checked by the zip's own sum."""
+        member = self._members[name]
         try:
-            return self._zip.read(self._members[name])
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise DatasetDamaged(f"{name!r} in '{self.path}' is damaged: {error}") from error
+            return self._zip.read(member)
+        except Exception as error:  # likewise
+            raise DatasetDamaged(f"{name!r} in '{self.path}' cannot be read: {error}") from error
 
     def require_whole(self) -> None:
         """Raise a DatasetDamaged if a file is not what the zip says by its CRC-32."""
@@ -110,12 +107,8 @@ class ZipFiles:
         return f"{self._members[name].CRC:08x}"
 
     # An open file cannot go to another process; its path can.
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.path = state["path"]
-        self._open()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ZipFiles, (self.path,)
 
 
 def files_of(path: Path) -> FolderFiles | ZipFiles:
@@ -142,53 +135,79 @@ def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
     DatasetDamaged
         If the archive is damaged or not to be trusted, or lacks one of them.
     """
+    contents = uncompressed(path)
     found: dict[str, bytes] = {}
-    total = 0
     try:
-        with path.open("rb") as packed, _unpacking(packed) as file:
-            archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - only its file is open
+        with tarfile.open(fileobj=io.BytesIO(contents), mode="r:") as archive:
             for member in archive:
                 _require_safe(path, member.name)
                 if not (member.isreg() or member.isdir()):
                     raise _refused(path, member.name, "is a link or no file")
-                total += member.size
-                _require_fits(path, total)
+                if not 0 <= member.size <= len(contents):  # below 0, tarfile goes back
+                    raise _refused(path, member.name, f"cannot have {member.size:,} bytes")
                 name = member.name.rpartition("/")[2]
-                opened = archive.extractfile(member) if name in wanted else None
-                if opened is not None:
+                if name in wanted and (opened := archive.extractfile(member)) is not None:
                     found[name] = opened.read()
-            # gzip's sum is at its end; tarfile stops where it finds no header any more.
-            while rest := file.read(2**20):
-                total += len(rest)
-                _require_fits(path, total)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except DatasetDamaged:
+        raise
+    except Exception as error:  # as for a zip
         raise DatasetDamaged(f"'{path}' is no tar archive, or a damaged one: {error}") from error
-    except OSError as error:
-        if isinstance(error, DatasetDamaged) or error.errno is not None:
-            raise
-        raise DatasetDamaged(f"'{path}' is a damaged gzip file: {error}") from error
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise DatasetDamaged(f"'{path}' lacks {_told(missing)}; it is another archive")
+        told = ", ".join(map(repr, missing))
+        raise DatasetDamaged(f"'{path}' lacks {told}; it is another archive")
     return {name: found[name] for name in wanted}
 
 
-def _unpacking(packed: IO[bytes]) -> IO[bytes]:
-    """Return a file that reads what is in another one, without gzip's compression if it has any."""
-    compressed = packed.read(2) == b"\x1f\x8b"
-    packed.seek(0)
-    return cast(IO[bytes], gzip.GzipFile(fileobj=packed)) if compressed else packed
+def uncompressed(path: Path) -> bytes:
+    """Return what a file holds, without gzip's compression if its first bytes tell of it.
+
+    Raises
+    ------
+    DatasetDamaged
+        If the compressed file is damaged, or larger than any of this kind.
+    """
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not compressed:
+            return file.read()
+        parts, total = [], 0
+        try:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                # Asked for more than there is, it would take that much memory first.
+                while part := unpacked.read(2**20):
+                    parts.append(part)
+                    total += len(part)
+                    if total > _LARGEST_UNPACKED:
+                        raise DatasetDamaged(
+                            f"'{path}' is not read: it holds more than {_LARGEST_UNPACKED:,} bytes"
+                        )
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DatasetDamaged(f"'{path}' is a damaged gzip file: {error}") from error
+    return b"".join(parts)
 
 
-def _require_fits(path: Path, total: int) -> None:
-    if total > _LARGEST_TAR:
-        raise DatasetDamaged(f"'{path}' is not read: it holds more than {_LARGEST_TAR:,} bytes")
+def _files_below(
+    folder: str, prefix: str = "", above: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, int]]:
+    """Yield the names and sizes of files; no link is followed back to a folder that it is in."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _is_hidden(entry.name):
+                continue
+            if entry.is_dir():
+                yield from _files_below(entry.path, f"{prefix}{entry.name}/", above | {real})
+            elif entry.is_file():
+                yield prefix + entry.name, entry.stat().st_size
 
 
 def _require_safe(path: Path, name: str) -> None:
     """Raise if a member's name leads elsewhere, on this system or another."""
-    parts = re.split(r"[/\\]", name)
-    if name.startswith(("/", "\\")) or ":" in parts[0] or ".." in parts or "\0" in name:
+    if re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
         raise _refused(path, name, "leads out of the archive")
 
 
@@ -196,9 +215,5 @@ def _refused(path: Path, name: str, why: str) -> DatasetDamaged:
     return DatasetDamaged(f"'{path}' is not read: its member {name!r} {why}")
 
 
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-
-
-def _told(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") or part == "__MACOSX"

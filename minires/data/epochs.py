@@ -77,15 +77,17 @@ class Epoch:
         # the shape and dtype that samples have once they are transformed.
         empty = self.rank >= len(everyones)
         share = slice(1) if empty else slice(self.rank, None, self.ranks)
-        mine = everyones[share]
+        needed = mine = everyones[share]
         try:
             if self.mixup is None:
                 batch = self._transformed(mine)
             else:
                 weight, partner = self.mixup.draw(self.seed, self.number, number, len(everyones))
-                batch = self._mixed(self.mixup, mine, everyones[partner][share], weight)
+                both = np.concatenate([mine, everyones[partner][share]])
+                needed, places = np.unique(both, return_inverse=True)
+                batch = self._mixed(self.mixup, needed, np.split(places, 2), weight)
         except Exception as error:
-            self._find_sample(mine, error)
+            self._find_sample(needed)
             raise WorkerError(
                 f"batch {number} of epoch {self.number} could not be made: {_told(error)}",
                 epoch=self.number,
@@ -115,26 +117,25 @@ class Epoch:
         transformed = self.transform(images(), **told)
         return (transformed, *collate(rest)) if rest else transformed
 
-    def _mixed(self, mixup: MixUp, mine: Array, partners: Array, weight: float) -> Any:
-        needed, places = np.unique(np.concatenate([mine, partners]), return_inverse=True)
-        batch = self._transformed(needed)
+    def _mixed(self, mixup: MixUp, samples: Array, places: list[Array], weight: float) -> Any:
+        batch = self._transformed(samples)
         if not isinstance(batch, tuple) or len(batch) != 2:
             raise ValueError("MixUp: needs samples that are pairs, (image, label)")
         images, labels = batch
-        first, second = np.split(places, 2)
+        first, second = places
         return mixup.mix(images[first], labels[first], images[second], labels[second], weight)
 
-    def _find_sample(self, samples: Array, error: Exception) -> None:
+    def _find_sample(self, samples: Array) -> None:
         """Raise a WorkerError that names the sample, if one of them cannot be had even alone."""
-        for sample in samples:
+        for place, sample in enumerate(samples):
             try:
-                self._transformed(samples[samples == sample])
-            except Exception as its:
+                self._transformed(samples[place : place + 1])
+            except Exception as error:
                 raise WorkerError(
-                    f"sample {sample} could not be made, in epoch {self.number}: {_told(its)}",
+                    f"sample {sample} could not be made, in epoch {self.number}: {_told(error)}",
                     sample=int(sample),
                     epoch=self.number,
-                ) from its
+                ) from error
 
 
 def _emptied(batch: Any) -> Any:

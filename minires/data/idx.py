@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import math
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .archives import uncompressed
 from .errors import DatasetDamaged
 
 Array = np.ndarray[Any, Any]
 
 _UNSIGNED_BYTES = 8
-_LARGEST = 2**31  # of a file that a damaged or hostile compressed one could swell to
 
 
 def read_idx(path: Path, dimensions: int) -> Array:
@@ -57,29 +54,3 @@ def read_idx(path: Path, dimensions: int) -> Array:
             f" {len(contents) - begin:,} follow; it was cut short or damaged"
         )
     return np.frombuffer(contents, np.uint8, offset=begin).reshape(shape)
-
-
-def uncompressed(path: Path) -> bytes:
-    """Return what a file holds, without gzip's compression if it has any.
-
-    Raises
-    ------
-    DatasetDamaged
-        If the compressed file is damaged, or larger than any of this kind.
-    """
-    contents = path.read_bytes()
-    if contents[:2] != b"\x1f\x8b":
-        return contents
-    try:
-        with gzip.open(path) as file:
-            contents = file.read(_LARGEST + 1)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DatasetDamaged(f"'{path}' is a damaged gzip file: {error}") from error
-    if len(contents) > _LARGEST:
-        raise DatasetDamaged(f"'{path}' swells to more than {_LARGEST:,} bytes; it is not read")
-    return contents
-
-
-def uncompressed_md5(path: Path) -> str:
-    """Return the MD5 of what a file holds, which recompressing it does not change."""
-    return hashlib.md5(uncompressed(path), usedforsecurity=False).hexdigest()

@@ -220,7 +220,8 @@ class ImageFolder(Dataset):
         by_sum = isinstance(self.files, ZipFiles) or sum(sizes) <= _LARGEST_SUMMED
         for name, label, size in zip(self.names, self.labels, sizes, strict=True):
             stated = self.files.sum_of(name) if by_sum else ""
-            summed.update(f"{name}\n{label} {size} {stated}\n".encode())
+            # Names of files need not be text; their bytes count as they are.
+            summed.update(f"{name}\n{label} {size} {stated}\n".encode(errors="surrogateescape"))
         if self.boxes is not None:
             summed.update(self.boxes.tobytes())
         return summed.hexdigest()

@@ -126,6 +126,8 @@ def _in_8_bits(image: Image) -> Image:
         raise ValueError(
             "its pixels have 32 bits, and nothing tells which is white; save it with 8"
         )
+    if isinstance(image.info.get("transparency"), bytes):  # of a palette; Pillow warns of it
+        return image.convert("RGBA")
     return image
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from .errors import DatasetDamaged
 from .split import Split, divided
 
 _KEYS = "x and y, or x_train, y_train, x_test and y_test"
+_MOST_CLASSES = 2**20
 
 
 def read_npz(path: Path, seed: int = 0) -> Split:
@@ -51,10 +50,16 @@ def read_npz(path: Path, seed: int = 0) -> Split:
     if {"x", "y"} <= set(arrays):
         whole = _part(path, arrays, "")
         largest = whole.arrays[1].max()
-        train, test = divided(whole, seed)
+        train, test = divided(whole, seed, path)
     elif {"x_train", "y_train", "x_test", "y_test"} <= set(arrays):
         train, test = (_part(path, arrays, suffix) for suffix in ("_train", "_test"))
         largest = max(part.arrays[1].max() for part in (train, test))
+        shapes = [part.arrays[0].shape[1:] for part in (train, test)]
+        if shapes[0] != shapes[1]:
+            raise DatasetDamaged(
+                f"'{path}': the images of x_train and x_test should be of one shape (C, H, W);"
+                f" found {shapes[0]} and {shapes[1]}"
+            )
     else:
         found = ", ".join(arrays) or "none"
         raise DatasetDamaged(f"'{path}' should hold the arrays {_KEYS}; found {found}")
@@ -67,21 +72,22 @@ def read_npz(path: Path, seed: int = 0) -> Split:
 
 
 def _arrays(path: Path) -> dict[str, Array]:
-    try:
-        with path.open("rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, Mapping):
-                raise DatasetDamaged(f"'{path}' holds one array; save several by numpy.savez")
-            return dict(arrays)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        told = " ".join(str(error).split())
-        raise DatasetDamaged(f"'{path}' is no .npz file, or a damaged one: {told}") from error
+    with path.open("rb") as file:
+        try:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = dict(loaded) if isinstance(loaded, Mapping) else None
+        except Exception as error:  # of a damaged one, NumPy raises what it likes
+            told = " ".join(str(error).split())
+            raise DatasetDamaged(f"'{path}' is no .npz file, or a damaged one: {told}") from error
+    if arrays is None:
+        raise DatasetDamaged(f"'{path}' holds one array; save several by numpy.savez")
+    return {name: each for name, each in arrays.items() if isinstance(each, np.ndarray)}
 
 
 def _part(path: Path, arrays: Mapping[str, Array], suffix: str) -> TensorDataset:
     images, labels = arrays["x" + suffix], arrays["y" + suffix]
     channels_first = _channels_first(images)
-    if channels_first is None or labels.shape != images.shape[:1] or not len(images):
+    if channels_first is None or labels.shape != images.shape[:1] or not images.size:
         raise DatasetDamaged(
             f"'{path}': x{suffix} and y{suffix} should be images, (N, H, W) or with 1 or 3"
             f" channels, and labels (N,); found shapes {images.shape} and {labels.shape}"
@@ -93,14 +99,19 @@ def _part(path: Path, arrays: Mapping[str, Array], suffix: str) -> TensorDataset
     else:
         raise DatasetDamaged(
             f"'{path}': x{suffix} should be of uint8, or floating from 0 to 1; found"
-            f" {images.dtype} from {images.min()} to {images.max()}"
+            f" {_range(images)}"
         )
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= _MOST_CLASSES:
         raise DatasetDamaged(
             f"'{path}': y{suffix} should hold class numbers, integers from 0 on; found"
-            f" {labels.dtype}, the smallest {labels.min()}"
+            f" {_range(labels)}"
         )
     return TensorDataset(np.ascontiguousarray(grey), labels.astype(np.int64))
+
+
+def _range(array: Array) -> str:
+    numbers = array.dtype.kind in "biuf"
+    return f"{array.dtype}" + (f" from {array.min()} to {array.max()}" if numbers else "")
 
 
 def _channels_first(images: Array) -> Array | None:

@@ -66,14 +66,15 @@ def get_dataset(
     359
     """
     path = Path(name)
-    if isinstance(name, os.PathLike) or len(path.parts) != 1 or path.suffix in (".npz", ".zip"):
+    by_suffix = path.suffix.lower() in (".npz", ".zip")
+    if isinstance(name, os.PathLike) or len(path.parts) > 1 or by_suffix:
         return _at(path, seed)
     try:
         source = find_source(os.fspath(name))
-    except ValueError:
-        if path.is_dir():
+    except ValueError as error:
+        if name and path.is_dir():
             return _at(path, seed)
-        raise
+        raise ValueError(f"{error}, or the path of a folder, a .zip or a .npz") from None
     if source.name == "digits":
         return grey_digits(seed)
     bring = source.download if download else source.require
@@ -86,9 +87,9 @@ def _at(path: Path, seed: int) -> Split:
             f"there is no '{path}'; a data set is a folder or .zip of images, a .npz, or one of:"
             f" {', '.join(dataset_names())}"
         )
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return read_npz(path, seed)
-    if path.is_dir() or path.suffix == ".zip":
+    if path.is_dir() or path.suffix.lower() == ".zip":
         return read_tree(path, seed)
     raise DatasetDamaged(f"'{path}' is no data set: neither a folder, nor a .zip, nor a .npz")
 

@@ -11,11 +11,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from minires.serialize.download import fetch, home
+from minires.serialize.download import fetch, home, sum_of
 
-from .archives import ZipFiles
+from .archives import ZipFiles, uncompressed
 from .errors import DatasetDamaged, DatasetMissing
-from .idx import uncompressed_md5
 
 __all__ = ["Source", "SourceFile", "data_root", "find_source", "sources"]
 
@@ -44,22 +43,17 @@ class SourceFile:
 
     def require_right(self, path: Path) -> None:
         """Raise a DatasetDamaged if a file is not this one."""
-        if self.md5 is None:
+        if self.md5 is None or (found := sum_of(path, "md5")) == self.md5:
             return
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, _md5).hexdigest()
-        if found in (self.md5, self.uncompressed_md5):
-            return
-        if self.uncompressed_md5 is None:
-            expected = self.md5
-        elif (found := uncompressed_md5(path)) == self.uncompressed_md5:
-            return
-        else:
-            expected = f"{self.uncompressed_md5} without compression"
-        raise DatasetDamaged(
-            f"'{path}' is another file than {self.name}, or a damaged one: its MD5 is {found}, and"
-            f" should be {expected}"
-        )
+        expected, how = self.md5, ""
+        if self.uncompressed_md5 is not None:
+            expected, how = self.uncompressed_md5, " without compression"
+            found = hashlib.md5(uncompressed(path), usedforsecurity=False).hexdigest()
+        if found != expected:
+            raise DatasetDamaged(
+                f"'{path}' is another file than {self.name}, or a damaged one: its MD5{how} is"
+                f" {found}, and should be {expected}"
+            )
 
     def is_right(self, path: Path) -> bool:
         """Tell whether a file is this one."""
@@ -68,10 +62,6 @@ class SourceFile:
         except DatasetDamaged:
             return False
         return True
-
-
-def _md5() -> Any:
-    return hashlib.md5(usedforsecurity=False)
 
 
 @dataclass(frozen=True)
@@ -118,12 +108,10 @@ class Source:
 
     def found(self, root: Path) -> dict[SourceFile, Path]:
         """Return those files that are there, right or not, and where."""
-        return {
-            file: path
-            for file in self.files
-            for path in [next(filter(Path.is_file, self._places(file, root)), None)]
-            if path is not None
+        there = {
+            file: next(filter(Path.is_file, self._places(file, root)), None) for file in self.files
         }
+        return {file: path for file, path in there.items() if path is not None}
 
     def _places(self, file: SourceFile, root: Path) -> Sequence[Path]:
         """Return where a file may lie: also uncompressed; nobody's address, right in the root."""
@@ -173,7 +161,7 @@ class Source:
         """
         found = self.found(root)
         for file in self.files if self.addresses else ():
-            if file in found or file.md5 is None:
+            if file in found:
                 continue
             fetch(
                 [address + file.name for address in self.addresses],
@@ -201,7 +189,7 @@ class Source:
                 file.require_right(path)
                 if file.md5 is None:
                     ZipFiles(path).require_whole()
-            except (DatasetDamaged, DatasetMissing) as error:
+            except OSError as error:  # also one that nobody may read
                 yield file, str(error)
             else:
                 yield file, None

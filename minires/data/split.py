@@ -6,11 +6,13 @@ import hashlib
 import math
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from .dataset import Indices, TensorDataset
+from .errors import DatasetDamaged
 from .image_folder import ImageFolder
 from .measures import measure
 
@@ -227,9 +229,14 @@ def rows_of(dataset: Images, indices: Indices) -> Images:
     return TensorDataset(*dataset.take(indices))
 
 
-def divided(dataset: Images, seed: int) -> tuple[Images, Images]:
+def divided(dataset: Images, seed: int, path: Path) -> tuple[Images, Images]:
     """Divide a data set that has no test part of its own: 80 to 20 in every class."""
     train, test = stratified(labels_of(dataset), test_share=0.2, seed=seed)
+    if not len(test):
+        raise DatasetDamaged(
+            f"'{path}' has no test part, and no class of 3 images or more, a fifth of which could"
+            " be one"
+        )
     return rows_of(dataset, train), rows_of(dataset, test)
 
 

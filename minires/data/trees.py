@@ -2,10 +2,11 @@
 
 ==============================  ===================================================================
 ``train/CLASS/1.jpg``           ImageNet's; the test part is ``test``, ``val``, ``valid`` or
-                                ``validation``, the first of them that has folders of classes
+                                ``validation``, the first of them that has folders of classes;
+                                ``Train`` and ``TEST`` will do
 ``train/WNID/images/1.JPEG``    Tiny-ImageNet's, with ``WNID_boxes.txt`` beside; its test part is
                                 ``val``, for the labels of ``test`` were never published
-``CLASS/1.jpg``                 plain; every class is divided 80 to 20
+``CLASS/1.jpg``                 plain, or ``train`` alone; every class is divided 80 to 20
 ==============================  ===================================================================
 """
 
@@ -31,7 +32,7 @@ def read_tree(path: Path, seed: int = 0, name: str | None = None) -> Split:
     Parameters
     ----------
     path : Path
-        If everything lies in one folder in it, that is looked into.
+        If all images lie in one folder in it, that is looked into.
     seed : int
         Decides the division where the tree has none.
     name : str, optional
@@ -49,24 +50,31 @@ def read_tree(path: Path, seed: int = 0, name: str | None = None) -> Split:
     """
     files = files_of(path)
     top = _top(files)
-    train_folder = _join(top, "train")
+    train_folder = _part(files, top, "train")
     if _join(top, "wnids.txt") in files.sizes:
         train, test, class_names = _tiny_imagenet(files, top)
-    elif image_names(files, train_folder):
+    elif train_folder is not None:
+        test_folder = _part(files, top, *_TEST_FOLDERS)
+        if test_folder is None:
+            raise DatasetDamaged(
+                f"'{files.path}' has a folder {train_folder!r}, but no images to be judged by in"
+                f" folders of classes under any of {', '.join(_TEST_FOLDERS)}"
+            )
         train = ImageFolder(files, train_folder)
         class_names = train.class_names
-        test = ImageFolder(files, _test_folder(files, top), class_names)
+        test = ImageFolder(files, test_folder, class_names)
     else:
         whole = ImageFolder(files, top)
         class_names = whole.class_names
-        train, test = divided(whole, seed)  # type: ignore[assignment]
+        train, test = divided(whole, seed, path)  # type: ignore[assignment]
     return Split(train=train, test=test, name=name or path.stem, class_names=class_names)
 
 
 def _top(files: FolderFiles | ZipFiles) -> str:
-    """Return the folder in which everything lies, or nothing."""
-    tops = {name.partition("/")[0] for name in files.sizes}
-    deepest = max((name.count("/") for name in files.sizes), default=0)
+    """Return the folder in which all images lie, or nothing."""
+    names = image_names(files)
+    tops = {name.partition("/")[0] for name in names}
+    deepest = max((name.count("/") for name in names), default=0)
     return tops.pop() if len(tops) == 1 and deepest >= 2 else ""
 
 
@@ -74,14 +82,14 @@ def _join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def _test_folder(files: FolderFiles | ZipFiles, top: str) -> str:
-    for folder in _TEST_FOLDERS:
-        if image_names(files, _join(top, folder)):
-            return _join(top, folder)
-    raise DatasetDamaged(
-        f"'{files.path}' has a folder 'train', but no images to be judged by in folders of classes"
-        f" under any of {', '.join(_TEST_FOLDERS)}"
-    )
+def _part(files: FolderFiles | ZipFiles, top: str, *wanted: str) -> str | None:
+    """Return the first of these folders that has folders of classes, in lower or upper case."""
+    beside = {name[len(top) :].strip("/").partition("/")[0] for name in image_names(files, top)}
+    for name in wanted:
+        for folder in sorted(beside):
+            if folder.lower() == name and image_names(files, _join(top, folder)):
+                return _join(top, folder)
+    return None
 
 
 def _tiny_imagenet(

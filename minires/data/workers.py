@@ -2,8 +2,8 @@
 
 Worker w of W makes the batches w, w + W, w + 2 W, ..., and the loop takes them in turn: the order
 does not depend on who is quick. Each worker has a thread here. It makes batches itself, or starts a
-process and receives them from it; either way it waits for a free slot before it takes the next, so
-that few batches lie ready at a time.
+process and asks it for one at a time; either way it waits for a free slot before the next, so that
+few batches lie ready.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Generator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -131,6 +132,8 @@ class _Worker:
                     self._ready.put(batch)
         except BaseException as error:
             self._ready.put(_Failed(error))
+        finally:
+            self.end.close()
 
 
 def _from_here(worker: _Worker, plan: Epoch, numbers: range) -> Generator[Any, None, None]:
@@ -143,24 +146,33 @@ def _from_here(worker: _Worker, plan: Epoch, numbers: range) -> Generator[Any, N
 def _from_process(worker: _Worker, plan: Epoch, numbers: range) -> Generator[Any, None, None]:
     # Not by forking: locks that other threads hold, those of BLAS among them, would stay locked.
     spawning = multiprocessing.get_context("spawn")
-    here, there = spawning.Pipe(duplex=False)
-    process = spawning.Process(target=_serve, args=(there, plan, numbers), daemon=True)
+    here, there = spawning.Pipe()
+    process = spawning.Process(target=_serve, args=(there, plan), daemon=True)
     with here:
         try:
             with there:
                 _start(process)
-            for _ in numbers:
-                if not worker.go_on() or here not in wait([here, worker.end]):
+            for number in numbers:
+                if not worker.go_on():
+                    return
+                with contextlib.suppress(ConnectionError):  # where nobody is there, recv tells
+                    here.send(number)
+                if here not in wait([here, worker.end]):
                     return
                 yield _received(here, process, plan.number)
         finally:
             if process.pid is not None:
-                process.terminate()
+                process.kill()  # SIGTERM is ignored where this process ignores it
                 process.join()
             process.close()
 
 
 def _start(process: Any) -> None:
+    # Ctrl-C reaches every process of a terminal; the one that was asked for it stops the others.
+    # They inherit from this thread, which nobody else uses, that they do not hear it.
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # when it begins, it lets this thread hear it again
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         process.start()
     except Exception as error:
@@ -173,7 +185,7 @@ def _start(process: Any) -> None:
 def _received(connection: Connection, process: Any, epoch: int) -> Any:
     try:
         batch = connection.recv()
-    except (EOFError, ConnectionError):
+    except (EOFError, OSError):  # the latter in the midst of a batch
         process.join()
         raise WorkerError(
             f"a worker process ended with exit code {process.exitcode} in epoch {epoch}. Was it"
@@ -186,18 +198,17 @@ def _received(connection: Connection, process: Any, epoch: int) -> Any:
     return batch
 
 
-def _serve(connection: Connection, plan: Epoch, numbers: range) -> None:
-    """Make batches and send them: what a worker's process does."""
-    # Ctrl-C reaches every process of a terminal; the one that was asked for it stops the others.
+def _serve(connection: Connection, plan: Epoch) -> None:
+    """Make the batches that are asked for, one at a time: what a worker's process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with connection, contextlib.suppress(ConnectionError):
-        for number in numbers:
+    with connection, contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            number = connection.recv()
             try:
-                batch = plan.batch(number)
+                made = plan.batch(number)
             except WorkerError as error:
-                connection.send(_SentError(error))
-                return
-            connection.send(batch)
+                made = _SentError(error)
+            connection.send(made)
 
 
 class _SentError:

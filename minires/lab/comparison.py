@@ -53,7 +53,10 @@ class Comparison:
     @cached_property
     def split(self) -> Split:
         """The images, read when they are first asked for."""
-        return get_dataset(self.settings.dataset).normalized()
+        try:
+            return get_dataset(self.settings.dataset).normalized()
+        except ValueError as error:
+            raise ValueError(f"dataset: {error}") from None
 
     @property
     def dataset(self) -> str:

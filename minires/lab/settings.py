@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from minires import devices
-from minires.data import dataset_names
 from minires.models import is_possible_depth
 
 
@@ -24,7 +23,7 @@ class Settings:
         Each 6n + 2; every depth is trained as a plain and as a residual network.
     epochs : int
     dataset : str
-        A name of `minires.data.dataset_names`.
+        A name or a path, as for `minires.data.get_dataset`.
     width : int
         Channels of the first stage.
     seed : int
@@ -70,10 +69,6 @@ class Settings:
                 raise ValueError(f"{name}: must be at least 1, found {getattr(self, name)}")
         if self.seed < 0:
             raise ValueError(f"seed: must be 0 or more, found {self.seed}")
-        if self.dataset not in dataset_names():
-            raise ValueError(
-                f"dataset: there is no {self.dataset!r}; there are: {', '.join(dataset_names())}"
-            )
         try:
             devices.get(self.device)
         except (ValueError, RuntimeError) as error:

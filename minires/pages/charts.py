@@ -19,7 +19,7 @@ Colour = Literal["blue", "orange", "green", "purple", "ink", "soft"]
 
 _WIDTH = 440
 _PLOT = 175  # height of what the curves are drawn in
-_LEFT, _RIGHT, _BOTTOM = 62, 10, 40
+_LEFT, _RIGHT, _BOTTOM = 72, 10, 40
 _LEGEND = 20  # height of a row of names
 _LETTER = 6.9  # about the width of one
 _MOST = 600  # points of a line: more than it has pixels
@@ -198,13 +198,21 @@ def _grid(across: _Scale, upward: _Scale, across_label: str, upward_label: str) 
     for value in upward.ticks() if upward.measures else ():
         y = upward(value)
         yield f'<path class="lattice" d="M{_LEFT} {y:.1f}H{right}"/>'
-        yield _text(_LEFT - 6, y + 4, f"{value:g}", "end")
+        yield _text(_LEFT - 6, y + 4, _number(value), "end")
     for value in across.ticks():
-        yield _text(across(value), bottom + 17, f"{value:g}", "middle")
+        yield _text(across(value), bottom + 17, _number(value), "middle")
     yield f'<path class="axis" d="M{_LEFT} {bottom}H{right}"/>'
     yield _text((_LEFT + right) / 2, bottom + _BOTTOM - 6, across_label, "middle")
     middle = (upward.end + bottom) / 2
     yield _text(13, middle, upward_label, "middle", f' transform="rotate(-90 13 {middle:.1f})"')
+
+
+def _number(value: float) -> str:
+    """Write a round number in so few letters that there is room for the axis' name beside it."""
+    if value and not 1e-3 <= abs(value) < 1e5:
+        digits, power = f"{value:.5e}".split("e")
+        return f"{float(digits):g}e{int(power)}"
+    return f"{value:g}"
 
 
 def _legend(curves: Sequence[Curve]) -> tuple[str, float]:

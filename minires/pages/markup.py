@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 
 class Cell(NamedTuple):
-    """A table cell: its text, and the class that styles it."""
+    """A table cell: its text, the class that styles it, and the address to which it leads."""
 
     text: str
     style: str = ""
+    link: str = ""
 
 
 def escape(value: object) -> str:
@@ -45,9 +46,9 @@ def table(
         cells = [cell if isinstance(cell, Cell) else Cell(cell) for cell in row]
         style = ' class="pair-ends"' if number in ruled_after else ""
         written = "".join(
-            f'<th scope="row"{_class(cell)}>{escape(cell.text)}</th>'
+            f'<th scope="row"{_class(cell)}>{_content(cell)}</th>'
             if not position
-            else f"<td{_class(cell)}>{escape(cell.text)}</td>"
+            else f"<td{_class(cell)}>{_content(cell)}</td>"
             for position, cell in enumerate(cells)
         )
         body.append(f"<tr{style}>{written}</tr>")
@@ -87,6 +88,11 @@ def definitions(pairs: Sequence[tuple[str, object]]) -> str:
 def details(summary: str, content: str) -> str:
     """Write HTML that is out of sight until its summary is clicked."""
     return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+
+
+def _content(cell: Cell) -> str:
+    text = escape(cell.text)
+    return f'<a href="{escape(cell.link)}">{text}</a>' if cell.link else text
 
 
 def _class(cell: Cell) -> str:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-__all__ = ["DownloadError", "fetch", "home", "is_there", "sha256_of"]
+from .locking import lock
+
+__all__ = ["DownloadError", "fetch", "home", "is_there", "sum_of"]
 
 _CHUNK = 2**18
 _LONGEST = 2**33  # of a file whose size only the server says, if anybody
@@ -44,7 +46,7 @@ class _Wanted:
     def why_not(self, path: Path) -> str | None:
         """Say how a file shows that it is another one; None if it is the right one."""
         for kind, expected in (("sha256", self.sha256), ("md5", self.md5)):
-            if expected is not None and (found := _sum_of(path, kind)) != expected:
+            if expected is not None and (found := sum_of(path, kind)) != expected:
                 if self.accept is not None and self.accept(path):
                     return None
                 name = "SHA-256" if kind == "sha256" else "MD5"
@@ -74,7 +76,7 @@ def fetch(
     What arrives is written to ``NAME.part`` beside its place, and gets its name only when its sums
     are right. If the transfer breaks off, the part stays, and the next call, or the next address,
     goes on where it ended; a server that cannot do so sends all of it again. Of several processes
-    that fetch the same file, one does and the others wait for it.
+    that fetch the same file, one does and the others wait for it; on Windows they do not.
 
     Parameters
     ----------
@@ -127,11 +129,10 @@ def fetch(
                 named = [addresses] if isinstance(addresses, str) else addresses
                 _bring(named, transfer, file, part)
         if not there:
-            try:
-                part.replace(target)
-            except FileNotFoundError:  # whoever had the lock after has just done so
-                if not target.exists():
-                    raise
+            part.replace(target)
+    except FileNotFoundError:
+        if not target.exists():  # else whoever had the lock before or after has just named it
+            raise
     except DownloadError as error:
         kept = ", which goes on where it ended" if part.exists() else ""
         raise DownloadError(
@@ -157,12 +158,8 @@ def is_there(target: Path, sha256: str) -> bool:
     return _is_there(target, _Wanted(sha256, None, None))
 
 
-def sha256_of(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal digits."""
-    return _sum_of(path, "sha256")
-
-
-def _sum_of(path: Path, kind: str) -> str:
+def sum_of(path: Path, kind: str = "sha256") -> str:
+    """Return a file's SHA-256, or another sum that `hashlib` knows, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(
             file, lambda: hashlib.new(kind, usedforsecurity=False)
@@ -183,7 +180,7 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
     """Open a partial file that no other process writes to; wait until that is so."""
     while True:
         with part.open("ab") as file:
-            _lock(file)
+            lock(file)  # Windows lets nobody rename a file that another has open
             # Whoever had it until now may have given it its name, or thrown it away.
             if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
                 continue
@@ -195,14 +192,6 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
                     with suppress(PermissionError):  # Windows removes no open file
                         part.unlink()
             return
-
-
-def _lock(file: IO[bytes]) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows, which lets nobody rename a file that another has open
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _bring(addresses: Sequence[str], transfer: _Transfer, file: IO[bytes], part: Path) -> None:
@@ -228,7 +217,7 @@ def _bring(addresses: Sequence[str], transfer: _Transfer, file: IO[bytes], part:
             file.truncate(0)
             raise DownloadError(f"what arrived is another file: {why}")
         except DownloadError as error:
-            told.append(f"{address}: {error}")
+            told.append(f"{address}: {_printable(error)}")
             cause = error.__cause__
     raise DownloadError("; nor ".join(told)) from cause
 
@@ -280,6 +269,10 @@ class _Transfer:
         try:
             with opener.open(request, timeout=self.timeout) as response:
                 done, total = _place_of(response, begin)
+                if self.size is not None and total not in (None, self.size):
+                    raise DownloadError(
+                        f"what it has is another file, of {total:,} bytes, not {self.size:,}"
+                    )
                 total = self.size or total
                 while chunk := response.read(_CHUNK):
                     yield chunk, done, total
@@ -290,10 +283,7 @@ class _Transfer:
             error.close()
             if begin and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # all of it is there, or more: the sum will tell
-            reason = "".join(
-                letter if letter.isprintable() else " " for letter in str(error.reason)
-            )
-            raise DownloadError(f"the server answered {error.code} {reason}") from error
+            raise DownloadError(f"the server answered {error.code} {error.reason}") from error
         except urllib.error.URLError as error:
             raise DownloadError(f"no connection ({error.reason})") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -302,6 +292,11 @@ class _Transfer:
             ) from error
         if total is not None and done < total:
             raise DownloadError(f"the connection broke off after {done:,} of {total:,} bytes")
+
+
+def _printable(error: DownloadError) -> str:
+    """Return what an error says, from which a server may not steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(error))
 
 
 def _place_of(response: Any, begin: int) -> tuple[int, int | None]:

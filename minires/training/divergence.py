@@ -139,6 +139,12 @@ def stopped(finding: Finding, step: int, epoch: int, loss: float) -> DivergedErr
     return DivergedError(message, finding, step, epoch, loss)
 
 
+def measured_too_late(step: int, epoch: int, part: str) -> DivergedError:
+    """Return the error of a loss that only the validation or test part shows to be no number."""
+    message = f"training diverged by step {step} (epoch {epoch}): the {part} loss is not finite"
+    return DivergedError(message, Finding("unknown", ""), step, epoch, float("nan"))
+
+
 def _look_at_batch(images: Tensor) -> Finding | None:
     array = _host(images)
     if _is_finite(array):

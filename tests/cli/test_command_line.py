@@ -136,7 +136,7 @@ def test_quiet_ends_with_table_verdict_and_files_in_a_folder_of_its_own(
         (["--epochs", "many"], "--epochs"),
         (["--width", "0"], "--width: must be at least 1, found 0"),
         (["--seed", "-1"], "--seed: must be 0 or more, found -1"),
-        (["--dataset", "faces"], "--dataset: there is no 'faces'; there are: "),
+        (["--dataset", "faces"], "--dataset: unknown data set 'faces'; there are: "),
         (["--device", "cuda:7"], "--device: device 'cuda:7' is not available"),
         (["--out", "file"], "--out file: cannot be written to"),
         (["--out", "file/below"], "--out file/below: cannot be written to"),

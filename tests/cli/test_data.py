@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from minires.data import sources as sources_module
 from minires.data.sources import find_source
-from tests.data.makers import compressed, idx, pixels, tree, zipped
+from tests.data.makers import compressed, idx, pixels, png, tree, zipped
 from tests.local_server import LocalServer, serving
 
 Run = Callable[..., "Done"]  # type: ignore[name-defined] # noqa: F821
@@ -128,6 +130,43 @@ def test_verify_tells_what_is_wrong_and_what_is_missing(
     assert (tmp_path / "kmnist/t10k-images-idx3-ubyte.gz").read_bytes() == changed
 
 
+def test_verify_goes_on_after_a_file_that_cannot_be_read(
+    minires: Run, server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path / "kmnist", FILES)
+    opened = Path.open
+
+    def locked(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name.startswith("train-labels"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", locked)
+    done = minires("data", "verify", "kmnist", "--root", tmp_path)
+
+    assert done.returncode == 1
+    first, second, *others = done.stdout.splitlines()
+    assert "Permission denied" in second
+    assert all(line.endswith("right") for line in (first, *others))
+
+
+def test_what_is_built_in_need_not_be_fetched(minires: Run, tmp_path: Path) -> None:
+    done = minires("data", "get", "digits")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "digits is built in\n"
+
+
+def test_a_root_that_is_a_file_is_refused_wherever_it_is_named(
+    minires: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "a-file").write_bytes(b"")
+    for command in (["list"], ["get", "mnist"], ["verify", "mnist"]):
+        done = minires("data", *command, MINIRES_DATA="a-file")
+        assert done.returncode == 2
+        assert "MINIRES_DATA: 'a-file' is no folder" in done.stderr
+
+
 def test_zips_without_an_official_sum_are_verified_by_their_own(
     minires: Run, tmp_path: Path
 ) -> None:
@@ -140,7 +179,7 @@ def test_zips_without_an_official_sum_are_verified_by_their_own(
     assert done.returncode == 1
     assert "cifar10_jpeg_train.zip  right" in done.stdout
     assert "'cat/1.jpg' in" in done.stdout
-    assert "is damaged: Bad CRC-32" in done.stdout
+    assert "cannot be read: Bad CRC-32" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -165,6 +204,32 @@ def test_what_cannot_be_done_is_told_in_one_line(
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == bool(told)
     assert [each.name for each in tmp_path.iterdir()] == ["a-file"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("varied", 2, "--dataset: 'cat/1.png' has (5, 4) pixels and 'cat/0.png' (4, 4): ima"),
+        ("damaged", 1, "'dog/8.png' in 'damaged': it is no image"),
+        ("pictures", 2, "--dataset: unknown data set 'pictures'; there are: cifar10, "),
+    ],
+)
+def test_a_comparison_of_your_own_images_says_what_is_wrong_with_them(
+    minires: Run, tmp_path: Path, name: str, code: int, told: str
+) -> None:
+    images = {
+        f"{each}/{number}.png": png((4, 4), "L", 20 * number)
+        for each in ("cat", "dog")
+        for number in range(9)
+    }
+    tree(tmp_path / "varied", {**images, "cat/1.png": png((4, 5))})
+    tree(tmp_path / "damaged", {**images, "dog/8.png": b"junk"})
+
+    done = minires("compare", "--dataset", name, "--out", "out")
+
+    assert done.returncode == code
+    assert told in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_comparison_of_missing_data_says_how_to_get_them(minires: Run, tmp_path: Path) -> None:

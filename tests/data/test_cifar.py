@@ -126,7 +126,26 @@ def test_bits_that_flipped_are_noticed(tmp_path: Path) -> None:
 def test_an_archive_that_swells_without_end_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minires.data.archives._LARGEST_TAR", 30_000)
+    monkeypatch.setattr("minires.data.archives._LARGEST_UNPACKED", 30_000)
 
     with pytest.raises(DatasetDamaged, match="holds more than 30,000 bytes"):
         read_cifar(written(tmp_path, cifar10_files()), CIFAR10)
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("size", [-1024, -512, 10**12])
+def test_a_header_that_lies_about_the_size_is_refused(
+    tmp_path: Path, kind: bytes, size: int
+) -> None:
+    member = tarfile.TarInfo("test_batch.bin")
+    member.type = kind
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    filled = b"\x80\0\0\0" if size > 0 else b"\xff" * 4
+    header[124:136] = filled + size.to_bytes(8, "big", signed=True)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path = tmp_path / "evil.tar"
+    path.write_bytes(bytes(header) * 3 + bytes(1024))
+
+    with pytest.raises(DatasetDamaged, match=r"damaged one|cannot have"):
+        read_cifar(path, CIFAR10)

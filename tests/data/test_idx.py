@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,21 @@ def test_another_or_damaged_file_is_refused_with_what_was_found(
 def test_a_file_that_swells_without_end_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minires.data.idx._LARGEST", 1000)
+    monkeypatch.setattr("minires.data.archives._LARGEST_UNPACKED", 1000)
     (tmp_path / "bomb").write_bytes(compressed(bytes(1001)))
 
-    with pytest.raises(DatasetDamaged, match="swells to more than 1,000 bytes"):
+    with pytest.raises(DatasetDamaged, match="holds more than 1,000 bytes"):
         read_idx(tmp_path / "bomb", 3)
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "images").write_bytes(compressed(idx(IMAGES)))
+
+    tracemalloc.start()
+    try:
+        read_idx(tmp_path / "images", 3)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 8 * 2**20

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import random
 import stat
 import threading
 import zipfile
@@ -77,6 +79,47 @@ def test_statistics_are_those_of_all_pixels_whatever_the_sizes(imagenet: Split) 
     np.testing.assert_allclose(imagenet.std, grey.std(axis=1) / 255, rtol=1e-12)
     with pytest.raises(ValueError, match=r"has \(9, 5\) pixels and .* resize or crop"):
         imagenet.normalized()
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Train", "TEST"), ("TRAIN", "Validation")])
+@pytest.mark.parametrize("top", ["", "top/"])
+def test_what_lies_beside_and_upper_case_do_not_change_the_layout(
+    tmp_path: Path, names: tuple[str, str], top: str
+) -> None:
+    files = {f"{top}{name}/{each}/1.png": png() for name in names for each in ("cat", "dog")}
+
+    split = get_dataset(put(tmp_path, {**files, "README.md": b"", "licence/MIT": b""}, "zip"))
+
+    assert split.class_names == ("cat", "dog")
+    assert split.train.names == tuple(list(files)[:2])
+    assert split.test.names == tuple(list(files)[2:])
+
+
+def test_a_training_part_alone_is_divided(tmp_path: Path) -> None:
+    files = {f"train/{name}": contents for name, contents in PLAIN.items()}
+
+    split = get_dataset(put(tmp_path, {**files, "README.md": b""}, "folder"))
+
+    assert (len(split.train), len(split.test), split.class_names) == (8, 2, ("cat", "dog"))
+
+
+def test_modes_of_pictures_all_become_rgb(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    palette = Image.new("P", (8, 6))
+    palette.putpalette([1, 2, 3] * 256)
+    palette.save(tmp_path / "c" / "palette.PNG", transparency=bytes(range(256)))
+    Image.new("CMYK", (8, 6)).save(tmp_path / "c" / "print.JPG")
+    Image.new("I;16", (8, 6), 0x4321).save(tmp_path / "c" / "deep.png")
+    Image.new("LA", (8, 6), (7, 0)).save(tmp_path / "c" / "glass.png")
+
+    images = ImageFolder(tmp_path)
+
+    assert [images[index][0][:, 5, 7].tolist() for index in range(4)] == [
+        [0x43] * 3,
+        [7] * 3,
+        [1, 2, 3],
+        [255] * 3,
+    ]
 
 
 def test_a_plain_folder_of_classes_is_divided(tmp_path: Path) -> None:
@@ -154,7 +197,7 @@ def test_a_member_whose_bytes_were_changed_is_noticed(tmp_path: Path) -> None:
     place = contents.index(b"IDAT")
     path.write_bytes(contents[: place + 6] + b"\0\0" + contents[place + 8 :])
 
-    with pytest.raises(DatasetDamaged, match=r"'cat/0.png' in '.*' is damaged: Bad CRC-32"):
+    with pytest.raises(DatasetDamaged, match=r"'cat/0.png' in '.*' cannot be read: Bad CRC-32"):
         ImageFolder(path)[0]
 
 
@@ -213,7 +256,11 @@ def test_tiny_imagenet_has_words_and_boxes(tmp_path: Path, kind: str) -> None:
     [
         ({}, "there are no images in folders of classes, as in train/cat/1.jpg"),
         ({"1.png": png()}, "there are no images in folders"),
-        ({"train/cat/1.png": png(), "train/dog/1.png": png(), "b/x": b""}, "a folder 'train', but"),
+        ({"cat/1.png": png(), "dog/1.png": png()}, "has no test part, and no class of 3 images or"),
+        (
+            {"train/cat/1.png": png(), "train/dog/1.png": png(), "b/1.png": png()},
+            "a folder 'train', but",
+        ),
         ({**IMAGENET, "val/cow/1.png": png()}, "val has a class 'cow' that is none of 2 known one"),
         (
             {name: each for name, each in tiny_imagenet().items() if "annotations" not in name},
@@ -272,9 +319,61 @@ def test_a_zip_that_swells_without_end_is_not_read(
         get_dataset(put(tmp_path, PLAIN, "zip"))
 
 
+@pytest.mark.parametrize("compression", [0, 8, 12, 14])
+def test_however_a_zip_is_damaged_that_is_what_is_said(tmp_path: Path, compression: int) -> None:
+    path, rng = tmp_path / "mine.zip", random.Random(0)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name in ("cät/1.png", "dög/1.png", "dög/2.png", "dög/3.png"):
+            archive.writestr(name, png())
+    contents, refused = path.read_bytes(), 0
+    for _ in range(100):
+        damaged = bytearray(contents)
+        damaged[rng.randrange(len(contents))] = rng.choice([0, 128, 255])
+        path.write_bytes(damaged)
+        try:
+            images = ImageFolder(path)
+            for number in range(len(images)):
+                images.image(number)
+        except DatasetDamaged:
+            refused += 1
+    assert refused > 20
+
+
 def test_a_zip_that_is_none_is_refused(tmp_path: Path) -> None:
     path = put(tmp_path, PLAIN, "zip")
     for contents in (b"", b"hello", path.read_bytes()[:-10]):
         path.write_bytes(contents)
         with pytest.raises(DatasetDamaged, match=r"is no zip, or a damaged one"):
             get_dataset(path)
+
+
+def test_linked_folders_are_read_and_links_that_go_round_in_a_circle_are_not(
+    tmp_path: Path,
+) -> None:
+    tree(tmp_path / "disk", {"a/1.png": png(), "b/1.png": png(), "b/2.png": png()})
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("train", "val"):
+        (mine / name).symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "b" / "round").symlink_to(mine)
+    (tmp_path / "disk" / "b" / "gone.png").symlink_to(tmp_path / "nowhere")
+
+    split = get_dataset(mine)
+
+    assert split.class_names == ("a", "b")
+    assert split.train.names == ("train/a/1.png", "train/b/1.png", "train/b/2.png")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere names are text")
+def test_names_that_are_no_text_count_in_the_digest_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    digests = set()
+    for name in (b"\xff.png", b"\xfe.png"):
+        path = tmp_path / "c" / os.fsdecode(name)
+        try:
+            path.write_bytes(png())
+        except OSError:
+            pytest.skip("this disk takes no such names")
+        digests.add(ImageFolder(tmp_path).digest)
+        path.unlink()
+    assert len(digests) == 2

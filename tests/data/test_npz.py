@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +69,21 @@ def test_parts_of_its_own_are_kept_and_floats_from_0_to_1_are_grey_values(tmp_pa
         ({"x": GREY.astype(float), "y": LABELS}, "floating from 0 to 1; found float64 from 0.0"),
         ({"x": np.full_like(GREY, np.nan, float), "y": LABELS}, "found float64 from nan to nan"),
         ({"x": GREY.astype(int), "y": LABELS}, "should be of uint8, or .* found int64"),
-        ({"x": GREY, "y": LABELS - 1}, "class numbers, integers from 0 on; found int64, .* -1"),
+        (
+            {"x": GREY, "y": LABELS - 1},
+            "class numbers, integers from 0 on; found int64 from -1 to",
+        ),
         ({"x": GREY, "y": LABELS.astype(float)}, "class numbers, .* found float64"),
+        ({"x": GREY, "y": LABELS.astype(str)}, "class numbers, .* found <U"),
+        ({"x": GREY.astype(str), "y": LABELS}, "uint8, or floating from 0 to 1; found <U"),
+        ({"x": GREY[:, :0], "y": LABELS}, r"found shapes \(20, 0, 5\)"),
+        ({"x": GREY, "y": LABELS + 2**40}, "found int64 from 1099511627776"),
+        ({"x": GREY, "y": np.full(20, 2**63)}, "found uint64 from 9223372036854775808"),
+        ({"x": GREY[:4], "y": LABELS[:4]}, "has no test part, and no class of 3 images or more"),
+        (
+            {"x_train": GREY, "y_train": LABELS, "x_test": GREY[:, :3], "y_test": LABELS},
+            r"of one shape .* found \(1, 4, 5\) and \(1, 3, 5\)",
+        ),
         ({"x": GREY, "y": np.array([object()] * 20)}, "Object arrays cannot be loaded"),
     ],
 )
@@ -90,6 +105,27 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         np.save(file, GREY)
     with pytest.raises(DatasetDamaged, match="holds one array"):
         get_dataset(path)
+
+
+def test_a_header_that_claims_more_than_there_is_memory_is_refused(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    claim = {"descr": "|u1", "fortran_order": False, "shape": (10**13,)}
+    np.lib.format.write_array_header_1_0(header, claim)
+    with zipfile.ZipFile(tmp_path / "mine.npz", "w") as archive:
+        for name in ("x.npy", "y.npy"):
+            archive.writestr(name, header.getvalue())
+
+    with pytest.raises(DatasetDamaged, match="damaged one: Unable to allocate"):
+        get_dataset(tmp_path / "mine.npz")
+
+
+def test_files_in_it_that_are_no_arrays_do_not_count(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "mine.npz", "w") as archive:
+        for name in ("x", "y"):
+            archive.writestr(name, "hello")
+
+    with pytest.raises(DatasetDamaged, match=r"should hold the arrays x and y, .* found none"):
+        get_dataset(tmp_path / "mine.npz")
 
 
 def test_real_images_in_a_npz(shared_data: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_file_that_is_another_one_is_refused_before_it_is_read(
     mnist_files["t10k-labels-idx1-ubyte.gz"] = compressed(idx(np.zeros(10)))
     tree(tmp_path / "mnist", mnist_files)
 
-    with pytest.raises(DatasetDamaged, match=r"t10k-labels.*MD5 is \w{32}, .*without compression"):
+    with pytest.raises(DatasetDamaged, match=r"t10k-labels.*MD5 without compression is \w{32}"):
         get_dataset("mnist", root=tmp_path)
     with pytest.raises(DatasetDamaged, match=r"train-images.* MD5 is .* should be bdb82.*; move"):
         get_dataset("kmnist", root=tmp_path)
@@ -235,10 +235,41 @@ def test_the_jpegs_are_marked_lossy_and_may_lie_right_in_the_root(
     assert (split.lossy, split.image_size, split.classes) == (True, (32, 32), 10)
 
 
+@pytest.mark.parametrize("name", ["pictures", "./pictures", ""])
+def test_a_name_that_is_none_may_have_been_meant_as_a_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ValueError, match=f"unknown data set '{name}'; .* or the path of a folder"):
+        get_dataset(name)
+
+
+def test_of_a_folder_that_has_a_known_name_the_path_is_meant_where_it_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tree(tmp_path / "digits", {f"{name}/{number}.png": png() for name in "ab" for number in "123"})
+
+    assert get_dataset("digits").classes == 10
+    for path in ("./digits", "digits/", Path("digits")):
+        assert get_dataset(path).classes == 2
+
+
 @pytest.mark.parametrize("path", ["none/at/all", "none.npz", "none.zip", Path("none")])
 def test_a_path_that_is_not_there_is_told_as_such(path: str | Path) -> None:
     with pytest.raises(DatasetMissing, match=f"there is no '{path}'; a data set is a folder or"):
         get_dataset(path)
+
+
+def test_a_suffix_in_upper_case_is_the_same(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", x=pixels(20, 4, 5), y=np.arange(20) % 2)
+    (tmp_path / "mine.npz").rename(tmp_path / "MINE.NPZ")
+    images = {f"{name}/{number}.png": png() for name in "ab" for number in range(5)}
+    (tmp_path / "IMAGES.ZIP").write_bytes(zipped(images))
+
+    assert get_dataset(tmp_path / "MINE.NPZ").classes == 2
+    assert get_dataset(str(tmp_path / "IMAGES.ZIP")).class_names == ("a", "b")
 
 
 def test_a_file_of_another_kind_is_no_data_set(tmp_path: Path) -> None:

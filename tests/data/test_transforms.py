@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections import Counter
 from typing import Any
@@ -20,6 +21,20 @@ Array = np.ndarray[Any, Any]
 
 def photographs(count: int, height: int = 20, width: int = 30, channels: int = 3) -> Array:
     return np.random.default_rng(0).integers(0, 256, (count, channels, height, width), np.uint8)
+
+
+def assert_equally_likely(counts: Any) -> None:
+    """Fail where Pearson's chi-square is more than 4.5 of its standard deviations too large."""
+    counts = np.ravel(counts)
+    freedom = len(counts) - 1
+    chi_square = ((counts - counts.mean()) ** 2).sum() / counts.mean()
+    assert counts.mean() >= 50
+    assert chi_square - freedom < 4.5 * math.sqrt(2 * freedom)
+
+
+def test_what_is_not_equally_likely_is_found() -> None:
+    with pytest.raises(AssertionError):
+        assert_equally_likely([100, 150] * 10)
 
 
 # From the generator's authors: Random123, tests/kat_vectors.
@@ -75,9 +90,7 @@ def test_numbers_differ_by_seed_epoch_sample_and_transform_and_are_uniform() -> 
     assert len(np.unique(numbers)) == numbers.size
     many = uniform(3, 4, range(100_000), [2])
     assert abs(many.mean() - 0.5) < 5 / math.sqrt(12 * many.size)
-    counts = np.histogram2d(*many.T, bins=10, range=[[0, 1]] * 2)[0]
-    chi_square = ((counts - 1000) ** 2 / 1000).sum()
-    assert 50 < chi_square < 160  # of 99 degrees of freedom
+    assert_equally_likely(np.histogram2d(*many.T, bins=10, range=[[0, 1]] * 2)[0])
 
 
 EQUAL = [
@@ -85,7 +98,7 @@ EQUAL = [
     transforms.RandomCrop((8, 25)),
     transforms.RandomHorizontalFlip(0.4),
     transforms.RandomResizedCrop(9),
-    transforms.ColorJitter(0.4, 0.4, 0.4),
+    transforms.ColorJitter(0.4, 0.4, 0.4, 0.1),
     transforms.Lighting(0.1),
     transforms.Cutout(7),
     transforms.CenterCrop(11),
@@ -123,12 +136,41 @@ def test_what_a_sample_becomes_does_not_depend_on_the_batch(
 def test_a_crop_is_a_part_of_the_padded_image_and_all_places_come() -> None:
     image = np.arange(1, 13, dtype=np.uint8).reshape(1, 1, 3, 4)
     padded = np.pad(image[0, 0], 1)
-    parts = transforms.RandomCrop((3, 2), padding=1)(np.repeat(image, 600, 0), seed=1)
+    parts = transforms.RandomCrop((3, 2), padding=1)(np.repeat(image, 6000, 0), seed=1)
     places = Counter(part.tobytes() for part in parts)
 
     expected = [padded[y : y + 3, x : x + 2].tobytes() for y in range(3) for x in range(5)]
     assert set(places) == set(expected)
-    assert min(places.values()) > 15  # of 40 each
+    assert_equally_likely(list(places.values()))
+
+
+def test_a_border_may_be_what_is_within_mirrored() -> None:
+    image = np.arange(1, 13, dtype=np.uint8).reshape(1, 1, 3, 4)
+    mirrored = np.pad(image[0, 0], 2, "reflect")
+    crop = transforms.RandomCrop((3, 2), padding=2, padding_mode="reflect")
+    places = Counter(part.tobytes() for part in crop(np.repeat(image, 6000, 0), seed=1))
+
+    expected = [mirrored[y : y + 3, x : x + 2].tobytes() for y in range(5) for x in range(7)]
+    assert set(places) == set(expected)
+    with pytest.raises(ValueError, match="at least 3 pixels each way; found 2x4"):
+        crop(image[:, :, :2])
+    with pytest.raises(ValueError, match="one of constant, reflect; found 'edge'"):
+        transforms.RandomCrop(2, 1, "edge")  # type: ignore[arg-type]
+
+
+def test_rows_columns_and_mirrorings_are_independent_in_every_epoch() -> None:
+    image = np.arange(1, 13, dtype=np.uint8).reshape(1, 1, 3, 4)
+    augment = transforms.Compose(
+        [transforms.RandomCrop((3, 4), padding=1), transforms.RandomHorizontalFlip()]
+    )
+    now, later = (augment(np.repeat(image, 18 * 18 * 60, 0), epoch=epoch) for epoch in (0, 1))
+    which = [
+        np.unique(each.reshape(len(each), -1), axis=0, return_inverse=True)[1].ravel()
+        for each in (now, later)
+    ]
+
+    assert max(which[0]) == 17  # of three rows, three columns, and two sides
+    assert_equally_likely(np.bincount(18 * which[0] + which[1], minlength=18 * 18))
 
 
 def test_a_flip_mirrors_its_share_of_the_images_left_to_right() -> None:
@@ -197,7 +239,7 @@ def test_the_shorter_side_is_every_length_there_is() -> None:
             assert max(height, width) == min(height, width) * 30 // 20
 
     assert set(lengths) == {4, 5, 6, 7, 8}
-    assert min(lengths.values()) > 80  # of 120
+    assert_equally_likely(list(lengths.values()))
 
 
 def test_a_random_part_has_the_areas_and_shapes_asked_for() -> None:
@@ -210,7 +252,8 @@ def test_a_random_part_has_the_areas_and_shapes_asked_for() -> None:
     assert shares.max() < 0.502
     assert 0.49 < ratios.min() < 0.55
     assert 1.8 < ratios.max() < 2.03
-    assert abs(np.median(np.log(ratios))) < 0.05
+    assert_equally_likely(np.histogram(np.log(ratios), bins=10, range=np.log([0.5, 2.0]))[0])
+    assert_equally_likely(np.histogram(shares, bins=10, range=(0.2, 0.5))[0])
     assert all(0 <= t <= 300 - h and 0 <= x <= 400 - w for t, x, h, w in parts)
 
 
@@ -222,22 +265,76 @@ def test_where_no_part_fits_the_middle_is_taken() -> None:
 
 
 def test_brightness_contrast_and_saturation_blend_with_black_grey_and_their_own_grey() -> None:
-    image = np.random.default_rng(0).random((1, 3, 4, 4)).astype(np.float32) * 0.2 + 0.4
+    image = np.random.default_rng(0).random((1, 3, 4, 4)) * 0.2 + 0.4
     grey = np.tensordot(np.array([0.299, 0.587, 0.114]), image[0], 1)
     for place, other in enumerate((0.0, grey.mean(), grey)):
-        spread = [0.0] * 3
+        spread = [0.0] * 4
         spread[place] = 0.3
         (found,) = transforms.ColorJitter(*spread)(image, seed=1)
-        factor = 0.7 + 0.6 * uniform(1, 0, [0], [6])[0, place]
-        np.testing.assert_allclose(found, factor * image[0] + (1 - factor) * other, atol=1e-6)
+        factor = 0.7 + 0.6 * uniform(1, 0, [0], [8])[0, place]
+        # float64 stays precise
+        np.testing.assert_allclose(found, factor * image[0] + (1 - factor) * other, rtol=1e-14)
+
+
+def test_a_hue_is_turned_as_by_hand() -> None:
+    colours = np.random.default_rng(0).random((3, 200))
+    colours[:, :3] = [[0.5, 0.25, 0.25], [0.5, 0.75, 0.25], [0.5, 0.25, 0.75]]  # grey; two equal
+    turn = 0.4 * (2 * uniform(2, 0, [0], [8])[0, 3] - 1)
+
+    found = transforms.ColorJitter(hue=0.4)(colours.reshape(1, 3, 10, 20), seed=2)
+
+    for colour, its in zip(colours.T, found.reshape(3, -1).T, strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*colour)
+        expected = colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value)
+        np.testing.assert_allclose(its, expected, atol=1e-12)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_jittered_colours_are_torchvisions(dtype: str) -> None:
+    torch = pytest.importorskip("torch", reason="the oracle of this test")
+    from tests.models import torchvision_oracle
+
+    torchvision_oracle.models()  # with what its import needs
+    from torchvision.transforms import functional
+
+    changes = (
+        functional.adjust_brightness,
+        functional.adjust_contrast,
+        functional.adjust_saturation,
+        functional.adjust_hue,
+    )
+    images = photographs(12)
+    given = images if dtype == "uint8" else images / np.float32(255)
+
+    jittered = transforms.ColorJitter(0.4, 0.3, 0.5, 0.2)(given, seed=5)
+
+    for image, draws, found in zip(images, uniform(5, 0, range(12), [8]), jittered, strict=True):
+        factors = [1, 1, 1, 0] + (2 * draws[:4] - 1) * [0.4, 0.3, 0.5, 0.2]
+        expected = torch.from_numpy(image / np.float32(255))
+        for kind in draws[4:].argsort():
+            expected = changes[kind](expected, factors[kind])
+        if dtype == "uint8":
+            np.testing.assert_allclose(found, 255 * expected.numpy(), atol=0.51)
+        else:
+            # Its red weighs 0.2989 in grey, which it does not make up for.
+            np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
+
+
+def test_grey_images_have_no_saturation_and_no_hue() -> None:
+    grey = photographs(3, channels=1)
+    np.testing.assert_array_equal(transforms.ColorJitter(0, 0, 0.9, 0.5)(grey), grey)
+    assert (transforms.ColorJitter(0.9)(grey) != grey).any()
 
 
 def test_colours_stay_within_their_range_and_come_in_other_orders() -> None:
     images = photographs(20)
-    jittered = transforms.ColorJitter(5.0, 5.0, 5.0)(images / np.float32(255))
+    jittered = transforms.ColorJitter(5.0, 5.0, 5.0, 0.5)(images / np.float32(255))
     assert jittered.min() >= 0
     assert jittered.max() <= 1
-    assert len({tuple(each) for each in uniform(0, 0, range(99), [6])[:, 3:].argsort(1)}) == 6
+    orders = Counter(tuple(each) for each in uniform(0, 0, range(4800), [8])[:, 4:].argsort(1))
+    assert len(orders) == 24
+    assert_equally_likely(list(orders.values()))
 
 
 def test_light_is_added_along_the_components_of_colour() -> None:
@@ -245,6 +342,8 @@ def test_light_is_added_along_the_components_of_colour() -> None:
     added = transforms.Lighting(0.1)(images, seed=0)[:, :, 0, 0] - 0.5
     variances, components = np.linalg.eigh(np.cov(added.T))
 
+    alone = transforms.Lighting(0.1)(images[:1], seed=0, samples=[19_999])[0, :, 0, 0] - 0.5
+    np.testing.assert_array_equal(alone, added[-1])
     np.testing.assert_allclose(added.mean(0), 0, atol=1e-3)
     np.testing.assert_allclose(
         np.sqrt(variances[::-1]), 0.1 * transforms.Lighting._VARIANCES, rtol=0.03
@@ -323,6 +422,13 @@ def test_mixing_weighs_images_and_labels_alike() -> None:
         (lambda: transforms.RandomResizedCrop(8, ratio=(2, 1)), "ratio must be two rising"),
         (lambda: transforms.RandomShortestSize(9, 8), "1 <= min_size <= max_size, found 9 and 8"),
         (lambda: transforms.ColorJitter(-1), "ColorJitter: .* at least 0"),
+        (lambda: transforms.ColorJitter(hue=0.6), "ColorJitter: .* hue at most 0.5"),
+        (
+            lambda: transforms.RandomCrop(3)(np.zeros((4, 5, 5))),
+            r"images \(N, C, H, W\).*\(4, 5, 5\)",
+        ),
+        (lambda: transforms.RandomCrop(3)([np.zeros((5, 5))]), r"image \(C, H, W\).*\(5, 5\)"),
+        (lambda: transforms.RandomCrop(3)([]), "there is no image"),
         (lambda: transforms.Lighting(math.nan), "Lighting: std must be finite"),
         (lambda: transforms.Cutout(0), "Cutout: size must be at least 1"),
         (lambda: transforms.MixUp(0, 10), "alpha must be finite and positive, found 0"),

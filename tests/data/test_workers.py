@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -22,7 +23,8 @@ from PIL import Image
 
 import minires as mr
 from minires.data import DataLoader, Dataset, ImageFolder, TensorDataset, WorkerError, transforms
-from tests.data.lazily import Failing, Photographs, Unfinished, WhereMade
+from minires.data import workers as module
+from tests.data.lazily import Failing, Photographs, Tallied, Unfinished, WhereMade
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,10 +83,12 @@ def arrays_of(loader: DataLoader) -> list[Any]:
     return [(x.numpy().copy(), y.numpy().copy()) for _ in range(2) for x, y in loader]
 
 
-@pytest.mark.parametrize("kept", ["in memory", "in files", "in a zip"])
 @pytest.mark.parametrize(
-    ("kind", "workers"),
-    [("thread", 1), ("thread", 2), ("thread", 7), ("process", 2)],
+    ("kept", "kind", "workers"),
+    [
+        *((kept, "thread", n) for kept in ("in memory", "in files", "in a zip") for n in (1, 2, 7)),
+        ("in a zip", "process", 2),
+    ],
 )
 def test_any_workers_make_the_same_batches_in_the_same_order(
     folder: Path, kept: str, kind: str, workers: int
@@ -114,11 +118,15 @@ def test_processes_make_the_batches_and_not_this_one() -> None:
     assert {os.getpid()} not in made_by
 
 
-@pytest.mark.parametrize("prefetch", [1, 3])
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_are_so_many_batches_ahead_and_no_more(workers: int, prefetch: int) -> None:
-    dataset = Unfinished()
-    batches = DataLoader(dataset, 2, workers=workers, prefetch=prefetch)
+@pytest.mark.parametrize(
+    ("kind", "workers", "prefetch"),
+    [("thread", 1, 1), ("thread", 1, 3), ("thread", 2, 1), ("thread", 2, 3), ("process", 1, 2)],
+)
+def test_workers_are_so_many_batches_ahead_and_no_more(
+    tmp_path: Path, kind: str, workers: int, prefetch: int
+) -> None:
+    dataset: Any = Unfinished() if kind == "thread" else Tallied(tmp_path / "made")
+    batches = DataLoader(dataset, 2, workers=workers, worker_kind=kind, prefetch=prefetch)
 
     for taken, _ in enumerate(batches, 1):
         ahead = 2 * (taken + workers * prefetch)
@@ -150,6 +158,24 @@ def test_an_error_names_the_sample_and_the_epoch(kind: str) -> None:
         kind == "process"
     )
     assert workers_alive() == []
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_names_the_sample_where_it_was_to_be_mixed_in(rank: int) -> None:
+    class Damaged(Dataset):
+        def __len__(self) -> int:
+            return 8
+
+        def __getitem__(self, index: int) -> Any:
+            if index == 5:
+                raise ValueError("it is a damaged image")
+            return np.zeros((1, 2, 2), np.float32), index % 2
+
+    mixup = transforms.MixUp(1.0, classes=2)
+    batches = DataLoader(Damaged(), 8, mixup=mixup, seed=1, rank=rank, ranks=2)
+    with pytest.raises(WorkerError) as told:
+        next(iter(batches))
+    assert told.value.sample == 5
 
 
 def test_an_error_that_pickle_cannot_send_is_told_in_words() -> None:
@@ -184,8 +210,39 @@ def test_a_process_that_is_killed_is_told() -> None:
         list(batches)
 
 
-@pytest.mark.parametrize("kind", ["thread", "process"])
-@pytest.mark.parametrize("how", ["break", "raise", "close", "collect", "never begun"])
+def test_a_process_that_is_killed_in_the_midst_of_a_batch_is_told() -> None:
+    class Killed:
+        exitcode = -9
+
+        def join(self) -> None:
+            pass
+
+    here, there = multiprocessing.Pipe()
+    os.write(there.fileno(), struct.pack("!i", 1000) + b"the first bytes of a thousand")
+    there.close()
+
+    with here, pytest.raises(WorkerError, match="ended with exit code -9 in epoch 3"):
+        module._received(here, Killed(), epoch=3)
+
+
+def test_processes_end_where_what_terminates_them_is_ignored() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        next(iter(DataLoader(WhereMade(), 1, workers=1, worker_kind="process")))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert workers_alive() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        *(("thread", how) for how in ("break", "raise", "close", "collect", "never begun")),
+        ("process", "raise"),
+        ("process", "collect"),
+    ],
+)
 def test_a_loop_that_is_left_leaves_nobody(kind: str, how: str) -> None:
     batches = DataLoader(WhereMade(), 1, workers=2, worker_kind=kind)
     if how == "break":
@@ -264,11 +321,12 @@ def test_a_trainer_that_fails_leaves_no_worker() -> None:
 @pytest.mark.parametrize("kind", ["thread", "process"])
 def test_open_files_and_threads_stay_few(kind: str) -> None:
     batches = DataLoader(WhereMade(), 400, workers=2, worker_kind=kind)
-    list(batches)  # from the first process on, Python keeps one that looks after what they share
+    next(
+        iter(batches)
+    )  # from the first process on, Python keeps one that looks after what they share
     counts = set()
-    for _ in range(3 if kind == "process" else 50):
+    for _ in range(2 if kind == "process" else 50):
         next(iter(batches))
-        list(batches)
         counts.add((len(os.listdir("/proc/self/fd")), threading.active_count()))  # noqa: PTH208
 
     assert len(counts) == 1
@@ -294,12 +352,11 @@ def test_the_zips_of_cifar_10_load_alike_with_and_without_workers(shared_data: P
         assert y == its_y
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_memory_over_a_thousand_steps_stays_as_it_is(workers: int) -> None:
+def test_memory_over_a_thousand_steps_stays_as_it_is() -> None:
     cut = transforms.Compose(
         [transforms.RandomCrop(10), transforms.Normalize([0.5] * 3, [1.0] * 3)]
     )
-    batches = loader(in_memory(), workers=workers, transform=cut)
+    batches = loader(in_memory(), workers=2, transform=cut, mixup=None)
     held = []
     tracemalloc.start()
     try:
@@ -337,13 +394,14 @@ def test_a_script_that_starts_processes_while_it_is_imported_is_told_how_not_to(
 
 
 SCRIPT = """
-    import os, signal, sys, threading
-    from minires.data import DataLoader, TensorDataset
-    from tests.data.lazily import WhereMade
+    import signal, sys
+    from minires.data import DataLoader
+    from tests.data.lazily import Arriving, WhereMade
 
     if __name__ == "__main__":
-        loader = DataLoader(WhereMade(), 1, workers=2, worker_kind=sys.argv[1])
-        batches = iter(loader)
+        options = dict(workers=2, worker_kind=sys.argv[1])
+        BEGIN
+        batches = iter(DataLoader(WhereMade(), 1, **options))
         pids = [next(batches).item() for _ in range(2)]
         sys.stdout.write(" ".join(map(str, pids)) + "\\n")
         sys.stdout.flush()
@@ -351,9 +409,9 @@ SCRIPT = """
 """
 
 
-def run(tmp_path: Path, kind: str, end: str) -> subprocess.Popen[str]:
+def run(tmp_path: Path, kind: str, end: str, begin: str = "pass") -> subprocess.Popen[str]:
     script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT).replace("END", end))
+    script.write_text(textwrap.dedent(SCRIPT).replace("END", end).replace("BEGIN", begin))
     return subprocess.Popen(
         [sys.executable, str(script), kind],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -395,3 +453,18 @@ def test_ctrl_c_ends_the_loop_and_its_workers(tmp_path: Path, kind: str) -> None
     assert err.count("Traceback") == 1
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert all(ended(pid) for pid in pids)
+
+
+def test_ctrl_c_is_told_once_while_a_process_begins(tmp_path: Path) -> None:
+    process = run(
+        tmp_path, "process", end="pass", begin="next(iter(DataLoader(Arriving(), **options)))"
+    )
+    assert process.stdout is not None
+    # It unpickles the data set, and no line of ours has run in it yet.
+    pid = int(process.stdout.readline())
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGINT
+    assert err.count("Traceback") == 1
+    assert ended(pid)

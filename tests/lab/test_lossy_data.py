@@ -8,20 +8,27 @@ from pathlib import Path
 import pytest
 
 from minires.cli.results import print_results
-from minires.data import digits
 from minires.lab import Comparison, Settings
 from minires.lab.metrics import metrics_of
 from minires.lab.report import render_report
 
 
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    made = Comparison(Settings(depths=(8,), epochs=1, width=2))
+    made.train()
+    return made
+
+
 @pytest.mark.parametrize("lossy", [True, False])
 def test_results_on_lossy_images_are_marked(
-    lossy: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], undrawn: None
+    comparison: Comparison,
+    lossy: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    undrawn: None,
 ) -> None:
-    split = replace(digits(), lossy=lossy)
-    monkeypatch.setattr(Comparison, "split", split)
-    comparison = Comparison(Settings(depths=(8,), epochs=1, width=2))
-    comparison.train()
+    monkeypatch.setitem(vars(comparison), "split", replace(comparison.split, lossy=lossy))
 
     print_results(comparison, [Path(name) for name in ("report", "picture", "metrics", "weights")])
 

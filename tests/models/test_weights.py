@@ -371,7 +371,7 @@ def test_the_catalogues_sums_are_those_of_the_published_files(
     file = shared_data / "pretrained" / entry.file
 
     assert file.stat().st_size == entry.size
-    assert mr.serialize.download.sha256_of(file) == entry.sha256
+    assert mr.serialize.download.sum_of(file) == entry.sha256
 
 
 def test_weights_that_are_there_already_get_their_card_without_a_network(
@@ -425,6 +425,16 @@ def test_an_unknown_name_is_told_with_those_there_are() -> None:
         catalogue.find("cifar_resnet2")
     with pytest.raises(ValueError, match="there are: cifar_resnet20, "):
         catalogue.find("bert")
+
+
+def test_a_card_that_says_nothing_new_has_only_what_older_versions_read(tmp_path: Path) -> None:
+    card = catalogue.find("cifar_resnet20").card
+    catalogue.write_card(card, tmp_path / "w.th")
+    told = json.loads((tmp_path / "w.json").read_text())
+    known = {"schema", "model", "options", "classes", "preprocessing", "licence", "source"}
+    assert set(told) == known
+    assert set(told["preprocessing"]) == {"size", "crop", "mean", "std"}
+    assert catalogue.card_of(tmp_path / "w.th") == card
 
 
 @pytest.mark.parametrize(

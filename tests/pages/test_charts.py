@@ -90,6 +90,25 @@ def test_an_axis_without_values_has_no_numbers() -> None:
     assert numbers(one) == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
 
 
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        ([1e-6, 0.1], ["1e-6", "1e-5", "1e-4", "0.001", "0.01", "0.1"]),
+        ([0.0, 6e5], ["0", "2e5", "4e5", "6e5"]),
+        ([0.0, 7e-4], ["0", "2e-4", "4e-4", "6e-4"]),
+        ([1.2e5, 1.8e5], ["1.2e5", "1.4e5", "1.6e5", "1.8e5"]),
+    ],
+)
+def test_numbers_of_an_axis_leave_room_for_its_name(
+    values: list[float], written: list[str]
+) -> None:
+    curve = Curve("", list(enumerate(values)))
+    root = ElementTree.fromstring(drawn(curve, y=Axis("rate", log=values[0] == 1e-6)))
+    found = [text.text for text in root.iter("text") if text.get("text-anchor") == "end"]
+
+    assert found == written
+
+
 def test_many_names_take_more_rows_and_stay_inside() -> None:
     names = [f"lr={number}, model=cifar_resnet20" for number in range(5)]
     root = ElementTree.fromstring(drawn(*(Curve(name, [(1, 1.0)]) for name in names)))

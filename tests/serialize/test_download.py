@@ -85,6 +85,7 @@ def test_a_redirection_is_followed(server: LocalServer, tmp_path: Path) -> None:
         ("wrong/w", "another file: its SHA-256 is [0-9a-f]{64}, not", 0),
         ("good/missing", "the server answered 404 Not Found", 0),
         ("rude/w", r"the server answered 500  \[2J\.", 0),
+        ("babbling/w", r"the connection failed \( \[2J", 0),
         ("to:ftp://127.0.0.1/w", "only https and http is trusted, .*'ftp://127.0.0.1", 0),
         ("to:file:///etc/passwd", "the server answered 302 .*'file:///etc/passwd' is not", 0),
         ("to:loop", "the server answered 302 .* infinite loop", 0),
@@ -225,9 +226,25 @@ def test_a_file_of_another_sum_may_be_accepted(server: LocalServer, tmp_path: Pa
 
 def test_more_than_the_size_is_not_waited_for(server: LocalServer, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="more than the 1,000 bytes of it arrived"):
-        get(server.address("good/w"), tmp_path / "w", size=1000)
+        get(server.address("unmeasured/w"), tmp_path / "w", size=1000)
 
     assert left(tmp_path) == {}
+
+
+def test_a_page_in_the_files_place_spoils_no_part_of_it(
+    server: LocalServer, tmp_path: Path
+) -> None:
+    server.files["page"] = b"<html>Log in to this network"
+    (tmp_path / "w.part").write_bytes(CONTENTS[:5000])
+    places = server.address("deaf/page"), server.address("good/w")
+
+    with pytest.raises(DownloadError, match="is another file, of 28 bytes, not 700,001"):
+        get(places[0], tmp_path / "w", size=len(CONTENTS))
+    assert left(tmp_path) == {"w.part": CONTENTS[:5000]}
+    get(list(places), tmp_path / "w", size=len(CONTENTS))
+
+    assert left(tmp_path) == {"w": CONTENTS}
+    assert server.asked[-1] == ("/good/w", "bytes=5000-")
 
 
 def test_a_server_that_states_an_endless_size_is_not_believed(
@@ -248,6 +265,24 @@ def test_of_two_at_once_one_fetches_and_the_other_waits(
     assert paths == [tmp_path / "w"] * 4
     assert left(tmp_path) == {"w": CONTENTS}
     assert len(server.asked) == 1
+
+
+def test_a_file_that_another_names_meanwhile_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "w.part").write_bytes(CONTENTS)
+    looked: list[bool] = []
+
+    def look(target: Path, wanted: Any) -> bool:
+        looked.append(target.exists())
+        if len(looked) == 2:  # with the lock; whoever had it before is only now getting there
+            (tmp_path / "w.part").rename(target)
+        return looked[-1]
+
+    monkeypatch.setattr("minires.serialize.download._is_there", look)
+
+    assert get("https://nowhere.invalid/w", tmp_path / "w") == tmp_path / "w"
+    assert (looked, left(tmp_path)) == ([False, False], {"w": CONTENTS})
 
 
 def test_a_server_that_says_nothing_is_given_up(server: LocalServer, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Other light: brightness, contrast and saturation; and noise along the colours' own axes."""
+"""Other light: brightness, contrast, saturation and hue; and noise along the colours' own axes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import numpy as np
 
 from .transform import Array, Transform
 
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
-
 
 class ColorJitter(Transform):
-    """Change brightness, contrast and saturation of each image, in a random order.
+    """Change brightness, contrast, saturation and hue of each image, in a random order.
 
-    Each is blended with something: with black; with the mean grey of the image; with the image in
-    grey. A factor of 1 leaves it as it is.
+    The first three blend the image with something: with black; with its mean grey; with itself in
+    grey. A factor of 1 leaves it as it is. The hue turns round the circle of colours by a part of
+    it, while HSV's saturation and value are kept.
 
     Parameters
     ----------
     brightness, contrast, saturation : float
         The factor is between 1 - this (but not below 0) and 1 + this.
+    hue : float
+        The part of the circle is between -this and this, which is 0.5 at most.
 
     Raises
     ------
     ValueError
-        If a number is negative or not finite; on use, if images have neither 1 nor 3 channels.
+        If a number is negative or not finite, or the hue's above 0.5; on use, if images have
+        neither 1 nor 3 channels.
 
     Examples
     --------
@@ -33,30 +35,36 @@ class ColorJitter(Transform):
     True
     """
 
-    draws = 6  # three factors; three numbers whose ranks are the order
+    draws = 8  # four factors; four numbers whose ranks are the order
 
     def __init__(
-        self, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0
+        self,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        hue: float = 0.0,
     ) -> None:
-        self.spread = np.array([brightness, contrast, saturation])
-        if not np.isfinite(self.spread).all() or (self.spread < 0).any():
+        self.spread = np.array([brightness, contrast, saturation, hue])
+        if not np.isfinite(self.spread).all() or (self.spread < 0).any() or hue > 0.5:
             raise ValueError(
-                "ColorJitter: brightness, contrast and saturation must be finite and at least 0,"
-                f" found {self.spread.tolist()}"
+                "ColorJitter: brightness, contrast, saturation and hue must be finite and at least"
+                f" 0, and hue at most 0.5; found {self.spread.tolist()}"
             )
 
     def apply(self, images: Array, draws: Array) -> Array:
-        """Return images of the same dtype."""
+        """Return images of the same dtype; those of 1 channel have no saturation and no hue."""
         _check_channels("ColorJitter", images, (1, 3))
-        low = np.maximum(1 - self.spread, 0)
-        factors = low + draws[:, :3] * (1 + self.spread - low)
-        largest = 255 if images.dtype == np.uint8 else 1
+        middle = np.array([1, 1, 1, 0])
+        low = np.maximum(middle - self.spread, [0, 0, 0, -0.5])
+        factors = low + draws[:, :4] * (middle + self.spread - low)
+        orders = draws[:, 4:].argsort(1)
         jittered = np.empty_like(images)
-        for place, (image, order) in enumerate(zip(images, draws[:, 3:].argsort(1), strict=True)):
-            values = image.astype(np.float32)
-            for kind in order:
-                if self.spread[kind]:
-                    values = _blended(values, kind, factors[place, kind]).clip(0, largest)
+        for place, image in enumerate(images):
+            values = image.astype(_precise(images))
+            for kind in orders[place]:
+                if self.spread[kind] and (kind < 2 or len(image) == 3):
+                    values = _changed(values, kind, float(factors[place, kind]))
+                    values = values.clip(0, _largest(images))
             jittered[place] = _as(values, images.dtype)
         return jittered
 
@@ -117,21 +125,63 @@ class Lighting(Transform):
         radius = np.sqrt(-2 * np.log1p(-draws[:, :2]))  # 1 - draw is never 0
         angle = 2 * np.pi * draws[:, 2:]
         normal = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], 1)[:, :3]
-        added = (self.std * normal * self._VARIANCES) @ self._COMPONENTS.T  # (N, 3)
-        largest = 255 if images.dtype == np.uint8 else 1
-        values = images + (largest * added[:, :, None, None]).astype(np.float32)
+        # (N, 3), as a sum and no product of matrices, whose last bits depend on N
+        added = ((self.std * normal * self._VARIANCES)[:, None] * self._COMPONENTS).sum(2)
+        largest = _largest(images)
+        values = images + (largest * added[:, :, None, None]).astype(_precise(images))
         return _as(values.clip(0, largest), images.dtype)
 
     def __repr__(self) -> str:
         return f"Lighting({self.std})"
 
 
-def _blended(values: Array, kind: int, factor: float) -> Array:
+def _changed(values: Array, kind: int, factor: float) -> Array:
+    """Return an image (C, H, W) of another brightness, contrast, saturation or hue: kind 0 to 3."""
     if kind == 0:
-        return values * np.float32(factor)
-    grey = values if len(values) == 1 else np.tensordot(_GREY, values, 1)[None]  # (1, H, W)
-    other = grey.mean() if kind == 1 else grey
-    return np.float32(factor) * values + np.float32(1 - factor) * other
+        return values * factor
+    if kind == 3:
+        return _turned(values, factor)
+    grey = _grey(values)
+    return factor * values + (1 - factor) * (grey.mean() if kind == 1 else grey)
+
+
+def _grey(values: Array) -> Array:
+    """Return an image in grey, (1, H, W): ITU-R BT.601."""
+    if len(values) == 1:
+        return values
+    red, green, blue = values
+    grey: Array = 0.299 * red + 0.587 * green + 0.114 * blue
+    return grey[None]
+
+
+def _turned(values: Array, turn: float) -> Array:
+    """Return an image (3, H, W) whose hues are turned by a part of their circle.
+
+    From HSV, a channel is V - C max(0, min(k, 4 - k, 1)), where C = V - min(R, G, B), and k is the
+    hue in sixths, from a place of the channel's own on.
+    """
+    red, green, blue = values
+    value = values.max(0)
+    chroma = value - values.min(0)
+    span = np.where(chroma > 0, chroma, 1)
+    hue = np.where(
+        value == red,
+        (green - blue) / span,
+        np.where(value == green, 2 + (blue - red) / span, 4 + (red - green) / span),
+    )
+    k = np.stack([5 + hue, 3 + hue, 1 + hue])
+    k = (k + 6 * turn) % 6
+    turned: Array = value - chroma * np.minimum(k, 4 - k).clip(0, 1)
+    return turned
+
+
+def _largest(images: Array) -> int:
+    return 255 if images.dtype == np.uint8 else 1
+
+
+def _precise(images: Array) -> np.dtype:
+    """Return what images are computed in: float32, or what is more precise."""
+    return np.result_type(images.dtype, np.float32)
 
 
 def _as(values: Array, dtype: np.dtype) -> Array:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 
 from .transform import Array, Transform
 
 Size = int | tuple[int, int]
+PaddingMode = Literal["constant", "reflect"]
 
 
 def sides(name: str, size: Size) -> tuple[int, int]:
@@ -17,6 +20,22 @@ def sides(name: str, size: Size) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def padded(images: Array, padding: int, mode: PaddingMode = "constant") -> Array:
+    """Return images (N, C, H, W) with a border on every side: zeros, or what is within, mirrored.
+
+    Raises
+    ------
+    ValueError
+        If an image is too small to be mirrored so far.
+    """
+    if mode == "reflect" and padding >= min(images.shape[2:]):
+        raise ValueError(
+            f"reflected padding of {padding} needs images of at least {padding + 1} pixels each"
+            f" way; found {images.shape[2]}x{images.shape[3]}"
+        )
+    return np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)), mode)
+
+
 class RandomCrop(Transform):
     """Cut a part out of each image, all places being equally likely.
 
@@ -25,7 +44,9 @@ class RandomCrop(Transform):
     size : int or (int, int)
         (H, W) of the part.
     padding : int
-        Width of a border of zeros that images get on every side beforehand.
+        Width of a border that images get on every side beforehand.
+    padding_mode : {"constant", "reflect"}
+        Whether the border is zeros, or what is within, mirrored at the edge.
 
     Raises
     ------
@@ -43,28 +64,31 @@ class RandomCrop(Transform):
     draws = 2
     fixes_size = True
 
-    def __init__(self, size: Size, padding: int = 0) -> None:
+    def __init__(
+        self, size: Size, padding: int = 0, padding_mode: PaddingMode = "constant"
+    ) -> None:
         self.size = sides("RandomCrop", size)
         if padding < 0:
             raise ValueError(f"RandomCrop: padding must be at least 0, found {padding}")
+        if padding_mode not in get_args(PaddingMode):
+            raise ValueError(
+                f"RandomCrop: padding_mode must be one of {', '.join(get_args(PaddingMode))};"
+                f" found {padding_mode!r}"
+            )
         self.padding = padding
+        self.padding_mode: PaddingMode = padding_mode
 
     def apply(self, images: Array, draws: Array) -> Array:
         """Return the parts, (N, C, *size)."""
-        N, C, H, W = images.shape
-        border = self.padding
-        padded = images
-        if border:
-            padded = np.zeros((N, C, H + 2 * border, W + 2 * border), images.dtype)
-            padded[:, :, border : border + H, border : border + W] = images
-        _check_fits("RandomCrop", padded, self.size)
+        whole = padded(images, self.padding, self.padding_mode) if self.padding else images
+        _check_fits("RandomCrop", whole, self.size)
         # (N, C, how many tops, how many lefts, *size): a view
-        windows = np.lib.stride_tricks.sliding_window_view(padded, self.size, (2, 3))
+        windows = np.lib.stride_tricks.sliding_window_view(whole, self.size, (2, 3))
         top, left = (draws * windows.shape[2:4]).astype(np.intp).T
-        return np.ascontiguousarray(windows[np.arange(N), :, top, left])
+        return np.ascontiguousarray(windows[np.arange(len(images)), :, top, left])
 
     def __repr__(self) -> str:
-        return f"RandomCrop({self.size}, padding={self.padding})"
+        return f"RandomCrop({self.size}, padding={self.padding}, {self.padding_mode!r})"
 
 
 class CenterCrop(Transform):

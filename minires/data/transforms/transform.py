@@ -140,6 +140,10 @@ class Compose(Transform):
             samples = range(len(images))
         draws = uniform(seed, epoch, samples, [each.draws for each in self.transforms])
         if isinstance(images, np.ndarray) and not any(t.varies_size for t in self.transforms):
+            if images.ndim != 4:
+                raise ValueError(
+                    f"transforms need images (N, C, H, W); found an array {images.shape}"
+                )
             return self.apply(images, draws)
         return self._apply_to_each(iter(images), draws)
 
@@ -157,10 +161,17 @@ class Compose(Transform):
         while some := list(itertools.islice(images, _AT_ONCE)):
             theirs = draws[start : start + len(some), : apart.draws]
             start += len(some)
+            for image in some:
+                if image.ndim != 3:
+                    raise ValueError(
+                        f"transforms need an image (C, H, W); found an array {image.shape}"
+                    )
             if varied < 0 and len({image.shape for image in some}) == 1:
                 done.append(apart.apply(np.stack(some), theirs))
                 continue
             done += [apart.apply(image[None], theirs[i : i + 1]) for i, image in enumerate(some)]
+        if not done:
+            raise ValueError("transforms: there is no image to make a batch of")
         if len({each.shape[1:] for each in done}) > 1:
             first, *_, last = sorted({each.shape[1:] for each in done})
             raise ValueError(

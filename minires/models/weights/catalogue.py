@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -215,9 +216,13 @@ def get(
 
 
 def write_card(card: Card, weights: Path) -> None:
-    """Write a card beside a file of weights."""
+    """Write a card beside a file of weights; older versions read it unless it says something new."""
+    says = card.model_dump(mode="json", by_alias=True)
+    for record, newer in ((says, "training"), (says["preprocessing"], "pixel_mean")):
+        if not record[newer]:
+            del record[newer]
     with atomic_write(weights.with_suffix(".json"), "w") as text:
-        text.write(card.model_dump_json(indent=2, by_alias=True) + "\n")
+        text.write(json.dumps(says, indent=2, ensure_ascii=False) + "\n")
 
 
 def card_of(weights: Path) -> Card:

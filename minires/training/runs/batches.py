@@ -139,7 +139,8 @@ def _augmentation(config: RunConfig, split: Any, normalize: Normalize) -> list[T
         chosen += [RandomShortestSize(*SHORTER), RandomCrop(CROP), RandomHorizontalFlip()]
         chosen += [Lighting()] if split.channels == 3 else []
     if config.augmentation in ("crop", "crop-flip"):
-        chosen.append(RandomCrop(seen(config, split), padding=config.crop_padding))
+        border = config.crop_padding, config.crop_padding_mode
+        chosen.append(RandomCrop(seen(config, split), *border))
     if config.augmentation == "crop-flip":
         chosen.append(RandomHorizontalFlip())
     # Each pixel's mean is that of a place, which is lost when a part is cut out.

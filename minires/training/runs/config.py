@@ -67,6 +67,8 @@ class RunConfig(BaseModel):
         What is done to training images; see ``docs/training.md``.
     crop_padding : int
         Pixels, for "crop" and "crop-flip".
+    crop_padding_mode : {"constant", "reflect"}
+        Whether these are zeros, or what is within, mirrored.
     normalize : {"channel", "pixel"}
         Whether the mean that is subtracted is one of each channel, or of each pixel. Then it is
         subtracted before an image is padded, so that the margin is average, and not black.
@@ -147,6 +149,7 @@ class RunConfig(BaseModel):
     clip: float | None = Field(default=None, gt=0)
     augmentation: Literal["none", "crop", "crop-flip", "imagenet"] = "none"
     crop_padding: int = Field(default=4, ge=0)
+    crop_padding_mode: Literal["constant", "reflect"] = "constant"
     normalize: Literal["channel", "pixel"] = "channel"
     val_split: Share | Annotated[int, Field(ge=0)] = 0
     early_stop: int | None = Field(default=None, gt=0)

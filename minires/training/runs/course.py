@@ -5,6 +5,7 @@ With several ranks, all go through the same course; what is written is rank 0's 
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from contextlib import nullcontext
@@ -19,6 +20,7 @@ from minires.models.weights.loading import load_weights
 from minires.nn import convert_sync_batchnorm, parameter_count
 from minires.training import DivergedError, precise_batch_norm
 from minires.training.distributed import aborting, check_alike, on_any, start_alike, together
+from minires.training.divergence import measured_too_late
 from minires.training.evaluation import evaluate
 from minires.training.rank_state import RankStates, gather_states, own_seed, restore_states
 
@@ -115,12 +117,14 @@ class Course:
             with aborting(self.ranks):
                 try:
                     self._tell_plan()
+                    self._tell_readers()
                     self._train()
                     return self._finish()
                 except DivergedError as error:
                     self._keep_last_finite(error)
                     raise
                 except StoppedError as error:  # all ranks stop
+                    self._tell_readers(stopped=str(error))
                     stopped = error
             raise stopped
 
@@ -165,10 +169,10 @@ class Course:
             self._tell_readers()
             self.stop_if_asked()
 
-    def _tell_readers(self, diverged: str = "") -> None:
-        """Bring what is made from the log up to it."""
+    def _tell_readers(self, **ended: str) -> None:
+        """Bring what is made from the log up to it; say what ended the run, if anything did."""
         if self.writes:
-            write_report(self.folder, diverged=diverged)
+            write_report(self.folder, **ended)
         if self.events is not None:
             self.events.update(self.log.metrics)
 
@@ -185,6 +189,8 @@ class Course:
         images = sum(line.images for line in taken)
         validated = self.batches.validation is not None
         history = trainer.history
+        if validated and not math.isfinite(history.validation_loss[-1]):
+            raise measured_too_late(trainer.step, epoch, "validation")
         line = EpochLine(
             epoch=epoch,
             step=trainer.step,
@@ -245,7 +251,9 @@ class Course:
     def _keep_last_finite(self, error: DivergedError) -> None:
         values = [value.detach().to("cpu").numpy() for value in self.model.state_dict().values()]
         lost = not self.trainer.step or not all(np.isfinite(value).all() for value in values)
-        if not on_any(self.ranks, lost):
+        # After an epoch whose validation failed, the checkpoint before it stays the last.
+        unmeasured = self.trainer.epoch > len(self.log.metrics.epochs)
+        if not on_any(self.ranks, lost or unmeasured):
             self.checkpoint()
         self._tell_readers(diverged=str(error))
 
@@ -259,11 +267,12 @@ class Course:
         if self.config.precise_bn:
             self.batches.train.set_epoch(0)
             precise_batch_norm(self.model, self.batches.train, self.config.precise_bn)
-        result = None
+        result = found = None
         if self.writes:
             if self.config.precise_bn:
                 self._write_best(best)
             found = evaluate(self.model, self.trainer.loss, self.batches.test, confusion=True)
+        if found is not None and math.isfinite(found.loss):
             assert found.confusion is not None
             confusion = found.confusion.tolist()
             self.log.write(TestLine(best.epoch, best.step, found.loss, found.error, confusion))
@@ -274,5 +283,6 @@ class Course:
             write_result(self.folder, result)
             self.watcher.run_ended(result)
         result = self.ranks.tell(result)
-        assert result is not None
+        if result is None:  # told to all ranks, which raise it together
+            raise measured_too_late(best.step, best.epoch, "test")
         return result

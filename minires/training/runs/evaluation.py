@@ -115,14 +115,19 @@ def evaluate_runs(
     members = [_Member(Path(folder), which, device) for folder in folders]
     if not members:
         raise ConfigError("run: none was named")
-    first = members[0].config
+    first = members[0]
     for member in members[1:]:
-        _check_alike(members[0], member, part)
-    split: Any = get_dataset(first.dataset, root=root or first.root)
+        _check_alike(first, member, part)
+    split: Any = get_dataset(first.config.dataset, root=root or first.config.root)
     if part == "validation":
-        if not first.val_split:
+        if not first.config.val_split:
             raise ConfigError("part: the run kept nothing for validation")
-        split = split.validation(first.val_split, seed=first.seed)
+        split = split.validation(first.config.val_split, seed=first.config.seed)
+    if first.classes != tuple(split.class_names):
+        raise ConfigError(
+            f"dataset: '{first.name}' was trained on other classes than {first.config.dataset} has"
+            " now; the data have changed"
+        )
     judged = getattr(split, part)
     labels = judged.arrays[1] if hasattr(judged, "arrays") else judged.labels
     total, scores = np.zeros((len(judged), split.classes)), []
@@ -149,7 +154,7 @@ class _Member:
         self.model, self.config = load_run(folder, which, device)
         self.name = folder.resolve().name
         card = card_of(folder / BEST)
-        self.classes = card.classes
+        self.classes = tuple(card.classes)
         preprocessing = card.preprocessing
         mean: Any = preprocessing.mean
         if preprocessing.pixel_mean:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from minires import devices, models, ops
+from minires.autograd import Tensor
 from minires.devices.communicator import Communicator
 from minires.nn import Module
 from minires.optim import SGD, Optimizer
@@ -57,8 +58,10 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
         **config.model_options,
     }
     try:
-        plan = models.create(config.model, device="meta", **options).eval()
-        plan(ops.zeros(1, channels, *size, device="meta"))
+        plan = models.create(config.model, device="meta", **options).train()
+        logits = plan(ops.zeros(2, channels, *size, device="meta"))
+        if not isinstance(logits, Tensor):
+            raise ValueError("auxiliary heads have no place in a run; take a network without any")
     except Exception as error:  # whatever a network makes of options and images
         raise ConfigError(
             f"model: {config.model}, of images {channels}x{size[0]}x{size[1]} and {classes}"

@@ -51,6 +51,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augmentation: Literal["none", "crop", "crop-flip", "imagenet"]
     crop_padding: int = 4
+    crop_padding_mode: Literal["constant", "reflect"] = "constant"
     normalize: Literal["channel", "pixel"] = "channel"
     val_split: float = 0.1
 
@@ -77,7 +78,7 @@ RECIPES: dict[str, Recipe] = {
         weight_decay=1e-4,
         schedule="steps",
         milestones=(32_000, 48_000),
-        # "we use 0.01 to warm up the training until the training error is below 80%": ResNet-110.
+        # The paper does so for ResNet-110 alone of its networks.
         warm_up_lr=0.01,
         warm_up_error=0.8,
         warm_up_from_depth=110,
@@ -91,7 +92,7 @@ RECIPES: dict[str, Recipe] = {
         batch_size=256,
         lr=0.1,
         weight_decay=1e-4,
-        # "divided by 10 when the error plateaus"; how long a plateau is, the paper does not say.
+        # How long a plateau is, the paper does not say.
         schedule="plateau",
         patience=5,
         augmentation="imagenet",
@@ -108,6 +109,7 @@ RECIPES: dict[str, Recipe] = {
         milestones=(60, 120, 160),
         gamma=0.2,
         augmentation="crop-flip",
+        crop_padding_mode="reflect",
     ),
     "preact": Recipe(
         source="He et al. 2016 (arXiv 1603.05027), appendix",
@@ -120,11 +122,11 @@ RECIPES: dict[str, Recipe] = {
         warm_up_lr=0.01,
         warm_up_steps=400,
         augmentation="crop-flip",
-        normalize="pixel",  # "following" the paper before
+        normalize="pixel",  # all else is as in the paper before
     ),
     "mnist": Recipe(
         source="minires; docs/training.md tells what it reaches",
-        epochs=12,
+        epochs=20,
         batch_size=128,
         lr=0.1,
         nesterov=True,

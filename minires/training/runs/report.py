@@ -41,7 +41,7 @@ _LOSSY = (
 _SECONDS = 30  # after which an open page of a run that is not finished is read again
 
 
-def write_report(folder: str | os.PathLike[str], *, diverged: str = "") -> Path:
+def write_report(folder: str | os.PathLike[str], *, diverged: str = "", stopped: str = "") -> Path:
     """Write ``report.html`` into a run's folder, from what stands there.
 
     Parameters
@@ -50,6 +50,8 @@ def write_report(folder: str | os.PathLike[str], *, diverged: str = "") -> Path:
         With ``config.json`` and, once a step is done, ``metrics.jsonl``.
     diverged : str
         What was found, if the run was stopped for a loss that is no number.
+    stopped : str
+        What stopped it, if it was asked to: a browser then waits for nothing more.
 
     Returns
     -------
@@ -75,7 +77,16 @@ def write_report(folder: str | os.PathLike[str], *, diverged: str = "") -> Path:
     verdict = judge(metrics, config, shallower_beside(folder, config), diverged)
     name, best, path = Path(folder).resolve().name, Path(folder) / BEST, Path(folder) / REPORT
     card = card_of(best) if best.exists() else None
-    text = render_report(name, config, metrics, verdict, card, read_circumstances(folder))
+    text = render_report(
+        name,
+        config,
+        metrics,
+        verdict,
+        card,
+        read_circumstances(folder),
+        over=bool(metrics.test or diverged),
+        stopped=stopped,
+    )
     with atomic_write(path, "w") as file:
         file.write(text)
     return path
@@ -88,6 +99,9 @@ def render_report(
     verdict: Verdict,
     card: Card | None,
     circumstances: Mapping[str, object],
+    *,
+    over: bool = False,
+    stopped: str = "",
 ) -> str:
     """Write the page of a run as HTML.
 
@@ -102,27 +116,39 @@ def render_report(
         Of the best weights; it names the classes.
     circumstances : dict
         Of the last checkpoint: threads, versions, kernels.
+    over : bool
+        Nothing more is to come.
+    stopped : str
+        What stopped the run for now, if it was asked to.
     """
     classes = card.classes if card is not None else ()
-    over = metrics.test is not None or verdict.kind == "diverged"
     sections = [
-        _opening(name, config, metrics, verdict, card),
-        _curves(metrics),
+        _opening(name, config, metrics, verdict, card, over, stopped),
+        _curves(metrics, config),
         *([confusion_section(metrics.test.confusion, classes)] if metrics.test else []),
         _method(config, circumstances),
     ]
-    return page(f"{name}: a training run", sections, reload_after=0 if over else _SECONDS)
+    return page(
+        f"{name}: a training run", sections, reload_after=0 if over or stopped else _SECONDS
+    )
 
 
 def _opening(
-    name: str, config: RunConfig, metrics: Metrics, verdict: Verdict, card: Card | None
+    name: str,
+    config: RunConfig,
+    metrics: Metrics,
+    verdict: Verdict,
+    card: Card | None,
+    over: bool,
+    stopped: str,
 ) -> str:
     said = "\n".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.details)
     rules = "\n".join(f"<li>{escape(rule)}</li>" for rule in RULES)
-    so_far = "" if metrics.test or verdict.kind == "diverged" else "So far: "
+    so_far = "" if over else "So far: "
+    progress = _progress(config, metrics) + (f" It was {escape(stopped)}." if stopped else "")
     return (
         f'<header>\n<h1>{escape(name)}</h1>\n<p class="lede">{escape(config.model)} learns'
-        f" {escape(config.dataset)}. {_progress(config, metrics)}</p>\n</header>\n"
+        f" {escape(config.dataset)}. {progress}</p>\n</header>\n"
         f'<section class="verdict {verdict.kind.replace(" ", "-")}" aria-labelledby="verdict">\n'
         f'<h2 id="verdict">{so_far}{escape(verdict.headline)}</h2>\n<ul>\n{said}\n</ul>\n'
         f"{details('The rules by which this is said', f'<ol>{rules}</ol>')}\n</section>\n"
@@ -152,7 +178,7 @@ def _results(metrics: Metrics) -> str:
     if best is not None:
         rows.append(["best in validation", str(best.epoch), *_errors(best), "–"])
     if test is not None:
-        rows.append(["test, read once", str(test.epoch), "–", "–", percent(test.error)])
+        rows.append(["test, read once", str(test.epoch), "–", "–", _share(test.error)])
     head = ["", "epoch", "training error", "validation error", "test error"]
     caption = "Errors are shares of images that are misclassified."
     return f'<div class="card results">{table(caption, head, rows)}</div>'
@@ -165,13 +191,14 @@ def _best(metrics: Metrics) -> EpochLine | None:
 
 
 def _errors(line: EpochLine) -> list[str]:
-    return [percent(line.train_error), _share(line.validation_error)]
+    return [_share(line.train_error), _share(line.validation_error)]
 
 
-def _curves(metrics: Metrics) -> str:
+def _curves(metrics: Metrics, config: RunConfig) -> str:
     epochs = metrics.epochs
     best = _best(metrics)
-    marks = [Mark(epoch) for epoch in _falls(epochs)]
+    # A cosine's end halves the rate in every epoch, which is no event.
+    marks = [Mark(epoch) for epoch in _falls(epochs)] if config.schedule != "cosine" else []
     if best is not None and best.epoch < epochs[-1].epoch:
         marks.append(Mark(best.epoch, "lowest validation error"))
     across = Axis("epoch", low=0, high=max(len(epochs), 1))
@@ -277,7 +304,7 @@ def _epoch_table(epochs: Sequence[EpochLine]) -> str:
             str(line.epoch),
             short(line.train_loss),
             _number(line.validation_loss),
-            percent(line.train_error),
+            _share(line.train_error),
             _share(line.validation_error),
             f"{line.lr:.3g}",
             f"{line.seconds:.1f}",
@@ -300,7 +327,7 @@ def _method(config: RunConfig, circumstances: Mapping[str, object]) -> str:
     return (
         '<section aria-labelledby="method">\n<h2 id="method">How it is trained</h2>\n'
         f'<div class="grid">{"".join(cards)}</div>\n'
-        '<p class="note">Options that are off are left out. Everything measured is in'
+        '<p class="note">Options that are 0, off or empty are left out. Everything measured is in'
         ' <a href="metrics.jsonl">metrics.jsonl</a>, the epochs also in'
         ' <a href="metrics.csv">metrics.csv</a>, the options in'
         ' <a href="config.json">config.json</a>.</p>\n</section>'
@@ -316,7 +343,7 @@ def _written(value: object) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else percent(value)
+    return "–" if value is None else f"{value:.2%}"
 
 
 def _number(value: float | None) -> str:

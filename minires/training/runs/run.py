@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from minires.devices.communicator import Alone, Communicator
@@ -15,6 +15,7 @@ from .best import BEST
 from .checkpoint import LAST
 from .config import CONFIG, RunConfig, write_config
 from .course import Course
+from .lock import locked
 from .making import threads_of
 from .metrics_log import LOG
 from .result import RESULT, Result, read_result
@@ -73,6 +74,8 @@ def train(
         If SIGTERM or Ctrl-C came; a checkpoint was written.
     DivergedError
         If a loss is not finite; the last finite weights are in the checkpoint.
+    RunError
+        If another process is training in the folder.
     DistributedError
         If something is wrong on some ranks; raised on all of them.
     OSError
@@ -120,21 +123,23 @@ def train(
 def _folder_of(config: RunConfig, folder: Path, ranks: Communicator) -> Iterator[None]:
     """Write the configuration first; take it away again if it turns out to make no sense."""
     made, is_new = [], False
-    with together(ranks):
-        if ranks.rank == 0:
-            made = [each for each in (folder, *folder.parents) if not each.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
-            is_new = not (folder / CONFIG).exists()
-            if is_new:
-                write_config(config, folder)
-    try:
-        yield
-    except BaseException:
-        if is_new and not (folder / LOG).exists():
-            (folder / CONFIG).unlink()
-            for each in made:
-                each.rmdir()
-        raise
+    with ExitStack() as held:
+        with together(ranks):
+            if ranks.rank == 0:
+                made = [each for each in (folder, *folder.parents) if not each.exists()]
+                folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(folder))
+                is_new = not (folder / CONFIG).exists()
+                if is_new:
+                    write_config(config, folder)
+        try:
+            yield
+        except BaseException:
+            if is_new and not (folder / LOG).exists():
+                (folder / CONFIG).unlink()
+                for each in made:
+                    each.rmdir()
+            raise
 
 
 @contextmanager

@@ -53,13 +53,17 @@ _DEFAULT = signal.SIG_DFL
 def noted_stops() -> Iterator[Stops]:
     """Note SIGTERM and Ctrl-C inside the block, instead of breaking off what runs.
 
-    Outside of the main thread, which alone gets signals, nothing is noted.
+    One that is ignored stays so. Outside of the main thread, which alone gets signals, nothing is
+    noted.
     """
     stops = Stops()
     if threading.current_thread() is not threading.main_thread():
         yield stops
         return
-    before = {each: signal.signal(each, stops.note) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(each, stops.note)
     try:
         yield stops
     finally:

@@ -41,8 +41,8 @@ class EventFile:
             from tensorboard.summary.writer.record_writer import RecordWriter
         except ImportError as error:
             raise ConfigError(
-                "tensorboard: event files need its package: python -m pip install tensorboard"
-                f" ({error})"
+                "tensorboard: event files need its package:"
+                f" python -m pip install 'minires[tensorboard]' ({error})"
             ) from error
         self._event, self._summary, self._writer = Event, Summary, RecordWriter
         self._folder = Path(folder) / EVENTS

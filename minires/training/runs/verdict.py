@@ -28,8 +28,9 @@ HIGH = 0.1  # a training error above which a network has not learned its images
 PATIENCE = 3  # epochs, of which medians are taken and for which a rise must last
 
 RULES = (
-    "Single epochs jump about, so every value below is the median of three epochs, the last ones or"
-    " those about the lowest. The rules are tried in this order; the first that fits is told.",
+    "Single epochs jump about, so a value below is the median of three epochs, the last ones or"
+    " those about the lowest, where no single epoch is named. The rules are tried in this order;"
+    " the first that fits is told.",
     "Diverged: a loss was no number, or the training loss is more than half above that of the first"
     " epoch.",
     f"Too short to tell: fewer than {FEWEST} epochs.",
@@ -37,12 +38,14 @@ RULES = (
     " above the lowest, and the rise is more than twice the usual change from one epoch to the"
     " next, while the training loss has fallen. Or the validation error is more than"
     f" {100 * GAP:g} percentage points above the training error, and has fallen by less than"
-    f" {100 * MARGIN:g} over the last quarter of the epochs.",
-    "Degradation: a run beside this one, of the same options but with fewer layers, has a training"
-    f" error that is lower by more than {100 * MARGIN:g} percentage point at the same epoch.",
+    f" {100 * MARGIN:g} over the last quarter of the epochs (at least {PATIENCE}).",
+    "Degradation: a run beside this one, which differs in nothing but having fewer layers (and"
+    " perhaps another warm-up), has a training error that is lower by more than"
+    f" {100 * MARGIN:g} percentage point at the last epoch that both have.",
     f"Underfitting: the training error is above {100 * HIGH:g} %, and over the last quarter of the"
-    f" epochs it has fallen by less than {100 * MARGIN:g} percentage point. Degradation looks like"
-    " this, but so does a network that is too small, or a learning rate that does not suit it.",
+    f" epochs (at least {PATIENCE}) it has fallen by less than {100 * MARGIN:g} percentage point."
+    " Degradation looks like this, but so does a network that is too small, or a learning rate that"
+    " does not suit it.",
 )
 
 
@@ -84,13 +87,15 @@ def judge(
     epochs = metrics.epochs
     if diverged:
         return Verdict("diverged", "The training diverged, and was stopped.", [diverged])
+    rose = _rose_from_the_start(epochs)
+    if rose:
+        return Verdict(
+            "diverged", "The training goes the wrong way: it diverges.", [rose, _numbers(epochs)]
+        )
     if len(epochs) < FEWEST:
         done = f"{len(epochs)} {'epoch is' if len(epochs) == 1 else 'epochs are'} done"
         return Verdict("too short", f"Too short to tell: {done}.", [])
     numbers = _numbers(epochs)
-    rose = _rose_from_the_start(epochs)
-    if rose:
-        return Verdict("diverged", "The training goes the wrong way: it diverges.", [rose, numbers])
     comparable = not config.mixup  # of mixed images no single class is right
     overfitted = _rising(epochs) or (_parted(epochs) if comparable else "")
     if overfitted:
@@ -106,7 +111,8 @@ def judge(
             "degradation",
             "Degradation: with more layers it learns even its own training images worse.",
             [degraded, numbers, "This is not overfitting: the error is measured on the very images"
-             " that it learns from. Shortcuts around every few layers are the cure of He et al."],
+             " that it learns from. Where there are none, shortcuts around every few layers are"
+             " the cure of He et al."],
         )  # fmt: skip
     stuck = _stuck(epochs) if comparable else ""
     if stuck:
@@ -119,7 +125,7 @@ def judge(
 
 
 def _medians(values: Sequence[float]) -> list[float]:
-    """Return the median of three about each value but the ends', which have two neighbours less."""
+    """Return the median of three about each value; at the ends, the mean of two."""
     return [median(values[max(i - 1, 0) : i + 2]) for i in range(len(values))]
 
 
@@ -132,6 +138,8 @@ def _quarter(values: Sequence[float]) -> int:
 
 
 def _rose_from_the_start(epochs: Sequence[EpochLine]) -> str:
+    if not epochs:
+        return ""
     first, last = epochs[0].train_loss, _last([line.train_loss for line in epochs])
     if last <= 1.5 * first:
         return ""
@@ -214,7 +222,10 @@ def _stuck(epochs: Sequence[EpochLine]) -> str:
 
 def _how_to_decide(config: RunConfig, shallower: Sequence[Shallower]) -> str:
     if any(len(other.epochs) >= FEWEST for other in shallower):
-        return "Depth is not the cause: with fewer layers the training error is no lower."
+        return (
+            "Depth alone is hardly the cause: with fewer layers the training error is lower by no"
+            f" more than {100 * MARGIN:g} percentage point at the last epoch that both have."
+        )
     if kind_and_depth(config.model) is None:
         return "A larger network or another learning rate would tell."
     return (
@@ -232,5 +243,5 @@ def _numbers(epochs: Sequence[EpochLine]) -> str:
     gap = 100 * (_last(validated) - error)
     return (
         f"{told}, validation error {percent(_last(validated))}: a gap of {gap:.1f} percentage"
-        f" {'point' if abs(gap) == 1 else 'points'} (medians of the last {PATIENCE} epochs)."
+        f" points (medians of the last {PATIENCE} epochs)."
     )

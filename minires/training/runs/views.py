@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minires.data.transforms import CenterCrop, Resize
+from minires.data.transforms.crops import PaddingMode, padded
 
 from .batches import CROP, MIDDLE
 from .config import RunConfig
@@ -22,6 +23,7 @@ __all__ = ["CROPS", "Views", "views_of_run"]
 Array = np.ndarray[Any, Any]
 
 CROPS = (1, 5, 10)
+_LARGEST = 2048  # of a scale: 64 images of it fill some gigabytes
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,16 @@ class Views:
         (H, W) of a part; None is the largest square, which a network with global pooling takes at
         any scale (He et al. 2015, section 4.1), or the whole image where it is not resized.
     padding : int
-        Width of a border of zeros, from which there is room for corners.
+        Width of a border, from which there is room for corners.
+    padding_mode : {"constant", "reflect"}
+        What the border is made of: see `minires.data.transforms.RandomCrop`.
     """
 
     crops: int
     scales: tuple[int | None, ...]
     size: tuple[int, int] | None
     padding: int = 0
+    padding_mode: PaddingMode = "constant"
 
     def __len__(self) -> int:
         return self.crops * len(self.scales)
@@ -71,8 +76,7 @@ class Views:
         for scale in self.scales:
             resized = images if scale is None else Resize(scale)(images)
             if self.padding:
-                border = (self.padding, self.padding)
-                resized = np.pad(resized, ((0, 0), (0, 0), border, border))
+                resized = padded(resized, self.padding, self.padding_mode)
             yield from self._parts(resized, scale)
 
     def _parts(self, images: Array, scale: int | None) -> Iterator[Array]:
@@ -119,8 +123,10 @@ def views_of_run(
     """
     if crops not in CROPS:
         raise ConfigError(f"crops: expected {', '.join(map(str, CROPS))}, found {crops}")
-    if any(scale < 1 for scale in scales):
-        raise ConfigError(f"scales: expected sizes in pixels, found {list(scales)}")
+    if not all(1 <= scale <= _LARGEST for scale in scales):
+        raise ConfigError(
+            f"scales: expected sizes in pixels, 1 to {_LARGEST:,}, found {list(scales)}"
+        )
     if crops == 10 and config.augmentation not in ("crop-flip", "imagenet"):
         raise ConfigError(
             "crops: five of the ten are mirror images, which this run was not trained with (its"
@@ -138,4 +144,4 @@ def views_of_run(
             f"crops: the images are as large as those trained on, so {crops} parts would be the"
             " same; name larger scales"
         )
-    return Views(crops, (None,), image_size, config.crop_padding)
+    return Views(crops, (None,), image_size, config.crop_padding, config.crop_padding_mode)

@@ -59,7 +59,9 @@ def outcome_of(trial: Trial, folder: Path, failure: str = "") -> Outcome:
     try:
         epochs = read_metrics(folder / trial.name).epochs
     except ValueError as error:  # a log that was changed
-        return Outcome(trial.name, trial.varied, failure or str(error), [])
+        failure, epochs = failure or str(error), []
+    if not epochs:
+        failure = failure or "its log is missing"
     return Outcome(trial.name, trial.varied, failure, epochs)
 
 

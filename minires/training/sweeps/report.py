@@ -8,14 +8,16 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from minires.pages import Axis, Colour, Curve, chart, escape, page, percent, short, table
+from minires.pages import Axis, Cell, Colour, Curve, chart, definitions, escape, page, short, table
 from minires.serialize import atomic_write
+from minires.training.runs.report import REPORT
 
 from .outcome import Outcome, ranked
 from .seeds import SEED, Combination, over_seeds
 
-__all__ = ["PAGE", "TABLE", "headline", "mean_of", "named", "row_of", "write_sweep"]
+__all__ = ["PAGE", "TABLE", "headline", "mean_of", "named", "row_of", "write_sweep", "written"]
 
 TABLE, PAGE = "sweep.csv", "sweep.html"
 
@@ -81,13 +83,13 @@ def mean_of(combination: Combination) -> str:
     Examples
     --------
     >>> mean_of(Combination({}, [0.05, 0.06, 0.07], failures=1))
-    '6.0% ± 1.0, 1 failed'
+    '6.00% ± 1.00, 1 failed'
     """
     if combination.mean is None:
         return "failed"
-    told = percent(combination.mean)
+    told = f"{combination.mean:.2%}"
     if combination.scatter is not None:
-        told += f" ± {100 * combination.scatter:.1f}"
+        told += f" ± {100 * combination.scatter:.2f}"
     return told + (f", {combination.failures} failed" if combination.failures else "")
 
 
@@ -99,17 +101,18 @@ def named(varied: Mapping[str, Any]) -> str:
     >>> named({"lr": 0.1, "freeze": ("layer1.*", "layer2.*")})
     'lr 0.1, freeze layer1.* layer2.*'
     """
-    told = [f"{name} {_text(value)}" for name, value in varied.items()]
+    told = [f"{name} {written(value)}" for name, value in varied.items()]
     return ", ".join(told) or "the only options"
 
 
-def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def written(value: Any) -> str:
+    """Write the value of an option, which may have several parts."""
+    return " ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _error(outcome: Outcome) -> str:
     best = outcome.best
-    return "–" if best is None else percent(best.validation_error)
+    return "–" if best is None else f"{best.validation_error:.2%}"
 
 
 def _csv(outcomes: Sequence[Outcome]) -> str:
@@ -122,22 +125,35 @@ def _csv(outcomes: Sequence[Outcome]) -> str:
 
 
 def _page(outcomes: Sequence[Outcome]) -> str:
-    notes = [
-        f'<p class="note">{escape(outcome.name)} failed: {escape(outcome.failure)}</p>'
-        for outcome in outcomes
-        if outcome.failure
-    ]
+    title = f"A sweep of {len(outcomes)} {'run' if len(outcomes) == 1 else 'runs'}"
+    chance = (
+        "Differences that are not much larger than those between seeds may be chance."
+        if SEED in outcomes[0].varied
+        else "Small differences may be chance; with several seeds in the grid it would tell how"
+        " small."
+    )
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    told = f" {len(failed)} of the runs failed; why stands below." if failed else ""
     verdict = (
         '<section class="verdict" aria-labelledby="verdict">\n'
         f'<h2 id="verdict">{escape(headline(outcomes))}</h2>\n<p>It is judged by the validation'
-        " part alone; the test part has no say. Differences as small as seeds make are chance; a"
-        " grid with several seeds tells how small that is.</p>\n</section>"
+        f" part alone; the test part has no say. {chance}{told}</p>\n</section>"
     )
     return page(
-        "A sweep",
-        [f"<h1>A sweep of {len(outcomes)} runs</h1>", verdict, *notes, _plots(outcomes),
-         *_seeds(outcomes), _runs(outcomes)],
+        title,
+        [f"<h1>{title}</h1>", verdict, _plots(outcomes), *_seeds(outcomes), _runs(outcomes),
+         *_failures(failed)],
     )  # fmt: skip
+
+
+def _failures(failed: Sequence[Outcome]) -> list[str]:
+    if not failed:
+        return []
+    told = definitions([(outcome.name, outcome.failure) for outcome in failed])
+    return [
+        '<section aria-labelledby="failures">\n<h2 id="failures">What went wrong</h2>\n'
+        f'<div class="card failures">{told}</div>\n</section>'
+    ]
 
 
 def _plots(outcomes: Sequence[Outcome]) -> str:
@@ -173,7 +189,7 @@ def _by_epoch(outcomes: Sequence[Outcome]) -> str:
         if outcome.best is not None
     ]  # fmt: skip
     about = "The validation error after every epoch, of the best runs; the table has the lowest."
-    return chart(about, curves, Axis("epoch", low=0), Axis("validation error, %"))
+    return chart(about, curves, Axis("epoch", low=0), Axis("validation error, %", low=0))
 
 
 def _by_value(name: str, points: Sequence[tuple[float, float]]) -> str:
@@ -195,29 +211,30 @@ def _seeds(outcomes: Sequence[Outcome]) -> list[str]:
         return []
     head = ["", *combinations[0].varied, "runs", "mean validation error ± standard deviation"]
     rows = [
-        [str(rank), *map(_text, each.varied.values()), str(len(each.errors) + each.failures),
+        [str(rank), *map(written, each.varied.values()), str(len(each.errors) + each.failures),
          mean_of(each)]
         for rank, each in enumerate(combinations, 1)
     ]  # fmt: skip
     return [
         '<section aria-labelledby="seeds">\n<h2 id="seeds">Over the seeds</h2>\n'
-        f'<div class="card">{table("The lowest mean first.", head, rows)}</div>\n</section>'
+        f'<div class="card results">{table("The lowest mean first.", head, rows)}</div>\n</section>'
     ]
 
 
 def _runs(outcomes: Sequence[Outcome]) -> str:
     head = ["", *outcomes[0].varied, "validation error", "validation loss", "training error",
             "best epoch", "epochs", "seconds", "run"]  # fmt: skip
-    rows = []
+    rows: list[list[str | Cell]] = []
     for rank, outcome in enumerate(outcomes, 1):
         best = outcome.best
         measured = ["failed", "–", "–", "–"]
         if best is not None:
             loss = "–" if best.validation_loss is None else short(best.validation_loss)
-            measured = [_error(outcome), loss, percent(best.train_error), str(best.epoch)]
+            measured = [_error(outcome), loss, f"{best.train_error:.2%}", str(best.epoch)]
         rows.append([
-            str(rank), *map(_text, outcome.varied.values()), *measured, str(len(outcome.epochs)),
-            f"{outcome.seconds:.1f}", outcome.name,
+            str(rank), *map(written, outcome.varied.values()), *measured, str(len(outcome.epochs)),
+            f"{outcome.seconds:.1f}",
+            Cell(outcome.name[-8:], link=f"{quote(outcome.name)}/{REPORT}"),
         ])  # fmt: skip
     return (
         '<section aria-labelledby="runs">\n<h2 id="runs">All runs</h2>\n<div class="card">'

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from functools import partial
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from minires.devices import threads
 from minires.serialize import atomic_write
+from minires.serialize.locking import lock
 from minires.training.runs import RunConfig, StoppedError, read_result, train
 
 from .grid import Trial
@@ -85,11 +87,11 @@ def run_sweep(
 
         futures = {}
         for trial in trials:
-            if read_result(folder / trial.name) is None:
+            if _is_finished(folder / trial.name):
+                keep(trial, "")
+            else:
                 task = _Task(trial.config, str(folder / trial.name), share)
                 futures[pool.submit(carry_out, task)] = trial
-            else:
-                keep(trial, "")
         try:
             for future in as_completed(futures):
                 keep(futures[future], future.result())
@@ -99,6 +101,13 @@ def run_sweep(
     return [outcomes[trial.name] for trial in trials]
 
 
+def _is_finished(folder: Path) -> bool:
+    try:
+        return read_result(folder) is not None
+    except ValueError:  # what is damaged there, the run itself tells
+        return False
+
+
 # What trains: a pool, what it is to do with a task, and how many threads a run gets.
 _Hired = tuple[Executor, Callable[[_Task], str], int]
 
@@ -106,8 +115,15 @@ _Hired = tuple[Executor, Callable[[_Task], str], int]
 @contextmanager
 def _processes(jobs: int) -> Iterator[_Hired]:
     """Let each thread wait for one process at a time: one that is killed breaks no pool of many."""
+    stopping = threading.Event()
     with ThreadPoolExecutor(jobs) as waiting:
-        yield waiting, _in_a_process, max(threads.available() // jobs, 1)
+        try:
+            yield waiting, partial(_in_a_process, stopping), max(threads.available() // jobs, 1)
+        except BaseException:
+            stopping.set()
+            for process in active_children():
+                process.terminate()  # which writes a checkpoint first
+            raise
 
 
 @contextmanager
@@ -128,19 +144,27 @@ def _mpi(jobs: int) -> Iterator[_Hired | None]:
 _BY: dict[str, Any] = {"processes": _processes, "mpi": _mpi}
 
 
-def _in_a_process(task: _Task) -> str:
+def _in_a_process(stopping: threading.Event, task: _Task) -> str:
     """Wait for a run in a process of its own; return what went wrong."""
+    if stopping.is_set():
+        return "stopped before it began"
     # Not by a fork, which the kernels' threads would not survive.
     context = get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=_end_with_parent) as process:
         try:
             return process.submit(_carry_out_and_leave, task).result()
         except BrokenProcessPool:
+            if stopping.is_set():
+                return "stopped before its first step"
             return _noted(task, "its process was killed; perhaps there was not enough memory")
 
 
 def _end_with_parent() -> None:
-    """Let this process stop, with a checkpoint, should the one that started it be gone."""
+    """Let this process stop, with a checkpoint, should the one that started it be gone.
+
+    A Ctrl-C of the terminal is left to that one, which sees to the others.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         parent = parent_process()
@@ -162,14 +186,17 @@ def _carry_out_and_leave(task: _Task) -> str:
 def _carry_out(task: _Task) -> str:
     """Train a run, or go on with it; return what went wrong."""
     threads.set_num_threads(task.threads)
-    try:
-        train(task.config, task.folder, resume=True)
-    except StoppedError as error:
-        return str(error)
-    except Exception as error:  # whatever it is, the other runs go on
-        return _noted(task, f"{type(error).__name__}: {error}", traceback.format_exc())
-    (Path(task.folder) / FAILURE).unlink(missing_ok=True)
-    return ""
+    folder = Path(task.folder)
+    with (folder.parent / f".{folder.name}.lock").open("ab") as file:
+        lock(file)  # another sweep trains it, or a process that a killed one has left
+        try:
+            train(task.config, folder, resume=True)
+        except StoppedError as error:
+            return str(error)
+        except Exception as error:  # whatever it is, the other runs go on
+            return _noted(task, f"{type(error).__name__}: {error}", traceback.format_exc())
+        (folder / FAILURE).unlink(missing_ok=True)
+        return ""
 
 
 def _noted(task: _Task, failure: str, trace: str = "") -> str:

@@ -180,6 +180,7 @@ def test_views_of_photographs_are_those_of_the_papers() -> None:
     [
         (3, (), {}, "crops: expected 1, 5, 10, found 3"),
         (1, (0,), {}, "scales: expected sizes in pixels"),
+        (1, (10**6,), {}, "scales: expected sizes in pixels, 1 to 2,048"),
         (10, (), {"augmentation": "crop"}, "mirror images, which this run was not trained with"),
         (5, (), {"augmentation": "none"}, "5 parts would be the same; name larger scales"),
     ],
@@ -210,6 +211,18 @@ def test_runs_that_do_not_belong_together_are_refused(runs: list[Path], tmp_path
         evaluate_runs([])
     with pytest.raises(FileNotFoundError, match="there is no run"):
         evaluate_runs([tmp_path])
+
+
+def test_data_that_have_got_other_classes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    x = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
+    np.savez(path, x=x, y=np.arange(20) % 2)
+    train(configured("cifar_resnet8", str(path), steps=1, model_options={"width": 2}),
+          tmp_path / "run")  # fmt: skip
+    np.savez(path, x=x, y=np.arange(20) % 4)
+
+    with pytest.raises(ConfigError, match="the data have changed"):
+        evaluate_runs([tmp_path / "run"])
 
 
 @pytest.mark.long

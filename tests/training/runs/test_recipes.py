@@ -20,7 +20,7 @@ from minires.data.transforms import (
 from minires.optim.lr_scheduler import ReduceLROnPlateau, WarmUpUntil
 from minires.training.runs import RECIPES, ConfigError, RunConfig, configured, train
 from minires.training.runs.batches import batches_of
-from minires.training.runs.making import made_schedule, made_trainer
+from minires.training.runs.making import made_model, made_schedule, made_trainer
 
 from .conftest import Watched
 
@@ -84,7 +84,9 @@ def test_wide_residual_networks() -> None:
     assert stated(config, "momentum nesterov weight_decay batch_size lr epochs steps gamma") == [
         0.9, True, 5e-4, 128, 0.1, 200, None, 0.2
     ]  # fmt: skip
-    assert stated(config, "augmentation crop_padding schedule") == ["crop-flip", 4, "steps"]
+    assert stated(config, "augmentation crop_padding crop_padding_mode schedule") == [
+        "crop-flip", 4, "reflect", "steps"
+    ]  # fmt: skip
     per_epoch = 391
     at = [per_epoch * epoch for epoch in (0, 60, 120, 160)]
     assert rates(config, 200 * per_epoch, at) == [0.1, 0.02, 0.004, 0.0008]
@@ -228,6 +230,12 @@ def test_predict_subtracts_what_training_subtracted(tmp_path: Path) -> None:
     prepared = mr.data.prepare(np.ascontiguousarray(raw), card.preprocessing)
     np.testing.assert_allclose(prepared, seen[0].numpy(), atol=1e-5)
     assert not model.training
+
+
+def test_a_network_with_auxiliary_heads_is_refused_in_a_sentence() -> None:
+    config = configured("googlenet_aux", "cifar10", model_options={"width": 4})
+    with pytest.raises(ConfigError, match=r"model: googlenet_aux, .*auxiliary heads have no place"):
+        made_model(config, classes=10, channels=3, size=(32, 32))
 
 
 def test_the_trainer_gets_what_the_recipe_says() -> None:

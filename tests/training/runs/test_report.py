@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ import pytest
 from minires.training.runs import (
     Metrics,
     MetricsLog,
+    RunWatcher,
     TestLine,
     configured,
     read_metrics,
@@ -19,6 +21,7 @@ from minires.training.runs import (
     write_report,
 )
 from minires.training.runs.confusion import confusion_section
+from tests.training.runs.conftest import a_config
 from tests.training.runs.curves import STEPS, config, planted
 
 FALLING = [2.0 * 0.85**epoch for epoch in range(12)]
@@ -60,9 +63,9 @@ def test_the_page_has_every_epochs_values_and_marks_the_best(run: Path) -> None:
 
     assert len(epochs) == 1 + len(FALLING)
     assert [cell.text for cell in epochs[5]] == [
-        "5", "1.04", "1", "10.4%", "10.0%", "0.1", "1.5", "1,000",
+        "5", "1.04", "1", "10.44%", "10.00%", "0.1", "1.5", "1,000",
     ]  # fmt: skip
-    assert "best in validation 5 10.4% 10.0%" in visible(page)
+    assert "best in validation 5 10.44% 10.00%" in visible(page)
     assert "lowest validation error</text>" in page
 
 
@@ -74,7 +77,40 @@ def test_a_page_of_a_run_that_is_not_over_is_read_again_by_the_browser(run: Path
 
     assert 'http-equiv="refresh"' in unfinished
     assert 'http-equiv="refresh"' not in finished
-    assert "test, read once 5 – – 12.5%" in visible(finished)
+    assert "test, read once 5 – – 12.50%" in visible(finished)
+
+
+def test_a_page_of_a_run_that_was_stopped_waits_for_nothing(run: Path) -> None:
+    logged(run, planted(FALLING))
+    page = write_report(run, stopped="stopped by Ctrl-C after step 48").read_text("utf-8")
+
+    assert 'http-equiv="refresh"' not in page
+    assert "It was stopped by Ctrl-C after step 48." in visible(page)
+    assert "So far: Neither" in visible(page)
+
+
+def test_a_run_that_is_stopped_says_so_on_its_page(stopped: Callable[..., Path]) -> None:
+    page = (stopped(2) / "report.html").read_text("utf-8")
+
+    assert 'http-equiv="refresh"' not in page
+    assert "0 epochs, 2 steps, of 3 epochs. It was stopped by SIGTERM after step 2." in page
+
+
+def test_a_page_is_there_before_the_first_step(tmp_path: Path) -> None:
+    class Looking(RunWatcher):
+        def step_done(self, epoch: int, step: int, loss: float, images: int) -> None:
+            assert "nothing measured yet" in (tmp_path / "run" / "report.html").read_text()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(a_config(), tmp_path / "run", watcher=Looking())
+
+
+def test_a_run_that_goes_the_wrong_way_may_still_turn_back(run: Path) -> None:
+    page = logged(run, planted([1.0, 1.5, 2.0, 3.0, 4.0]))
+
+    assert 'http-equiv="refresh"' in page
+    assert "So far: The training goes the wrong way" in visible(page)
 
 
 def test_a_run_that_diverged_says_why(run: Path) -> None:
@@ -94,8 +130,10 @@ def test_a_run_without_a_step_has_a_page(run: Path) -> None:
 
 def test_a_falling_rate_is_marked(run: Path) -> None:
     falls = planted(FALLING, lr=[0.1] * 6 + [0.01] * 6)
+    steps = {"schedule": "steps", "milestones": (0.5,)}
 
-    assert logged(run, falls).count('class="mark"') == 2  # in loss and error
+    assert logged(run, falls, **steps).count('class="mark"') == 2  # in loss and error
+    assert 'class="mark"' not in logged(run, falls, schedule="cosine")
 
 
 def test_an_epoch_that_is_not_finished_is_drawn_to_its_last_step(run: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from minires.pages import page as page_of
 from minires.training.runs import MetricsLog, TestLine, write_config, write_report
+from minires.training.runs.confusion import confusion_section
 from tests.training.runs.curves import config, planted
 
 pytestmark = pytest.mark.long
@@ -53,6 +55,23 @@ def test_the_page_fits_and_its_style_is_allowed(
     assert drawn == {"light": "rgb(0, 103, 163)", "dark": "rgb(86, 168, 224)"}[theme]
     assert said == []
     page.close()
+
+
+def test_long_names_of_classes_hide_no_number(chromium: Any, tmp_path: Path) -> None:
+    names = ["a long name " * 8, "unbroken" * 12, "<b>", "ox"]
+    confusion = confusion_section([[5, 1, 0, 0]] * 4, names)
+    file = tmp_path / "page.html"
+    file.write_text(page_of("A page", [confusion]))
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto(file.as_uri())
+    widths = page.evaluate(
+        "[...document.querySelectorAll('table')].map(t =>"
+        " [t.parentElement.clientWidth, t.querySelector('tbody th').offsetWidth])"
+    )
+    page.close()
+
+    assert len(widths) == 2
+    assert all(head < visible / 2 for visible, head in widths)
 
 
 def test_no_text_of_a_chart_covers_another(chromium: Any, report: Path) -> None:

@@ -15,10 +15,12 @@ from minires.training import DivergedError
 from minires.training.runs import (
     CheckpointError,
     ConfigError,
+    RunError,
     StoppedError,
     load_run,
     read_config,
     read_metrics,
+    read_result,
     train,
 )
 from minires.training.runs.checkpoint import read_checkpoint
@@ -104,6 +106,19 @@ def test_a_run_is_not_overwritten(whole: Path) -> None:
     with pytest.raises(FileExistsError, match="--resume"):
         train(a_config(), whole)
     assert digests(whole) == before
+
+
+def test_two_processes_cannot_train_in_one_folder(stopped: Stopped) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    folder = stopped(3)
+    before = digests(folder)
+    other = os.open(folder, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(RunError, match="another process is training in"):
+        train(read_config(folder), folder, resume=True)
+    assert digests(folder) == before
+    os.close(other)
+    assert train(read_config(folder), folder, resume=True).steps == 15
 
 
 def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) -> None:
@@ -201,6 +216,19 @@ def test_a_network_that_diverges_keeps_its_last_finite_weights(tmp_path: Path) -
             assert np.isfinite(value).all()
     losses = [line.loss for line in read_metrics(tmp_path / "run").steps]
     assert np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize(("val_split", "part"), [(0.2, "validation"), (0, "test")])
+def test_a_last_step_that_diverges_is_told_by_what_comes_after_it(
+    tmp_path: Path, val_split: float, part: str
+) -> None:
+    asked = a_config(epochs=None, steps=1, lr=1e30, schedule="constant", val_split=val_split)
+
+    for resume in (False, True):
+        with pytest.raises(DivergedError, match=f"the {part} loss is not finite"):
+            train(asked, tmp_path / "run", resume=resume)
+    assert "The training diverged" in (tmp_path / "run" / "report.html").read_text()
+    assert read_result(tmp_path / "run") is None
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(

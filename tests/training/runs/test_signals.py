@@ -25,6 +25,18 @@ def test_handlers_are_afterwards_what_they_were() -> None:
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with noted_stops() as stops:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stops.number is None
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_outside_of_the_main_thread_nothing_is_noted_and_nothing_breaks() -> None:
     found: list[int | None] = []
 

@@ -16,7 +16,8 @@ import pytest
 
 from minires.serialize import load
 from minires.training.runs import read_metrics, read_result, train
-from minires.training.sweeps import Outcome, run_sweep, trials_of
+from minires.training.sweeps import Outcome, outcome_of, run_sweep, trials_of
+from minires.training.sweeps import sweep as sweeping
 
 FIXED: dict[str, Any] = {
     "model": "cifar_resnet8",
@@ -69,6 +70,41 @@ def test_a_run_of_a_sweep_is_the_run_that_train_makes(tmp_path: Path) -> None:
     assert all(np.allclose(swept[name], alone[name], atol=1e-6) for name in alone)
 
 
+def test_no_two_processes_train_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="Windows has no such locks")
+    (trial,) = trials_of(FIXED)
+    task = sweeping._Task(trial.config, str(tmp_path / trial.name), 1)
+
+    def train(config: Any, folder: Path, *, resume: bool) -> None:
+        (lock,) = tmp_path.glob(".*.lock")
+        with lock.open("ab") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.mkdir()
+
+    monkeypatch.setattr(sweeping, "train", train)
+
+    assert sweeping._carry_out(task) == ""
+    assert (tmp_path / trial.name).is_dir()
+
+
+def test_a_finished_run_whose_log_is_gone_has_no_result(tmp_path: Path) -> None:
+    (trial,) = trials_of(FIXED)
+
+    assert outcome_of(trial, tmp_path).failure == "its log is missing"
+
+
+def test_a_damaged_result_is_the_failure_of_that_run_alone(tmp_path: Path) -> None:
+    (trial,) = trials_of(FIXED)
+    (tmp_path / trial.name).mkdir()
+    (tmp_path / trial.name / "result.json").write_text("{")
+
+    (outcome,) = run_sweep([trial], tmp_path) or []
+
+    assert "is no result of a run" in outcome.failure
+
+
 def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not happened():
@@ -93,8 +129,13 @@ def children_of(pid: int) -> list[int]:
     return [int(pid) for pid, args in lines if "spawn_main" in args]
 
 
+_NEEDS_PROCESSES = pytest.mark.skipif(
+    shutil.which("ps") is None or not Path("/proc/self").exists(), reason="needs ps and /proc"
+)
+
+
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
+@_NEEDS_PROCESSES
 def test_a_run_that_is_killed_takes_no_other_with_it(tmp_path: Path) -> None:
     trials = trials_of({**FIXED, "seed": [0, 1], "epochs": 30})
     asked = command(tmp_path, "--jobs", "2", "--json", seed=[0, 1], epochs=30)
@@ -118,23 +159,28 @@ def _works_in(pid: int, folder: Path) -> bool:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@_NEEDS_PROCESSES
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [
+        (signal.SIGKILL, False),
+        (signal.SIGTERM, False),
+        (signal.SIGINT, False),
+        (signal.SIGINT, True),  # as a terminal does
+    ],
+)
 def test_after_the_end_of_the_sweep_itself_the_same_command_does_the_rest(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, to_all: bool
 ) -> None:
-    trials = trials_of({**FIXED, "seed": [0, 1], "epochs": 20})
-    asked = command(tmp_path, "--json", seed=[0, 1], epochs=20)
+    trials = trials_of({**FIXED, "seed": [0, 1], "epochs": 30})
+    asked = command(tmp_path, "--json", seed=[0, 1], epochs=30)
     folder = tmp_path / "sweep" / trials[0].name
     with subprocess.Popen(
         asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as sweep:
         wait_for(lambda: len(read_metrics(folder).epochs) > 2)
         (child,) = children_of(sweep.pid)
-        if number == signal.SIGINT:  # a terminal sends it to all of them
-            os.killpg(sweep.pid, number)
-        else:
-            os.kill(sweep.pid, number)
+        (os.killpg if to_all else os.kill)(sweep.pid, number)
         sweep.communicate(timeout=60)
     wait_for(lambda: not Path(f"/proc/{child}/stat").exists(), 90)
 

@@ -24,7 +24,7 @@ OUTCOMES = [BROKEN, POOR, GOOD]
 
 def test_the_lowest_validation_error_of_any_epoch_comes_first_and_failures_last() -> None:
     assert [each.name for each in ranked(OUTCOMES)] == ["good", "poor", "broken"]
-    assert headline(OUTCOMES) == "Lowest validation error: 10.0%, with lr 0.01."
+    assert headline(OUTCOMES) == "Lowest validation error: 10.00%, with lr 0.01."
     assert headline([BROKEN]) == "No run has a result."
 
 
@@ -43,13 +43,16 @@ def test_the_page_shows_them_and_says_nothing_of_a_test(tmp_path: Path) -> None:
     root = ElementTree.fromstring(file.read_text())
     text = " ".join(" ".join(root.itertext()).split())
 
-    assert "Lowest validation error: 10.0%, with lr 0.01." in text
-    assert "broken failed: ValueError: <b> & so on" in text
+    assert "Lowest validation error: 10.00%, with lr 0.01." in text
+    assert "1 of the runs failed" in text
+    assert text.endswith("What went wrong broken ValueError: <b> & so on")
     assert [h.text for h in root.iter("h3")] == [
         "Validation error by epoch, the best runs",
         "The lowest validation error, by lr",
     ]
     assert "test error" not in text.lower()
+    links = [a.attrib["href"] for a in root.iter("a")]
+    assert links == ["good/report.html", "poor/report.html", "broken/report.html"]
 
 
 def test_runs_of_several_seeds_are_told_by_their_means(tmp_path: Path) -> None:
@@ -65,12 +68,12 @@ def test_runs_of_several_seeds_are_told_by_their_means(tmp_path: Path) -> None:
     rows = [[cell.text for cell in row] for row in tables[0].iter("tr")][1:]
 
     assert headline(several) == (
-        "Lowest mean validation error over 2 seeds: 15.0% ± 1.4, with lr 0.01."
+        "Lowest mean validation error over 2 seeds: 15.00% ± 1.41, with lr 0.01."
     )
     assert rows == [
-        ["1", "0.01", "2", "15.0% ± 1.4"],
-        ["2", "0.1", "2", "20.0% ± 14.1"],
-        ["3", "1.0", "2", "1.0%, 1 failed"],
+        ["1", "0.01", "2", "15.00% ± 1.41"],
+        ["2", "0.1", "2", "20.00% ± 14.14"],
+        ["3", "1.0", "2", "1.00%, 1 failed"],
     ]
     assert "by seed" not in file.read_text()
 
