@@ -15,7 +15,7 @@ LOSSES = [2.0, 1.0, 0.5]
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """What TensorBoard itself reads."""
-    pytest.importorskip("tensorboard", reason="python -m pip install 'minires\[tensorboard\]'")
+    pytest.importorskip("tensorboard", reason="python -m pip install -e '.[tensorboard]'")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     found: Any = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0})
@@ -28,7 +28,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    pytest.importorskip("tensorboard", reason="python -m pip install 'minires\[tensorboard\]'")
+    pytest.importorskip("tensorboard", reason="python -m pip install -e '.[tensorboard]'")
     return tmp_path
 
 
@@ -76,7 +76,7 @@ def test_without_the_package_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     config = configured("cifar_resnet8", "digits", epochs=1, tensorboard=True)
 
-    with pytest.raises(ConfigError, match="python -m pip install 'minires\[tensorboard\]'"):
+    with pytest.raises(ConfigError, match=r"python -m pip install 'minires\[tensorboard\]'"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
