@@ -38,6 +38,15 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def device() -> Iterator[Any]:
+    """The GPU that NumPy stands in for."""
+    from tests.devices.cuda import fake
+
+    with fake.installed() as device:
+        yield device
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A browser without a window."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,6 @@ import minires as mr
 from minires.autograd import AutogradError
 from minires.devices.buffers import pool
 from minires.training import DivergedError, Trainer
-from tests.devices.cuda import fake
-
-
-@pytest.fixture
-def device() -> Iterator[Any]:
-    with fake.installed() as device:
-        yield device
 
 
 def images(size: int = 6, dtype: str = "float32") -> mr.Tensor:

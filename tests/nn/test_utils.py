@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,6 @@ import pytest
 import minires as mr
 from minires.nn.utils import clip_grad_norm_
 from tests.devices.cuda import fake
-
-
-@pytest.fixture
-def device() -> Iterator[Any]:
-    with fake.installed() as device:
-        yield device
 
 
 def parameters(gradients: list[Any], device: Any = "cpu") -> list[mr.Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,6 @@ from minires.training import (
 from tests.devices.cuda import fake
 
 Batch = tuple[mr.Tensor, mr.Tensor]
-
-
-@pytest.fixture
-def device() -> Iterator[Any]:
-    with fake.installed() as device:
-        yield device
 
 
 def network(device: Any = "cpu") -> mr.nn.Module:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,15 +7,8 @@ import pytest
 
 import minires as mr
 from minires.training import EMA, Callback, DivergedError, Trainer
-from tests.devices.cuda import fake
 
 Batch = tuple[mr.Tensor, mr.Tensor]
-
-
-@pytest.fixture
-def device() -> Iterator[Any]:
-    with fake.installed() as device:
-        yield device
 
 
 def network(device: Any = "cpu") -> mr.nn.Module:

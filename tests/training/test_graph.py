@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,6 @@ from tests.devices.cuda import fake
 from tests.devices.cuda.fake.graphs import DiedError
 
 Batch = tuple[mr.Tensor, mr.Tensor]
-
-
-@pytest.fixture
-def device() -> Iterator[Any]:
-    with fake.installed() as device:
-        yield device
 
 
 def network(device: Any = "cpu") -> mr.nn.Module:

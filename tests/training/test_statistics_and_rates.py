@@ -10,15 +10,8 @@ import pytest
 
 import minires as mr
 from minires.training import Trainer, lr_find, precise_batch_norm
-from tests.devices.cuda import fake
 
 Batch = tuple[mr.Tensor, mr.Tensor]
-
-
-@pytest.fixture
-def device() -> Iterator[Any]:
-    with fake.installed() as device:
-        yield device
 
 
 def network(device: Any = "cpu") -> mr.nn.Module:

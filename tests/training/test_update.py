@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,6 @@ from minires.training import Callback, DivergedError, Measured, Trainer
 from tests.devices.cuda import fake
 
 Batch = tuple[mr.Tensor, mr.Tensor]
-
-
-@pytest.fixture
-def device() -> Iterator[Any]:
-    with fake.installed() as device:
-        yield device
 
 
 def network(device: Any = "cpu", dtype: str = "float64") -> mr.nn.Module:

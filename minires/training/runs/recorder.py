@@ -37,7 +37,7 @@ class Recorder(Callback):
         course = self.course
         if len(course.log.metrics.steps) < step:  # on a GPU, which is read from time to time
             self._rates.append(trainer.learning_rate)
-        images = trainer.batch_images * course.ranks.size
+        images = course.batches.train.global_batch_size(trainer.batch - 1)
         course.watcher.step_done(trainer.epoch + 1, step, self.loss, images)
         course.stop_if_asked(with_checkpoint=True)
         every = course.config.checkpoint_steps
