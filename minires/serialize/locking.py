@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import IO, Any
 
 __all__ = ["wait_for"]
@@ -10,8 +11,8 @@ __all__ = ["wait_for"]
 def wait_for(file: IO[Any]) -> None:
     """Lock an open file; first wait until no other process has it locked.
 
-    The lock ends with the file's closing, or with the process, however that ends. On Windows there
-    is none.
+    The lock ends with the file's closing, or with the process, however that ends. On Windows, and
+    on file systems that know no locks, there is none.
 
     Parameters
     ----------
@@ -28,4 +29,5 @@ def wait_for(file: IO[Any]) -> None:
         import fcntl
     except ImportError:  # Windows
         return
-    fcntl.flock(file, fcntl.LOCK_EX)
+    with suppress(OSError):  # some file systems of clusters have no locks
+        fcntl.flock(file, fcntl.LOCK_EX)
