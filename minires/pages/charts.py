@@ -22,6 +22,7 @@ _PLOT = 175  # height of what the curves are drawn in
 _LEFT, _RIGHT, _BOTTOM = 72, 10, 40
 _LEGEND = 20  # height of a row of names
 _LETTER = 6.9  # about the width of one
+_LONGEST = 46  # letters of a curve's name
 _MOST = 600  # points of a line: more than it has pixels
 
 
@@ -220,12 +221,13 @@ def _legend(curves: Sequence[Curve]) -> tuple[str, float]:
     pieces, x, y = [], float(_LEFT), 14.0
     for curve in curves:
         if curve.name:
-            width = 34 + len(curve.name) * _LETTER
+            name = curve.name if len(curve.name) <= _LONGEST else curve.name[: _LONGEST - 1] + "…"
+            width = 34 + len(name) * _LETTER
             if x > _LEFT and x + width > _WIDTH:
                 x, y = _LEFT, y + _LEGEND
             sample = f"M{x + 11:.1f} {y - 4}h0" if curve.style == "dots" else f"M{x} {y - 4}h22"
             pieces.append(f'<path class="{curve.colour} {curve.style}" d="{sample}"/>')
-            pieces.append(_text(x + 28, y, curve.name, "start"))
+            pieces.append(_text(x + 28, y, name, "start"))
             x += width + 14
     return "\n".join(pieces), y + 4 if pieces else 0.0
 

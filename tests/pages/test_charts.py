@@ -118,6 +118,12 @@ def test_many_names_take_more_rows_and_stay_inside() -> None:
     assert all(float(text.attrib["x"]) < 300 for text in rows)
 
 
+def test_a_name_that_is_too_long_is_cut_and_says_so() -> None:
+    root = ElementTree.fromstring(drawn(Curve("long " * 20, [(1, 1.0)])))
+
+    assert any(str(text.text).endswith("…") for text in root.iter("text"))
+
+
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
 def test_ticks_are_few_and_inside(low: float, size: float) -> None:
     found = ticks(low, low + size) if low + size > low else [low]

@@ -39,8 +39,8 @@ RULES = (
     " next, while the training loss has fallen. Or the validation error is more than"
     f" {100 * GAP:g} percentage points above the training error, and has fallen by less than"
     f" {100 * MARGIN:g} over the last quarter of the epochs (at least {PATIENCE}).",
-    "Degradation: a run beside this one, which differs in nothing but having fewer layers (and"
-    " perhaps another warm-up), has a training error that is lower by more than"
+    "Degradation: a run beside this one, of the same options but for its warm-up and where it is"
+    " computed, has fewer layers and a training error that is lower by more than"
     f" {100 * MARGIN:g} percentage point at the last epoch that both have.",
     f"Underfitting: the training error is above {100 * HIGH:g} %, and over the last quarter of the"
     f" epochs (at least {PATIENCE}) it has fallen by less than {100 * MARGIN:g} percentage point."

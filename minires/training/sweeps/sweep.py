@@ -11,7 +11,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -115,15 +116,11 @@ _Hired = tuple[Executor, Callable[[_Task], str], int]
 @contextmanager
 def _processes(jobs: int) -> Iterator[_Hired]:
     """Let each thread wait for one process at a time: one that is killed breaks no pool of many."""
-    stopping = threading.Event()
-    with ThreadPoolExecutor(jobs) as waiting:
-        try:
-            yield waiting, partial(_in_a_process, stopping), max(threads.available() // jobs, 1)
-        except BaseException:
-            stopping.set()
-            for process in active_children():
-                process.terminate()  # which writes a checkpoint first
-            raise
+    # Nothing is sent: what the processes hear is that the sweep has closed its end, or is no more.
+    heard, held = get_context("spawn").Pipe(duplex=False)
+    with heard, ThreadPoolExecutor(jobs) as waiting, held:
+        carry_out = partial(_in_a_process, heard, held)
+        yield waiting, carry_out, max(threads.available() // jobs, 1)
 
 
 @contextmanager
@@ -144,32 +141,30 @@ def _mpi(jobs: int) -> Iterator[_Hired | None]:
 _BY: dict[str, Any] = {"processes": _processes, "mpi": _mpi}
 
 
-def _in_a_process(stopping: threading.Event, task: _Task) -> str:
+def _in_a_process(heard: Connection, held: Connection, task: _Task) -> str:
     """Wait for a run in a process of its own; return what went wrong."""
-    if stopping.is_set():
+    if held.closed:
         return "stopped before it began"
     # Not by a fork, which the kernels' threads would not survive.
     context = get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_end_with_parent) as process:
+    with ProcessPoolExecutor(1, context, _end_with_sweep, (heard,)) as process:
         try:
             return process.submit(_carry_out_and_leave, task).result()
         except BrokenProcessPool:
-            if stopping.is_set():
+            if held.closed:
                 return "stopped before its first step"
             return _noted(task, "its process was killed; perhaps there was not enough memory")
 
 
-def _end_with_parent() -> None:
-    """Let this process stop, with a checkpoint, should the one that started it be gone.
+def _end_with_sweep(heard: Connection) -> None:
+    """Let this process stop, with a checkpoint, when the sweep that started it stops or is gone.
 
-    A Ctrl-C of the terminal is left to that one, which sees to the others.
+    So a Ctrl-C of the terminal is left to that one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
-        parent = parent_process()
-        assert parent is not None
-        parent.join()
+        wait([heard])
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
