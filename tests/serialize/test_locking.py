@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minires.serialize.locking import wait_for
+from minires.serialize.locking import lock
 
 fcntl = pytest.importorskip("fcntl", reason="Windows has no such locks")
 
@@ -17,11 +17,11 @@ def test_the_second_one_waits_for_the_end_of_the_first(tmp_path: Path) -> None:
 
     def second() -> None:
         with (tmp_path / "lock").open("ab") as file:
-            wait_for(file)
+            lock(file)
             order.append("second")
 
     with (tmp_path / "lock").open("ab") as file:
-        wait_for(file)
+        lock(file)
         with (tmp_path / "lock").open("ab") as other, pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         thread = threading.Thread(target=second)
@@ -40,4 +40,4 @@ def test_a_file_system_without_locks_is_no_hindrance(
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with (tmp_path / "lock").open("ab") as file:
-        wait_for(file)
+        lock(file)
