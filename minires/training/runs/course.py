@@ -5,6 +5,7 @@ With several ranks, all go through the same course; what is written is rank 0's 
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from contextlib import nullcontext
@@ -27,7 +28,7 @@ from .best import BEST, best_epoch, write_best
 from .checkpoint import LAST, read_seconds, write_checkpoint
 from .circumstances import circumstances
 from .config import RunConfig
-from .errors import CheckpointError
+from .errors import CheckpointError, RunError
 from .fine_tuning import begin_with, freeze
 from .making import made_model, made_trainer, total_steps
 from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, TestLine
@@ -115,6 +116,8 @@ class Course:
             stopped = None
             with aborting(self.ranks):
                 try:
+                    if not self.trainer.batch:  # a kill may have come before they were written
+                        self._keep_best()
                     self._train()
                     return self._finish()
                 except DivergedError as error:
@@ -162,6 +165,7 @@ class Course:
         while trainer.epoch * self.steps_per_epoch < self.steps and not self._stops_early():
             self._train_epoch()
             self.checkpoint()
+            self._keep_best()
             self._tell_readers()
             self.stop_if_asked()
 
@@ -185,6 +189,8 @@ class Course:
         images = sum(line.images for line in taken)
         validated = self.batches.validation is not None
         history = trainer.history
+        if validated:
+            self._refuse_no_number("validation", history.validation_loss[-1])
         line = EpochLine(
             epoch=epoch,
             step=trainer.step,
@@ -197,11 +203,24 @@ class Course:
             images_per_second=round(images / max(seconds, 1e-9), 1),
         )
         self.log.write(line)
-        if self.writes and best_epoch(self.log.metrics.epochs) is line:
-            ema = trainer.ema
+        self.watcher.epoch_done(line)
+
+    def _refuse_no_number(self, part: str, loss: float) -> None:
+        if math.isfinite(loss):
+            return
+        told = (
+            f"the {part} loss is {loss} after epoch {self.trainer.epoch}: with its"
+            " running statistics the network's values overflow; a lower learning rate may help"
+        )
+        self._tell_readers(diverged=told)
+        raise RunError(told)
+
+    def _keep_best(self) -> None:
+        """Write the weights if they are the best so far: behind the checkpoint, which has them."""
+        line, ema = best_epoch(self.log.metrics.epochs), self.trainer.ema
+        if self.writes and line is not None and line.epoch == self.trainer.epoch:
             with nullcontext() if ema is None else ema.swapped(self.model):
                 self._write_best(line)
-        self.watcher.epoch_done(line)
 
     def _write_best(self, line: EpochLine) -> None:
         split, normalize = self.batches.split, self.batches.normalize
@@ -222,6 +241,7 @@ class Course:
         state, split = self.trainer.state_dict(), self.batches.split
         # The log has what was measured; and times would make equal runs differ.
         state |= {"history": {}, "seconds": 0.0, "run": decisive(self.config)}
+        state["data"] = split.digest
         state["network"] = {"num_classes": split.classes, "in_channels": split.channels}
         if self.ranks.size > 1:
             state["ranks"] = own._asdict()
@@ -264,6 +284,7 @@ class Course:
             if self.config.precise_bn:
                 self._write_best(best)
             found = evaluate(self.model, self.trainer.loss, self.batches.test, confusion=True)
+            self._refuse_no_number("test", found.loss)
             assert found.confusion is not None
             confusion = found.confusion.tolist()
             self.log.write(TestLine(best.epoch, best.step, found.loss, found.error, confusion))

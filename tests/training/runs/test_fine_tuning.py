@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minires as mr
-from minires.training.runs import ConfigError
+from minires.training.runs import ConfigError, configured, train
 from minires.training.runs.fine_tuning import begin_with, freeze
 
 
@@ -36,6 +36,13 @@ def test_only_the_head_begins_anew_for_other_classes(weights: Path) -> None:
     for name, value in model.state_dict().items():
         expected = drawn if name.startswith("fc.") else trained
         assert (value.numpy() == expected[name].numpy()).all(), name
+
+
+def test_weights_of_the_plain_twin_of_the_same_names_are_refused(tmp_path: Path) -> None:
+    config = configured("cifar_plain8", "digits", epochs=1, model_options={"width": 2})
+    train(config, tmp_path / "plain")
+    with pytest.raises(ConfigError, match=r"of a cifar_plain, .*would answer wrongly"):
+        begin_with(mr.models.cifar_resnet(8, width=2, in_channels=1), str(tmp_path / "plain"))
 
 
 def test_weights_of_another_width_are_refused_and_nothing_is_copied(weights: Path) -> None:

@@ -2,25 +2,29 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import minires as mr
-from minires.training import DivergedError
+from minires.training import DivergedError, trainer
 from minires.training.runs import (
     CheckpointError,
     ConfigError,
     RunError,
     StoppedError,
+    course,
     load_run,
     read_config,
     read_metrics,
     train,
+    write_config,
 )
 from minires.training.runs.checkpoint import read_checkpoint
 
@@ -150,12 +154,16 @@ def test_other_threads_are_told_of(stopped: Stopped) -> None:
     assert any("threads: was 1, is now 2; from here on, bits may" in note for note in watcher.notes)
 
 
-def test_other_data_are_refused(stopped: Stopped) -> None:
-    folder = stopped(3)
-    path = folder / "last.json"
-    told = json.loads(path.read_text())
-    told["circumstances"]["data_sha256"] = "0" * 64
-    path.write_text(json.dumps(told))
+def test_other_data_are_refused_even_if_only_the_weights_are_left(
+    stopped: Stopped, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    images, data = rng.integers(0, 256, (60, 1, 8, 8), np.uint8), tmp_path / "images.npz"
+    np.savez(data, x=images, y=np.arange(60) % 3)
+    folder = stopped(2, dataset=str(data), batch_size=16)
+    (folder / "last.json").unlink()
+    images[0, 0, 0, 0] ^= 1
+    np.savez(data, x=images, y=np.arange(60) % 3)
     before = digests(folder)
     with pytest.raises(CheckpointError, match="data set is not the one that the run began with"):
         train(read_config(folder), folder, resume=True)
@@ -172,7 +180,75 @@ def test_a_checkpoint_of_another_configuration_is_refused(stopped: Stopped) -> N
     ):
         with pytest.raises(CheckpointError, match=told):
             train(read_config(folder).changed(**changed), folder, resume=True)
+    (folder / "last.safetensors").unlink()
+    del before["last.safetensors"]
+    with pytest.raises(CheckpointError, match=r"config\.json' is of a run with lr 0.1, not 0.2"):
+        train(read_config(folder).changed(lr=0.2), folder, resume=True)
     assert digests(folder) == before
+
+
+def test_an_edited_configuration_is_told_from_its_checkpoint(stopped: Stopped) -> None:
+    folder = stopped(3)
+    write_config(read_config(folder).changed(lr=0.2), folder)
+    with pytest.raises(CheckpointError, match=r"last\.safetensors' is of a run with lr 0.1"):
+        train(read_config(folder), folder, resume=True)
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "best.json"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_best_weights_that_could_not_be_tested_are_told_before_training_goes_on(
+    name: str, gone: bool, stopped: Stopped
+) -> None:
+    folder = stopped(8)
+    path = folder / name
+    if gone:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-9])
+    before = digests(folder)
+    with pytest.raises(CheckpointError, match=rf"{name}.*bring the file back"):
+        train(read_config(folder), folder, resume=True)
+    assert digests(folder) == before
+
+
+def test_a_kill_between_a_checkpoint_and_the_best_weights_loses_neither(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(*arguments: object) -> None:
+        raise KilledError
+
+    folder = tmp_path / "run"
+    monkeypatch.setattr(course, "write_best", killed)
+    with pytest.raises(KilledError):
+        train(a_config(), folder)
+    monkeypatch.undo()
+    assert read_checkpoint(folder / "last.safetensors")["epoch"] == 1
+    assert not (folder / "best.safetensors").exists()
+    train(read_config(folder), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors", "best.json"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_loss_outside_of_training_that_is_no_number_is_told(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = trainer if part == "validation" else course
+    measured = where.evaluate
+
+    def overflowing(*arguments: Any, **options: Any) -> Any:
+        return measured(*arguments, **options)._replace(loss=math.inf)
+
+    monkeypatch.setattr(where, "evaluate", overflowing)
+    folder = tmp_path / "run"
+    with pytest.raises(RunError, match=f"the {part} loss is inf after epoch"):
+        train(a_config(epochs=1), folder)
+    assert "diverged" in (folder / "report.html").read_text()
+    monkeypatch.undo()
+    assert train(read_config(folder), folder, resume=True).steps == 5
 
 
 @pytest.mark.parametrize("name", ["last.safetensors", "metrics.jsonl", "config.json"])
@@ -324,7 +400,10 @@ def test_checkpoints_within_epochs_and_the_last_ones_of_them(tmp_path: Path) -> 
 def test_double_precision_is_kept_from_images_to_weights(tmp_path: Path) -> None:
     train(a_config(epochs=1, dtype="float64"), tmp_path / "run")
     model, _ = load_run(tmp_path / "run")
-    assert {value.numpy().dtype for value in model.parameters()} == {np.dtype("float64")}
+    last, _ = load_run(tmp_path / "run", "last")
+    for one, other in zip(model.parameters(), last.parameters(), strict=True):
+        assert one.numpy().dtype == np.float64
+        assert (one.numpy() == other.numpy()).all()
 
 
 def test_half_the_space_for_the_best_weights(tmp_path: Path) -> None:
