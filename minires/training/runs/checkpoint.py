@@ -24,7 +24,7 @@ from minires.serialize import atomic_write, load, load_metadata, save
 
 from .errors import CheckpointError
 
-__all__ = ["LAST", "read_checkpoint", "write_checkpoint"]
+__all__ = ["FORMAT", "LAST", "read_checkpoint", "write_checkpoint"]
 
 LAST = "last.safetensors"
 FORMAT = "minires.checkpoint/1"

@@ -15,6 +15,9 @@ from .errors import ConfigError
 __all__ = ["RECIPES", "Recipe", "configured"]
 
 
+_NO_WARM_UP = {"warm_up_lr": None, "warm_up_steps": 0, "warm_up_error": None}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How networks of one paper are trained; `RunConfig` says what each option is.
@@ -64,7 +67,7 @@ class Recipe:
         }
         options["milestones"] = tuple(milestone / length for milestone in self.milestones)
         if registry.find(model).options.get("depth", 0) < self.warm_up_from_depth:
-            options |= {"warm_up_lr": None, "warm_up_steps": 0, "warm_up_error": None}
+            options |= _NO_WARM_UP
         return options
 
 
@@ -120,7 +123,7 @@ RECIPES: dict[str, Recipe] = {
         warm_up_lr=0.01,
         warm_up_steps=400,
         augmentation="crop-flip",
-        normalize="pixel",  # all else is as in the paper before
+        normalize="pixel",  # as in the paper before, which this one follows
     ),
     "mnist": Recipe(
         source="minires; docs/training.md tells what it reaches",
@@ -168,7 +171,8 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
         A name in `RECIPES`; by default the data set's.
     **options
         Of `RunConfig`; None stands for what the recipe says. Naming `epochs` or `steps` stretches
-        the schedule to that length, and naming a `schedule` drops the recipe's milestones.
+        the schedule to that length, naming a `schedule` drops the recipe's milestones, and naming
+        an `lr` that is as low as that of its warm-up drops the warm-up.
 
     Raises
     ------
@@ -195,6 +199,8 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
         asked |= {"epochs": None, "steps": None}
     if named.get("schedule", asked["schedule"]) != asked["schedule"]:
         asked["milestones"] = ()
-    if named.keys() & {"warm_up_lr", "warm_up_steps", "warm_up_error"}:
-        asked |= {"warm_up_lr": None, "warm_up_steps": 0, "warm_up_error": None}
+    gentle, lr = asked["warm_up_lr"], named.get("lr")
+    needless = gentle is not None and isinstance(lr, int | float) and lr <= gentle
+    if needless or named.keys() & _NO_WARM_UP.keys():
+        asked |= _NO_WARM_UP
     return RunConfig.checked(model=model, dataset=dataset, recipe=name, **{**asked, **named})

@@ -20,7 +20,7 @@ __all__ = ["decisive", "saved_state"]
 # What may be another when a run is gone on with: it decides where and how, not what is computed.
 _FREE = frozenset(
     {"root", "dataset", "weights", "device", "threads", "workers", "half", "checkpoint_steps"}
-    | {"keep", "tensorboard", "distributed"}
+    | {"keep", "tensorboard", "distributed", "checkpoint_blocks"}
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import minires as mr
 from minires.training.runs import ConfigError, configured, train
+from minires.training.runs.checkpoint import write_checkpoint
 from minires.training.runs.fine_tuning import begin_with, freeze
 
 
@@ -65,6 +66,15 @@ def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "notes.txt", tmp_path, tmp_path / "none.safetensors"):
         with pytest.raises(ConfigError, match="weights: "):
             begin_with(network(), str(path))
+
+
+def test_a_checkpoint_is_told_from_weights(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, {"step": 1, "model": network().state_dict()}, {})
+    with pytest.raises(
+        ConfigError, match=r"^weights: .*last\.safetensors' is a checkpoint"
+    ) as told:
+        begin_with(network(), str(tmp_path / "last.safetensors"))
+    assert "\n" not in str(told.value)
 
 
 def test_frozen_parameters_get_no_gradient() -> None:

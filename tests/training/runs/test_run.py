@@ -27,6 +27,7 @@ from minires.training.runs import (
     write_config,
 )
 from minires.training.runs.checkpoint import read_checkpoint
+from minires.training.runs.making import made_model
 
 from .conftest import Watched, a_config, digests
 
@@ -314,6 +315,15 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     name = "last.safetensors"
     assert (folder / name).read_bytes() == (whole / name).read_bytes()
     assert read_metrics(folder).steps == read_metrics(whole).steps
+
+
+def test_blocks_that_are_computed_twice_come_to_the_same_bytes(tmp_path: Path, whole: Path) -> None:
+    config = a_config(checkpoint_blocks=True)
+    model = made_model(config, classes=10, channels=1, size=(8, 8))
+    assert sum("forward" in vars(module) for module in model.modules()) == 3
+    train(config, tmp_path / "run")
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_averaged_weights_are_measured_and_kept(tmp_path: Path, stopped: Stopped) -> None:
