@@ -10,7 +10,7 @@ import signal
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -206,14 +206,20 @@ class Course:
         self.watcher.epoch_done(line)
 
     def _refuse_no_number(self, part: str, loss: float) -> None:
-        if math.isfinite(loss):
-            return
+        if not math.isfinite(loss):
+            self._diverged(f"the {part} loss is {loss} after epoch {self.trainer.epoch}")
+
+    def _diverged(self, finding: str) -> NoReturn:
         told = (
-            f"the {part} loss is {loss} after epoch {self.trainer.epoch}: with its"
-            " running statistics the network's values overflow; a lower learning rate may help"
+            f"{finding}: weights or running statistics have grown beyond all bounds; a lower"
+            " learning rate may help"
         )
         self._tell_readers(diverged=told)
         raise RunError(told)
+
+    def _is_finite(self) -> bool:
+        values = [value.detach().to("cpu").numpy() for value in self.model.state_dict().values()]
+        return all(np.isfinite(value).all() for value in values)
 
     def _keep_best(self) -> None:
         """Write the weights if they are the best so far: behind the checkpoint, which has them."""
@@ -234,7 +240,15 @@ class Course:
         return lines[-1].epoch - best.epoch >= patience
 
     def checkpoint(self) -> None:
-        """Write the present state; the log is on the disk before it."""
+        """Write the present state; the log is on the disk before it.
+
+        Raises
+        ------
+        RunError
+            If weights are not finite, which their next loss would tell: those from before stay.
+        """
+        if not self._is_finite():
+            self._diverged(f"some weights are no numbers after step {self.trainer.step}")
         own = gather_states(self.model, self.ranks)
         if own is None:
             return
@@ -263,8 +277,7 @@ class Course:
             raise StoppedError(number or signal.SIGTERM, self.trainer.step)
 
     def _keep_last_finite(self, error: DivergedError) -> None:
-        values = [value.detach().to("cpu").numpy() for value in self.model.state_dict().values()]
-        lost = not self.trainer.step or not all(np.isfinite(value).all() for value in values)
+        lost = not self.trainer.step or not self._is_finite()
         if not on_any(self.ranks, lost):
             self.checkpoint()
         self._tell_readers(diverged=str(error))

@@ -71,23 +71,25 @@ class Recipe:
         return options
 
 
+_HE_CIFAR = Recipe(
+    source="He et al. 2015 (arXiv 1512.03385), section 4.2",
+    steps=64_000,
+    batch_size=128,
+    lr=0.1,
+    weight_decay=1e-4,
+    schedule="steps",
+    milestones=(32_000, 48_000),
+    # The paper does so for ResNet-110 alone of its networks.
+    warm_up_lr=0.01,
+    warm_up_error=0.8,
+    warm_up_from_depth=110,
+    augmentation="crop-flip",
+    normalize="pixel",
+    val_split=0.1,  # of 50,000 images: the paper's 45k/5k
+)
+
 RECIPES: dict[str, Recipe] = {
-    "he2015-cifar": Recipe(
-        source="He et al. 2015 (arXiv 1512.03385), section 4.2",
-        steps=64_000,
-        batch_size=128,
-        lr=0.1,
-        weight_decay=1e-4,
-        schedule="steps",
-        milestones=(32_000, 48_000),
-        # The paper does so for ResNet-110 alone of its networks.
-        warm_up_lr=0.01,
-        warm_up_error=0.8,
-        warm_up_from_depth=110,
-        augmentation="crop-flip",
-        normalize="pixel",
-        val_split=0.1,  # of 50,000 images: the paper's 45k/5k
-    ),
+    "he2015-cifar": _HE_CIFAR,
     "he2015-imagenet": Recipe(
         source="He et al. 2015 (arXiv 1512.03385), section 3.4",
         steps=600_000,
@@ -112,18 +114,13 @@ RECIPES: dict[str, Recipe] = {
         gamma=0.2,
         augmentation="crop-flip",
     ),
-    "preact": Recipe(
+    # As in the paper before, but for the warm-up.
+    "preact": replace(
+        _HE_CIFAR,
         source="He et al. 2016 (arXiv 1603.05027), appendix",
-        steps=64_000,
-        batch_size=128,
-        lr=0.1,
-        weight_decay=1e-4,
-        schedule="steps",
-        milestones=(32_000, 48_000),
-        warm_up_lr=0.01,
         warm_up_steps=400,
-        augmentation="crop-flip",
-        normalize="pixel",  # as in the paper before, which this one follows
+        warm_up_error=None,
+        warm_up_from_depth=0,
     ),
     "mnist": Recipe(
         source="minires; docs/training.md tells what it reaches",

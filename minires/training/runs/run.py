@@ -75,7 +75,8 @@ def train(
     DivergedError
         If a loss is not finite; the last finite weights are in the checkpoint.
     RunError
-        If another process is training in the folder.
+        If another process is training in the folder; if weights, or the loss of another part than
+        that of training, are no numbers.
     DistributedError
         If something is wrong on some ranks; raised on all of them.
     OSError

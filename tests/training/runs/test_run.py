@@ -6,6 +6,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,7 @@ def test_a_kill_between_a_checkpoint_and_the_best_weights_loses_neither(
     class KilledError(BaseException):
         pass
 
-    def killed(*arguments: object) -> None:
+    def killed(*arguments: object, **options: object) -> None:
         raise KilledError
 
     folder = tmp_path / "run"
@@ -231,6 +232,55 @@ def test_a_kill_between_a_checkpoint_and_the_best_weights_loses_neither(
     train(read_config(folder), folder, resume=True)
     for name in ("last.safetensors", "best.safetensors", "best.json"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("moment", ["load_weights", "evaluate", "write_result"])
+def test_a_kill_between_the_early_stop_and_the_result_changes_neither(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(*arguments: object, **options: object) -> None:
+        raise KilledError
+
+    config = a_config(lr=1e-9, schedule="constant", early_stop=1, precise_bn=2, ema=0.9)
+    expected = train(config, tmp_path / "run")
+    folder, watcher = tmp_path / "killed", Watched()
+    monkeypatch.setattr(course, moment, killed)
+    with pytest.raises(KilledError):
+        train(config, folder)
+    monkeypatch.undo()
+    found = train(config, folder, resume=True, watcher=watcher)
+    assert watcher.steps == []
+    assert replace(found, seconds=0) == replace(expected, seconds=0)
+    for name in ("last.safetensors", "best.safetensors", "best.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
+    assert (folder / "metrics.jsonl").read_text().count('"kind": "test"') == 1
+
+
+def test_a_signal_during_validation_stops_after_it_and_one_during_the_test_lets_it_end(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    for where, stops in ((trainer, True), (course, False)):
+        measured = where.evaluate
+
+        def signalled(*arguments: Any, measured: Any = measured, **options: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return measured(*arguments, **options)
+
+        with monkeypatch.context() as signals:
+            signals.setattr(where, "evaluate", signalled)
+            if stops:
+                with pytest.raises(StoppedError, match="after step 5"):
+                    train(a_config(), folder)
+                assert len(read_metrics(folder).epochs) == 1
+            else:
+                train(read_config(folder), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    assert read_metrics(folder).test == read_metrics(whole).test
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -284,14 +334,34 @@ def test_a_new_folder_is_gone_if_the_run_cannot_begin(tmp_path: Path) -> None:
 
 
 def test_a_network_that_diverges_keeps_its_last_finite_weights(tmp_path: Path) -> None:
-    with pytest.raises(DivergedError):
-        train(a_config(lr=1e6, schedule="constant"), tmp_path / "run")
-    path = tmp_path / "run" / "last.safetensors"
-    if path.exists():  # else not even the first step led to finite weights
-        for value in read_checkpoint(path)["model"].values():
-            assert np.isfinite(value).all()
+    # The first to notice may be a loss, the validation, or a checkpoint.
+    config = a_config(lr=1e4, schedule="constant", checkpoint_steps=1)
+    with pytest.raises((DivergedError, RunError)):
+        train(config, tmp_path / "run")
+    state = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    assert state["step"] > 0
+    assert all(np.isfinite(value).all() for value in state["model"].values())
     losses = [line.loss for line in read_metrics(tmp_path / "run").steps]
     assert np.isfinite(losses).all()
+
+
+def test_weights_that_are_no_numbers_do_not_take_the_place_of_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = mr.optim.SGD.step
+
+    def overflowing(self: mr.optim.SGD) -> None:
+        taken(self)
+        if counted.append(1) or len(counted) == 5:  # the last step of an epoch
+            self.param_groups[0]["params"][0].data[...] = np.inf
+
+    counted: list[int] = []
+    monkeypatch.setattr(mr.optim.SGD, "step", overflowing)
+    folder = tmp_path / "run"
+    with pytest.raises(RunError, match="some weights are no numbers after step 5"):
+        train(a_config(val_split=0, steps=5, epochs=None, checkpoint_steps=1), folder)
+    assert read_checkpoint(folder / "last.safetensors")["step"] == 4
+    assert not (folder / "best.safetensors").exists()
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(
