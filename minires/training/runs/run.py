@@ -157,7 +157,10 @@ def _told_of_the_disk(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
             raise
-        raise OSError(
-            f"'{folder}' cannot be written to ({error.strerror}); the last checkpoint is whole:"
-            f" make room, then minires train --resume '{folder}' goes on from it"
-        ) from error
+        advice = "make room, and begin again"
+        if (folder / LAST).exists():
+            advice = (
+                "the last checkpoint is whole: make room, then minires train --resume"
+                f" '{folder}' goes on from it"
+            )
+        raise OSError(f"'{folder}' cannot be written to ({error.strerror}); {advice}") from error
