@@ -59,8 +59,16 @@ def test_epochs_are_means_over_their_steps(whole: Path) -> None:
 
 
 # The first step, within an epoch, the last one of an epoch, the first one after, the very last.
-@pytest.mark.parametrize("step", [1, 3, 5, 6, 15])
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("step", "by"),
+    [
+        (1, signal.SIGTERM),
+        (3, signal.SIGINT),
+        (5, signal.SIGTERM),
+        (6, signal.SIGINT),
+        (15, signal.SIGTERM),
+    ],
+)
 def test_a_run_that_was_stopped_comes_to_the_same_bytes(
     step: int, by: int, stopped: Stopped, whole: Path
 ) -> None:
