@@ -64,9 +64,15 @@ def run_train(
     augmentation: Annotated[
         str | None, typer.Option(help="none, crop, crop-flip or imagenet.")
     ] = None,
+    normalize: Annotated[
+        str | None, typer.Option(help="By the mean of each channel, or of each pixel.")
+    ] = None,
     ema: Annotated[float | None, typer.Option(help="Decay of averaged weights.")] = None,
     clip: Annotated[float | None, typer.Option(help="Largest norm of a gradient.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Parts of a batch.")] = None,
+    checkpoint_blocks: Annotated[
+        bool, typer.Option("--checkpoint-blocks", help="Less memory, by computing blocks twice.")
+    ] = False,
     val_split: Annotated[
         str | None, typer.Option(help="Share or number of images for validation; 0 for none.")
     ] = None,
@@ -117,7 +123,7 @@ def run_train(
         if name not in ("out", "resume", "allow_reshard", "quiet", "json", "width", "val_split")
     }
     given |= {"device": device if device != "cpu" else None, "root": root and str(root)}
-    for flag in ("half", "tensorboard", "distributed", "sync_bn"):
+    for flag in ("half", "tensorboard", "distributed", "sync_bn", "checkpoint_blocks"):
         given[flag] = given[flag] or None
     given |= {"freeze": tuple(freeze) if freeze else None}
     given |= {"val_split": _number("val-split", val_split)}

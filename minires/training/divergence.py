@@ -139,9 +139,12 @@ def stopped(finding: Finding, step: int, epoch: int, loss: float) -> DivergedErr
     return DivergedError(message, finding, step, epoch, loss)
 
 
-def measured_too_late(step: int, epoch: int, part: str) -> DivergedError:
-    """Return the error of a loss that only the validation or test part shows to be no number."""
-    message = f"training diverged by step {step} (epoch {epoch}): the {part} loss is not finite"
+def measured_too_late(step: int, epoch: int, finding: str) -> DivergedError:
+    """Return the error of what no step's loss has shown: weights or another loss, not finite."""
+    message = (
+        f"training diverged by step {step} (epoch {epoch}): {finding}; weights or running"
+        " statistics have grown beyond all bounds, which a lower learning rate may prevent"
+    )
     return DivergedError(message, Finding("unknown", ""), step, epoch, float("nan"))
 
 

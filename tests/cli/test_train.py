@@ -57,6 +57,9 @@ def test_a_folder_is_named_where_none_is(minires: Minires, tmp_path: Path) -> No
     assert folder.name.endswith("-train")
 
 
+FREEZE = ["--freeze", "conv1.*", "--freeze", "bn1.*"]
+
+
 def test_every_option_stands_in_the_configuration(minires: Minires, tmp_path: Path) -> None:
     options = {
         "lr": 0.05,
@@ -73,6 +76,7 @@ def test_every_option_stands_in_the_configuration(minires: Minires, tmp_path: Pa
         "val-split": 200,
         "early-stop": 5,
         "precise-bn": 2,
+        "normalize": "channel",
         "seed": 4,
         "dtype": "float64",
         "workers": 1,
@@ -80,12 +84,13 @@ def test_every_option_stands_in_the_configuration(minires: Minires, tmp_path: Pa
         "keep": 2,
     }
     given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    done = minires(*RUN, *given, "--half", "--freeze", "conv1.*", "--freeze", "bn1.*", "--out", "a")
+    done = minires(*RUN, *given, "--half", "--checkpoint-blocks", *FREEZE, "--out", "a")
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "a" / "config.json").read_text())
     for name, value in options.items():
         assert config[name.replace("-", "_")] == value, name
     assert config["half"]
+    assert config["checkpoint_blocks"]
     assert config["freeze"] == ["conv1.*", "bn1.*"]
     assert config["model_options"] == {"width": 2}
 
@@ -124,6 +129,9 @@ BAD = [
     (["--recipe", "he2015-cifa"], "--recipe: there is none called 'he2015-cifa'; perhaps"),
     (["--model", "resnet21"], "--model: there is no network 'resnet21'; near: "),
     (["--model", "alexnet"], "--model: alexnet"),
+    (["--schedule", "steps"], "the recipes he2015-cifar, preact and wrn have some"),
+    (["--normalize", "row"], "--normalize: "),
+    (["--normalize", "pixel", "--augmentation", "imagenet"], "--normalize: 'pixel' needs square"),
     (["--dataset", "digit"], "--dataset: "),
     (["--weights", "none.safetensors"], "--weights: "),
     (["--freeze", "stem"], "--freeze: no parameter matches 'stem'"),

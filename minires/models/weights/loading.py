@@ -312,12 +312,17 @@ def _mismatch(name: str, found: Any, expected: Tensor) -> list[str]:
     return []
 
 
-def _refuse_twin(file: WeightsFile, model: nn.Module) -> None:
-    """Raise ValueError if the file's header says that the weights are of the model's twin."""
+def twin(model: nn.Module) -> str:
+    """Return what tells a network from its twin of the same names; "" if it has none."""
     blocks = [part for part in model.modules() if isinstance(part, nn.ResidualBlock)]
     is_plain = all(block.downsample is None for block in blocks)
-    said, own = file.notes.get("network"), _TWINS[0 if is_plain else 1]
-    if blocks and said in _TWINS and said != own:
+    return _TWINS[0 if is_plain else 1] if blocks else ""
+
+
+def _refuse_twin(file: WeightsFile, model: nn.Module) -> None:
+    """Raise ValueError if the file's header says that the weights are of the model's twin."""
+    said, own = file.notes.get("network"), twin(model)
+    if own and said in _TWINS and said != own:
         raise ValueError(
             f"load_weights: '{file.path}' is of a {said}, its header says, and the model is a"
             f" {own}, which has the same names and would answer wrongly; nothing was copied"

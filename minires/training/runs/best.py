@@ -8,6 +8,7 @@ from typing import Any
 
 from minires.data.transforms import Normalize
 from minires.models.weights.catalogue import Card, Preprocessing, write_card
+from minires.models.weights.loading import twin
 from minires.nn import Module
 from minires.serialize import save
 
@@ -73,7 +74,8 @@ def write_best(
         weights[name] = (
             array.astype("float16") if config.half and array.dtype.kind == "f" else array
         )
-    save(weights, path, metadata={"epoch": str(line.epoch), "step": str(line.step)})
+    notes = {"epoch": str(line.epoch), "step": str(line.step), "network": twin(model)}
+    save(weights, path, metadata=notes)
     side = min(split.image_size) if config.augmentation != "imagenet" else 0
     card = Card(
         model=config.model,

@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from minires.serialize import atomic_write, load, load_metadata, save
 
 from .errors import CheckpointError
 
-__all__ = ["LAST", "read_checkpoint", "write_checkpoint"]
+__all__ = ["FORMAT", "LAST", "read_checkpoint", "write_checkpoint"]
 
 LAST = "last.safetensors"
 FORMAT = "minires.checkpoint/1"
@@ -88,9 +87,13 @@ def _keep_last(target: Path, step: int, keep: int) -> None:
     try:
         os.link(target, kept)
     except OSError:  # a file system without links
-        shutil.copyfile(target, kept)
-    for old in sorted(target.parent.glob("step-*.safetensors"))[:-keep]:
-        old.unlink()
+        with atomic_write(kept) as file:
+            file.write(target.read_bytes())
+    # Those of later steps are of before somebody went back to an older one.
+    names = sorted(target.parent.glob("step-*.safetensors"))
+    present = names.index(kept) + 1
+    for other in names[: max(present - keep, 0)] + names[present:]:
+        other.unlink()
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -7,9 +7,7 @@ from typing import Any
 
 from minires.training.machine import environment
 
-from .errors import CheckpointError
-
-__all__ = ["circumstances", "differences"]
+__all__ = ["DATA", "circumstances", "differences"]
 
 DATA = "data_sha256"
 
@@ -33,22 +31,11 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
     Each is a warning: from here on, bits may differ from those of an uninterrupted run.
 
-    Raises
-    ------
-    CheckpointError
-        If the data are others: going on would give a network that nobody can say the data of.
-
     Examples
     --------
     >>> differences({"threads": 2, "numpy": "2.4.0"}, {"threads": 1, "numpy": "2.4.0"})
     ['threads: was 2, is now 1']
     """
-    if DATA in before and before[DATA] != now[DATA]:
-        raise CheckpointError(
-            "the data set is not the one that the run began with (its SHA-256 is"
-            f" {now[DATA][:12]}..., and was {before[DATA][:12]}...); bring the files back, or begin"
-            " a new run"
-        )
     return [
         f"{name}: was {before[name]}, is now {now.get(name, 'gone')}"
         for name in before

@@ -40,6 +40,9 @@ class RunConfig(BaseModel):
         Images per step. Over several ranks they are shared out.
     accumulate : int
         In how many parts the gradients of a batch are computed.
+    checkpoint_blocks : bool
+        Keep only the input of each residual block until the backward pass, which computes the rest
+        once more: less memory, more time, the same bits.
     lr, momentum, nesterov, weight_decay
         Of `minires.optim.SGD`.
     schedule : {"constant", "steps", "cosine", "plateau"}
@@ -131,6 +134,7 @@ class RunConfig(BaseModel):
     steps: int | None = Field(default=None, gt=0)
     batch_size: int = Field(default=128, gt=0)
     accumulate: int = Field(default=1, gt=0)
+    checkpoint_blocks: bool = False
     lr: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = False
@@ -199,7 +203,10 @@ class RunConfig(BaseModel):
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("epochs: how long to train is said by epochs or by steps, one of them")
         if self.schedule == "steps" and not self.milestones:
-            raise ValueError("milestones: the schedule 'steps' needs at least one")
+            raise ValueError(
+                "milestones: the schedule 'steps' needs at least one; the recipes he2015-cifar,"
+                " preact and wrn have some"
+            )
         if self.schedule == "plateau" and not validated:
             raise ValueError("schedule: 'plateau' looks at the validation part; set val_split")
         if self.early_stop is not None and not validated:

@@ -118,6 +118,8 @@ class Course:
                 try:
                     self._tell_plan()
                     self._tell_readers()
+                    if not self.trainer.batch:  # a kill may have come before they were written
+                        self._keep_best()
                     self._train()
                     return self._finish()
                 except DivergedError as error:
@@ -166,6 +168,7 @@ class Course:
         while trainer.epoch * self.steps_per_epoch < self.steps and not self._stops_early():
             self._train_epoch()
             self.checkpoint()
+            self._keep_best()
             self._tell_readers()
             self.stop_if_asked()
 
@@ -190,7 +193,7 @@ class Course:
         validated = self.batches.validation is not None
         history = trainer.history
         if validated and not math.isfinite(history.validation_loss[-1]):
-            raise measured_too_late(trainer.step, epoch, "validation")
+            raise measured_too_late(trainer.step, epoch, "the validation loss is not finite")
         line = EpochLine(
             epoch=epoch,
             step=trainer.step,
@@ -203,11 +206,18 @@ class Course:
             images_per_second=round(images / max(seconds, 1e-9), 1),
         )
         self.log.write(line)
-        if self.writes and best_epoch(self.log.metrics.epochs) is line:
-            ema = trainer.ema
+        self.watcher.epoch_done(line)
+
+    def _is_finite(self) -> bool:
+        values = [value.detach().to("cpu").numpy() for value in self.model.state_dict().values()]
+        return all(np.isfinite(value).all() for value in values)
+
+    def _keep_best(self) -> None:
+        """Write the weights if they are the best so far: behind the checkpoint, which has them."""
+        line, ema = best_epoch(self.log.metrics.epochs), self.trainer.ema
+        if self.writes and line is not None and line.epoch == self.trainer.epoch:
             with nullcontext() if ema is None else ema.swapped(self.model):
                 self._write_best(line)
-        self.watcher.epoch_done(line)
 
     def _write_best(self, line: EpochLine) -> None:
         split, normalize = self.batches.split, self.batches.normalize
@@ -221,13 +231,23 @@ class Course:
         return lines[-1].epoch - best.epoch >= patience
 
     def checkpoint(self) -> None:
-        """Write the present state; the log is on the disk before it."""
+        """Write the present state; the log is on the disk before it.
+
+        Raises
+        ------
+        DivergedError
+            If weights are not finite, which their next loss would tell: those from before stay.
+        """
+        if not self._is_finite():
+            step, epoch = self.trainer.step, self.trainer.epoch
+            raise measured_too_late(step, epoch, "some weights are not finite")
         own = gather_states(self.model, self.ranks)
         if own is None:
             return
         state, split = self.trainer.state_dict(), self.batches.split
         # The log has what was measured; and times would make equal runs differ.
         state |= {"history": {}, "seconds": 0.0, "run": decisive(self.config)}
+        state["data"] = split.digest
         state["network"] = {"num_classes": split.classes, "in_channels": split.channels}
         if self.ranks.size > 1:
             state["ranks"] = own._asdict()
@@ -249,11 +269,9 @@ class Course:
             raise StoppedError(number or signal.SIGTERM, self.trainer.step)
 
     def _keep_last_finite(self, error: DivergedError) -> None:
-        values = [value.detach().to("cpu").numpy() for value in self.model.state_dict().values()]
-        lost = not self.trainer.step or not all(np.isfinite(value).all() for value in values)
-        # After an epoch whose validation failed, the checkpoint before it stays the last.
-        unmeasured = self.trainer.epoch > len(self.log.metrics.epochs)
-        if not on_any(self.ranks, lost or unmeasured):
+        # Between epochs there is a checkpoint already; and in the test the weights are the best.
+        lost = not self.trainer.batch or not self._is_finite()
+        if not on_any(self.ranks, lost):
             self.checkpoint()
         self._tell_readers(diverged=str(error))
 
@@ -284,5 +302,5 @@ class Course:
             self.watcher.run_ended(result)
         result = self.ranks.tell(result)
         if result is None:  # told to all ranks, which raise it together
-            raise measured_too_late(best.step, best.epoch, "test")
+            raise measured_too_late(best.step, best.epoch, "the test loss is not finite")
         return result

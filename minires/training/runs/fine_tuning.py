@@ -9,8 +9,10 @@ from pathlib import Path
 from minires.models.weights.catalogue import get, is_listed
 from minires.models.weights.loading import load_weights
 from minires.nn import Module
+from minires.serialize import load_metadata
 
 from .best import BEST
+from .checkpoint import FORMAT
 from .errors import ConfigError
 
 __all__ = ["begin_with", "freeze"]
@@ -42,7 +44,14 @@ def begin_with(model: Module, weights: str) -> str:
     try:
         if is_listed(weights):
             path = get(weights)
+        if path.suffix == ".safetensors" and load_metadata(path).get("format") == FORMAT:
+            raise ConfigError(
+                f"weights: '{path}' is a checkpoint, which is gone on with by --resume; to begin"
+                f" with a run's weights name its folder, or its {BEST}"
+            )
         report = load_weights(model, path, new_head=True)
+    except ConfigError:
+        raise
     except (FileNotFoundError, ValueError) as error:
         raise ConfigError(f"weights: {error}") from None
     return f"{path.name}: {report}"

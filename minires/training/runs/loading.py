@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minires import models
-from minires.models import pretrained
+from minires.models import load_weights, pretrained
 from minires.nn import Module
 
 from .best import BEST
@@ -62,8 +62,9 @@ def load_run(
             f"the run in '{folder}' has no {path.name} yet; it is written after the first epoch"
         )
     if which == "best":
-        model = pretrained(path, device=device or config.device).model
-        return model.to(config.dtype), config
+        model = pretrained(path).model.to(config.dtype)
+        load_weights(model, path)  # again: not by way of float32
+        return model.to(device or config.device), config
     state = read_checkpoint(path)
     options: dict[str, Any] = {**state["network"], **config.model_options}
     model = models.create(config.model, seed=0, **options).to(config.dtype)

@@ -10,7 +10,7 @@ from typing import Any
 from minires import devices, models, ops
 from minires.autograd import Tensor
 from minires.devices.communicator import Communicator
-from minires.nn import Module
+from minires.nn import Module, checkpoint_blocks
 from minires.optim import SGD, Optimizer
 from minires.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -68,6 +68,11 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
             f" classes: {error}"
         ) from None
     model = models.create(config.model, seed=config.seed, **options)
+    if config.checkpoint_blocks:
+        try:
+            checkpoint_blocks(model)
+        except ValueError as error:
+            raise ConfigError(f"checkpoint_blocks: {error}") from None
     return model.to(config.dtype).to(config.device)
 
 

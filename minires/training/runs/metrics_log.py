@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -186,7 +187,7 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
     Raises
     ------
     LogError
-        If the log lacks steps that the checkpoint has done.
+        If the log lacks steps or epochs that the checkpoint has done.
 
     Examples
     --------
@@ -203,23 +204,21 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
     def __init__(self, folder: str | os.PathLike[str], step: int = 0, epoch: int = 0) -> None:
         self.path = Path(folder) / LOG
         self.metrics = Metrics()
-        kept = []
-        for line in _lines(self.path):
-            if isinstance(line, TestLine):
-                continue
-            if line.step <= step and (isinstance(line, StepLine) or line.epoch <= epoch):
-                self.metrics.add(line)
-                kept.append(_text(line))
-        found = [line.step for line in self.metrics.steps]
-        if found != list(range(1, step + 1)):
+        # What is behind may be damaged: it was not brought to the disk, as the checkpoint was.
+        kept = list(islice(_lines(self.path), step + epoch))
+        for line in kept:
+            self.metrics.add(line)
+        steps = [line.step for line in self.metrics.steps]
+        epochs = [line.epoch for line in self.metrics.epochs]
+        if (steps, epochs) != (list(range(1, step + 1)), list(range(1, epoch + 1))):
             raise LogError(
-                f"'{self.path}' does not have each of the steps 1 to {step} once, which the"
-                " checkpoint has done; bring the file back that belongs to it"
+                f"'{self.path}' does not have each of the steps 1 to {step} and epochs 1 to {epoch}"
+                " once, which the checkpoint has done; bring the file back that belongs to it"
             )
         with atomic_write(self.path, "w") as file:
-            file.writelines(kept)
-        self._file = self.path.open("a", encoding="utf-8", newline="\n")
+            file.writelines(map(_text, kept))
         self._write_table()
+        self._file = self.path.open("a", encoding="utf-8", newline="\n")
 
     def write(self, line: Line) -> None:
         """Add a line; an epoch's also to ``metrics.csv``, which is written anew."""

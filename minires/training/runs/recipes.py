@@ -15,6 +15,9 @@ from .errors import ConfigError
 __all__ = ["RECIPES", "Recipe", "configured"]
 
 
+_NO_WARM_UP = {"warm_up_lr": None, "warm_up_steps": 0, "warm_up_error": None}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How networks of one paper are trained; `RunConfig` says what each option is.
@@ -65,27 +68,29 @@ class Recipe:
         }
         options["milestones"] = tuple(milestone / length for milestone in self.milestones)
         if registry.find(model).options.get("depth", 0) < self.warm_up_from_depth:
-            options |= {"warm_up_lr": None, "warm_up_steps": 0, "warm_up_error": None}
+            options |= _NO_WARM_UP
         return options
 
 
+_HE_CIFAR = Recipe(
+    source="He et al. 2015 (arXiv 1512.03385), section 4.2",
+    steps=64_000,
+    batch_size=128,
+    lr=0.1,
+    weight_decay=1e-4,
+    schedule="steps",
+    milestones=(32_000, 48_000),
+    # The paper does so for ResNet-110 alone of its networks.
+    warm_up_lr=0.01,
+    warm_up_error=0.8,
+    warm_up_from_depth=110,
+    augmentation="crop-flip",
+    normalize="pixel",
+    val_split=0.1,  # of 50,000 images: the paper's 45k/5k
+)
+
 RECIPES: dict[str, Recipe] = {
-    "he2015-cifar": Recipe(
-        source="He et al. 2015 (arXiv 1512.03385), section 4.2",
-        steps=64_000,
-        batch_size=128,
-        lr=0.1,
-        weight_decay=1e-4,
-        schedule="steps",
-        milestones=(32_000, 48_000),
-        # The paper does so for ResNet-110 alone of its networks.
-        warm_up_lr=0.01,
-        warm_up_error=0.8,
-        warm_up_from_depth=110,
-        augmentation="crop-flip",
-        normalize="pixel",
-        val_split=0.1,  # of 50,000 images: the paper's 45k/5k
-    ),
+    "he2015-cifar": _HE_CIFAR,
     "he2015-imagenet": Recipe(
         source="He et al. 2015 (arXiv 1512.03385), section 3.4",
         steps=600_000,
@@ -111,18 +116,13 @@ RECIPES: dict[str, Recipe] = {
         augmentation="crop-flip",
         crop_padding_mode="reflect",
     ),
-    "preact": Recipe(
+    # As in the paper before, but for the warm-up.
+    "preact": replace(
+        _HE_CIFAR,
         source="He et al. 2016 (arXiv 1603.05027), appendix",
-        steps=64_000,
-        batch_size=128,
-        lr=0.1,
-        weight_decay=1e-4,
-        schedule="steps",
-        milestones=(32_000, 48_000),
-        warm_up_lr=0.01,
         warm_up_steps=400,
-        augmentation="crop-flip",
-        normalize="pixel",  # all else is as in the paper before
+        warm_up_error=None,
+        warm_up_from_depth=0,
     ),
     "mnist": Recipe(
         source="minires; docs/training.md tells what it reaches",
@@ -170,7 +170,8 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
         A name in `RECIPES`; by default the data set's.
     **options
         Of `RunConfig`; None stands for what the recipe says. Naming `epochs` or `steps` stretches
-        the schedule to that length, and naming a `schedule` drops the recipe's milestones.
+        the schedule to that length, naming a `schedule` drops the recipe's milestones, and naming
+        an `lr` that is as low as that of its warm-up drops the warm-up.
 
     Raises
     ------
@@ -197,6 +198,8 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
         asked |= {"epochs": None, "steps": None}
     if named.get("schedule", asked["schedule"]) != asked["schedule"]:
         asked["milestones"] = ()
-    if named.keys() & {"warm_up_lr", "warm_up_steps", "warm_up_error"}:
-        asked |= {"warm_up_lr": None, "warm_up_steps": 0, "warm_up_error": None}
+    gentle, lr = asked["warm_up_lr"], named.get("lr")
+    needless = gentle is not None and isinstance(lr, int | float) and lr <= gentle
+    if needless or named.keys() & _NO_WARM_UP.keys():
+        asked |= _NO_WARM_UP
     return RunConfig.checked(model=model, dataset=dataset, recipe=name, **{**asked, **named})

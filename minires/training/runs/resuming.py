@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from minires.models.weights.catalogue import card_of
+from minires.models.weights.loading import read_weights
+
+from .best import BEST
 from .checkpoint import LAST, read_checkpoint, read_circumstances
-from .circumstances import differences
-from .config import CONFIG, RunConfig
+from .circumstances import DATA, differences
+from .config import CONFIG, RunConfig, read_config
 from .errors import CheckpointError
 
 __all__ = ["decisive", "saved_state"]
@@ -16,7 +20,7 @@ __all__ = ["decisive", "saved_state"]
 # What may be another when a run is gone on with: it decides where and how, not what is computed.
 _FREE = frozenset(
     {"root", "dataset", "weights", "device", "threads", "workers", "half", "checkpoint_steps"}
-    | {"keep", "tensorboard", "distributed"}
+    | {"keep", "tensorboard", "distributed", "checkpoint_blocks"}
 )
 
 
@@ -62,17 +66,43 @@ def saved_state(
         If it is damaged, of another configuration, or of other data.
     """
     path = folder / LAST
+    _refuse_other(folder / CONFIG, decisive(read_config(folder)), config)
     if not path.exists():
         noted("there is no checkpoint yet; the run begins again")
         return None
     state = read_checkpoint(path)
-    now = decisive(config)
-    for name, was in state["run"].items():
-        if now.get(name) != was:
-            raise CheckpointError(
-                f"'{path}' is of a run with {name} {was!r}, and {CONFIG} says {now.get(name)!r};"
-                " bring the file back that belongs to it"
-            )
+    _refuse_other(path, state["run"], config)
+    if state["data"] != circumstances[DATA]:
+        raise CheckpointError(
+            "the data set is not the one that the run began with (its SHA-256 is"
+            f" {circumstances[DATA][:12]}..., and was {state['data'][:12]}...); bring the files"
+            " back, or begin a new run"
+        )
+    # Those of the present epoch will be written again, if they are the best.
+    if state["epoch"] > (not state["batch"]):
+        _check_best(folder / BEST)
     for difference in differences(read_circumstances(folder), circumstances):
         noted(f"{difference}; from here on, bits may differ from those of an uninterrupted run")
     return state
+
+
+def _refuse_other(path: Path, was: Mapping[str, Any], config: RunConfig) -> None:
+    now = decisive(config)
+    for name, value in was.items():
+        if now.get(name) != value:
+            raise CheckpointError(
+                f"'{path}' is of a run with {name} {value!r}, not {now.get(name)!r}: a run is gone"
+                " on with as it was begun; bring the file back that was changed, or begin another"
+                " run"
+            )
+
+
+def _check_best(path: Path) -> None:
+    """Raise CheckpointError now, and not after days, if the best weights cannot be tested."""
+    try:
+        read_weights(path)
+        card_of(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise CheckpointError(
+            f"{error}; they are a part of the run: bring the file back, or begin another run"
+        ) from None

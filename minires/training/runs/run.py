@@ -75,7 +75,8 @@ def train(
     DivergedError
         If a loss is not finite; the last finite weights are in the checkpoint.
     RunError
-        If another process is training in the folder.
+        If another process is training in the folder; if weights, or the loss of another part than
+        that of training, are no numbers.
     DistributedError
         If something is wrong on some ranks; raised on all of them.
     OSError
@@ -97,18 +98,13 @@ def train(
     watcher = watcher if watcher is not None and ranks.rank == 0 else RunWatcher()
     finished = None
     with together(ranks):
-        if ranks.rank == 0 and not resume and holds_run(folder):
-            raise FileExistsError(
-                f"there is a run in '{folder}' already, which is not overwritten; go on with it by"
-                " --resume, or name another folder"
-            )
         if ranks.rank == 0 and resume:
             finished = read_result(folder)
     finished = ranks.tell(finished)
     if finished is not None:
         watcher.noted(f"the run in '{folder}' is finished; nothing is changed")
         return finished
-    with _folder_of(config, folder, ranks), threads_of(config):
+    with _folder_of(config, folder, ranks, resume), threads_of(config):
         course, state = Course(config, folder, watcher, ranks), None
         with together(ranks):
             if ranks.rank == 0 and resume:
@@ -120,26 +116,37 @@ def train(
 
 
 @contextmanager
-def _folder_of(config: RunConfig, folder: Path, ranks: Communicator) -> Iterator[None]:
+def _folder_of(
+    config: RunConfig, folder: Path, ranks: Communicator, resume: bool
+) -> Iterator[None]:
     """Write the configuration first; take it away again if it turns out to make no sense."""
     made, is_new = [], False
     with ExitStack() as held:
-        with together(ranks):
-            if ranks.rank == 0:
-                made = [each for each in (folder, *folder.parents) if not each.exists()]
-                folder.mkdir(parents=True, exist_ok=True)
-                held.enter_context(locked(folder))
-                is_new = not (folder / CONFIG).exists()
-                if is_new:
-                    write_config(config, folder)
         try:
+            with together(ranks):
+                if ranks.rank == 0:
+                    made = [each for each in (folder, *folder.parents) if not each.exists()]
+                    folder.mkdir(parents=True, exist_ok=True)
+                    held.enter_context(locked(folder))
+                    _refuse_to_overwrite(folder, resume)
+                    is_new = not (folder / CONFIG).exists()
+                    if is_new:
+                        write_config(config, folder)
             yield
         except BaseException:
             if is_new and not (folder / LOG).exists():
-                (folder / CONFIG).unlink()
+                (folder / CONFIG).unlink(missing_ok=True)
                 for each in made:
                     each.rmdir()
             raise
+
+
+def _refuse_to_overwrite(folder: Path, resume: bool) -> None:
+    if not resume and holds_run(folder):
+        raise FileExistsError(
+            f"there is a run in '{folder}' already, which is not overwritten; go on with it by"
+            " --resume, or name another folder"
+        )
 
 
 @contextmanager
@@ -150,7 +157,10 @@ def _told_of_the_disk(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
             raise
-        raise OSError(
-            f"'{folder}' cannot be written to ({error.strerror}); the last checkpoint is whole:"
-            f" make room, then minires train --resume '{folder}' goes on from it"
-        ) from error
+        advice = "make room, and begin again"
+        if (folder / LAST).exists():
+            advice = (
+                "the last checkpoint is whole: make room, then minires train --resume"
+                f" '{folder}' goes on from it"
+            )
+        raise OSError(f"'{folder}' cannot be written to ({error.strerror}); {advice}") from error

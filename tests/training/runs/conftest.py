@@ -26,6 +26,8 @@ def _one_thread() -> Iterator[None]:
 def a_config(**options: Any) -> RunConfig:
     """Three epochs of five steps, with everything random that there is on so small images."""
     asked: dict[str, Any] = {
+        "dataset": "digits",
+        "recipe": "digits",
         "epochs": 3,
         "batch_size": 256,
         "val_split": 0.15,
@@ -34,7 +36,7 @@ def a_config(**options: Any) -> RunConfig:
         "model_options": {"width": 2},
         **options,
     }
-    return configured("cifar_resnet8", "digits", **asked)
+    return configured("cifar_resnet8", **asked)
 
 
 class Watched(RunWatcher):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,25 @@ def test_the_last_ones_are_kept_and_named_where_the_newest_is_damaged(tmp_path: 
     (tmp_path / "last.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=r"rename it.*step-00000002"):
         read_checkpoint(tmp_path / "last.safetensors")
+
+
+def test_who_goes_back_to_an_older_one_keeps_what_comes_from_then_on(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 4, 2):
+        write_checkpoint(tmp_path, a_state(step), {}, keep=3)
+    kept = sorted(path.name for path in tmp_path.glob("step-*"))
+    assert kept == ["step-00000002.safetensors"]
+
+
+def test_without_links_the_kept_ones_are_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*names: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "link", no_links)
+    write_checkpoint(tmp_path, a_state(5), {}, keep=2)
+    kept = tmp_path / "step-00000005.safetensors"
+    assert kept.read_bytes() == (tmp_path / "last.safetensors").read_bytes()
 
 
 def test_what_a_file_cannot_hold_is_named_and_the_old_checkpoint_stays(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import minires as mr
-from minires.training.runs import ConfigError
+from minires.training.runs import ConfigError, configured, train
+from minires.training.runs.checkpoint import write_checkpoint
 from minires.training.runs.fine_tuning import begin_with, freeze
 
 
@@ -38,6 +39,13 @@ def test_only_the_head_begins_anew_for_other_classes(weights: Path) -> None:
         assert (value.numpy() == expected[name].numpy()).all(), name
 
 
+def test_weights_of_the_plain_twin_of_the_same_names_are_refused(tmp_path: Path) -> None:
+    config = configured("cifar_plain8", "digits", epochs=1, model_options={"width": 2})
+    train(config, tmp_path / "plain")
+    with pytest.raises(ConfigError, match=r"of a cifar_plain, .*would answer wrongly"):
+        begin_with(mr.models.cifar_resnet(8, width=2, in_channels=1), str(tmp_path / "plain"))
+
+
 def test_weights_of_another_width_are_refused_and_nothing_is_copied(weights: Path) -> None:
     for width in (3, 4):
         model = network(classes=3, width=width)
@@ -58,6 +66,15 @@ def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "notes.txt", tmp_path, tmp_path / "none.safetensors"):
         with pytest.raises(ConfigError, match="weights: "):
             begin_with(network(), str(path))
+
+
+def test_a_checkpoint_is_told_from_weights(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, {"step": 1, "model": network().state_dict()}, {})
+    with pytest.raises(
+        ConfigError, match=r"^weights: .*last\.safetensors' is a checkpoint"
+    ) as told:
+        begin_with(network(), str(tmp_path / "last.safetensors"))
+    assert "\n" not in str(told.value)
 
 
 def test_frozen_parameters_get_no_gradient() -> None:

@@ -69,7 +69,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_taken_away(tmp_path: Path) -> N
 def test_steps_that_the_checkpoint_has_and_the_log_lacks_are_an_error(tmp_path: Path) -> None:
     log_two_epochs(tmp_path)
     before = (tmp_path / "metrics.jsonl").read_bytes()
-    with pytest.raises(ValueError, match="steps 1 to 5 once"):
+    with pytest.raises(ValueError, match="steps 1 to 5 and epochs 1 to 2 once"):
         MetricsLog(tmp_path, step=5, epoch=2)
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
@@ -89,3 +89,25 @@ def test_the_table_has_a_row_for_each_epoch(tmp_path: Path) -> None:
     heading, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
     assert heading.startswith("epoch,step,train_loss,train_error,validation_loss")
     assert [row.split(",")[:2] for row in rows] == [["1", "2"], ["2", "4"]]
+
+
+def test_an_epoch_that_the_checkpoint_has_and_the_log_lacks_is_an_error(tmp_path: Path) -> None:
+    log_two_epochs(tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:2] + lines[3:]))
+    with pytest.raises(ValueError, match="epochs 1 to 2 once"):
+        MetricsLog(tmp_path, step=4, epoch=2)
+
+
+def test_damage_behind_the_checkpoint_goes_with_the_lines_that_are_taken_away(
+    tmp_path: Path,
+) -> None:
+    log_two_epochs(tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    # As after a power cut: of what was not synchronised, a page is zeros.
+    path.write_bytes(b"".join(lines[:3]) + bytes(50) + b"\n" + lines[4])
+    with MetricsLog(tmp_path, step=2, epoch=1) as log:
+        assert [line.step for line in log.metrics.steps] == [1, 2]
+    assert [line.step for line in read_metrics(tmp_path).steps] == [1, 2]

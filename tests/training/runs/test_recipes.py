@@ -204,6 +204,13 @@ def test_another_length_stretches_a_recipe() -> None:
     assert (cosine.schedule, cosine.milestones, cosine.steps) == ("cosine", (), 64_000)
 
 
+def test_a_rate_as_low_as_that_of_the_warm_up_needs_none() -> None:
+    for lr, expected in ((0.02, 0.01), (0.01, None), (0.005, None)):
+        config = configured("cifar_preact_resnet164", "cifar10", "preact", lr=lr)
+        assert (config.lr, config.warm_up_lr) == (lr, expected)
+        assert bool(config.warm_up_steps) == bool(expected)
+
+
 def test_recipes_name_where_they_come_from_and_unknown_ones_what_there_is() -> None:
     assert all(recipe.source for recipe in RECIPES.values())
     with pytest.raises(ConfigError, match=r"recipe: .*'he2015-cifar'"):
@@ -235,6 +242,12 @@ def test_predict_subtracts_what_training_subtracted(tmp_path: Path) -> None:
 def test_a_network_with_auxiliary_heads_is_refused_in_a_sentence() -> None:
     config = configured("googlenet_aux", "cifar10", model_options={"width": 4})
     with pytest.raises(ConfigError, match=r"model: googlenet_aux, .*auxiliary heads have no place"):
+        made_model(config, classes=10, channels=3, size=(32, 32))
+
+
+def test_blocks_that_a_network_has_not_cannot_be_computed_twice() -> None:
+    config = configured("densenet_40_12", "cifar10", checkpoint_blocks=True)
+    with pytest.raises(ConfigError, match="checkpoint_blocks: DenseNet has no ResidualBlock"):
         made_model(config, classes=10, channels=3, size=(32, 32))
 
 

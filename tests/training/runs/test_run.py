@@ -2,28 +2,34 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import minires as mr
-from minires.training import DivergedError
+from minires.training import DivergedError, trainer
 from minires.training.runs import (
     CheckpointError,
     ConfigError,
     RunError,
     StoppedError,
+    course,
     load_run,
     read_config,
     read_metrics,
     read_result,
     train,
+    write_config,
 )
 from minires.training.runs.checkpoint import read_checkpoint
+from minires.training.runs.making import made_model
 
 from .conftest import Watched, a_config, digests
 
@@ -54,8 +60,16 @@ def test_epochs_are_means_over_their_steps(whole: Path) -> None:
 
 
 # The first step, within an epoch, the last one of an epoch, the first one after, the very last.
-@pytest.mark.parametrize("step", [1, 3, 5, 6, 15])
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("step", "by"),
+    [
+        (1, signal.SIGTERM),
+        (3, signal.SIGINT),
+        (5, signal.SIGTERM),
+        (6, signal.SIGINT),
+        (15, signal.SIGTERM),
+    ],
+)
 def test_a_run_that_was_stopped_comes_to_the_same_bytes(
     step: int, by: int, stopped: Stopped, whole: Path
 ) -> None:
@@ -151,12 +165,16 @@ def test_other_threads_are_told_of(stopped: Stopped) -> None:
     assert any("threads: was 1, is now 2; from here on, bits may" in note for note in watcher.notes)
 
 
-def test_other_data_are_refused(stopped: Stopped) -> None:
-    folder = stopped(3)
-    path = folder / "last.json"
-    told = json.loads(path.read_text())
-    told["circumstances"]["data_sha256"] = "0" * 64
-    path.write_text(json.dumps(told))
+def test_other_data_are_refused_even_if_only_the_weights_are_left(
+    stopped: Stopped, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    images, data = rng.integers(0, 256, (60, 1, 8, 8), np.uint8), tmp_path / "images.npz"
+    np.savez(data, x=images, y=np.arange(60) % 3)
+    folder = stopped(2, dataset=str(data), batch_size=16)
+    (folder / "last.json").unlink()
+    images[0, 0, 0, 0] ^= 1
+    np.savez(data, x=images, y=np.arange(60) % 3)
     before = digests(folder)
     with pytest.raises(CheckpointError, match="data set is not the one that the run began with"):
         train(read_config(folder), folder, resume=True)
@@ -173,7 +191,124 @@ def test_a_checkpoint_of_another_configuration_is_refused(stopped: Stopped) -> N
     ):
         with pytest.raises(CheckpointError, match=told):
             train(read_config(folder).changed(**changed), folder, resume=True)
+    (folder / "last.safetensors").unlink()
+    del before["last.safetensors"]
+    with pytest.raises(CheckpointError, match=r"config\.json' is of a run with lr 0.1, not 0.2"):
+        train(read_config(folder).changed(lr=0.2), folder, resume=True)
     assert digests(folder) == before
+
+
+def test_an_edited_configuration_is_told_from_its_checkpoint(stopped: Stopped) -> None:
+    folder = stopped(3)
+    write_config(read_config(folder).changed(lr=0.2), folder)
+    with pytest.raises(CheckpointError, match=r"last\.safetensors' is of a run with lr 0.1"):
+        train(read_config(folder), folder, resume=True)
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "best.json"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_best_weights_that_could_not_be_tested_are_told_before_training_goes_on(
+    name: str, gone: bool, stopped: Stopped
+) -> None:
+    folder = stopped(8)
+    path = folder / name
+    if gone:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-9])
+    before = digests(folder)
+    with pytest.raises(CheckpointError, match=rf"{name}.*bring the file back"):
+        train(read_config(folder), folder, resume=True)
+    assert digests(folder) == before
+
+
+def test_a_kill_between_a_checkpoint_and_the_best_weights_loses_neither(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(*arguments: object, **options: object) -> None:
+        raise KilledError
+
+    folder = tmp_path / "run"
+    monkeypatch.setattr(course, "write_best", killed)
+    with pytest.raises(KilledError):
+        train(a_config(), folder)
+    monkeypatch.undo()
+    assert read_checkpoint(folder / "last.safetensors")["epoch"] == 1
+    assert not (folder / "best.safetensors").exists()
+    train(read_config(folder), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors", "best.json"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("moment", ["load_weights", "evaluate", "write_result"])
+def test_a_kill_between_the_early_stop_and_the_result_changes_neither(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def killed(*arguments: object, **options: object) -> None:
+        raise KilledError
+
+    config = a_config(lr=1e-9, schedule="constant", early_stop=1, precise_bn=2, ema=0.9)
+    expected = train(config, tmp_path / "run")
+    folder, watcher = tmp_path / "killed", Watched()
+    monkeypatch.setattr(course, moment, killed)
+    with pytest.raises(KilledError):
+        train(config, folder)
+    monkeypatch.undo()
+    found = train(config, folder, resume=True, watcher=watcher)
+    assert watcher.steps == []
+    assert replace(found, seconds=0) == replace(expected, seconds=0)
+    for name in ("last.safetensors", "best.safetensors", "best.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
+    assert (folder / "metrics.jsonl").read_text().count('"kind": "test"') == 1
+
+
+def test_a_signal_during_validation_stops_after_it_and_one_during_the_test_lets_it_end(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    for where, stops in ((trainer, True), (course, False)):
+        measured = where.evaluate
+
+        def signalled(*arguments: Any, measured: Any = measured, **options: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return measured(*arguments, **options)
+
+        with monkeypatch.context() as signals:
+            signals.setattr(where, "evaluate", signalled)
+            if stops:
+                with pytest.raises(StoppedError, match="after step 5"):
+                    train(a_config(), folder)
+                assert len(read_metrics(folder).epochs) == 1
+            else:
+                train(read_config(folder), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    assert read_metrics(folder).test == read_metrics(whole).test
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_loss_outside_of_training_that_is_no_number_is_told(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = trainer if part == "validation" else course
+    measured = where.evaluate
+
+    def overflowing(*arguments: Any, **options: Any) -> Any:
+        return measured(*arguments, **options)._replace(loss=math.inf)
+
+    monkeypatch.setattr(where, "evaluate", overflowing)
+    folder = tmp_path / "run"
+    with pytest.raises(DivergedError, match=f"the {part} loss is not finite"):
+        train(a_config(epochs=1), folder)
+    assert "diverged" in (folder / "report.html").read_text()
+    monkeypatch.undo()
+    assert train(read_config(folder), folder, resume=True).steps == 5
 
 
 @pytest.mark.parametrize("name", ["last.safetensors", "metrics.jsonl", "config.json"])
@@ -208,12 +343,13 @@ def test_a_new_folder_is_gone_if_the_run_cannot_begin(tmp_path: Path) -> None:
 
 
 def test_a_network_that_diverges_keeps_its_last_finite_weights(tmp_path: Path) -> None:
-    with pytest.raises(DivergedError):
-        train(a_config(lr=1e6, schedule="constant"), tmp_path / "run")
-    path = tmp_path / "run" / "last.safetensors"
-    if path.exists():  # else not even the first step led to finite weights
-        for value in read_checkpoint(path)["model"].values():
-            assert np.isfinite(value).all()
+    # The first to notice may be a loss, the validation, or a checkpoint.
+    config = a_config(lr=1e4, schedule="constant", checkpoint_steps=1)
+    with pytest.raises((DivergedError, RunError)):
+        train(config, tmp_path / "run")
+    state = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    assert state["step"] > 0
+    assert all(np.isfinite(value).all() for value in state["model"].values())
     losses = [line.loss for line in read_metrics(tmp_path / "run").steps]
     assert np.isfinite(losses).all()
 
@@ -231,27 +367,57 @@ def test_a_last_step_that_diverges_is_told_by_what_comes_after_it(
     assert read_result(tmp_path / "run") is None
 
 
+def test_weights_that_are_no_numbers_do_not_take_the_place_of_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = mr.optim.SGD.step
+
+    def overflowing(self: mr.optim.SGD) -> None:
+        taken(self)
+        if counted.append(1) or len(counted) == 5:  # the last step of an epoch
+            self.param_groups[0]["params"][0].data[...] = np.inf
+
+    counted: list[int] = []
+    monkeypatch.setattr(mr.optim.SGD, "step", overflowing)
+    folder = tmp_path / "run"
+    with pytest.raises(DivergedError, match=r"by step 5 .*some weights are not finite"):
+        train(a_config(val_split=0, steps=5, epochs=None, checkpoint_steps=1), folder)
+    assert read_checkpoint(folder / "last.safetensors")["step"] == 4
+    assert not (folder / "best.safetensors").exists()
+
+
+@pytest.mark.parametrize("room", [5, 13, 25, 38, 49])
 def test_a_full_disk_leaves_the_checkpoint_before(
-    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+    room: int, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, real, writes = tmp_path / "run", os.fsync, []
 
     def full_after_a_while(descriptor: int) -> None:
         writes.append(descriptor)
-        if len(writes) > 25:
+        if len(writes) > room:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
     with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", full_after_a_while)
-        with pytest.raises(OSError, match=r"No space left.*the last checkpoint is whole"):
+        with pytest.raises(OSError, match=r"No space left on device") as told:
             train(a_config(), folder)
-    step = read_checkpoint(folder / "last.safetensors")["step"]
-    assert 0 < step < 15
+    last = folder / "last.safetensors"
+    assert ("the last checkpoint is whole" in str(told.value)) == last.exists()
+    assert not last.exists() or read_checkpoint(last)["step"] in (5, 10, 15)
     train(read_config(folder), folder, resume=True)
     name = "last.safetensors"
     assert (folder / name).read_bytes() == (whole / name).read_bytes()
     assert read_metrics(folder).steps == read_metrics(whole).steps
+
+
+def test_blocks_that_are_computed_twice_come_to_the_same_bytes(tmp_path: Path, whole: Path) -> None:
+    config = a_config(checkpoint_blocks=True)
+    model = made_model(config, classes=10, channels=1, size=(8, 8))
+    assert sum("forward" in vars(module) for module in model.modules()) == 3
+    train(config, tmp_path / "run")
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_averaged_weights_are_measured_and_kept(tmp_path: Path, stopped: Stopped) -> None:
@@ -338,7 +504,10 @@ def test_checkpoints_within_epochs_and_the_last_ones_of_them(tmp_path: Path) -> 
 def test_double_precision_is_kept_from_images_to_weights(tmp_path: Path) -> None:
     train(a_config(epochs=1, dtype="float64"), tmp_path / "run")
     model, _ = load_run(tmp_path / "run")
-    assert {value.numpy().dtype for value in model.parameters()} == {np.dtype("float64")}
+    last, _ = load_run(tmp_path / "run", "last")
+    for one, other in zip(model.parameters(), last.parameters(), strict=True):
+        assert one.numpy().dtype == np.float64
+        assert (one.numpy() == other.numpy()).all()
 
 
 def test_half_the_space_for_the_best_weights(tmp_path: Path) -> None:
