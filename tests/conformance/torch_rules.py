@@ -161,6 +161,7 @@ NO_COUNTERPART = {
     "conv2d_relu": "fused; the parts of its twin are compared",
     "sync_batch_norm": "`batch_norm` of several processes, of which the database knows nothing",
     "all_reduce": "a sum over processes",
+    "checkpoint": "any other ops, computed again on the way back",
     "clip": "the database's limits are Tensors; the op in the registry is for limits of numbers",
     "window_sums": "an inner op, by which the gradient of `avg_pool2d` is differentiated once more",
     "stochastic_depth": "torchvision's, which has no database; it is `dropout` of whole samples",
