@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .devices import Device, require
+from .launchers import require_one_process
 
 if TYPE_CHECKING:
     from minires.training.distributed import Communicator
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 HELP = (
     "Train a network, and keep the run in a folder.\n\n"
     "Every checkpoint is whole at any moment: after a kill, a full disk or a power cut, --resume"
-    " goes on, to the same weights to the bit as if nothing had happened. SIGTERM and Ctrl-C write"
-    " a checkpoint first. What is not said comes from the recipe: see docs/training.md.\n\n"
+    " goes on, to the same weights to the bit as if nothing had happened. SIGTERM, SIGHUP and Ctrl-C"
+    " write a checkpoint first. What is not said comes from the recipe: see docs/training.md.\n\n"
     "Examples:\n\n"
     "\b\n"
     "minires train --model cifar_resnet20 --dataset cifar10 --epochs 164 --out runs/r20\n"
@@ -137,7 +138,13 @@ def run_train(
             config, folder = _new(named), out or _fresh()
         else:
             config, folder = _gone_on_with(resume, out, named), resume
-        if config.distributed:
+        if not config.distributed:
+            require_one_process(
+                "say --distributed to train with all of them"
+                if resume is None
+                else "the run was begun by one process; go on with it without mpiexec"
+            )
+        else:
             ranks = _joined(config.threads, config.device)
             config = config.changed(device=getattr(ranks, "device", config.device))
             folder = ranks.tell(folder)

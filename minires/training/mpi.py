@@ -15,6 +15,7 @@ Value = TypeVar("Value")
 
 # What launchers tell the processes that they start.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+_RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
 
 
 class MPICommunicator:
@@ -125,9 +126,19 @@ def _cores() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
+def launched() -> int:
+    """Return how many processes a launcher such as `mpiexec` speaks of; 1 without any."""
+    return max(int(os.environ.get(name, 1)) for name in _SIZES)
+
+
+def is_first() -> bool:
+    """Tell whether this process is the one of them that speaks for all."""
+    return all(int(os.environ.get(name, 0)) == 0 for name in _RANKS)
+
+
 def _check_launcher(size: int) -> None:
     """Raise RuntimeError if the launcher speaks of more processes than MPI finds."""
-    started = max(int(os.environ.get(name, 1)) for name in _SIZES)
+    started = launched()
     if size == 1 and started > 1:
         raise RuntimeError(
             f"the launcher started {started} processes, but each finds itself alone: its MPI is"

@@ -203,7 +203,9 @@ def test_a_damaged_file_costs_one_line_and_no_other_file_is_touched(
     assert digests(tmp_path / "a") == before
 
 
-@pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("by", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
 def test_a_signal_ends_it_with_a_checkpoint_and_says_how_to_go_on(
     by: int, code: int, minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +226,22 @@ def test_a_signal_ends_it_with_a_checkpoint_and_says_how_to_go_on(
     assert minires(*RUN, "--out", "whole", "--quiet").returncode == 0
     one, other = (tmp_path / name / "last.safetensors" for name in ("a", "whole"))
     assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("size", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_processes_that_would_all_train_the_whole_run_are_refused(
+    size: str, minires: Minires, tmp_path: Path
+) -> None:
+    done = minires(*RUN, "--out", "a", **{size: "2"})
+    assert done.returncode == 2
+    assert "mpiexec started 2 processes" in done.stderr
+    assert "--distributed" in done.stderr
+    assert not (tmp_path / "a").exists()
+    other = minires(*RUN, "--out", "a", **{size: "2", size.replace("SIZE", "RANK"): "1"})
+    assert (other.returncode, other.stdout, other.stderr) == (2, "", "")
+    assert "without mpiexec" in minires("lr-find", *SMALL, **{size: "2"}).stderr
+    assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
+    assert "without mpiexec" in minires("train", "--resume", "a", **{size: "2"}).stderr
 
 
 def test_a_network_that_diverges_costs_code_1_and_a_sentence(minires: Minires) -> None:

@@ -71,7 +71,7 @@ def train(
     CheckpointError
         If the checkpoint is damaged, or belongs to something else; nothing was changed.
     StoppedError
-        If SIGTERM or Ctrl-C came; a checkpoint was written.
+        If SIGTERM, SIGHUP or Ctrl-C came; a checkpoint was written.
     DivergedError
         If a loss is not finite; the last finite weights are in the checkpoint.
     RunError
