@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 HELP = (
     "Train a network, and keep the run in a folder.\n\n"
     "Every checkpoint is whole at any moment: after a kill, a full disk or a power cut, --resume"
-    " goes on, to the same weights to the bit as if nothing had happened. SIGTERM, SIGHUP and Ctrl-C"
-    " write a checkpoint first. What is not said comes from the recipe: see docs/training.md.\n\n"
+    " goes on, to the same weights to the bit as if nothing had happened. SIGTERM, SIGHUP and"
+    " Ctrl-C write a checkpoint first. What is not said comes from the recipe: see docs/training.md.\n\n"
     "Examples:\n\n"
     "\b\n"
     "minires train --model cifar_resnet20 --dataset cifar10 --epochs 164 --out runs/r20\n"

@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from minires.cli import main
 
 SMALL = ["--model", "cifar_resnet8", "--width", "2", "--dataset", "digits", "--batch-size", "256"]
 RUN = ["train", *SMALL, "--epochs", "2", "--threads", "1"]
@@ -226,6 +229,19 @@ def test_a_signal_ends_it_with_a_checkpoint_and_says_how_to_go_on(
     assert minires(*RUN, "--out", "whole", "--quiet").returncode == 0
     one, other = (tmp_path / name / "last.safetensors" for name in ("a", "whole"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_run_goes_on_when_nobody_hears_its_progress_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listened, spoken = os.pipe()
+    os.close(listened)
+    monkeypatch.chdir(tmp_path)
+    with os.fdopen(spoken, "w", buffering=1) as stream, monkeypatch.context() as unheard:
+        unheard.setattr(sys, "stderr", stream)
+        assert main([*RUN, "--out", "a"]) == 0
+        assert main(["train", "--resume", "nowhere"]) == 2
+    assert (tmp_path / "a" / "result.json").exists()
 
 
 @pytest.mark.parametrize("size", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
