@@ -49,6 +49,9 @@ def run_evaluate(
     ] = "",
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
     which: Annotated[str, typer.Option(help="best or last weights.")] = "best",
+    dataset: Annotated[
+        str | None, typer.Option(help="Where the data set was moved to.", show_default="the run's")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data sets.")] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda.", show_default="the run's")
@@ -72,6 +75,7 @@ def run_evaluate(
                 scales=_integers(scales),
                 which=cast(Any, which),
                 part=cast(Any, part),
+                dataset=dataset,
                 root=None if root is None else str(root),
                 device=device,
                 told=told,

@@ -17,7 +17,8 @@ HELP = (
     "Train a network, and keep the run in a folder.\n\n"
     "Every checkpoint is whole at any moment: after a kill, a full disk or a power cut, --resume"
     " goes on, to the same weights to the bit as if nothing had happened. SIGTERM, SIGHUP and"
-    " Ctrl-C write a checkpoint first. What is not said comes from the recipe: see docs/training.md.\n\n"
+    " Ctrl-C write a checkpoint first. What is not said comes from the recipe: see"
+    " docs/training.md.\n\n"
     "Examples:\n\n"
     "\b\n"
     "minires train --model cifar_resnet20 --dataset cifar10 --epochs 164 --out runs/r20\n"
@@ -25,7 +26,7 @@ HELP = (
 )
 
 # What may be said of a run that is gone on with; all else stands in its config.json.
-_FREE = ("root", "device", "threads", "workers")
+_FREE = ("dataset", "root", "device", "threads", "workers")
 
 
 def run_train(
@@ -194,6 +195,7 @@ def _new(named: dict[str, Any]) -> Any:
 
 
 def _gone_on_with(resume: Path, out: Path | None, named: dict[str, Any]) -> Any:
+    from minires.data.registry import located
     from minires.training.runs import read_config
 
     odd = [name for name in named if name not in _FREE] + (["out"] if out else [])
@@ -204,7 +206,10 @@ def _gone_on_with(resume: Path, out: Path | None, named: dict[str, Any]) -> Any:
             f" only {free} may be said"
         )
     try:
-        return read_config(resume).changed(**named)
+        config = read_config(resume)
+        if "dataset" in named:
+            named["dataset"] = located(named["dataset"])
+        return config.changed(**named)
     except FileNotFoundError as error:
         raise typer.BadParameter(f"--resume: {error}") from None
 

@@ -231,6 +231,56 @@ def test_a_signal_ends_it_with_a_checkpoint_and_says_how_to_go_on(
     assert one.read_bytes() == other.read_bytes()
 
 
+def three_classes(path: Path, seed: int = 0) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (60, 1, 8, 8), np.uint8)
+    np.savez(path, x=images, y=np.arange(60) % 3)
+
+
+def test_a_run_finds_its_data_and_weights_from_any_working_directory(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_classes(tmp_path / "three.npz")
+    asked = ["train", *SMALL[:4], "--dataset", "three.npz", "--recipe", "digits", "--epochs", "1"]
+    assert minires(*asked, "--out", "a").returncode == 0
+    assert minires(*asked, "--out", "b", "--weights", "a").returncode == 0
+    config = json.loads((tmp_path / "b" / "config.json").read_text())
+    assert config["dataset"] == str(tmp_path / "three.npz")
+    assert config["weights"] == str(tmp_path / "a")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert minires("evaluate", "--run", "../b").returncode == 0
+    (tmp_path / "b" / "result.json").unlink()
+    resumed = minires("train", "--resume", "../b")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "on three.npz: 48 images" in resumed.stderr
+
+
+def test_a_data_set_that_was_moved_is_named_and_must_be_the_same(
+    minires: Minires, tmp_path: Path
+) -> None:
+    three_classes(tmp_path / "three.npz")
+    three_classes(tmp_path / "other.npz", seed=1)
+    asked = ["train", *SMALL[:4], "--dataset", "three.npz", "--recipe", "digits", "--epochs", "1"]
+    assert minires(*asked, "--val-split", "0.2", "--out", "a").returncode == 0
+    (tmp_path / "a" / "result.json").unlink()
+    (tmp_path / "three.npz").rename(tmp_path / "moved.npz")
+    evaluated = ["evaluate", "--run", "a"]
+    assert "there is no '" in minires(*evaluated).stderr
+    assert minires(*evaluated, "--dataset", "moved.npz").returncode == 0
+    for command in (evaluated, ["train", "--resume", "a"]):
+        other = minires(*command, "--dataset", "other.npz")
+        assert other.returncode in (1, 2)
+        assert "the data set is not the one that the run began with" in other.stderr
+    assert minires("train", "--resume", "a", "--dataset", "moved.npz").returncode == 0
+    assert minires(*evaluated).returncode == 0
+
+
+def test_a_folder_that_is_not_there_is_no_unknown_name(minires: Minires) -> None:
+    done = minires("train", *SMALL[:4], "--dataset", "pictures/")
+    assert done.returncode == 1
+    assert "pictures'; a data set is a folder or .zip of images" in done.stderr
+
+
 def test_a_run_goes_on_when_nobody_hears_its_progress_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,9 +318,7 @@ def test_a_network_that_diverges_costs_code_1_and_a_sentence(minires: Minires) -
 
 
 def test_the_head_is_begun_anew_for_other_classes(minires: Minires, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (60, 1, 8, 8), np.uint8)
-    np.savez(tmp_path / "three.npz", x=images, y=np.arange(60) % 3)
+    three_classes(tmp_path / "three.npz")
     assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
     begun = ["train", *SMALL[:4], "--dataset", "three.npz", "--epochs", "1", "--weights", "a"]
     done = minires(*begun, "--freeze", "layer?.*", "--out", "b")

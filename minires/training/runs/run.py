@@ -13,7 +13,7 @@ from minires.training.distributed import together
 
 from .best import BEST
 from .checkpoint import LAST
-from .config import CONFIG, RunConfig, write_config
+from .config import CONFIG, RunConfig, read_config, write_config
 from .course import Course
 from .lock import locked
 from .making import threads_of
@@ -113,6 +113,7 @@ def train(
         with together(ranks):
             if ranks.rank == 0 and resume:
                 state = course.saved_state()
+                _keep_where_the_data_are(config, folder)
                 for torn in folder.glob(".*.tmp"):  # of writes that a kill broke off
                     torn.unlink()
         with _told_of_the_disk(folder):
@@ -140,6 +141,13 @@ def _folder_of(config: RunConfig, folder: Path, ranks: Communicator) -> Iterator
                 for each in made:
                     each.rmdir()
             raise
+
+
+def _keep_where_the_data_are(config: RunConfig, folder: Path) -> None:
+    """Write down where the data set, which is the same, was moved to."""
+    written = read_config(folder)
+    if written.dataset != config.dataset:
+        write_config(written.changed(dataset=config.dataset), folder)
 
 
 @contextmanager
