@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -165,7 +166,7 @@ def run_train(
             raise typer.BadParameter(as_option(str(error))) from None
         if isinstance(error, FileExistsError):
             raise typer.BadParameter(f"--out: {error}") from None
-        how = f"; go on by: minires train --resume {folder}"
+        how = f"; go on by: {_how_to_go_on(folder, ranks.size)}"
         typer.echo(f"minires: {error}{how * isinstance(error, StoppedError)}", err=True)
         raise typer.Exit(getattr(error, "exit_code", 1)) from None
     except OSError:
@@ -212,6 +213,12 @@ def _gone_on_with(resume: Path, out: Path | None, named: dict[str, Any]) -> Any:
         return config.changed(**named)
     except FileNotFoundError as error:
         raise typer.BadParameter(f"--resume: {error}") from None
+
+
+def _how_to_go_on(folder: Path, ranks: int) -> str:
+    """Return the command for a shell."""
+    command = f"minires train --resume {shlex.quote(str(folder))}"
+    return f"mpiexec -n {ranks} {command}" if ranks > 1 else command
 
 
 def _fresh() -> Path:

@@ -310,6 +310,19 @@ def test_processes_that_would_all_train_the_whole_run_are_refused(
     assert "without mpiexec" in minires("train", "--resume", "a", **{size: "2"}).stderr
 
 
+@pytest.mark.parametrize(
+    ("ranks", "advice"),
+    [
+        (1, "minires train --resume 'runs/a b'"),
+        (2, "mpiexec -n 2 minires train --resume 'runs/a b'"),
+    ],
+)
+def test_the_advice_can_be_pasted_into_a_shell(ranks: int, advice: str) -> None:
+    from minires.cli.train import _how_to_go_on
+
+    assert _how_to_go_on(Path("runs/a b"), ranks) == advice
+
+
 def test_a_network_that_diverges_costs_code_1_and_a_sentence(minires: Minires) -> None:
     done = minires(*RUN, "--lr", "1e9", "--out", "a")
     assert done.returncode == 1

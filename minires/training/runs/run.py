@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -160,5 +161,5 @@ def _told_of_the_disk(folder: Path) -> Iterator[None]:
             raise
         raise OSError(
             f"'{folder}' cannot be written to ({error.strerror}); the last checkpoint is whole:"
-            f" make room, then minires train --resume '{folder}' goes on from it"
+            f" make room, then minires train --resume {shlex.quote(str(folder))} goes on from it"
         ) from error
