@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from minires.devices.launcher import is_first
+
 from . import (
     bench,
     check,
@@ -122,7 +124,8 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
         stop = "" if message.endswith((".", "?")) else "."
         remedy = getattr(error, "remedy", f"Help: {command} --help")
-        return _complain(f"{message}{stop} {remedy}", 2)
+        # All processes of mpiexec are used wrongly alike.
+        return _complain(f"{message}{stop} {remedy}", 2) if is_first() else 2
     return code if isinstance(code, int) else 0
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from minires.devices.launcher import launched
+
 
 def require_one_process(advice: str) -> None:
-    """Refuse to do the same thing in several processes; the first of them says why.
+    """Refuse to do the same thing in several processes.
 
     Parameters
     ----------
@@ -15,14 +17,10 @@ def require_one_process(advice: str) -> None:
 
     Raises
     ------
-    typer.BadParameter, typer.Exit
+    typer.BadParameter
         If a launcher started more than one.
     """
-    from minires.training.mpi import is_first, launched
-
     if launched() > 1:
-        if is_first():
-            raise typer.BadParameter(
-                f"mpiexec started {launched()} processes, and each would do all of it: {advice}"
-            )
-        raise typer.Exit(2)
+        raise typer.BadParameter(
+            f"mpiexec started {launched()} processes, and each would do all of it: {advice}"
+        )

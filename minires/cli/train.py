@@ -160,14 +160,15 @@ def run_train(
                 allow_reshard=allow_reshard,
             )
     except (RunError, FileExistsError, DivergedError, DistributedError, StoppedError) as error:
-        if ranks.rank > 0:  # rank 0 says it
-            raise typer.Exit(getattr(error, "exit_code", 1)) from None
         if isinstance(error, ConfigError):
             raise typer.BadParameter(as_option(str(error))) from None
         if isinstance(error, FileExistsError):
             raise typer.BadParameter(f"--out: {error}") from None
-        how = f"; go on by: {_how_to_go_on(folder, ranks.size)}"
-        typer.echo(f"minires: {error}{how * isinstance(error, StoppedError)}", err=True)
+        if ranks.rank > 0:  # rank 0 says it
+            raise typer.Exit(getattr(error, "exit_code", 1)) from None
+        stopped = isinstance(error, StoppedError)
+        how = f"; go on by: {_how_to_go_on(folder, ranks.size)}" if stopped else ""
+        typer.echo(f"minires: {error}{how}", err=True)
         raise typer.Exit(getattr(error, "exit_code", 1)) from None
     except OSError:
         if ranks.rank > 0:

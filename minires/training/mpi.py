@@ -9,13 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minires import devices
+from minires.devices.launcher import launched
 
 Array = Any
 Value = TypeVar("Value")
-
-# What launchers tell the processes that they start.
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-_RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
 
 
 class MPICommunicator:
@@ -124,16 +121,6 @@ def _cores() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
-
-
-def launched() -> int:
-    """Return how many processes a launcher such as `mpiexec` speaks of; 1 without any."""
-    return max(int(os.environ.get(name, 1)) for name in _SIZES)
-
-
-def is_first() -> bool:
-    """Tell whether this process is the one of them that speaks for all."""
-    return all(int(os.environ.get(name, 0)) == 0 for name in _RANKS)
 
 
 def _check_launcher(size: int) -> None:

@@ -200,7 +200,7 @@ def test_a_damaged_file_costs_one_line_and_no_other_file_is_touched(
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     before = digests(tmp_path / "a")
     done = minires("train", "--resume", "a")
-    assert done.returncode in (1, 2)
+    assert done.returncode == 1
     assert name in done.stderr
     assert "Traceback" not in done.stderr
     assert digests(tmp_path / "a") == before
@@ -281,6 +281,18 @@ def test_a_folder_that_is_not_there_is_no_unknown_name(minires: Minires) -> None
     assert "pictures'; a data set is a folder or .zip of images" in done.stderr
 
 
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(
+    minires: Minires, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = minires(*RUN, "--out", "file")
+    assert done.returncode == 2
+    assert "--out: 'file' is a file, and a run is a folder" in done.stderr
+    below = minires(*RUN, "--out", "file/a")
+    assert below.returncode == 1
+    assert "the folder 'file/a' cannot be made (Not a directory)" in below.stderr
+
+
 def test_a_run_goes_on_when_nobody_hears_its_progress_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +317,7 @@ def test_processes_that_would_all_train_the_whole_run_are_refused(
     assert not (tmp_path / "a").exists()
     other = minires(*RUN, "--out", "a", **{size: "2", size.replace("SIZE", "RANK"): "1"})
     assert (other.returncode, other.stdout, other.stderr) == (2, "", "")
+    assert minires(*RUN, "--epochs", "0", **{size.replace("SIZE", "RANK"): "1"}).stderr == ""
     assert "without mpiexec" in minires("lr-find", *SMALL, **{size: "2"}).stderr
     assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
     assert "without mpiexec" in minires("train", "--resume", "a", **{size: "2"}).stderr

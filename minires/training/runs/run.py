@@ -129,7 +129,7 @@ def _folder_of(config: RunConfig, folder: Path, ranks: Communicator) -> Iterator
         with together(ranks):
             if ranks.rank == 0:
                 made = [each for each in (folder, *folder.parents) if not each.exists()]
-                folder.mkdir(parents=True, exist_ok=True)
+                _make(folder)
                 held.enter_context(locked(folder))
                 is_new = not (folder / CONFIG).exists()
                 if is_new:
@@ -142,6 +142,15 @@ def _folder_of(config: RunConfig, folder: Path, ranks: Communicator) -> Iterator
                 for each in made:
                     each.rmdir()
             raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise FileExistsError(f"'{folder}' is a file, and a run is a folder") from None
+    except OSError as error:
+        raise OSError(f"the folder '{folder}' cannot be made ({error.strerror})") from None
 
 
 def _keep_where_the_data_are(config: RunConfig, folder: Path) -> None:
