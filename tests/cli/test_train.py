@@ -349,18 +349,26 @@ def test_the_head_is_begun_anew_for_other_classes(minires: Minires, tmp_path: Pa
     begun = ["train", *SMALL[:4], "--dataset", "three.npz", "--epochs", "1", "--weights", "a"]
     done = minires(*begun, "--freeze", "layer?.*", "--out", "b")
     assert done.returncode == 0, done.stderr
-    assert "for other classes, and begun anew: fc.weight, fc.bias" in done.stderr
+    assert "the classes are others, so fc.weight and fc.bias begin anew" in done.stderr
     other = minires("train", *SMALL, "--epochs", "1", "--width", "4", "--weights", "a")
     assert other.returncode == 2
-    assert "does not fit" in other.stderr
+    assert "does not fit this network: it is of --model cifar_resnet8 --width 2." in other.stderr
+    assert "dialect" not in other.stderr
 
 
 def test_predict_can_be_asked_with_the_weights_of_a_run(minires: Minires, tmp_path: Path) -> None:
     assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
     np.save(tmp_path / "image.npy", np.zeros((8, 8), np.uint8))
-    done = minires("predict", "--weights", "a/best.safetensors", "image.npy", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["model"] == "cifar_resnet8"
+    for weights in ("a/best.safetensors", "a"):
+        done = minires("predict", "--weights", weights, "image.npy", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["model"] == "cifar_resnet8"
+    none = minires("predict", "--weights", tmp_path, "image.npy")
+    assert none.returncode == 2
+    assert "best.safetensors" in none.stderr
+    folder = minires("predict", "--weights", "a", "image.npy", "a")
+    assert folder.returncode == 2
+    assert "minires: a: it is a folder; name the pictures in it, as a/*" in folder.stderr
 
 
 def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: Path) -> None:
