@@ -87,9 +87,9 @@ class _Lines(_Notes):
         train, validation, test = plan.images
         config = plan.config
         self.say(
-            f"{config.model} ({plan.parameters:,} parameters) on {config.dataset}: {train:,} images"
-            f" to train, {validation:,} to validate, {test:,} to test; recipe {config.recipe},"
-            f" {plan.steps:,} steps of {config.batch_size}"
+            f"{config.model} ({plan.parameters:,} parameters) on {Path(config.dataset).name}:"
+            f" {train:,} images to train, {validation:,} to validate, {test:,} to test; recipe"
+            f" {config.recipe}, {plan.steps:,} steps of {config.batch_size}"
         )
         if plan.lossy:
             self.say("the images were compressed with loss: results say nothing of the originals")

@@ -7,7 +7,9 @@ from typing import Any
 
 from minires.training.machine import environment
 
-__all__ = ["DATA", "circumstances", "differences"]
+from .errors import CheckpointError
+
+__all__ = ["DATA", "circumstances", "differences", "refuse_other_data"]
 
 DATA = "data_sha256"
 
@@ -24,6 +26,15 @@ def circumstances(device: str, data_digest: str, ranks: int = 1) -> dict[str, An
     ranks : int
     """
     return {**environment(device), "device": device, "ranks": ranks, DATA: data_digest}
+
+
+def refuse_other_data(was: str, found: str) -> None:
+    """Raise CheckpointError if data, by their SHA-256, are not those that a run learns from."""
+    if was != found:
+        raise CheckpointError(
+            "the data set is not the one that the run began with (its SHA-256 is"
+            f" {found[:12]}..., and was {was[:12]}...); bring the files back, or begin a new run"
+        )
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from minires.models.weights.loading import read_weights
 
 from .best import BEST
 from .checkpoint import LAST, read_checkpoint, read_circumstances
-from .circumstances import DATA, differences
+from .circumstances import DATA, differences, refuse_other_data
 from .config import CONFIG, RunConfig, read_config
 from .errors import CheckpointError
 
@@ -72,12 +72,7 @@ def saved_state(
         return None
     state = read_checkpoint(path)
     _refuse_other(path, state["run"], config)
-    if state["data"] != circumstances[DATA]:
-        raise CheckpointError(
-            "the data set is not the one that the run began with (its SHA-256 is"
-            f" {circumstances[DATA][:12]}..., and was {state['data'][:12]}...); bring the files"
-            " back, or begin a new run"
-        )
+    refuse_other_data(state["data"], circumstances[DATA])
     # Those of the present epoch will be written again, if they are the best.
     if state["epoch"] > (not state["batch"]):
         _check_best(folder / BEST)

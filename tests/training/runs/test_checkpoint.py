@@ -116,6 +116,20 @@ def test_without_links_the_kept_ones_are_copies(
     assert kept.read_bytes() == (tmp_path / "last.safetensors").read_bytes()
 
 
+def test_a_second_name_of_the_damaged_file_is_no_way_out(tmp_path: Path) -> None:
+    for step in (1, 2):
+        write_checkpoint(tmp_path, a_state(step), {}, keep=2)
+        with (tmp_path / "last.safetensors").open("r+b") as file:
+            file.truncate(100)
+        with pytest.raises(CheckpointError) as raised:
+            read_checkpoint(tmp_path / "last.safetensors")
+        told = str(raised.value)
+        assert "download" not in told
+        assert "step-00000002" not in told
+        assert ("step-00000001" in told) == (step == 2)
+        assert ("begin the run again in another folder" in told) == (step == 1)
+
+
 def test_what_a_file_cannot_hold_is_named_and_the_old_checkpoint_stays(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, a_state(), {})
     before = (tmp_path / "last.safetensors").read_bytes()
