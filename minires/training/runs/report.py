@@ -76,7 +76,8 @@ def write_report(folder: str | os.PathLike[str], *, diverged: str = "", stopped:
     config, metrics = read_config(folder), read_metrics(folder)
     verdict = judge(metrics, config, shallower_beside(folder, config), diverged)
     name, best, path = Path(folder).resolve().name, Path(folder) / BEST, Path(folder) / REPORT
-    card = card_of(best) if best.exists() else None
+    # A kill may have come between the weights and their card, which the next best epoch writes.
+    card = card_of(best) if best.with_suffix(".json").exists() else None
     text = render_report(
         name,
         config,

@@ -156,6 +156,7 @@ def test_a_run_killed_between_the_weights_and_their_json_goes_on(
 ) -> None:
     folder = stopped(6)
     (folder / "last.json").unlink()
+    (folder / "best.json").unlink()
     (folder / ".last.safetensors.0123456789ab.tmp").write_bytes(b"torn")
     train(read_config(folder), folder, resume=True)
     name = "last.safetensors"
