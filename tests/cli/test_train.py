@@ -271,3 +271,10 @@ def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: P
         done = minires("lr-find", *SMALL, *options)
         assert done.returncode == 2
         assert message in done.stderr
+
+
+def test_a_run_whose_loss_blew_up_says_so_at_its_end(minires: Minires) -> None:
+    done = minires("train", *SMALL, "--epochs", "1", "--threads", "1", "--lr", "1000", "-q")
+
+    assert done.returncode == 0
+    assert done.stderr.startswith("minires: The training goes the wrong way: it diverges. ")

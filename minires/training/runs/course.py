@@ -39,6 +39,7 @@ from .result import Result, result_of, write_result
 from .resuming import decisive, saved_state
 from .signals import StoppedError, noted_stops
 from .tensorboard import EventFile
+from .verdict import judge
 from .watching import Plan, RunWatcher
 
 __all__ = ["Course"]
@@ -257,6 +258,12 @@ class Course:
             self.checkpoint()
         self._tell_readers(diverged=str(error))
 
+    def _tell_divergence(self) -> None:
+        """Say of a run whose losses stayed numbers that it went the wrong way all the same."""
+        verdict = judge(self.log.metrics, self.config)
+        if verdict.kind == "diverged":
+            self.watcher.noted(f"{verdict.headline} {verdict.details[0]}")
+
     def _finish(self) -> Result:
         """Read the test part, once, with the best weights."""
         split, best = self.batches.split, best_epoch(self.log.metrics.epochs)
@@ -280,6 +287,7 @@ class Course:
             parameters = parameter_count(self.model)
             result = result_of(self.config, self.log.metrics, parameters, split.lossy)
             self._tell_readers()
+            self._tell_divergence()
             write_result(self.folder, result)
             self.watcher.run_ended(result)
         result = self.ranks.tell(result)
