@@ -278,3 +278,27 @@ def test_a_run_whose_loss_blew_up_says_so_at_its_end(minires: Minires) -> None:
 
     assert done.returncode == 0
     assert done.stderr.startswith("minires: The training goes the wrong way: it diverges. ")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--accumulate", "500"], "--accumulate: a batch of 256 images cannot be cut into 500"),
+        (["--cutout", "9"], "--cutout: a square of 9 pixels is larger than the images, which are"),
+        (["--allow-reshard"], "--allow-reshard: it is for --resume"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: list[str], told: str, minires: Minires) -> None:
+    done = minires(*RUN, *options)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_what_can_hardly_be_meant_is_told(minires: Minires) -> None:
+    options = ["--epochs", "1", "--batch-size", "2000", "--threads", "999", "--root", "nowhere"]
+    done = minires("train", *SMALL, *options, "--quiet")
+
+    assert done.returncode == 0
+    told = [line.split(": ")[1] for line in done.stderr.splitlines()]
+    assert told == ["batch_size", "threads", "root"]

@@ -116,8 +116,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     file = Path(path)
     try:
         arrays, notes = load(file), load_metadata(file)
-    except ValueError as error:
-        raise CheckpointError(f"{error}{_others(file)}") from None
+    except ValueError:
+        raise CheckpointError(
+            f"'{file}' is damaged: it was cut short, or changed{_others(file)}"
+        ) from None
     if "format" not in notes or "state" not in notes:
         raise CheckpointError(f"'{file}' holds weights, but no state to go on from")
     if notes["format"] != FORMAT:
@@ -157,10 +159,11 @@ def _beside(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _others(file: Path) -> str:
-    """Say which other checkpoints there are."""
-    others = sorted(path.name for path in file.parent.glob("step-*.safetensors"))
+    """Say which other checkpoints there are; the newest kept one may be the same file."""
+    kept = file.parent.glob("step-*.safetensors")
+    others = sorted(path.name for path in kept if not path.samefile(file))
     if not others:
-        return ""
+        return "; there is no older one in its folder: bring back a copy, or begin a new run"
     return f"; to go on from an older one, rename it to {LAST}: there is {', '.join(others)}"
 
 

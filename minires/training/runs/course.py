@@ -33,6 +33,7 @@ from .errors import CheckpointError
 from .fine_tuning import begin_with, freeze
 from .making import made_model, made_trainer, total_steps
 from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, TestLine
+from .oddities import oddities
 from .recorder import Recorder
 from .report import write_report
 from .result import Result, result_of, write_result
@@ -79,6 +80,8 @@ class Course:
             self.events = EventFile(folder) if config.tensorboard and self.writes else None
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", split.digest)
+        for oddity in oddities(config, len(split.train)):
+            watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
         self.steps_per_epoch = len(self.batches.train)

@@ -56,7 +56,7 @@ def normalized(folder: Path, images: np.ndarray) -> np.ndarray:
     """Raw images as a run's network is to get them, by the card beside its weights."""
     about = json.loads((folder / "best.json").read_text())["preprocessing"]
     mean, std = (np.reshape(about[name], (-1, 1, 1)) for name in ("mean", "std"))
-    if about["pixel_mean"]:
+    if about.get("pixel_mean"):
         mean = np.reshape(about["pixel_mean"], (3, SIDE, SIDE))
     return (images / 255 - mean) / std
 
@@ -182,7 +182,9 @@ def test_views_of_photographs_are_those_of_the_papers() -> None:
         (1, (0,), {}, "scales: expected sizes in pixels"),
         (1, (10**6,), {}, "scales: expected sizes in pixels, 1 to 2,048"),
         (10, (), {"augmentation": "crop"}, "mirror images, which this run was not trained with"),
-        (5, (), {"augmentation": "none"}, "5 parts would be the same; name larger scales"),
+        (5, (), {"augmentation": "none"}, "all parts would be the same; name larger scales"),
+        (10, (), {"augmentation": "none"}, "all parts would be the same; name larger scales"),
+        (10, (64,), {"augmentation": "none"}, "5 leaves them out"),
     ],
 )
 def test_views_that_say_nothing_are_refused(

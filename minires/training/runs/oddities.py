@@ -1,0 +1,48 @@
+"""Options that are obeyed, but can hardly be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from minires.devices import threads
+
+from .config import RunConfig
+
+__all__ = ["oddities"]
+
+
+def oddities(config: RunConfig, images: int) -> Iterator[str]:
+    """Say what an option does not do, although it sounds as if it did.
+
+    Parameters
+    ----------
+    config : RunConfig
+    images : int
+        How many there are to train on.
+
+    Yields
+    ------
+    str
+        A sentence.
+
+    Examples
+    --------
+    >>> config = RunConfig.checked(
+    ...     model="cifar_resnet8", dataset="digits", epochs=1, batch_size=2000
+    ... )
+    >>> list(oddities(config, 1438))
+    ['batch_size: there are only 1,438 images to train on, so each step takes all of them']
+    """
+    if config.batch_size > images:
+        yield (
+            f"batch_size: there are only {images:,} images to train on, so each step takes all of"
+            " them"
+        )
+    if config.threads is not None and config.threads > threads.available():
+        yield (
+            f"threads: {config.threads:,} threads share {threads.available()} processors, which"
+            " makes nothing faster"
+        )
+    if config.root is not None and (config.dataset == "digits" or Path(config.dataset).exists()):
+        yield f"root: {config.dataset} is not looked for there"
