@@ -73,6 +73,13 @@ def run_sweep(
             executor=cast(Literal["processes", "mpi"], executor),
             told=told,
         )
+    except KeyboardInterrupt:
+        typer.echo(
+            f"minires: stopped; {done} of {len(trials)} runs are done. The same command does the"
+            " rest, from the checkpoints that were written",
+            err=True,
+        )
+        raise typer.Exit(130) from None
     except (ImportError, RuntimeError) as error:  # MPI is missing, or another launcher's
         raise typer.BadParameter(f"--executor: {error}") from None
     if outcomes is None:
@@ -87,9 +94,10 @@ def _came_of(outcome: Outcome) -> str:
     best = outcome.best
     if best is None or best.validation_error is None:
         return f"failed: {outcome.failure}"
+    how_long = "finished before" if outcome.was_finished else f"{outcome.seconds:.0f} s"
     return (
         f"validation error {best.validation_error:.2%} after epoch {best.epoch} of"
-        f" {len(outcome.epochs)}, {outcome.seconds:.0f} s"
+        f" {len(outcome.epochs)}, {how_long}"
     )
 
 
