@@ -32,14 +32,25 @@ def test_a_run_prints_a_line_for_each_epoch_and_ends_with_its_test_error(
 ) -> None:
     done = minires(*RUN, "--out", "runs/a", "--val-split", "0.1")
     assert done.returncode == 0
-    opening, first, second = done.stderr.splitlines()
-    assert opening.startswith("cifar_resnet8 (1,320 parameters) on digits: 1,294 images to train")
+    opening, images, _, first, second = done.stderr.splitlines()
+    assert opening == f"cifar_resnet8 (1,320 parameters) on digits, in {Path('runs/a')}"
+    assert images == "1,294 images to train, 144 to validate, 359 to test"
     assert first.startswith("epoch 1  loss ")
     assert "validation loss" in second
     assert done.stdout.startswith("test error ")
     for name in ("best.safetensors", "metrics.jsonl", "report.html"):
         assert f"{Path('runs/a', name)}" in done.stdout
         assert (tmp_path / "runs/a" / name).exists()
+
+
+def test_lines_of_epochs_stand_in_columns_also_from_the_tenth_on_and_of_a_huge_loss(
+    minires: Minires,
+) -> None:
+    done = minires("train", *SMALL, "--epochs", "10", "--threads", "1", "--lr", "1000")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("epoch")]
+
+    assert len({line.index("  error") for line in lines}) == 1
+    assert len({line.index("  lr") for line in lines}) == 1
 
 
 def test_the_result_as_json_and_no_progress(minires: Minires) -> None:

@@ -156,6 +156,7 @@ class Course:
         self.watcher.run_began(
             Plan(
                 self.config,
+                self.folder,
                 (len(split.train), validation, len(split.test)),
                 parameter_count(self.model),
                 self.steps,
