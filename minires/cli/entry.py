@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from minires.devices.launcher import is_first
+
 from . import (
     bench,
     check,
@@ -26,6 +28,7 @@ from . import (
     train,
     weights,
 )
+from .unheard import unheard_is_no_error
 
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
@@ -95,6 +98,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console may lack a letter of a file's name
+    with unheard_is_no_error():
+        return _exit_code(arguments)
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
         code = app(
             args=None if arguments is None else list(arguments),
@@ -116,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
         stop = "" if message.endswith((".", "?")) else "."
         remedy = getattr(error, "remedy", f"Help: {command} --help")
-        return _complain(f"{message}{stop} {remedy}", 2)
+        # All processes of mpiexec are used wrongly alike.
+        return _complain(f"{message}{stop} {remedy}", 2) if is_first() else 2
     return code if isinstance(code, int) else 0
 
 

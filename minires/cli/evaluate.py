@@ -35,7 +35,9 @@ def run_evaluate(
     runs: Annotated[
         list[Path] | None, typer.Argument(help="Further runs of the ensemble.", show_default=False)
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="Folder of a run.", show_default=False)] = None,
+    run: Annotated[
+        list[Path] | None, typer.Option(help="Folder of a run.", show_default=False)
+    ] = None,
     ensemble: Annotated[
         str | None,
         typer.Option(help="Folders of runs that answer together, as runs/*.", show_default=False),
@@ -49,6 +51,9 @@ def run_evaluate(
     ] = "",
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
     which: Annotated[str, typer.Option(help="best or last weights.")] = "best",
+    dataset: Annotated[
+        str | None, typer.Option(help="Where the data set was moved to.", show_default="the run's")
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data sets.")] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda.", show_default="the run's")
@@ -63,7 +68,7 @@ def run_evaluate(
     _one_of("--which", which, "best", "last")
     if device is not None:
         require(device)
-    folders = _folders(run, ensemble, runs or [])
+    folders = _folders(run or [], ensemble, runs or [])
     try:
         with _progress(quiet) as told:
             scores = evaluate_runs(
@@ -72,6 +77,7 @@ def run_evaluate(
                 scales=_integers(scales),
                 which=cast(Any, which),
                 part=cast(Any, part),
+                dataset=dataset,
                 root=None if root is None else str(root),
                 device=device,
                 told=told,
@@ -83,9 +89,11 @@ def run_evaluate(
     _print(scores, part, json)
 
 
-def _folders(run: Path | None, ensemble: str | None, further: Sequence[Path]) -> list[Path]:
+def _folders(run: Sequence[Path], ensemble: str | None, further: Sequence[Path]) -> list[Path]:
     """Put all runs together; a shell has spread a pattern, or it is done here."""
-    named = [] if run is None else [run]
+    if len(run) > 1:
+        raise typer.BadParameter("--run names one run; several are named by --ensemble")
+    named = list(run)
     if ensemble is not None:
         pattern = Path(ensemble)
         above = Path(pattern.anchor)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .devices import Device, require
+from .launchers import require_one_process
 
 if TYPE_CHECKING:
     from minires.training import LRCurve
@@ -45,6 +46,7 @@ def run_lr_find(
 ) -> None:
     """Carry out the command; its help is `HELP`."""
     require(device)
+    require_one_process("start it without mpiexec")
 
     from minires.training.runs import ConfigError, configured
     from minires.training.runs.making import rising_rates

@@ -43,7 +43,8 @@ def run_predict(
     weights: Annotated[
         Path,
         typer.Option(
-            help="A .safetensors file, a PyTorch archive, or a name in minires weights list.",
+            help="A .safetensors file, a PyTorch archive, the folder of a run, or a name in minires"
+            " weights list.",
             show_default=False,
         ),
     ],
@@ -93,6 +94,10 @@ def _pretrained(weights: Path, model: str | None, device: str) -> Pretrained:
 
     if is_listed(str(weights)):
         weights = fetched(str(weights))
+    elif weights.is_dir():
+        from minires.training.runs.best import BEST
+
+        weights = weights / BEST
     try:
         return pretrained(weights, model=model, device=device)
     except (FileNotFoundError, ValueError) as error:
@@ -111,6 +116,8 @@ def _read(
             pixels = prepare(path, card.preprocessing)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
+            if path.is_dir():
+                why = f"it is a folder; name the pictures in it, as {path}/*"
             failed.append({"image": str(path), "why": why})
         else:
             read.append((path, pixels))

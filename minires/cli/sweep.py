@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from .launchers import require_one_process
 from .tables import show
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def run_sweep(
         raise typer.BadParameter(
             f"--executor: expected {' or '.join(_EXECUTORS)}, found {executor!r}"
         )
+    if executor == "processes":
+        require_one_process("say --executor mpi to share the runs out")
     try:
         trials = sweeps.read_grid(grid)
     except (OSError, ValueError) as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .devices import Device, require
+from .launchers import require_one_process
 
 if TYPE_CHECKING:
     from minires.training.distributed import Communicator
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 HELP = (
     "Train a network, and keep the run in a folder.\n\n"
     "Every checkpoint is whole at any moment: after a kill, a full disk or a power cut, --resume"
-    " goes on, to the same weights to the bit as if nothing had happened. SIGTERM and Ctrl-C write"
-    " a checkpoint first. What is not said comes from the recipe: see docs/training.md.\n\n"
+    " goes on, to the same weights to the bit as if nothing had happened. SIGTERM, SIGHUP and"
+    " Ctrl-C write a checkpoint first. What is not said comes from the recipe: see"
+    " docs/training.md.\n\n"
     "Examples:\n\n"
     "\b\n"
     "minires train --model cifar_resnet20 --dataset cifar10 --epochs 164 --out runs/r20\n"
@@ -24,7 +27,7 @@ HELP = (
 )
 
 # What may be said of a run that is gone on with; all else stands in its config.json.
-_FREE = ("root", "device", "threads", "workers")
+_FREE = ("dataset", "root", "device", "threads", "workers")
 
 
 def run_train(
@@ -139,7 +142,13 @@ def run_train(
             config, folder = _new(named), out or _fresh()
         else:
             config, folder = _gone_on_with(resume, out, named), resume
-        if config.distributed:
+        if not config.distributed:
+            require_one_process(
+                "say --distributed to train with all of them"
+                if resume is None
+                else "the run was begun by one process; go on with it without mpiexec"
+            )
+        else:
             ranks = _joined(config.threads, config.device)
             config = config.changed(device=getattr(ranks, "device", config.device))
             folder = ranks.tell(folder)
@@ -153,14 +162,15 @@ def run_train(
                 allow_reshard=allow_reshard,
             )
     except (RunError, FileExistsError, DivergedError, DistributedError, StoppedError) as error:
-        if ranks.rank > 0:  # rank 0 says it
-            raise typer.Exit(getattr(error, "exit_code", 1)) from None
         if isinstance(error, ConfigError):
             raise typer.BadParameter(as_option(str(error))) from None
         if isinstance(error, FileExistsError):
             raise typer.BadParameter(f"--out: {error}") from None
-        how = f"; go on by: minires train --resume {folder}"
-        typer.echo(f"minires: {error}{how * isinstance(error, StoppedError)}", err=True)
+        if ranks.rank > 0:  # rank 0 says it
+            raise typer.Exit(getattr(error, "exit_code", 1)) from None
+        stopped = isinstance(error, StoppedError)
+        how = f"; go on by: {_how_to_go_on(folder, ranks.size)}" if stopped else ""
+        typer.echo(f"minires: {error}{how}", err=True)
         raise typer.Exit(getattr(error, "exit_code", 1)) from None
     except OSError:
         if ranks.rank > 0:
@@ -189,6 +199,7 @@ def _new(named: dict[str, Any]) -> Any:
 
 
 def _gone_on_with(resume: Path, out: Path | None, named: dict[str, Any]) -> Any:
+    from minires.data.registry import located
     from minires.training.runs import read_config
 
     odd = [name for name in named if name not in _FREE] + (["out"] if out else [])
@@ -199,9 +210,18 @@ def _gone_on_with(resume: Path, out: Path | None, named: dict[str, Any]) -> Any:
             f" only {free} may be said"
         )
     try:
-        return read_config(resume).changed(**named)
+        config = read_config(resume)
+        if "dataset" in named:
+            named["dataset"] = located(named["dataset"])
+        return config.changed(**named)
     except FileNotFoundError as error:
         raise typer.BadParameter(f"--resume: {error}") from None
+
+
+def _how_to_go_on(folder: Path, ranks: int) -> str:
+    """Return the command for a shell."""
+    command = f"minires train --resume {shlex.quote(str(folder))}"
+    return f"mpiexec -n {ranks} {command}" if ranks > 1 else command
 
 
 def _fresh() -> Path:

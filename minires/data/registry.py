@@ -65,20 +65,41 @@ def get_dataset(
     >>> len(mr.data.get_dataset("digits").test)
     359
     """
-    path = Path(name)
-    by_suffix = path.suffix.lower() in (".npz", ".zip")
-    if isinstance(name, os.PathLike) or len(path.parts) > 1 or by_suffix:
-        return _at(path, seed)
+    if _is_path(name):
+        return _at(Path(name), seed)
     try:
         source = find_source(os.fspath(name))
     except ValueError as error:
-        if name and path.is_dir():
-            return _at(path, seed)
         raise ValueError(f"{error}, or the path of a folder, a .zip or a .npz") from None
     if source.name == "digits":
         return grey_digits(seed)
     bring = source.download if download else source.require
     return _READERS[source.name](source, bring(data_root(root)))
+
+
+def located(name: str) -> str:
+    """Return a data set's name as it is, and its path so that it holds in any working directory.
+
+    Examples
+    --------
+    >>> located("digits"), Path(located("pictures/")).is_absolute()
+    ('digits', True)
+    """
+    return str(Path(name).absolute()) if _is_path(name) else name
+
+
+def _is_path(name: str | os.PathLike[str]) -> bool:
+    """Tell whether a path is meant: a name of a data set is one only of a folder that is there."""
+    if isinstance(name, os.PathLike):
+        return True
+    separators = {os.sep, os.altsep or os.sep, "/"}
+    if any(each in name for each in separators) or name.lower().endswith((".npz", ".zip")):
+        return True
+    try:
+        find_source(name)
+    except ValueError:
+        return bool(name) and Path(name).is_dir()
+    return False
 
 
 def _at(path: Path, seed: int) -> Split:

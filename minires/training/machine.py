@@ -8,6 +8,7 @@ import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,8 +73,15 @@ def _gpu(device: str) -> dict[str, str | int]:
 def _blas() -> dict[str, str | int]:
     from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
-    for library in threadpool_info():
-        if library["user_api"] == "blas":
-            name = f"{library['internal_api']} {library['version']}"
-            return {"blas": name, "blas_threads": library["num_threads"]}
-    return {}
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    if not libraries:
+        return {}
+    # SciPy brings another one, and which of them comes first hangs on what was imported first.
+    own = next((library for library in libraries if _is_numpys(library)), libraries[0])
+    name = f"{own['internal_api']} {own['version']}"
+    return {"blas": name, "blas_threads": own["num_threads"]}
+
+
+def _is_numpys(library: dict[str, Any]) -> bool:
+    """Tell whether a library lies in ``numpy`` or in ``numpy.libs``, as wheels bring it."""
+    return any(part.split(".")[0] == "numpy" for part in Path(library["filepath"]).parts)

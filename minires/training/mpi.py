@@ -9,12 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minires import devices
+from minires.devices.launcher import launched
 
 Array = Any
 Value = TypeVar("Value")
-
-# What launchers tell the processes that they start.
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 
 
 class MPICommunicator:
@@ -127,7 +125,7 @@ def _cores() -> set[int]:
 
 def _check_launcher(size: int) -> None:
     """Raise RuntimeError if the launcher speaks of more processes than MPI finds."""
-    started = max(int(os.environ.get(name, 1)) for name in _SIZES)
+    started = launched()
     if size == 1 and started > 1:
         raise RuntimeError(
             f"the launcher started {started} processes, but each finds itself alone: its MPI is"

@@ -60,6 +60,7 @@ def test_an_ensemble_is_named_by_a_pattern_that_a_shell_spreads_or_not(
         (["--run", "{}/seed0", "--which", "first"], "--which: expected best or last"),
         (["--run", "{}/seed0", "--part", "validation"], "--part: the run kept nothing"),
         (["--run", "{}/seed0", "--device", "tpu"], "--device: "),
+        (["--run", "{}/seed0", "--run", "{}/seed1"], "--run names one run; several are named by"),
         (["--run", "{}/seed0", "{}/seed1"], "several runs are named by --ensemble"),
     ],
 )

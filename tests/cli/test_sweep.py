@@ -100,6 +100,16 @@ def test_mpi_without_mpiexec_is_refused(
     assert not (tmp_path / "runs").exists()
 
 
+def test_mpiexec_without_mpi_is_refused(
+    minires: Callable[..., Any], grid: Path, tmp_path: Path
+) -> None:
+    done = minires("sweep", grid, PMI_SIZE="2", PMI_RANK="0")
+
+    assert done.returncode == 2
+    assert "say --executor mpi to share the runs out" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_sweep_that_is_stopped_says_how_it_goes_on(
     minires: Callable[..., Any], grid: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from minires.cli import main
 
 SMALL = ["--model", "cifar_resnet8", "--width", "2", "--dataset", "digits", "--batch-size", "256"]
 RUN = ["train", *SMALL, "--epochs", "2", "--threads", "1"]
@@ -208,13 +211,15 @@ def test_a_damaged_file_costs_one_line_and_no_other_file_is_touched(
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     before = digests(tmp_path / "a")
     done = minires("train", "--resume", "a")
-    assert done.returncode in (1, 2)
+    assert done.returncode == 1
     assert name in done.stderr
     assert "Traceback" not in done.stderr
     assert digests(tmp_path / "a") == before
 
 
-@pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("by", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
 def test_a_signal_ends_it_with_a_checkpoint_and_says_how_to_go_on(
     by: int, code: int, minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +242,111 @@ def test_a_signal_ends_it_with_a_checkpoint_and_says_how_to_go_on(
     assert one.read_bytes() == other.read_bytes()
 
 
+def three_classes(path: Path, seed: int = 0) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (60, 1, 8, 8), np.uint8)
+    np.savez(path, x=images, y=np.arange(60) % 3)
+
+
+def test_a_run_finds_its_data_and_weights_from_any_working_directory(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_classes(tmp_path / "three.npz")
+    asked = ["train", *SMALL[:4], "--dataset", "three.npz", "--recipe", "digits", "--epochs", "1"]
+    assert minires(*asked, "--out", "a").returncode == 0
+    assert minires(*asked, "--out", "b", "--weights", "a").returncode == 0
+    config = json.loads((tmp_path / "b" / "config.json").read_text())
+    assert config["dataset"] == str(tmp_path / "three.npz")
+    assert config["weights"] == str(tmp_path / "a")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert minires("evaluate", "--run", "../b").returncode == 0
+    (tmp_path / "b" / "result.json").unlink()
+    resumed = minires("train", "--resume", "../b")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "on three.npz, in " in resumed.stderr
+
+
+def test_a_data_set_that_was_moved_is_named_and_must_be_the_same(
+    minires: Minires, tmp_path: Path
+) -> None:
+    three_classes(tmp_path / "three.npz")
+    three_classes(tmp_path / "other.npz", seed=1)
+    asked = ["train", *SMALL[:4], "--dataset", "three.npz", "--recipe", "digits", "--epochs", "1"]
+    assert minires(*asked, "--val-split", "0.2", "--out", "a").returncode == 0
+    (tmp_path / "a" / "result.json").unlink()
+    (tmp_path / "three.npz").rename(tmp_path / "moved.npz")
+    evaluated = ["evaluate", "--run", "a"]
+    assert "there is no '" in minires(*evaluated).stderr
+    assert minires(*evaluated, "--dataset", "moved.npz").returncode == 0
+    for command in (evaluated, ["train", "--resume", "a"]):
+        other = minires(*command, "--dataset", "other.npz")
+        assert other.returncode in (1, 2)
+        assert "the data set is not the one that the run began with" in other.stderr
+    assert minires("train", "--resume", "a", "--dataset", "moved.npz").returncode == 0
+    assert minires(*evaluated).returncode == 0
+
+
+def test_a_folder_that_is_not_there_is_no_unknown_name(minires: Minires) -> None:
+    done = minires("train", *SMALL[:4], "--dataset", "pictures/")
+    assert done.returncode == 1
+    assert "pictures'; a data set is a folder or .zip of images" in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(
+    minires: Minires, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = minires(*RUN, "--out", "file")
+    assert done.returncode == 2
+    assert "--out: 'file' is a file, and a run is a folder" in done.stderr
+    below = minires(*RUN, "--out", "file/a")
+    assert below.returncode == 1
+    assert "the folder 'file/a' cannot be made (Not a directory)" in below.stderr
+
+
+def test_a_run_goes_on_when_nobody_hears_its_progress_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listened, spoken = os.pipe()
+    os.close(listened)
+    monkeypatch.chdir(tmp_path)
+    with os.fdopen(spoken, "w", buffering=1) as stream, monkeypatch.context() as unheard:
+        unheard.setattr(sys, "stderr", stream)
+        assert main([*RUN, "--out", "a"]) == 0
+        assert main(["train", "--resume", "nowhere"]) == 2
+    assert (tmp_path / "a" / "result.json").exists()
+
+
+@pytest.mark.parametrize("size", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_processes_that_would_all_train_the_whole_run_are_refused(
+    size: str, minires: Minires, tmp_path: Path
+) -> None:
+    done = minires(*RUN, "--out", "a", **{size: "2"})
+    assert done.returncode == 2
+    assert "mpiexec started 2 processes" in done.stderr
+    assert "--distributed" in done.stderr
+    assert not (tmp_path / "a").exists()
+    other = minires(*RUN, "--out", "a", **{size: "2", size.replace("SIZE", "RANK"): "1"})
+    assert (other.returncode, other.stdout, other.stderr) == (2, "", "")
+    assert minires(*RUN, "--epochs", "0", **{size.replace("SIZE", "RANK"): "1"}).stderr == ""
+    assert "without mpiexec" in minires("lr-find", *SMALL, **{size: "2"}).stderr
+    assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
+    assert "without mpiexec" in minires("train", "--resume", "a", **{size: "2"}).stderr
+
+
+@pytest.mark.parametrize(
+    ("ranks", "advice"),
+    [
+        (1, "minires train --resume 'runs/a b'"),
+        (2, "mpiexec -n 2 minires train --resume 'runs/a b'"),
+    ],
+)
+def test_the_advice_can_be_pasted_into_a_shell(ranks: int, advice: str) -> None:
+    from minires.cli.train import _how_to_go_on
+
+    assert _how_to_go_on(Path("runs/a b"), ranks) == advice
+
+
 def test_a_network_that_diverges_costs_code_1_and_a_sentence(minires: Minires) -> None:
     done = minires(*RUN, "--lr", "1e9", "--out", "a")
     assert done.returncode == 1
@@ -245,25 +355,31 @@ def test_a_network_that_diverges_costs_code_1_and_a_sentence(minires: Minires) -
 
 
 def test_the_head_is_begun_anew_for_other_classes(minires: Minires, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (60, 1, 8, 8), np.uint8)
-    np.savez(tmp_path / "three.npz", x=images, y=np.arange(60) % 3)
+    three_classes(tmp_path / "three.npz")
     assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
     begun = ["train", *SMALL[:4], "--dataset", "three.npz", "--epochs", "1", "--weights", "a"]
     done = minires(*begun, "--freeze", "layer?.*", "--out", "b")
     assert done.returncode == 0, done.stderr
-    assert "for other classes, and begun anew: fc.weight, fc.bias" in done.stderr
+    assert "the classes are others, so fc.weight and fc.bias begin anew" in done.stderr
     other = minires("train", *SMALL, "--epochs", "1", "--width", "4", "--weights", "a")
     assert other.returncode == 2
-    assert "does not fit" in other.stderr
+    assert "does not fit this network: it is of --model cifar_resnet8 --width 2." in other.stderr
+    assert "dialect" not in other.stderr
 
 
 def test_predict_can_be_asked_with_the_weights_of_a_run(minires: Minires, tmp_path: Path) -> None:
     assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
     np.save(tmp_path / "image.npy", np.zeros((8, 8), np.uint8))
-    done = minires("predict", "--weights", "a/best.safetensors", "image.npy", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["model"] == "cifar_resnet8"
+    for weights in ("a/best.safetensors", "a"):
+        done = minires("predict", "--weights", weights, "image.npy", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["model"] == "cifar_resnet8"
+    none = minires("predict", "--weights", tmp_path, "image.npy")
+    assert none.returncode == 2
+    assert "best.safetensors" in none.stderr
+    folder = minires("predict", "--weights", "a", "image.npy", "a")
+    assert folder.returncode == 2
+    assert "minires: a: it is a folder; name the pictures in it, as a/*" in folder.stderr
 
 
 def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: Path) -> None:
@@ -311,5 +427,7 @@ def test_what_can_hardly_be_meant_is_told(minires: Minires) -> None:
     done = minires("train", *SMALL, *options, "--quiet")
 
     assert done.returncode == 0
-    told = [line.split(": ")[1] for line in done.stderr.splitlines()]
-    assert told == ["batch_size", "threads", "root"]
+    batch, threads, root = done.stderr.splitlines()
+    assert "1,438 images to train on, fewer than a batch of 2,000" in batch
+    assert "999 threads share" in threads
+    assert "digits is not looked for in " in root

@@ -17,11 +17,25 @@ from minires.serialize.torch_pickle import shown
 
 from .dialects import AUXILIARY_HEADS, DIALECTS, Dialect, flat
 
-__all__ = ["LoadReport", "load_weights"]
+__all__ = ["LoadReport", "MisfitError", "load_weights"]
 
 _SHOWN = 6  # names in a message; a ResNet-152 has 932
 _COUNTED_BATCHES = "num_batches_tracked"
 _TWINS = ("cifar_plain", "cifar_resnet")  # as `minires compare` calls them in a file's header
+
+
+class MisfitError(ValueError):
+    """Weights are of another network.
+
+    Attributes
+    ----------
+    problems : list of str
+        What is missing, unexpected, or of another shape.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str]) -> None:
+        super().__init__(message + "\n  " + ";\n  ".join(problems))
+        self.problems = list(problems)
 
 
 @dataclass(frozen=True)
@@ -215,9 +229,10 @@ def fitting(
         how = f"in the dialect {best.dialect!r}"
         if dialect is None:
             how = f"{how}, the nearest (tried: {tried}; for others, dialect= takes a function)"
-        raise ValueError(
+        raise MisfitError(
             f"load_weights: '{file.path}' does not fit {type(model).__name__} {how}; nothing was"
-            " copied:\n  " + ";\n  ".join(problems)
+            " copied:",
+            problems,
         )
     return best
 

@@ -116,9 +116,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     file = Path(path)
     try:
         arrays, notes = load(file), load_metadata(file)
-    except ValueError:
+    except ValueError:  # its advice is for what was downloaded
         raise CheckpointError(
-            f"'{file}' is damaged: it was cut short, or changed{_others(file)}"
+            f"'{file}' is damaged: it cannot be read{_what_to_do(file)}"
         ) from None
     if "format" not in notes or "state" not in notes:
         raise CheckpointError(f"'{file}' holds weights, but no state to go on from")
@@ -129,7 +129,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         )
     if _digest(arrays, notes["state"]) != notes.get("sha256"):
         raise CheckpointError(
-            f"'{file}' is damaged: its contents are not those that were written{_others(file)}"
+            f"'{file}' is damaged: its contents are not those that were written{_what_to_do(file)}"
         )
     state: dict[str, Any] = _with_arrays(json.loads(notes["state"]), arrays)
     return state
@@ -158,12 +158,12 @@ def _beside(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _others(file: Path) -> str:
-    """Say which other checkpoints there are; the newest kept one may be the same file."""
-    kept = file.parent.glob("step-*.safetensors")
-    others = sorted(path.name for path in kept if not path.samefile(file))
+def _what_to_do(file: Path) -> str:
+    """Say which other checkpoints there are; a second name of this one is as damaged."""
+    kept = sorted(file.parent.glob("step-*.safetensors"))
+    others = [path.name for path in kept if not path.samefile(file)]
     if not others:
-        return "; there is no older one in its folder: bring back a copy, or begin a new run"
+        return "; no older one was kept, as --keep does: begin the run again in another folder"
     return f"; to go on from an older one, rename it to {LAST}: there is {', '.join(others)}"
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from minires.serialize import atomic_write
 
-from .errors import ConfigError
+from .errors import ConfigError, RunError
 
 __all__ = ["CONFIG", "RunConfig", "read_config", "write_config"]
 
@@ -237,8 +237,8 @@ def read_config(folder: str | os.PathLike[str]) -> RunConfig:
     ------
     FileNotFoundError
         If the folder holds no run.
-    ConfigError
-        If the file was changed to something that makes no sense.
+    RunError
+        If the file is damaged, or was changed to something that makes no sense.
     """
     path = Path(folder) / CONFIG
     if not path.is_file():
@@ -249,7 +249,7 @@ def read_config(folder: str | os.PathLike[str]) -> RunConfig:
         # A file has lists where Python has tuples, which strict reading of JSON knows about.
         return RunConfig.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ConfigError(f"'{path}': {_told(error)}") from None
+        raise RunError(f"'{path}': {_told(error)}") from None
 
 
 def _told(error: ValidationError) -> str:

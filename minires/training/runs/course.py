@@ -87,6 +87,7 @@ class Course:
         self.steps_per_epoch = len(self.batches.train)
         self.steps = total_steps(config, self.steps_per_epoch)
         self.circumstances = circumstances(config.device, split.digest, ranks.size)
+        self.notes: list[str] = []  # about a checkpoint, said once the run does go on from it
         self.seconds = 0.0  # that the present epoch took before the run went on
         self.began = time.perf_counter()
 
@@ -99,8 +100,7 @@ class Course:
             If it is damaged, or of another run.
         """
         self.seconds = read_seconds(self.folder)
-        noted = self.watcher.noted
-        return saved_state(self.folder, self.config, self.circumstances, noted)
+        return saved_state(self.folder, self.config, self.circumstances, self.notes.append)
 
     def carried_out(self, state: dict[str, Any] | None, allow_reshard: bool = False) -> Result:
         """Train, from a checkpoint's state on or from the beginning, and test."""
@@ -116,6 +116,8 @@ class Course:
             devices.random.manual_seed(own_seed(config.seed, self.ranks.rank))
         else:
             self._go_on_from(state, allow_reshard)
+        for note in self.notes:
+            self.watcher.noted(note)
         with noted_stops() as self.stops, self._opened_log() as self.log:
             stopped = None
             with aborting(self.ranks):

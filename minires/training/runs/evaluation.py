@@ -23,6 +23,9 @@ from minires.ops import softmax, tensor
 from minires.training.overlap import confusion_matrix
 
 from .best import BEST
+from .checkpoint import read_circumstances
+from .circumstances import DATA, differences
+from .config import RunConfig
 from .errors import ConfigError
 from .loading import load_run
 from .views import Views, views_of_run
@@ -68,6 +71,7 @@ def evaluate_runs(
     scales: Sequence[int] = (),
     which: Literal["best", "last"] = "best",
     part: Literal["test", "validation"] = "test",
+    dataset: str | None = None,
     root: str | None = None,
     device: str | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
@@ -84,6 +88,8 @@ def evaluate_runs(
         The weights; see `load_run`.
     part : {"test", "validation"}
         Choose between such options, or between networks, by the validation part.
+    dataset : str, optional
+        Where the runs' data set was moved to.
     root, device : str, optional
         Where the data sets are, and what it is computed on; by default as in the runs.
     told : callable
@@ -98,6 +104,8 @@ def evaluate_runs(
     ------
     ConfigError
         If the runs do not belong together, or the views do not suit them.
+    CheckpointError
+        If the data set that was named is another one.
     OSError
         If a run, its weights or its data set are not there.
 
@@ -117,8 +125,11 @@ def evaluate_runs(
         raise ConfigError("run: none was named")
     first = members[0]
     for member in members[1:]:
-        _check_alike(first, member, part)
-    split: Any = get_dataset(first.config.dataset, root=root or first.config.root)
+        _check_alike(first, member, part, moved=dataset is not None)
+    split: Any = get_dataset(dataset or first.config.dataset, root=root or first.config.root)
+    if dataset is not None:
+        for folder, member in zip(folders, members, strict=True):
+            _check_same_data(folder, member.config, split)
     if part == "validation":
         if not first.config.val_split:
             raise ConfigError("part: the run kept nothing for validation")
@@ -177,8 +188,9 @@ class _Member:
         return mean
 
 
-def _check_alike(one: _Member, other: _Member, part: str) -> None:
-    if one.config.dataset != other.config.dataset or one.classes != other.classes:
+def _check_alike(one: _Member, other: _Member, part: str, *, moved: bool) -> None:
+    elsewhere = one.config.dataset != other.config.dataset and not moved
+    if elsewhere or one.classes != other.classes:
         raise ConfigError(
             f"ensemble: '{one.name}' was trained on {one.config.dataset}, '{other.name}' on"
             f" {other.config.dataset}; networks can only be averaged over the same classes"
@@ -189,6 +201,14 @@ def _check_alike(one: _Member, other: _Member, part: str) -> None:
             f"part: '{one.name}' and '{other.name}' kept other images for validation (their"
             " val_split or seed differ), so each has learned some of the other's"
         )
+
+
+def _check_same_data(folder: str | os.PathLike[str], config: RunConfig, split: Any) -> None:
+    """Raise CheckpointError if the data are not those that a run learned from."""
+    told = read_circumstances(folder)
+    if config.val_split:
+        split = split.validation(config.val_split, seed=config.seed)
+    differences(told, {**told, DATA: split.digest})
 
 
 def _parts(images: Sequence[Array], views: Views) -> Iterator[Array]:

@@ -6,8 +6,8 @@ import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
 
-from minires.models.weights.catalogue import get, is_listed
-from minires.models.weights.loading import load_weights
+from minires.models.weights.catalogue import card_of, get, is_listed
+from minires.models.weights.loading import MisfitError, load_weights
 from minires.nn import Module
 
 from .best import BEST
@@ -43,9 +43,25 @@ def begin_with(model: Module, weights: str) -> str:
         if is_listed(weights):
             path = get(weights)
         report = load_weights(model, path, new_head=True)
+    except MisfitError as error:
+        why = _network_of(path) or "; ".join(error.problems)
+        raise ConfigError(f"weights: '{path}' does not fit this network: {why}") from None
     except (FileNotFoundError, ValueError) as error:
         raise ConfigError(f"weights: {error}") from None
-    return f"{path.name}: {report}"
+    told = f"{path.name}: {report.tensors} tensors were copied"
+    if report.new_head:
+        told += f"; the classes are others, so {' and '.join(report.new_head)} begin anew"
+    return told
+
+
+def _network_of(path: Path) -> str:
+    """Say which network weights are of, if a card beside them does."""
+    try:
+        card = card_of(path)
+    except (FileNotFoundError, ValueError):
+        return ""
+    options = "".join(f" --{name} {value}" for name, value in card.options.items())
+    return f"it is of --model {card.model}{options}"
 
 
 def freeze(model: Module, patterns: Sequence[str]) -> list[str]:

@@ -28,21 +28,19 @@ def oddities(config: RunConfig, images: int) -> Iterator[str]:
 
     Examples
     --------
-    >>> config = RunConfig.checked(
-    ...     model="cifar_resnet8", dataset="digits", epochs=1, batch_size=2000
-    ... )
-    >>> list(oddities(config, 1438))
-    ['batch_size: there are only 1,438 images to train on, so each step takes all of them']
+    >>> config = RunConfig.checked(model="cifar_resnet8", dataset="digits", epochs=1, batch_size=64)
+    >>> list(oddities(config, 48))
+    ['there are 48 images to train on, fewer than a batch of 64, so each step takes all of them']
     """
     if config.batch_size > images:
         yield (
-            f"batch_size: there are only {images:,} images to train on, so each step takes all of"
-            " them"
+            f"there are {images:,} images to train on, fewer than a batch of"
+            f" {config.batch_size:,}, so each step takes all of them"
         )
     if config.threads is not None and config.threads > threads.available():
         yield (
-            f"threads: {config.threads:,} threads share {threads.available()} processors, which"
+            f"{config.threads:,} threads share {threads.available()} processors, which"
             " makes nothing faster"
         )
     if config.root is not None and (config.dataset == "digits" or Path(config.dataset).exists()):
-        yield f"root: {config.dataset} is not looked for there"
+        yield f"{config.dataset} is not looked for in '{config.root}'"

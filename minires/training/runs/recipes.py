@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from minires.data.registry import located
 from minires.models import registry
+from minires.models.weights.catalogue import is_listed
 
 from .config import RunConfig
 from .errors import ConfigError
@@ -166,6 +168,7 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     Parameters
     ----------
     model, dataset : str
+        Paths are kept absolute, of `weights` too: the run may be gone on with from anywhere.
     recipe : str, optional
         A name in `RECIPES`; by default the data set's.
     **options
@@ -193,10 +196,13 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     except ValueError as error:
         raise ConfigError(f"model: {error}") from None
     named = {option: value for option, value in options.items() if value is not None}
+    if "weights" in named and not is_listed(named["weights"]):
+        named["weights"] = str(Path(named["weights"]).absolute())
     if "epochs" in named or "steps" in named:
         asked |= {"epochs": None, "steps": None}
     if named.get("schedule", asked["schedule"]) != asked["schedule"]:
         asked["milestones"] = ()
     if named.keys() & {"warm_up_lr", "warm_up_steps", "warm_up_error"}:
         asked |= {"warm_up_lr": None, "warm_up_steps": 0, "warm_up_error": None}
-    return RunConfig.checked(model=model, dataset=dataset, recipe=name, **{**asked, **named})
+    told = {"model": model, "dataset": located(dataset), "recipe": name}
+    return RunConfig.checked(**told, **{**asked, **named})

@@ -151,7 +151,7 @@ def _opening(
     )
     return (
         f'<header>\n<h1>{escape(name)}</h1>\n<p class="lede">{escape(config.model)} learns'
-        f" {escape(config.dataset)}. {progress}</p>\n</header>\n"
+        f" {escape(Path(config.dataset).name)}. {progress}</p>\n</header>\n"
         f'<section class="verdict {verdict.kind.replace(" ", "-")}" aria-labelledby="verdict">\n'
         f'<h2 id="verdict">{so_far}{escape(verdict.headline)}</h2>\n<ul>\n{said}\n</ul>\n'
         f"{details('The rules by which this is said', rules)}\n</section>\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from minires.training.distributed import together
 
 from .best import BEST
 from .checkpoint import LAST
-from .config import CONFIG, RunConfig, write_config
+from .config import CONFIG, RunConfig, read_config, write_config
 from .course import Course
 from .lock import locked
 from .making import threads_of
@@ -71,7 +72,7 @@ def train(
     CheckpointError
         If the checkpoint is damaged, or belongs to something else; nothing was changed.
     StoppedError
-        If SIGTERM or Ctrl-C came; a checkpoint was written.
+        If SIGTERM, SIGHUP or Ctrl-C came; a checkpoint was written.
     DivergedError
         If a loss is not finite; the last finite weights are in the checkpoint.
     RunError
@@ -113,6 +114,7 @@ def train(
         with together(ranks):
             if ranks.rank == 0 and resume:
                 state = course.saved_state()
+                _keep_where_the_data_are(config, folder)
                 for torn in folder.glob(".*.tmp"):  # of writes that a kill broke off
                     torn.unlink()
         with _told_of_the_disk(folder):
@@ -127,7 +129,7 @@ def _folder_of(config: RunConfig, folder: Path, ranks: Communicator) -> Iterator
         with together(ranks):
             if ranks.rank == 0:
                 made = [each for each in (folder, *folder.parents) if not each.exists()]
-                folder.mkdir(parents=True, exist_ok=True)
+                _make(folder)
                 held.enter_context(locked(folder))
                 is_new = not (folder / CONFIG).exists()
                 if is_new:
@@ -142,6 +144,22 @@ def _folder_of(config: RunConfig, folder: Path, ranks: Communicator) -> Iterator
             raise
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise FileExistsError(f"'{folder}' is a file, and a run is a folder") from None
+    except OSError as error:
+        raise OSError(f"the folder '{folder}' cannot be made ({error.strerror})") from None
+
+
+def _keep_where_the_data_are(config: RunConfig, folder: Path) -> None:
+    """Write down where the data set, which is the same, was moved to."""
+    written = read_config(folder)
+    if written.dataset != config.dataset:
+        write_config(written.changed(dataset=config.dataset), folder)
+
+
 @contextmanager
 def _told_of_the_disk(folder: Path) -> Iterator[None]:
     """Say what is still there when nothing more can be written."""
@@ -152,5 +170,5 @@ def _told_of_the_disk(folder: Path) -> Iterator[None]:
             raise
         raise OSError(
             f"'{folder}' cannot be written to ({error.strerror}); the last checkpoint is whole:"
-            f" make room, then minires train --resume '{folder}' goes on from it"
+            f" make room, then minires train --resume {shlex.quote(str(folder))} goes on from it"
         ) from error

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while a network trains: noted, and obeyed after the step."""
+"""SIGTERM, SIGHUP and Ctrl-C while a network trains: noted, and obeyed after the step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 __all__ = ["StoppedError", "Stops", "noted_stops"]
+
+# SIGHUP is what is left of a terminal or an ssh that broke off; Windows has none.
+_STOPS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class StoppedError(Exception):
@@ -30,7 +35,7 @@ class StoppedError(Exception):
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal's number: 143 of SIGTERM, 130 of Ctrl-C."""
+        """128 and the signal's number: 143 of SIGTERM, 129 of SIGHUP, 130 of Ctrl-C."""
         return 128 + self.signal
 
 
@@ -42,7 +47,7 @@ class Stops:
     def note(self, number: int, frame: FrameType | None = None) -> None:
         """Be the handler of a signal. The second one is obeyed at once."""
         self.number = number
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in _STOPS:
             signal.signal(each, signal.default_int_handler if each == signal.SIGINT else _DEFAULT)
 
 
@@ -51,16 +56,16 @@ _DEFAULT = signal.SIG_DFL
 
 @contextmanager
 def noted_stops() -> Iterator[Stops]:
-    """Note SIGTERM and Ctrl-C inside the block, instead of breaking off what runs.
+    """Note SIGTERM, SIGHUP and Ctrl-C inside the block, instead of breaking off what runs.
 
-    One that is ignored stays so. Outside of the main thread, which alone gets signals, nothing is
-    noted.
+    One that is ignored, as SIGHUP by `nohup`, stays so. Outside of the main thread, which alone
+    gets signals, nothing is noted.
     """
     stops = Stops()
     if threading.current_thread() is not threading.main_thread():
         yield stops
         return
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.getsignal(each) for each in _STOPS}
     for each, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(each, stops.note)

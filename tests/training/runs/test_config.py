@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from minires.training.runs import ConfigError, RunConfig, read_config, write_config
+from minires.training.runs import ConfigError, RunConfig, RunError, read_config, write_config
 
 A_RUN: dict[str, Any] = {"model": "cifar_resnet20", "dataset": "digits", "epochs": 2}
 
@@ -88,8 +88,8 @@ def test_a_folder_without_a_run_is_told_from_a_run_with_a_changed_file(tmp_path:
     path = write_config(RunConfig.checked(**A_RUN), tmp_path)
     told = json.loads(path.read_text())
     path.write_text(json.dumps({**told, "lr": "fast"}))
-    with pytest.raises(ConfigError, match=r"config\.json': lr: .*found 'fast'"):
+    with pytest.raises(RunError, match=r"config\.json': lr: .*found 'fast'"):
         read_config(tmp_path)
     path.write_text('{"model": ')
-    with pytest.raises(ConfigError, match=r"config\.json'"):
+    with pytest.raises(RunError, match=r"config\.json'"):
         read_config(tmp_path)

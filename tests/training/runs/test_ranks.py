@@ -59,6 +59,16 @@ def test_several_ranks_equal_one_to_rounding(count: int, tmp_path: Path) -> None
     assert test.confusion == other.confusion
 
 
+def test_ranks_that_cannot_begin_say_so_once_and_end_with_one_code(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    for wrong in (("--batch-size", 1), ("--epochs", 0)):
+        job = ranks(2, *OPTIONS, "--epochs", 1, "--distributed", *wrong, "--out", folder)
+        assert ended(job, code=2).count(f"minires: {wrong[0]}: ") == 1
+    assert not folder.exists()
+    ended(ranks(2, *OPTIONS, "--epochs", 1, "--distributed", "--out", folder))
+    assert ended(ranks(2, "--resume", folder)).count("is finished") == 1
+
+
 def test_a_job_that_was_killed_goes_on_to_the_same_bytes_with_as_many_ranks(
     tmp_path: Path,
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import minires as mr
 from minires.training import DivergedError
+from minires.training.distributed import DistributedError
 from minires.training.runs import (
     CheckpointError,
     ConfigError,
@@ -23,7 +24,11 @@ from minires.training.runs import (
     read_result,
     train,
 )
-from minires.training.runs.checkpoint import read_checkpoint
+from minires.training.runs.checkpoint import (
+    read_checkpoint,
+    read_circumstances,
+    write_checkpoint,
+)
 
 from .conftest import Watched, a_config, digests
 
@@ -149,6 +154,17 @@ def test_other_threads_are_told_of(stopped: Stopped) -> None:
     watcher = Watched()
     train(read_config(folder).changed(threads=2), folder, resume=True, watcher=watcher)
     assert any("threads: was 1, is now 2; from here on, bits may" in note for note in watcher.notes)
+
+
+def test_nothing_is_noted_of_a_checkpoint_that_is_refused(stopped: Stopped) -> None:
+    folder = stopped(3)
+    state = read_checkpoint(folder / "last.safetensors")
+    state["ranks"] = {"random": [state["random"]] * 2, "buffers": {}}
+    write_checkpoint(folder, state, read_circumstances(folder))
+    watcher = Watched()
+    with pytest.raises(DistributedError, match="mpiexec -n 2"):
+        train(read_config(folder).changed(threads=2), folder, resume=True, watcher=watcher)
+    assert watcher.notes == []
 
 
 def test_other_data_are_refused(stopped: Stopped) -> None:

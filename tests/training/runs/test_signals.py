@@ -50,6 +50,13 @@ def test_outside_of_the_main_thread_nothing_is_noted_and_nothing_breaks() -> Non
     assert found == [None]
 
 
+def test_a_terminal_that_breaks_off_is_noted_as_well() -> None:
+    with noted_stops() as stops:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stops.number == signal.SIGHUP
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
 def test_the_message_names_the_signal_and_the_step() -> None:
     assert str(StoppedError(signal.SIGTERM, 7)) == "stopped by SIGTERM after step 7"
     assert str(StoppedError(signal.SIGINT, 7)) == "stopped by Ctrl-C after step 7"
