@@ -13,10 +13,7 @@ HELP = (
     "List the networks that there are by name, and what they cost.\n\n"
     "Learned parameters; multiply-accumulates (MACs) of one image; what the outputs of all its ops"
     " take in float32; depth, which is the weighted layers on the longest way. All is counted from"
-    " the ops that a network runs, on tensors that hold no values."
-)
-
-_FURTHER = (
+    " the ops that a network runs, on tensors that hold no values.\n\n"
     "cifar_plain and cifar_resnet go on with any depth of 6n + 2, such as cifar_resnet26_b;"
     " without a letter the shortcuts are of option A: cifar_resnet20 is cifar_resnet20_a."
 )
@@ -50,4 +47,3 @@ def run_models(
         numbers = f"{each.params:,}", f"{each.macs:,}", f"{size} MiB", str(each.depth)
         table.add_row(each.name, *numbers, image)
     show(table)
-    typer.echo(_FURTHER, err=True)  # it is no row

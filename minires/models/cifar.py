@@ -251,8 +251,7 @@ def wide_resnet(depth: int = 28, widen: int = 10, **options: Any) -> CifarResNet
 
 
 # Tables 2 and 6 of the first paper, with each kind of shortcut.
-_DEPTHS = (8, 14, 20, 32, 44, 56, 110, 1202)
-for _depth in _DEPTHS:
+for _depth in (8, 14, 20, 32, 44, 56, 110, 1202):
     register(f"cifar_plain{_depth}", cifar_resnet, SMALL, depth=_depth, shortcut=None)
     for _kind in "A" if _depth == 1202 else "ABC":
         _name = f"cifar_resnet{_depth}_{_kind.lower()}"
@@ -292,8 +291,4 @@ def _depth_of(found: re.Match[str]) -> int:
 
 # Any possible depth goes; without a letter, shortcuts are of option A unless another is asked for.
 register_family(r"cifar_plain(?P<depth>\d+)", _plain)
-register_family(
-    r"cifar_resnet(?P<depth>\d+)(_(?P<kind>[abc]))?",
-    _residual,
-    [f"cifar_resnet{_depth}" for _depth in _DEPTHS],
-)
+register_family(r"cifar_resnet(?P<depth>\d+)(_(?P<kind>[abc]))?", _residual)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minires import devices, nn
@@ -42,7 +42,6 @@ _SPELLED = "depth", "shortcut"
 
 _ENTRIES: dict[str, Entry] = {}
 _FAMILIES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], Entry]]] = []
-_EXAMPLES: list[str] = []
 
 
 def register(name: str, build: Builder, input: Image = (3, 224, 224), **options: Any) -> None:
@@ -70,22 +69,9 @@ def register(name: str, build: Builder, input: Image = (3, 224, 224), **options:
     _ENTRIES[name] = Entry(build, input, options)
 
 
-def register_family(
-    pattern: str, entry: Callable[[re.Match[str]], Entry], examples: Iterable[str] = ()
-) -> None:
-    """Recognise further names.
-
-    Parameters
-    ----------
-    pattern : str
-        Of the names.
-    entry : callable
-        Makes what is registered, of a name that matches.
-    examples : iterable of str
-        Those of the names that are suggested to whoever mistypes one.
-    """
+def register_family(pattern: str, entry: Callable[[re.Match[str]], Entry]) -> None:
+    """Recognise further names: `entry` makes what is registered of a name that matches."""
     _FAMILIES.append((re.compile(pattern), entry))
-    _EXAMPLES.extend(examples)
 
 
 def names() -> list[str]:
@@ -126,7 +112,7 @@ def find(name: str) -> Entry:
         found = pattern.fullmatch(name)
         if found:
             return entry(found)
-    near = difflib.get_close_matches(name, [*_ENTRIES, *_EXAMPLES], 3, 0.6)
+    near = difflib.get_close_matches(name, _ENTRIES, 3, 0.6)
     advice = f"; near: {', '.join(near)}" if near else ""
     raise ValueError(
         f"there is no network {name!r}{advice}; mr.models.list(), or minires models, tells them all"
