@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from .launchers import require_one_process
 from .tables import show
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def run_sweep(
         raise typer.BadParameter(
             f"--executor: expected {' or '.join(_EXECUTORS)}, found {executor!r}"
         )
+    if executor == "processes":
+        require_one_process("say --executor mpi to share the runs out")
     try:
         trials = sweeps.read_grid(grid)
     except (OSError, ValueError) as error:
@@ -73,6 +76,13 @@ def run_sweep(
             executor=cast(Literal["processes", "mpi"], executor),
             told=told,
         )
+    except KeyboardInterrupt:
+        typer.echo(
+            f"minires: stopped; {done} of {len(trials)} runs are done. The same command does the"
+            " rest, from the checkpoints that were written",
+            err=True,
+        )
+        raise typer.Exit(130) from None
     except (ImportError, RuntimeError) as error:  # MPI is missing, or another launcher's
         raise typer.BadParameter(f"--executor: {error}") from None
     if outcomes is None:
@@ -87,9 +97,10 @@ def _came_of(outcome: Outcome) -> str:
     best = outcome.best
     if best is None or best.validation_error is None:
         return f"failed: {outcome.failure}"
+    how_long = "finished before" if outcome.was_finished else f"{outcome.seconds:.0f} s"
     return (
         f"validation error {best.validation_error:.2%} after epoch {best.epoch} of"
-        f" {len(outcome.epochs)}, {outcome.seconds:.0f} s"
+        f" {len(outcome.epochs)}, {how_long}"
     )
 
 

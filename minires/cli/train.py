@@ -132,6 +132,8 @@ def run_train(
     given |= {"val_split": _number("val-split", val_split)}
     given |= {"model_options": None if width is None else {"width": width}}
     require(device)
+    if allow_reshard and resume is None:
+        raise typer.BadParameter("--allow-reshard: it is for --resume; a new run has no ranks yet")
 
     from minires.training import DivergedError
     from minires.training.distributed import Alone, DistributedError

@@ -87,17 +87,19 @@ class _Lines(_Notes):
         train, validation, test = plan.images
         config = plan.config
         self.say(
-            f"{config.model} ({plan.parameters:,} parameters) on {Path(config.dataset).name}:"
-            f" {train:,} images to train, {validation:,} to validate, {test:,} to test; recipe"
-            f" {config.recipe}, {plan.steps:,} steps of {config.batch_size}"
+            f"{config.model} ({plan.parameters:,} parameters) on {Path(config.dataset).name}, in"
+            f" {plan.folder}"
         )
+        self.say(f"{train:,} images to train, {validation:,} to validate, {test:,} to test")
+        self.say(f"recipe {config.recipe}, {plan.steps:,} steps of {config.batch_size}")
         if plan.lossy:
             self.say("the images were compressed with loss: results say nothing of the originals")
         if plan.steps_done:
             self.say(f"goes on after step {plan.steps_done:,}")
 
     def epoch_done(self, line: EpochLine) -> None:
-        self.say(f"epoch {line.epoch}  {_told(line)}")
+        epochs = -(-self.plan.steps // self.plan.steps_per_epoch)
+        self.say(f"epoch {line.epoch:{len(str(epochs))}}  {_told(line)}")
 
 
 class _Bar(_Lines):
@@ -128,7 +130,11 @@ class _Bar(_Lines):
 
 
 def _told(line: EpochLine) -> str:
-    told = f"loss {line.train_loss:<8.4g} error {line.train_error:6.2%}"
-    if line.validation_error is not None:
-        told += f"  validation loss {line.validation_loss:<8.4g} error {line.validation_error:6.2%}"
-    return f"{told}  lr {line.lr:<8.3g} {line.images_per_second:5.0f} img/s"
+    told = _measured(line.train_loss, line.train_error)
+    if line.validation_loss is not None and line.validation_error is not None:
+        told += f"  validation {_measured(line.validation_loss, line.validation_error)}"
+    return f"{told}  lr {line.lr:<8.3g}  {line.images_per_second:6,.0f} img/s"
+
+
+def _measured(loss: float, error: float) -> str:
+    return f"loss {loss:<9.4g}  error {error:7.2%}"

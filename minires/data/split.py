@@ -201,9 +201,10 @@ class Split(_Described):
         labels = labels_of(self.train)
         wanted = share * len(labels) if share < 1 else share
         count = round(wanted) if math.isfinite(wanted) else 0
-        if not 0 < count < len(labels) or count != share >= 1:
+        is_no_number = share >= 1 and isinstance(share, float)
+        if not 0 < count < len(labels) or is_no_number:
             raise ValueError(
-                f"validation: a share between 0 and 1, or a number of images below the"
+                f"validation: a share between 0 and 1, or a whole number of images below the"
                 f" {len(labels):,} that there are to train on; found {share}"
             )
         kept, chosen = stratified_count(labels, count, seed)

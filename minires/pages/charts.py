@@ -56,12 +56,15 @@ class Axis(NamedTuple):
         Equal distances are equal ratios; what is not positive is left out.
     low, high : float, optional
         What the axis reaches at least.
+    whole : bool
+        There is nothing between whole numbers, such as those of epochs.
     """
 
     label: str
     log: bool = False
     low: float | None = None
     high: float | None = None
+    whole: bool = False
 
 
 class Mark(NamedTuple):
@@ -103,7 +106,7 @@ def chart(
     shown = [curve._replace(points=_thinned(_drawable(curve.points, y.log))) for curve in curves]
     values = [value for curve in shown for _, value in curve.points if value is not None]
     places = [place for curve in shown for place, _ in curve.points] + [m.x for m in marks]
-    names, top = _legend(shown)
+    names, top = _legend([curve for curve in shown if _is_seen(curve)])
     top += 6 + 14 * any(mark.name for mark in marks)
     across = _Scale(x, places, _LEFT, _WIDTH - _RIGHT)
     upward = _Scale(y, values, top + _PLOT, top)
@@ -126,7 +129,7 @@ class _Scale:
     """Where a value stands, in the SVG's units."""
 
     def __init__(self, axis: Axis, values: Sequence[float], start: float, end: float) -> None:
-        self.measures = bool(values)
+        self.measures, self.whole = bool(values), axis.whole
         reached = [*values, *(edge for edge in (axis.low, axis.high) if edge is not None)]
         if axis.log:
             reached = [value for value in reached if value > 0]
@@ -145,7 +148,12 @@ class _Scale:
         return self.start + share * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        return ticks(self.low, self.high, self.log)
+        found = ticks(self.low, self.high, self.log)
+        return [value for value in found if value.is_integer() or not self.whole]
+
+
+def _is_seen(curve: Curve) -> bool:
+    return any(value is not None for _, value in curve.points)
 
 
 def _drawable(points: Iterable[Point], log: bool) -> list[Point]:
@@ -176,11 +184,16 @@ def _line(curve: Curve, across: _Scale, upward: _Scale) -> str:
         for nothing, run in broken
         if not nothing
     ]
-    if curve.style == "dots":
-        drawn = "".join(f"M{place}h0" for run in runs for place in run)
-    else:  # a point alone gets a line to itself, which a round end makes a dot
-        drawn = "".join("M" + "L".join(run if len(run) > 1 else run * 2) for run in runs)
-    return f'<path class="{curve.colour} {curve.style}" d="{drawn}"/>'
+    # A point alone makes no line: it is a dot.
+    drawn = {curve.style: "", "dots": ""}
+    for run in runs:
+        if curve.style == "dots" or len(run) == 1:
+            drawn["dots"] += "".join(f"M{place}h0" for place in run)
+        else:
+            drawn[curve.style] += "M" + "L".join(run)
+    return "".join(
+        f'<path class="{curve.colour} {style}" d="{d}"/>' for style, d in drawn.items() if d
+    )
 
 
 def _mark(mark: Mark, across: _Scale, top: float) -> str:

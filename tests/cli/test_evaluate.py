@@ -50,7 +50,10 @@ def test_an_ensemble_is_named_by_a_pattern_that_a_shell_spreads_or_not(
         ([], "--run is missing, or --ensemble"),
         (["--run", "nowhere"], "there is no run in 'nowhere'"),
         (["--run", "{}/seed0", "--crops", "3"], "--crops: expected 1, 5, 10, found 3"),
-        (["--run", "{}/seed0", "--crops", "10"], "--crops: five of the ten are mirror images"),
+        (
+            ["--run", "{}/seed0", "--crops", "10"],
+            "--crops: the images are as large as those trained",
+        ),
         (["--run", "{}/seed0", "--scales", "8,big"], "--scales: expected whole numbers"),
         (["--run", "{}/seed0", "--scales", "-8"], "--scales: expected sizes in pixels"),
         (["--run", "{}/seed0", "--part", "train"], "--part: expected test or validation"),

@@ -89,6 +89,40 @@ def test_bad_values_are_told_in_a_line(
     assert not (tmp_path / "runs").exists()
 
 
+def test_mpi_without_mpiexec_is_refused(
+    minires: Callable[..., Any], grid: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("mpi4py.MPI")
+    done = minires("sweep", grid, "--executor", "mpi")
+
+    assert done.returncode == 2
+    assert "--executor: 'mpi' shares the runs out among the processes" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_mpiexec_without_mpi_is_refused(
+    minires: Callable[..., Any], grid: Path, tmp_path: Path
+) -> None:
+    done = minires("sweep", grid, PMI_SIZE="2", PMI_RANK="0")
+
+    assert done.returncode == 2
+    assert "say --executor mpi to share the runs out" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_that_is_stopped_says_how_it_goes_on(
+    minires: Callable[..., Any], grid: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minires.training.sweeps.run_sweep", stopped)
+    done = minires("sweep", grid)
+
+    assert done.returncode == 130
+    assert "stopped; 0 of 2 runs are done. The same command does the rest" in done.stderr
+
+
 def test_a_grid_with_a_mistake_trains_nothing(
     minires: Callable[..., Any], grid: Path, tmp_path: Path
 ) -> None:

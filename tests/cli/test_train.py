@@ -35,14 +35,25 @@ def test_a_run_prints_a_line_for_each_epoch_and_ends_with_its_test_error(
 ) -> None:
     done = minires(*RUN, "--out", "runs/a", "--val-split", "0.1")
     assert done.returncode == 0
-    opening, first, second = done.stderr.splitlines()
-    assert opening.startswith("cifar_resnet8 (1,320 parameters) on digits: 1,294 images to train")
+    opening, images, _, first, second = done.stderr.splitlines()
+    assert opening == f"cifar_resnet8 (1,320 parameters) on digits, in {Path('runs/a')}"
+    assert images == "1,294 images to train, 144 to validate, 359 to test"
     assert first.startswith("epoch 1  loss ")
     assert "validation loss" in second
     assert done.stdout.startswith("test error ")
     for name in ("best.safetensors", "metrics.jsonl", "report.html"):
         assert f"{Path('runs/a', name)}" in done.stdout
         assert (tmp_path / "runs/a" / name).exists()
+
+
+def test_lines_of_epochs_stand_in_columns_also_from_the_tenth_on_and_of_a_huge_loss(
+    minires: Minires,
+) -> None:
+    done = minires("train", *SMALL, "--epochs", "10", "--threads", "1", "--lr", "1000")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("epoch")]
+
+    assert len({line.index("  error") for line in lines}) == 1
+    assert len({line.index("  lr") for line in lines}) == 1
 
 
 def test_the_result_as_json_and_no_progress(minires: Minires) -> None:
@@ -260,7 +271,7 @@ def test_a_run_finds_its_data_and_weights_from_any_working_directory(
     (tmp_path / "b" / "result.json").unlink()
     resumed = minires("train", "--resume", "../b")
     assert resumed.returncode == 0, resumed.stderr
-    assert "on three.npz: 48 images" in resumed.stderr
+    assert "on three.npz, in " in resumed.stderr
 
 
 def test_a_data_set_that_was_moved_is_named_and_must_be_the_same(
@@ -395,3 +406,36 @@ def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: P
         done = minires("lr-find", *SMALL, *options)
         assert done.returncode == 2
         assert message in done.stderr
+
+
+def test_a_run_whose_loss_blew_up_says_so_at_its_end(minires: Minires) -> None:
+    done = minires("train", *SMALL, "--epochs", "1", "--threads", "1", "--lr", "30", "-q")
+
+    assert done.returncode == 0
+    assert done.stderr.startswith("minires: The training goes the wrong way: it diverges. ")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--accumulate", "500"], "--accumulate: a batch of 256 images cannot be cut into 500"),
+        (["--cutout", "9"], "--cutout: a square of 9 pixels is larger than the images, which are"),
+        (["--allow-reshard"], "--allow-reshard: it is for --resume"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: list[str], told: str, minires: Minires) -> None:
+    done = minires(*RUN, *options)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_what_can_hardly_be_meant_is_told(minires: Minires) -> None:
+    options = ["--epochs", "1", "--batch-size", "2000", "--threads", "999", "--root", "nowhere"]
+    done = minires("train", *SMALL, *options, "--quiet")
+
+    assert done.returncode == 0
+    batch, threads, root = done.stderr.splitlines()
+    assert "1,438 images to train on, fewer than a batch of 2,000" in batch
+    assert "999 threads share" in threads
+    assert "digits is not looked for in " in root

@@ -94,9 +94,9 @@ def test_the_seed_decides_and_the_statistics_are_those_of_what_is_left() -> None
     assert abs(normal.train.arrays[0].mean()) < 1e-6 < abs(normal.validation.arrays[0].mean())
 
 
-@pytest.mark.parametrize("share", [0, -1, 100, 1000, 1.5, 0.001, 0.999, float("nan")])
+@pytest.mark.parametrize("share", [0, -1, 100, 1000, 1.5, 3.0, 0.001, 0.999, float("nan")])
 def test_a_share_that_leaves_a_part_empty_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match=r"validation: a share between 0 and 1, or a number"):
+    with pytest.raises(ValueError, match=r"validation: a share between 0 and 1, or a whole number"):
         made().validation(share)
 
 

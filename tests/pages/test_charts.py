@@ -140,3 +140,23 @@ def test_ticks_of_a_logarithmic_axis_are_few_and_inside(low: float, ratio: float
 
     assert 1 <= len(found) <= 11
     assert all(low * 0.999 <= tick <= low * ratio * 1.001 for tick in found)
+
+
+def test_a_point_alone_is_a_dot_that_can_be_seen() -> None:
+    svg = drawn(Curve("a", [(1, 2.0)], "orange", "dashed"))
+
+    assert len(places(line_of(svg, "dots"))) == 1
+
+
+def test_a_curve_without_a_value_is_not_in_the_legend() -> None:
+    svg = drawn(Curve("training", [(1, 2.0), (2, 1.0)]), Curve("validation", [(1, None)]))
+
+    assert "training" in svg
+    assert "validation" not in svg
+
+
+def test_between_epochs_there_are_no_ticks() -> None:
+    curve = Curve("a", [(1, 2.0), (2, 1.0)])
+    svg = chart("A chart", [curve], Axis("epoch", low=0, whole=True), Axis("loss", low=0, high=2))
+
+    assert re.findall(r'text-anchor="middle">([\d.]+)<', svg) == ["0", "1", "2"]

@@ -146,6 +146,12 @@ def _augmentation(config: RunConfig, split: Any, normalize: Normalize) -> list[T
     # Each pixel's mean is that of a place, which is lost when a part is cut out.
     chosen.insert(0 if config.normalize == "pixel" else len(chosen), normalize)
     if config.cutout:
+        height, width = seen(config, split)
+        if config.cutout > min(height, width):
+            raise ConfigError(
+                f"cutout: a square of {config.cutout} pixels is larger than the images, which are"
+                f" {height}x{width}"
+            )
         chosen.append(Cutout(config.cutout))
     return chosen
 

@@ -202,6 +202,11 @@ class RunConfig(BaseModel):
         validated = self.val_split > 0
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("epochs: how long to train is said by epochs or by steps, one of them")
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"accumulate: a batch of {self.batch_size} images cannot be cut into"
+                f" {self.accumulate} parts"
+            )
         if self.schedule == "steps" and not self.milestones:
             raise ValueError(
                 "milestones: the schedule 'steps' needs at least one; the recipes he2015-cifar,"

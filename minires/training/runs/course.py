@@ -33,12 +33,14 @@ from .errors import CheckpointError
 from .fine_tuning import begin_with, freeze
 from .making import made_model, made_trainer, total_steps
 from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, TestLine
+from .oddities import oddities
 from .recorder import Recorder
 from .report import write_report
 from .result import Result, result_of, write_result
 from .resuming import decisive, saved_state
 from .signals import StoppedError, noted_stops
 from .tensorboard import EventFile
+from .verdict import judge
 from .watching import Plan, RunWatcher
 
 __all__ = ["Course"]
@@ -78,6 +80,8 @@ class Course:
             self.events = EventFile(folder) if config.tensorboard and self.writes else None
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", split.digest)
+        for oddity in oddities(config, len(split.train)):
+            watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
         self.steps_per_epoch = len(self.batches.train)
@@ -156,6 +160,7 @@ class Course:
         self.watcher.run_began(
             Plan(
                 self.config,
+                self.folder,
                 (len(split.train), validation, len(split.test)),
                 parameter_count(self.model),
                 self.steps,
@@ -277,6 +282,12 @@ class Course:
             self.checkpoint()
         self._tell_readers(diverged=str(error))
 
+    def _tell_divergence(self) -> None:
+        """Say of a run whose losses stayed numbers that it went the wrong way all the same."""
+        verdict = judge(self.log.metrics, self.config)
+        if verdict.kind == "diverged":
+            self.watcher.noted(f"{verdict.headline} {verdict.details[0]}")
+
     def _finish(self) -> Result:
         """Read the test part, once, with the best weights."""
         split, best = self.batches.split, best_epoch(self.log.metrics.epochs)
@@ -300,6 +311,7 @@ class Course:
             parameters = parameter_count(self.model)
             result = result_of(self.config, self.log.metrics, parameters, split.lossy)
             self._tell_readers()
+            self._tell_divergence()
             write_result(self.folder, result)
             self.watcher.run_ended(result)
         result = self.ranks.tell(result)

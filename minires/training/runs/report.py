@@ -29,7 +29,7 @@ from .config import RunConfig, read_config
 from .confusion import confusion_section
 from .metrics_log import EpochLine, Metrics, read_metrics
 from .shallower import shallower_beside
-from .verdict import RULES, Verdict, judge
+from .verdict import MEASURED, RULES, Verdict, judge
 
 __all__ = ["REPORT", "render_report", "write_report"]
 
@@ -145,14 +145,17 @@ def _opening(
 ) -> str:
     said = "\n".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.details)
     rules = "\n".join(f"<li>{escape(rule)}</li>" for rule in RULES)
+    rules = f"<p>{escape(MEASURED)}</p><ol>{rules}</ol>"
     so_far = "" if over else "So far: "
-    progress = _progress(config, metrics) + (f" It was {escape(stopped)}." if stopped else "")
+    progress = _progress(config, metrics) + (
+        f" It was {escape(stopped)}; minires train --resume goes on with it." if stopped else ""
+    )
     return (
         f'<header>\n<h1>{escape(name)}</h1>\n<p class="lede">{escape(config.model)} learns'
         f" {escape(Path(config.dataset).name)}. {progress}</p>\n</header>\n"
         f'<section class="verdict {verdict.kind.replace(" ", "-")}" aria-labelledby="verdict">\n'
         f'<h2 id="verdict">{so_far}{escape(verdict.headline)}</h2>\n<ul>\n{said}\n</ul>\n'
-        f"{details('The rules by which this is said', f'<ol>{rules}</ol>')}\n</section>\n"
+        f"{details('The rules by which this is said', rules)}\n</section>\n"
         + _results(metrics)
         + (_LOSSY if card is not None and card.training.get("lossy_images") else "")
     )
@@ -202,7 +205,18 @@ def _curves(metrics: Metrics, config: RunConfig) -> str:
     marks = [Mark(epoch) for epoch in _falls(epochs)] if config.schedule != "cosine" else []
     if best is not None and best.epoch < epochs[-1].epoch:
         marks.append(Mark(best.epoch, "lowest validation error"))
-    across = Axis("epoch", low=0, high=max(len(epochs), 1))
+    across = Axis("epoch", low=0, high=max(len(epochs), 1), whole=True)
+    told = (
+        "What you see: a training value is the mean over an epoch's batches, in training mode and"
+        " with the augmentation, each batch before it is learned from"
+    )
+    if any(line.validation_loss is not None for line in epochs):
+        told += (
+            "; a validation value is that of the network as it is after the epoch. Validation may"
+            " therefore be the better of the two early on"
+        )
+    if any(not mark.name for mark in marks):
+        told += ". At a dotted line without a name the learning rate falls to half or less"
     drawn = {
         "Loss": chart(
             _about("Loss", epochs, "loss"),
@@ -244,11 +258,7 @@ def _curves(metrics: Metrics, config: RunConfig) -> str:
     )
     return (
         '<section aria-labelledby="curves">\n<h2 id="curves">How did it get there?</h2>\n'
-        "<p>What you see: a training value is the mean over an epoch's batches, in training mode"
-        " and with the augmentation, each batch before it is learned from; a validation value is"
-        " that of the network as it is after the epoch. Validation may therefore be the better of"
-        " the two early on. At a dotted line without a name the learning rate falls to half or"
-        " less.</p>\n"
+        f"<p>{told}.</p>\n"
         f'<div class="grid wide">\n{figures}\n</div>\n'
         f'<div class="card">{details("The values of every epoch", _epoch_table(epochs))}</div>\n'
         "</section>"

@@ -25,14 +25,17 @@ MARGIN = 0.01  # of an error: smaller differences are chance, in a single run
 RISE = 0.05  # of the validation loss, as a share of its lowest value
 GAP = 0.1  # between training and validation error: more than what regularisation leaves
 HIGH = 0.1  # a training error above which a network has not learned its images
+BLOWN = 10  # times the loss of the first step: what no training recovers from
 PATIENCE = 3  # epochs, of which medians are taken and for which a rise must last
 
-RULES = (
+MEASURED = (
     "Single epochs jump about, so a value below is the median of three epochs, the last ones or"
     " those about the lowest, where no single epoch is named. The rules are tried in this order;"
-    " the first that fits is told.",
+    " the first that fits is told."
+)
+RULES = (
     "Diverged: a loss was no number, or the training loss is more than half above that of the first"
-    " epoch.",
+    f" epoch, or more than {BLOWN:g} times that of the first step.",
     f"Too short to tell: fewer than {FEWEST} epochs.",
     f"Overfitting: each of the last {PATIENCE} validation losses is more than {100 * RISE:g} %"
     " above the lowest, and the rise is more than twice the usual change from one epoch to the"
@@ -87,7 +90,7 @@ def judge(
     epochs = metrics.epochs
     if diverged:
         return Verdict("diverged", "The training diverged, and was stopped.", [diverged])
-    rose = _rose_from_the_start(epochs)
+    rose = _rose_from_the_start(metrics)
     if rose:
         return Verdict(
             "diverged", "The training goes the wrong way: it diverges.", [rose, _numbers(epochs)]
@@ -121,7 +124,11 @@ def judge(
             "Underfitting, perhaps degradation: it does not manage its own training images.",
             [stuck, numbers, _how_to_decide(config, shallower)],
         )
-    return Verdict("neither", "Neither overfitting nor degradation.", [numbers])
+    if all(line.validation_error is None for line in epochs):
+        headline = "No degradation; overfitting cannot be told without a validation part."
+    else:
+        headline = "Neither overfitting nor degradation."
+    return Verdict("neither", headline, [numbers])
 
 
 def _medians(values: Sequence[float]) -> list[float]:
@@ -137,16 +144,20 @@ def _quarter(values: Sequence[float]) -> int:
     return max(len(values) // 4, PATIENCE)
 
 
-def _rose_from_the_start(epochs: Sequence[EpochLine]) -> str:
+def _rose_from_the_start(metrics: Metrics) -> str:
+    epochs = metrics.epochs
     if not epochs:
         return ""
-    first, last = epochs[0].train_loss, _last([line.train_loss for line in epochs])
-    if last <= 1.5 * first:
-        return ""
-    return (
-        f"The training loss was {short(first)} in the first epoch and is {short(last)} now; a lower"
-        " learning rate or a warm-up is what usually helps."
-    )
+    last = _last([line.train_loss for line in epochs])
+    beginnings = [(epochs[0].train_loss, 1.5, "epoch")]
+    beginnings += [(line.loss, BLOWN, "step") for line in metrics.steps[:1]]
+    for first, factor, what in beginnings:
+        if last > factor * first:
+            return (
+                f"The training loss was {short(first)} in the first {what} and is {short(last)}"
+                " now; a lower learning rate or a warm-up is what usually helps."
+            )
+    return ""
 
 
 def _rising(epochs: Sequence[EpochLine]) -> str:

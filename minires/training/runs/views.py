@@ -127,6 +127,13 @@ def views_of_run(
         raise ConfigError(
             f"scales: expected sizes in pixels, 1 to {_LARGEST:,}, found {list(scales)}"
         )
+    is_padded = config.augmentation in ("crop", "crop-flip") and config.crop_padding > 0
+    has_room = is_padded or config.augmentation == "imagenet"
+    if crops > 1 and not scales and not has_room:
+        raise ConfigError(
+            "crops: the images are as large as those trained on, so all parts would be the same;"
+            " name larger scales"
+        )
     if crops == 10 and config.augmentation not in ("crop-flip", "imagenet"):
         raise ConfigError(
             "crops: five of the ten are mirror images, which this run was not trained with (its"
@@ -139,9 +146,4 @@ def views_of_run(
         return Views(crops, scales, None if crops == 1 else image_size)
     if crops == 1:
         return Views(1, (None,), None)
-    if config.augmentation == "none" or not config.crop_padding:
-        raise ConfigError(
-            f"crops: the images are as large as those trained on, so {crops} parts would be the"
-            " same; name larger scales"
-        )
     return Views(crops, (None,), image_size, config.crop_padding, config.crop_padding_mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from .config import RunConfig
 from .metrics_log import EpochLine
@@ -16,6 +17,8 @@ class Plan:
     Attributes
     ----------
     config : RunConfig
+    folder : Path
+        Of the run.
     images : (int, int, int)
         To train on, to validate with, and to test with.
     parameters : int
@@ -28,6 +31,7 @@ class Plan:
     """
 
     config: RunConfig
+    folder: Path
     images: tuple[int, int, int]
     parameters: int
     steps: int

@@ -27,12 +27,15 @@ class Outcome:
         Why it has no result; "" if it has one.
     epochs : list of EpochLine
         Those that it was trained for, also if it failed then.
+    was_finished : bool
+        It was finished before this sweep, which left it alone.
     """
 
     name: str
     varied: dict[str, Any]
     failure: str
     epochs: list[EpochLine]
+    was_finished: bool = False
 
     @property
     def best(self) -> EpochLine | None:

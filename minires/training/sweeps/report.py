@@ -189,7 +189,9 @@ def _by_epoch(outcomes: Sequence[Outcome]) -> str:
         if outcome.best is not None
     ]  # fmt: skip
     about = "The validation error after every epoch, of the best runs; the table has the lowest."
-    return chart(about, curves, Axis("epoch", low=0), Axis("validation error, %", low=0))
+    return chart(
+        about, curves, Axis("epoch", low=0, whole=True), Axis("validation error, %", low=0)
+    )
 
 
 def _by_value(name: str, points: Sequence[tuple[float, float]]) -> str:

@@ -7,11 +7,11 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -73,23 +73,26 @@ def run_sweep(
     ------
     ImportError
         If "mpi" is asked for, and mpi4py is missing or finds no MPI.
+    RuntimeError
+        If there is only one process to share the runs out to.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     with _BY[executor](jobs) as hired:
         if hired is None:
             return None
+        folder.mkdir(parents=True, exist_ok=True)
         pool, carry_out, share = hired
         outcomes: dict[str, Outcome] = {}
 
-        def keep(trial: Trial, failure: str) -> None:
-            outcomes[trial.name] = outcome_of(trial, folder, failure)
+        def keep(trial: Trial, failure: str, was_finished: bool = False) -> None:
+            outcome = outcome_of(trial, folder, failure)
+            outcomes[trial.name] = replace(outcome, was_finished=was_finished)
             told(outcomes[trial.name])
 
         futures = {}
         for trial in trials:
             if _is_finished(folder / trial.name):
-                keep(trial, "")
+                keep(trial, "", was_finished=True)
             else:
                 task = _Task(trial.config, str(folder / trial.name), share)
                 futures[pool.submit(carry_out, task)] = trial
@@ -128,6 +131,11 @@ def _mpi(jobs: int) -> Iterator[_Hired | None]:
     from minires.training.mpi import MPICommunicator
 
     communicator = MPICommunicator()  # says what is missing, if something is
+    if communicator.size == 1:
+        raise RuntimeError(
+            "'mpi' shares the runs out among the processes that mpiexec started, and this is the"
+            " only one; mpiexec -n 9 minires sweep ..., or let 'processes' start them"
+        )
     from mpi4py import MPI
     from mpi4py.futures import MPICommExecutor
 
@@ -147,13 +155,19 @@ def _in_a_process(heard: Connection, held: Connection, task: _Task) -> str:
         return "stopped before it began"
     # Not by a fork, which the kernels' threads would not survive.
     context = get_context("spawn")
-    with ProcessPoolExecutor(1, context, _end_with_sweep, (heard,)) as process:
+    answers, tell = context.Pipe(duplex=False)
+    process = context.Process(target=_carry_out_and_tell, args=(task, heard, tell))
+    process.start()
+    tell.close()  # so that the answers end with the process
+    with answers:
         try:
-            return process.submit(_carry_out_and_leave, task).result()
-        except BrokenProcessPool:
+            return str(answers.recv())
+        except EOFError:
             if held.closed:
                 return "stopped before its first step"
             return _noted(task, "its process was killed; perhaps there was not enough memory")
+        finally:
+            process.join()
 
 
 def _end_with_sweep(heard: Connection) -> None:
@@ -170,12 +184,11 @@ def _end_with_sweep(heard: Connection) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _carry_out_and_leave(task: _Task) -> str:
+def _carry_out_and_tell(task: _Task, heard: Connection, tell: Connection) -> None:
+    _end_with_sweep(heard)
     failure = _carry_out(task)
-    parent = parent_process()
-    if parent is not None and not parent.is_alive():
-        os._exit(1)  # there is nobody to tell, nor to wait for
-    return failure
+    with suppress(BrokenPipeError):  # nobody is there any more
+        tell.send(failure)
 
 
 def _carry_out(task: _Task) -> str:

@@ -182,7 +182,9 @@ def test_views_of_photographs_are_those_of_the_papers() -> None:
         (1, (0,), {}, "scales: expected sizes in pixels"),
         (1, (10**6,), {}, "scales: expected sizes in pixels, 1 to 2,048"),
         (10, (), {"augmentation": "crop"}, "mirror images, which this run was not trained with"),
-        (5, (), {"augmentation": "none"}, "5 parts would be the same; name larger scales"),
+        (5, (), {"augmentation": "none"}, "all parts would be the same; name larger scales"),
+        (10, (), {"augmentation": "none"}, "all parts would be the same; name larger scales"),
+        (10, (64,), {"augmentation": "none"}, "5 leaves them out"),
     ],
 )
 def test_views_that_say_nothing_are_refused(

@@ -85,15 +85,15 @@ def test_a_page_of_a_run_that_was_stopped_waits_for_nothing(run: Path) -> None:
     page = write_report(run, stopped="stopped by Ctrl-C after step 48").read_text("utf-8")
 
     assert 'http-equiv="refresh"' not in page
-    assert "It was stopped by Ctrl-C after step 48." in visible(page)
-    assert "So far: Neither" in visible(page)
+    assert "It was stopped by Ctrl-C after step 48; minires train --resume goes on" in visible(page)
+    assert "So far: No degradation" in visible(page)
 
 
 def test_a_run_that_is_stopped_says_so_on_its_page(stopped: Callable[..., Path]) -> None:
     page = (stopped(2) / "report.html").read_text("utf-8")
 
     assert 'http-equiv="refresh"' not in page
-    assert "0 epochs, 2 steps, of 3 epochs. It was stopped by SIGTERM after step 2." in page
+    assert "0 epochs, 2 steps, of 3 epochs. It was stopped by SIGTERM after step 2; minires" in page
 
 
 def test_a_page_is_there_before_the_first_step(tmp_path: Path) -> None:
@@ -214,3 +214,17 @@ def test_the_page_names_the_classes_and_tells_the_circumstances(tmp_path: Path) 
 
     assert "seven" in page
     assert "compressed with loss" in page
+
+
+def test_a_page_without_a_validation_part_does_not_explain_one(run: Path) -> None:
+    page = logged(run, planted(FALLING), val_split=0)
+
+    assert "a validation value is" not in page
+    assert "At a dotted line" not in page
+
+
+def test_what_is_no_rule_has_no_number_among_the_rules(run: Path) -> None:
+    page = logged(run, planted(FALLING))
+
+    assert "<p>Single epochs jump about" in page
+    assert "<ol><li>Diverged: " in page

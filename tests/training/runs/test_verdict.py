@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,16 @@ def test_a_training_loss_above_its_beginning_is_divergence(rising: list[float]) 
     assert judge(planted(rising), config()).kind == "diverged"
 
 
+def test_a_loss_far_above_that_of_the_first_step_is_divergence_after_a_single_epoch() -> None:
+    metrics = planted([1.5e18])
+    metrics.steps[0] = replace(metrics.steps[0], loss=2.4)
+
+    verdict = judge(metrics, config())
+
+    assert verdict.kind == "diverged"
+    assert "was 2.4 in the first step and is 1.5e+18 now" in verdict.details[0]
+
+
 def test_a_run_stopped_for_a_loss_that_is_no_number_has_diverged() -> None:
     verdict = judge(Metrics(), config(), diverged="step 3: the loss is NaN")
 
@@ -149,6 +160,7 @@ def test_without_validation_it_is_said_that_overfitting_cannot_be_seen() -> None
     verdict = judge(planted(FALLING), config())
 
     assert verdict.kind == "neither"
+    assert verdict.headline.startswith("No degradation; overfitting cannot be told")
     assert "overfitting cannot be seen" in verdict.details[0]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_runs_are_trained_one_that_fails_is_told_and_the_rest_is_done_later(tmp_
 
     assert not mended.failure
     assert not (folder / mended.name / "failure.txt").exists()
-    assert again == good
+    assert again == replace(good, was_finished=True)
     assert contents(folder / good.name) == before
 
 
@@ -103,6 +104,13 @@ def test_a_damaged_result_is_the_failure_of_that_run_alone(tmp_path: Path) -> No
     (outcome,) = run_sweep([trial], tmp_path) or []
 
     assert "is no result of a run" in outcome.failure
+
+
+def test_a_run_that_was_finished_before_is_told_as_such(tmp_path: Path) -> None:
+    trials = trials_of({**FIXED, "seed": [0], "epochs": 1})
+    first, again = (run_sweep(trials, tmp_path) or [] for _ in range(2))
+
+    assert [outcome.was_finished for outcome in (*first, *again)] == [False, True]
 
 
 def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
@@ -181,10 +189,13 @@ def test_after_the_end_of_the_sweep_itself_the_same_command_does_the_rest(
         wait_for(lambda: len(read_metrics(folder).epochs) > 2)
         (child,) = children_of(sweep.pid)
         (os.killpg if to_all else os.kill)(sweep.pid, number)
-        sweep.communicate(timeout=60)
+        _, told = sweep.communicate(timeout=60)
     wait_for(lambda: not Path(f"/proc/{child}/stat").exists(), 90)
 
     assert sweep.returncode == (130 if number == signal.SIGINT else -number)
+    assert b"Warning" not in told
+    if number == signal.SIGINT:
+        assert b"stopped; 0 of 2 runs are done. The same command does the rest" in told
     done = len(read_metrics(folder).steps)
     assert (folder / "last.safetensors").exists()
     assert read_result(folder) is None
