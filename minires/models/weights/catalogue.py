@@ -216,7 +216,7 @@ def get(
 
 
 def write_card(card: Card, weights: Path) -> None:
-    """Write a card beside a file of weights; older versions read it unless it says something new."""
+    """Write a card beside weights; older versions read it unless it says something new."""
     says = card.model_dump(mode="json", by_alias=True)
     for record, newer in ((says, "training"), (says["preprocessing"], "pixel_mean")):
         if not record[newer]:

@@ -11,7 +11,7 @@ from minires.models.weights.catalogue import Card, Preprocessing, write_card
 from minires.nn import Module
 from minires.serialize import save
 
-from .batches import CROP, MIDDLE
+from .batches import judged_at
 from .config import RunConfig
 from .metrics_log import EpochLine
 
@@ -74,14 +74,14 @@ def write_best(
             array.astype("float16") if config.half and array.dtype.kind == "f" else array
         )
     save(weights, path, metadata={"epoch": str(line.epoch), "step": str(line.step)})
-    side = min(split.image_size) if config.augmentation != "imagenet" else 0
+    size, crop = judged_at(config) or (min(split.image_size),) * 2
     card = Card(
         model=config.model,
         options=dict(config.model_options),
         classes=split.class_names,
         preprocessing=Preprocessing(
-            size=side or MIDDLE,
-            crop=side or CROP,
+            size=size,
+            crop=crop,
             mean=split.mean,
             std=split.std,
             pixel_mean=tuple(normalize.mean.ravel().tolist()) if normalize.mean.ndim == 3 else (),

@@ -56,7 +56,7 @@ def normalized(folder: Path, images: np.ndarray) -> np.ndarray:
     """Raw images as a run's network is to get them, by the card beside its weights."""
     about = json.loads((folder / "best.json").read_text())["preprocessing"]
     mean, std = (np.reshape(about[name], (-1, 1, 1)) for name in ("mean", "std"))
-    if about["pixel_mean"]:
+    if "pixel_mean" in about:
         mean = np.reshape(about["pixel_mean"], (3, SIDE, SIDE))
     return (images / 255 - mean) / std
 
