@@ -24,7 +24,7 @@ GET_HELP = (
     "minires data get mnist cifar10\n"
 )
 VERIFY_HELP = (
-    "Check a data set's files by their sums.\n\n"
+    "Check data sets' files by their sums; without a name, of all of which a file is there.\n\n"
     "The exit code is 1 if one is missing or another file."
 )
 
@@ -114,11 +114,17 @@ def run_get(names: Names, root: Root = None) -> None:
 
 
 @app.command("verify", help=VERIFY_HELP)
-def run_verify(names: Names, root: Root = None) -> None:
+def run_verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Of those in minires data list.", show_default="all that are there"),
+    ] = None,
+    root: Root = None,
+) -> None:
     """Carry out the command; its help is `VERIFY_HELP`."""
     folder = _root(root)
     wrong = False
-    for source in _found(names):
+    for source in _found(names) if names else _there(folder):
         if not source.files:
             typer.echo(f"{source.name}  built in")
         for file, why in source.verify(folder):
@@ -126,6 +132,13 @@ def run_verify(names: Names, root: Root = None) -> None:
             wrong = wrong or why is not None
     if wrong:
         raise typer.Exit(1)
+
+
+def _there(folder: Path) -> list[Source]:
+    """Return the data sets of which a file is there, and those that are built in."""
+    from minires.data.sources import sources
+
+    return [each for each in sources().values() if each.found(folder) or not each.files]
 
 
 def _found(names: list[str]) -> list[Source]:

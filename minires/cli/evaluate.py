@@ -24,7 +24,7 @@ HELP = (
     " says little about other images.\n\n"
     "Examples:\n\n"
     "\b\n"
-    "minires evaluate --run runs/r20\n"
+    "minires evaluate runs/r20\n"
     "minires evaluate --run runs/r20 --crops 10\n"
     "minires evaluate --run runs/r50 --scales 224,256,384\n"
     "minires evaluate --ensemble runs/*\n"
@@ -33,7 +33,10 @@ HELP = (
 
 def run_evaluate(
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Further runs of the ensemble.", show_default=False)
+        list[Path] | None,
+        typer.Argument(
+            help="Folder of a run; with --ensemble, of further ones.", show_default=False
+        ),
     ] = None,
     run: Annotated[
         list[Path] | None, typer.Option(help="Folder of a run.", show_default=False)
@@ -69,6 +72,7 @@ def run_evaluate(
     if device is not None:
         require(device)
     folders = _folders(run or [], ensemble, runs or [])
+    _tell_unfinished(folders)
     try:
         with _progress(quiet) as told:
             scores = evaluate_runs(
@@ -99,12 +103,35 @@ def _folders(run: Sequence[Path], ensemble: str | None, further: Sequence[Path])
         above = Path(pattern.anchor)
         spread = sorted(above.glob(str(pattern.relative_to(above)))) or [pattern]
         # Beside the runs of a sweep there are files.
-        named += [path for path in (*spread, *further) if not path.is_file()]
+        folders = [path for path in (*spread, *further) if not path.is_file()]
+        named += [path for path in folders if not _is_too_early(path)] or folders
+    elif not run and len(further) == 1:
+        named += further
     elif further:
         raise typer.BadParameter(f"{further[0]}: several runs are named by --ensemble")
     if not named:
-        raise typer.BadParameter("--run is missing, or --ensemble")
+        raise typer.BadParameter("the folder of a run is missing, or --ensemble")
     return list(dict.fromkeys(named))
+
+
+def _is_too_early(folder: Path) -> bool:
+    """Tell whether a run has no weights yet, and say that it is left out."""
+    from minires.training.runs.best import BEST
+    from minires.training.runs.config import CONFIG
+
+    early = (folder / CONFIG).exists() and not (folder / BEST).exists()
+    if early:
+        typer.echo(f"minires: {folder} is left out: it has no {BEST} yet", err=True)
+    return early
+
+
+def _tell_unfinished(folders: Sequence[Path]) -> None:
+    from minires.training.runs.config import CONFIG
+    from minires.training.runs.result import RESULT
+
+    for folder in folders:
+        if (folder / CONFIG).exists() and not (folder / RESULT).exists():
+            typer.echo(f"minires: the run in {folder} is not finished", err=True)
 
 
 def _one_of(option: str, value: str, *known: str) -> None:

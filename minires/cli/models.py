@@ -47,3 +47,8 @@ def run_models(
         numbers = f"{each.params:,}", f"{each.macs:,}", f"{size} MiB", str(each.depth)
         table.add_row(each.name, *numbers, image)
     show(table)
+    typer.echo(
+        "cifar_resnet8 is cifar_resnet8_a, and so on; cifar_plain and cifar_resnet go on with any"
+        " depth of 6n + 2",
+        err=True,
+    )

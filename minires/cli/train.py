@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .devices import Device, require
+from .devices import require
 from .launchers import require_one_process
 
 if TYPE_CHECKING:
@@ -30,106 +31,264 @@ HELP = (
 _FREE = ("dataset", "root", "device", "threads", "workers")
 
 
+_RECIPE = "the recipe's"
+# Of two words, as messages call them.
+_OPTIONS = re.compile(
+    r"\b(?:val_split|warm_up_(?:lr|steps|error)|early_stop|batch_size|weight_decay|"
+    r"label_smoothing|crop_padding(?:_mode)?|sync_bn|precise_bn|checkpoint_steps)\b"
+)
+
+
+def _option(panel: str, help: str, default: str | bool = False) -> Any:
+    """Return an option in a panel of the help, which tells what counts where it is not said."""
+    return typer.Option(help=help, show_default=default, rich_help_panel=panel)
+
+
+def _flag(panel: str, name: str, help: str) -> Any:
+    return typer.Option(name, help=help, rich_help_panel=panel)
+
+
 def run_train(
     model: Annotated[
-        str | None, typer.Option(help="A name in minires models.", show_default=False)
+        str | None,
+        _option("Run", "A name in minires models, or a depth of a family: cifar_resnet8."),
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="A name in minires data list, or a path.", show_default=False),
+        _option("Run", "A name in minires data list, or a path: a folder, a .zip or a .npz."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run.", show_default="runs/<time>-train")
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Go on with the run in this folder.", show_default=False),
-    ] = None,
+    out: Annotated[Path | None, _option("Run", "Folder of the run.", "runs/<time>-train")] = None,
+    resume: Annotated[Path | None, _option("Run", "Go on with the run in this folder.")] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            help="he2015-cifar, he2015-imagenet, wrn, preact, mnist or digits.",
-            show_default="the data set's",
+        _option(
+            "Run",
+            "Where all comes from that is not said: he2015-cifar, he2015-imagenet, wrn, preact,"
+            " mnist or digits.",
+            "the data set's",
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="How long to train.")] = None,
-    steps: Annotated[int | None, typer.Option(help="How long, in steps, instead.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images of a step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="The learning rate.")] = None,
-    momentum: Annotated[float | None, typer.Option(help="Of the gradients.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Share taken off weights.")] = None,
-    schedule: Annotated[
-        str | None, typer.Option(help="constant, steps, cosine or plateau.")
+    epochs: Annotated[
+        int | None,
+        _option("Run", "How often all images are trained on, 1 or more.", _RECIPE),
     ] = None,
-    label_smoothing: Annotated[float | None, typer.Option(help="Share for all classes.")] = None,
-    mixup: Annotated[float | None, typer.Option(help="Alpha of mixed images.")] = None,
-    cutout: Annotated[int | None, typer.Option(help="Side of a square taken away.")] = None,
-    augmentation: Annotated[
-        str | None, typer.Option(help="none, crop, crop-flip or imagenet.")
+    steps: Annotated[
+        int | None, _option("Run", "How long to train, in steps instead of epochs.", _RECIPE)
     ] = None,
-    normalize: Annotated[
-        str | None, typer.Option(help="By the mean of each channel, or of each pixel.")
+    seed: Annotated[
+        int | None,
+        _option("Run", "Decides all random numbers: weights, order, augmentation, split.", "0"),
     ] = None,
-    ema: Annotated[float | None, typer.Option(help="Decay of averaged weights.")] = None,
-    clip: Annotated[float | None, typer.Option(help="Largest norm of a gradient.")] = None,
-    accumulate: Annotated[int | None, typer.Option(help="Parts of a batch.")] = None,
-    checkpoint_blocks: Annotated[
-        bool, typer.Option("--checkpoint-blocks", help="Less memory, by computing blocks twice.")
-    ] = False,
-    val_split: Annotated[
-        str | None, typer.Option(help="Share or number of images for validation; 0 for none.")
+    width: Annotated[
+        int | None, _option("Network", "Channels of the first stage.", "the network's")
     ] = None,
-    early_stop: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without progress.")
-    ] = None,
-    precise_bn: Annotated[int | None, typer.Option(help="Batches for final statistics.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all random numbers.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
-    width: Annotated[int | None, typer.Option(help="Channels of the first stage.")] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Begin with a file, a run's folder, or a name in minires weights list."),
+        _option(
+            "Network",
+            "Begin with a file, a run's folder, or a name in minires weights list.",
+            "drawn by the seed",
+        ),
     ] = None,
     freeze: Annotated[
-        list[str] | None, typer.Option(help="Do not train these parameters, as layer1.*")
+        list[str] | None,
+        _option("Network", "Do not train the parameters of these names, as layer1.*", "none"),
     ] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of the data sets.")] = None,
-    device: Device = "cpu",
-    threads: Annotated[int | None, typer.Option(help="For the kernels.")] = None,
-    workers: Annotated[int | None, typer.Option(help="That make batches ahead.")] = None,
-    checkpoint_steps: Annotated[
-        int | None, typer.Option(help="Checkpoints within epochs, after so many steps.")
+    dtype: Annotated[
+        str | None, _option("Network", "What is computed in: float32 or float64.", "float32")
     ] = None,
-    keep: Annotated[int | None, typer.Option(help="Checkpoints that are kept.")] = None,
-    half: Annotated[bool, typer.Option("--half", help="Keep the best as float16.")] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write event files, too.")
+    root: Annotated[
+        Path | None, _option("Data", "Folder of the data sets that have a name.", "MINIRES_DATA")
+    ] = None,
+    val_split: Annotated[
+        str | None,
+        _option(
+            "Data",
+            "What is kept of the training images for validation: a share, as 0.1, or a number, as"
+            " 5000; 0 for none.",
+            _RECIPE,
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        _option(
+            "Data",
+            "Side of the square that the network gets: images are resized by their shorter side,"
+            " and cut.",
+            "the images', or 224 with imagenet",
+        ),
+    ] = None,
+    normalize: Annotated[
+        str | None,
+        _option("Data", "Whose mean is subtracted: each channel's or each pixel's.", _RECIPE),
+    ] = None,
+    augmentation: Annotated[
+        str | None,
+        _option("Data", "How images are varied: none, crop, crop-flip or imagenet.", _RECIPE),
+    ] = None,
+    crop_padding: Annotated[
+        int | None,
+        _option("Data", "Pixels of the border that crop and crop-flip put around.", _RECIPE),
+    ] = None,
+    crop_padding_mode: Annotated[
+        str | None, _option("Data", "What is in it: constant (zeros) or reflect.", _RECIPE)
+    ] = None,
+    mixup: Annotated[
+        float | None,
+        _option("Data", "Alpha by which two images are mixed, as 0.2; 0 for none.", "0"),
+    ] = None,
+    cutout: Annotated[
+        int | None,
+        _option("Data", "Side of a square that is blotted out of an image; 0 for none.", "0"),
+    ] = None,
+    batch_size: Annotated[
+        int | None, _option("Optimisation", "Images of a step, over all ranks.", _RECIPE)
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        _option("Optimisation", "In how many parts a batch is computed, to save memory.", "1"),
+    ] = None,
+    checkpoint_blocks: Annotated[
+        bool,
+        _flag("Optimisation", "--checkpoint-blocks", "Compute blocks twice, to save more memory."),
     ] = False,
+    lr: Annotated[
+        float | None, _option("Optimisation", "The learning rate, above 0.", _RECIPE)
+    ] = None,
+    momentum: Annotated[
+        float | None,
+        _option(
+            "Optimisation", "How much of the last step's direction is kept, 0 to below 1.", _RECIPE
+        ),
+    ] = None,
+    nesterov: Annotated[
+        bool | None,
+        _option("Optimisation", "Whether the momentum is Nesterov's.", _RECIPE),
+    ] = None,
+    weight_decay: Annotated[
+        float | None,
+        _option(
+            "Optimisation", "This times the weights is added to their gradients, 0 up.", _RECIPE
+        ),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        _option("Optimisation", "How the rate falls: constant, steps, cosine, plateau.", _RECIPE),
+    ] = None,
+    milestones: Annotated[
+        str | None,
+        _option(
+            "Optimisation",
+            "When it does by steps, in shares of the training, as 0.5,0.75.",
+            _RECIPE,
+        ),
+    ] = None,
+    gamma: Annotated[
+        float | None,
+        _option("Optimisation", "What it is then multiplied by, between 0 and 1.", _RECIPE),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        _option("Optimisation", "Epochs without progress that are a plateau.", _RECIPE),
+    ] = None,
+    warm_up_lr: Annotated[
+        float | None, _option("Optimisation", "The rate to begin with, at most --lr.", _RECIPE)
+    ] = None,
+    warm_up_steps: Annotated[
+        int | None, _option("Optimisation", "Steps that it is kept for.", _RECIPE)
+    ] = None,
+    warm_up_error: Annotated[
+        float | None,
+        _option("Optimisation", "Or until the training error is below this, as 0.8.", _RECIPE),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None,
+        _option(
+            "Optimisation", "Share of a label that goes to all classes, 0 to below 1.", _RECIPE
+        ),
+    ] = None,
+    ema: Annotated[
+        float | None,
+        _option(
+            "Averages and limits",
+            "Measure and keep averaged weights, of this decay, as 0.999.",
+            "no average",
+        ),
+    ] = None,
+    clip: Annotated[
+        float | None,
+        _option("Averages and limits", "Longer gradients are shortened to this norm.", "no limit"),
+    ] = None,
+    early_stop: Annotated[
+        int | None,
+        _option(
+            "Averages and limits", "End after so many epochs without better validation.", "never"
+        ),
+    ] = None,
+    precise_bn: Annotated[
+        int | None,
+        _option(
+            "Averages and limits",
+            "Compute the best weights' running statistics anew from so many batches; 0 leaves"
+            " them.",
+            "0",
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Where to compute: cpu, or cuda (the first GPU), or cuda:1, ...",
+            rich_help_panel="Machine",
+        ),
+    ] = "cpu",
+    threads: Annotated[
+        int | None, _option("Machine", "Threads that compute.", "all processors")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        _option("Machine", "Further threads, which make the next batches meanwhile.", "0"),
+    ] = None,
     distributed: Annotated[
-        bool, typer.Option("--distributed", help="Train with all ranks that mpiexec started.")
+        bool, _flag("Machine", "--distributed", "Train with all ranks that mpiexec started.")
     ] = False,
     sync_bn: Annotated[
-        bool, typer.Option("--sync-bn", help="Batch statistics over all ranks.")
+        bool, _flag("Machine", "--sync-bn", "Batch statistics over all ranks.")
     ] = False,
     allow_reshard: Annotated[
-        bool, typer.Option("--allow-reshard", help="Go on with another number of ranks.")
+        bool, _flag("Machine", "--allow-reshard", "Go on with another number of ranks.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    checkpoint_steps: Annotated[
+        int | None,
+        _option("Output", "Write checkpoints within epochs, too, every so many steps.", "none"),
+    ] = None,
+    keep: Annotated[
+        int | None, _option("Output", "How many of the last checkpoints are kept.", "1")
+    ] = None,
+    half: Annotated[
+        bool, _flag("Output", "--half", "Keep the best weights as float16, half as large.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, _flag("Output", "--tensorboard", "Write event files, too.")
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel="Output"),
+    ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON; progress is on stderr.")
+        bool, _flag("Output", "--json", "Print the result as JSON; progress is on stderr.")
     ] = False,
 ) -> None:
     """Carry out the command; its help is `HELP`."""
     given = {
         name: value
         for name, value in locals().items()
-        if name not in ("out", "resume", "allow_reshard", "quiet", "json", "width", "val_split")
+        if name not in ("out", "resume", "allow_reshard", "quiet", "json", "width")
     }
     given |= {"device": device if device != "cpu" else None, "root": root and str(root)}
     for flag in ("half", "tensorboard", "distributed", "sync_bn", "checkpoint_blocks"):
         given[flag] = given[flag] or None
     given |= {"freeze": tuple(freeze) if freeze else None}
-    given |= {"val_split": _number("val-split", val_split)}
+    given |= {"val_split": _number("val-split", val_split), "milestones": _shares(milestones)}
     given |= {"model_options": None if width is None else {"width": width}}
     require(device)
     if allow_reshard and resume is None:
@@ -246,8 +405,28 @@ def _number(option: str, text: str | None) -> float | int | None:
         raise typer.BadParameter(f"--{option}: expected a number, found {text!r}") from None
 
 
+def _shares(text: str | None) -> tuple[float, ...] | None:
+    """Return milestones: 0.5,0.75."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"--milestones: expected shares separated by commas, such as 0.5,0.75; found {text!r}"
+        ) from None
+
+
 def as_option(message: str) -> str:
-    """Name an option as the command line does."""
+    """Name options as the command line does.
+
+    Examples
+    --------
+    >>> as_option("schedule: 'plateau' looks at the validation part; set val_split")
+    "--schedule: 'plateau' looks at the validation part; set --val-split"
+    """
     name, colon, rest = message.partition(": ")
-    known = colon and name.replace("_", "").isalpha() and name.islower()
-    return f"--{name.replace('_', '-')}: {rest}" if known else message
+    if colon and name.replace("_", "").isalpha() and name.islower():
+        message = f"--{name.replace('_', '-')}: {rest}"
+    # What has no underscore might be a word as any other.
+    return _OPTIONS.sub(lambda found: f"--{found[0].replace('_', '-')}", message)

@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from minires.serialize.download import fetch, home, sum_of
+from minires.serialize.download import DownloadError, fetch, home, sum_of
 
 from .archives import ZipFiles, uncompressed
 from .errors import DatasetDamaged, DatasetMissing
@@ -160,20 +160,27 @@ class Source:
             If one cannot be fetched; those before it stay, and what arrived of it.
         """
         found = self.found(root)
-        for file in self.files if self.addresses else ():
-            if file in found:
-                continue
-            fetch(
-                [address + file.name for address in self.addresses],
-                self.folder(root) / file.name,
-                md5=file.md5,
-                accept=file.is_right,
-                size=file.size,
-                licence=self.licence,
-                progress=progress and partial(progress, file.name),
-                allow_http=any(address.startswith("http:") for address in self.addresses),
-            )
+        missing = [file for file in self.files if self.addresses and file not in found]
+        for number, file in enumerate(missing, 1):
+            try:
+                self._fetch(file, root, progress)
+            except DownloadError as error:
+                others = ", ".join(f"{each.name} (MD5 {each.md5})" for each in missing[number:])
+                told = f". Still missing after it: {others}" if others else ""
+                raise DownloadError(f"{error}{told}") from error.__cause__
         return self.require(root)
+
+    def _fetch(self, file: SourceFile, root: Path, progress: Progress | None) -> None:
+        fetch(
+            [address + file.name for address in self.addresses],
+            self.folder(root) / file.name,
+            md5=file.md5,
+            accept=file.is_right,
+            size=file.size,
+            licence=self.licence,
+            progress=progress and partial(progress, file.name),
+            allow_http=any(address.startswith("http:") for address in self.addresses),
+        )
 
     def verify(self, root: Path) -> Iterator[tuple[SourceFile, str | None]]:
         """Yield each file, and what is wrong with it, if anything is.

@@ -176,8 +176,9 @@ class Split(_Described):
         Parameters
         ----------
         share : float or int
-            Below 1, the share of each class that goes to the validation part; else the number of
-            images, taken from the classes as evenly as their sizes allow.
+            Below 1, the share of each class that goes to the validation part, and at least one
+            image of each class that has two; else the number of images, taken from the classes as
+            evenly as their sizes allow.
         seed : int
             Decides which.
 
@@ -202,12 +203,17 @@ class Split(_Described):
         wanted = share * len(labels) if share < 1 else share
         count = round(wanted) if math.isfinite(wanted) else 0
         is_no_number = share >= 1 and isinstance(share, float)
-        if not 0 < count < len(labels) or is_no_number:
+        if not share > 0 or count >= len(labels) or is_no_number:
             raise ValueError(
                 f"validation: a share between 0 and 1, or a whole number of images below the"
                 f" {len(labels):,} that there are to train on; found {share}"
             )
-        kept, chosen = stratified_count(labels, count, seed)
+        kept, chosen = stratified_count(labels, count, seed, least=int(share < 1))
+        if not len(chosen):
+            raise ValueError(
+                f"validation: no class has two of the {len(labels):,} images, one of which could be"
+                f" kept for validation; found {share}"
+            )
         return ValidatedSplit(
             train=rows_of(self.train, kept),
             validation=rows_of(self.train, chosen),
@@ -266,7 +272,7 @@ def stratified(labels: Array, test_share: float, seed: int) -> tuple[Array, Arra
     return _drawn(labels, [round(int(size) * test_share) for size in sizes], seed)
 
 
-def stratified_count(labels: Array, count: int, seed: int) -> tuple[Array, Array]:
+def stratified_count(labels: Array, count: int, seed: int, least: int = 0) -> tuple[Array, Array]:
     """Divide samples at random so that exactly `count` are chosen, in proportion to the classes.
 
     Parameters
@@ -274,6 +280,8 @@ def stratified_count(labels: Array, count: int, seed: int) -> tuple[Array, Array
     labels : array, (N,), int
     count : int
     seed : int
+    least : int
+        So many of every class that has more; then it may become more than `count`.
 
     Returns
     -------
@@ -291,6 +299,7 @@ def stratified_count(labels: Array, count: int, seed: int) -> tuple[Array, Array
     # What rounding down left over goes to the classes that lost most by it.
     by_loss = np.argsort(shares - wanted, kind="stable")
     shares[by_loss[: count - shares.sum()]] += 1
+    shares = np.maximum(shares, np.minimum(least, np.bincount(labels) - 1))
     return _drawn(labels, shares.tolist(), seed)
 
 

@@ -112,7 +112,9 @@ def find(name: str) -> Entry:
         found = pattern.fullmatch(name)
         if found:
             return entry(found)
-    near = difflib.get_close_matches(name, _ENTRIES, 3, 0.6)
+    # Without its letter a name is that of a network, too, and the nearer one.
+    known = {*_ENTRIES, *(re.sub(r"(\d)_[abc]$", r"\1", entry) for entry in _ENTRIES)}
+    near = difflib.get_close_matches(name, sorted(known), 3, 0.6)
     advice = f"; near: {', '.join(near)}" if near else ""
     raise ValueError(
         f"there is no network {name!r}{advice}; mr.models.list(), or minires models, tells them all"

@@ -103,6 +103,8 @@ def test_what_broke_off_goes_on_and_what_cannot_be_had_says_how_to_get_it(
     assert broken.returncode == 1
     assert "broke off after 1,000 of" in broken.stderr
     assert "put it at 'here/kmnist/train-images-idx3-ubyte.gz'" in broken.stderr
+    for file in cut.files[1:]:
+        assert f"{file.name} (MD5 {file.md5})" in broken.stderr
     assert [each.name for each in tmp_path.rglob("*.*")] == ["train-images-idx3-ubyte.gz.part"]
     monkeypatch.setattr(sources_module, "sources", lambda: every)
     assert minires("data", "get", "kmnist", "--root", "here").returncode == 0
@@ -128,6 +130,17 @@ def test_verify_tells_what_is_wrong_and_what_is_missing(
     assert getting.returncode == 1
     assert "move it away, then run: minires data get kmnist" in getting.stderr
     assert (tmp_path / "kmnist/t10k-images-idx3-ubyte.gz").read_bytes() == changed
+
+
+def test_verify_without_names_looks_at_all_that_are_there(
+    minires: Run, server: LocalServer, tmp_path: Path
+) -> None:
+    tree(tmp_path / "kmnist", FILES)
+
+    done = minires("data", "verify", "--root", tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"digits", "kmnist"}
 
 
 def test_verify_goes_on_after_a_file_that_cannot_be_read(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,39 @@ def test_one_run_is_told_in_a_line(minires: Callable[..., Any], trained: Path) -
     assert done.stderr == ""
 
 
+def test_the_folder_alone_will_do(minires: Callable[..., Any], trained: Path) -> None:
+    done = minires("evaluate", trained / "seed0")
+
+    assert done.returncode == 0
+    assert done.stdout == minires("evaluate", "--run", trained / "seed0").stdout
+
+
+def test_a_run_that_is_not_finished_is_judged_and_told_so(
+    minires: Callable[..., Any], trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "seed0", tmp_path / "a")
+    (tmp_path / "a" / "result.json").unlink()
+
+    done = minires("evaluate", "a")
+
+    assert done.returncode == 0
+    assert done.stderr == "minires: the run in a is not finished\n"
+
+
+def test_an_ensemble_leaves_out_a_run_without_weights_and_says_so(
+    minires: Callable[..., Any], trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "config.json").write_bytes((trained / "seed0/config.json").read_bytes())
+
+    done = minires("evaluate", "--ensemble", trained / "*", "early", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "minires: early is left out: it has no best.safetensors yet\n"
+    names = [score["name"] for score in json.loads(done.stdout)["scores"]]
+    assert names == ["seed0", "seed1", "ensemble"]
+
+
 @pytest.mark.parametrize("spread", [True, False])
 def test_an_ensemble_is_named_by_a_pattern_that_a_shell_spreads_or_not(
     minires: Callable[..., Any], trained: Path, spread: bool
@@ -47,7 +81,7 @@ def test_an_ensemble_is_named_by_a_pattern_that_a_shell_spreads_or_not(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "--run is missing, or --ensemble"),
+        ([], "the folder of a run is missing, or --ensemble"),
         (["--run", "nowhere"], "there is no run in 'nowhere'"),
         (["--run", "{}/seed0", "--crops", "3"], "--crops: expected 1, 5, 10, found 3"),
         (

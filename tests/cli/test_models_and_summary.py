@@ -21,7 +21,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_models_are_listed_with_what_they_cost(few: list[str], capsys: Any) -> None:
     assert main(["models"]) == 0
-    told = capsys.readouterr().out
+    told, beside = capsys.readouterr()
+    assert "cifar_resnet8 is cifar_resnet8_a" in beside
     heading, _, *rows = told.splitlines()
     assert heading.split() == [
         "network",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -13,8 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minires.cli import main
+from minires.cli.train import run_train
+from minires.training.runs import RunConfig
 
 SMALL = ["--model", "cifar_resnet8", "--width", "2", "--dataset", "digits", "--batch-size", "256"]
 RUN = ["train", *SMALL, "--epochs", "2", "--threads", "1"]
@@ -84,13 +89,19 @@ def test_every_option_stands_in_the_configuration(minires: Minires, tmp_path: Pa
         "mixup": 0.2,
         "cutout": 2,
         "augmentation": "crop",
+        "crop-padding": 1,
+        "crop-padding-mode": "reflect",
+        "normalize": "pixel",
+        "gamma": 0.2,
+        "patience": 3,
+        "warm-up-lr": 0.01,
+        "warm-up-steps": 2,
         "ema": 0.9,
         "clip": 2.0,
         "accumulate": 2,
         "val-split": 200,
         "early-stop": 5,
         "precise-bn": 2,
-        "normalize": "channel",
         "seed": 4,
         "dtype": "float64",
         "workers": 1,
@@ -98,6 +109,7 @@ def test_every_option_stands_in_the_configuration(minires: Minires, tmp_path: Pa
         "keep": 2,
     }
     given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    given += ["--milestones", "0.5,0.75", "--no-nesterov"]
     done = minires(*RUN, *given, "--half", "--checkpoint-blocks", *FREEZE, "--out", "a")
     assert done.returncode == 0, done.stderr
     config = json.loads((tmp_path / "a" / "config.json").read_text())
@@ -105,8 +117,61 @@ def test_every_option_stands_in_the_configuration(minires: Minires, tmp_path: Pa
         assert config[name.replace("-", "_")] == value, name
     assert config["half"]
     assert config["checkpoint_blocks"]
+    assert config["milestones"] == [0.5, 0.75]
+    assert config["nesterov"] is False
     assert config["freeze"] == ["conv1.*", "bn1.*"]
     assert config["model_options"] == {"width": 2}
+
+
+def test_whatever_a_message_can_name_is_an_option() -> None:
+    named = RunConfig.model_fields.keys() - {"schema_", "model_options"}
+
+    assert named <= inspect.signature(run_train).parameters.keys()
+
+
+def test_the_help_is_in_panels_and_says_what_counts_by_default(minires: Minires) -> None:
+    told = minires("train", "--help", COLUMNS="160").stdout
+
+    for panel in ("Run", "Network", "Data", "Optimisation", "Averages and limits", "Machine"):
+        assert f"─ {panel} ─" in told
+    options = told.partition("─ Run ─")[2].partition("─ Machine ─")[0]
+    # These are asked for, or not, and nothing stands in for them.
+    bare = ("--model", "--dataset", "--resume", "--checkpoint-blocks")
+    for described in re.split(r"\n│ +(?=--)", options)[1:]:
+        assert described.startswith(bare) or "[default: " in described
+
+
+def test_images_of_any_size_are_brought_to_the_one_that_is_asked_for(
+    minires: Minires, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(5):
+            sides = (*rng.integers(20, 40, 2), 3)
+            image = Image.fromarray(rng.integers(0, 256, sides, np.uint8))
+            image.save(tmp_path / "mine" / name / f"{number}.png")
+    asked = ["train", *SMALL[:4], "--dataset", "mine/", "--epochs", "1", "--quiet"]
+    flat = ["--augmentation", "none", "--schedule", "constant"]
+
+    refused = minires(*asked, *flat, "--out", "c")
+    done = [
+        minires(*asked, "--size", "8", "--out", "a"),
+        minires(*asked, "--size", "8", *flat, "--out", "b"),
+    ]
+
+    mine = tmp_path / "mine"
+    assert f"--augmentation: the images of {mine} differ in size" in refused.stderr
+    assert "--size 32" in refused.stderr
+    for each, folder, shorter in zip(done, "ab", (9, 8), strict=True):
+        assert each.returncode == 0, each.stderr
+        shown = json.loads((tmp_path / folder / "best.json").read_text())["preprocessing"]
+        assert (shown["size"], shown["crop"]) == (shorter, 8)
+        result = json.loads((tmp_path / folder / "result.json").read_text())
+        again = json.loads(minires("evaluate", "--run", folder, "--json").stdout)["scores"][0]
+        assert again["loss"] == pytest.approx(result["test_loss"], rel=1e-5)
+        asked_of = f"{folder}/best.safetensors", "mine/cat/0.png"
+        assert minires("predict", "--weights", *asked_of).returncode == 0
 
 
 BAD = [
@@ -130,7 +195,12 @@ BAD = [
     (["--val-split", "some"], "--val-split: expected a number, found 'some'"),
     (["--val-split", "1.5"], "--val-split: "),
     (["--val-split", "9000"], "--val-split: "),
-    (["--early-stop", "3"], "--early-stop: it looks at the validation part"),
+    (["--early-stop", "3"], "--early-stop: it looks at the validation part; set --val-split"),
+    (["--warm-up-lr", "0.01"], "a warm-up ends by --warm-up-steps or by --warm-up-error"),
+    (["--milestones", "half"], "--milestones: expected shares separated by commas"),
+    (["--milestones", "0.7,0.5"], "--milestones: the milestones must rise"),
+    (["--size", "0"], "--size: "),
+    (["--size", "6", "--normalize", "pixel"], "--normalize: 'pixel' needs square images"),
     (["--precise-bn", "-1"], "--precise-bn: "),
     (["--seed", "-1"], "--seed: "),
     (["--dtype", "float16"], "--dtype: "),

@@ -256,6 +256,7 @@ def test_tiny_imagenet_has_words_and_boxes(tmp_path: Path, kind: str) -> None:
     [
         ({}, "there are no images in folders of classes, as in train/cat/1.jpg"),
         ({"1.png": png()}, "there are no images in folders"),
+        ({"cat/1.png": png()}, "has no test part, and no class of 3 images or"),
         ({"cat/1.png": png(), "dog/1.png": png()}, "has no test part, and no class of 3 images or"),
         (
             {"train/cat/1.png": png(), "train/dog/1.png": png(), "b/1.png": png()},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -94,7 +96,21 @@ def test_the_seed_decides_and_the_statistics_are_those_of_what_is_left() -> None
     assert abs(normal.train.arrays[0].mean()) < 1e-6 < abs(normal.validation.arrays[0].mean())
 
 
-@pytest.mark.parametrize("share", [0, -1, 100, 1000, 1.5, 3.0, 0.001, 0.999, float("nan")])
+def test_a_share_is_at_least_one_image_of_every_class_that_has_two() -> None:
+    labels = np.array([0] * 12 + [1] * 12 + [2] * 2 + [3])
+    images = np.zeros((27, 1, 4, 4), np.uint8)
+    split = replace(made(), train=TensorDataset(images, labels), class_names=tuple("abcd"))
+
+    parts = split.validation(0.04)
+
+    assert parts.validation.arrays[1].tolist() == [0, 1, 2]
+    assert len(parts.train) == 24
+    lone = replace(split, train=TensorDataset(images[:4], np.arange(4)))
+    with pytest.raises(ValueError, match="no class has two of the 4 images"):
+        lone.validation(0.04)
+
+
+@pytest.mark.parametrize("share", [0, -1, 100, 1000, 1.5, 3.0, 0.999, float("nan"), float("inf")])
 def test_a_share_that_leaves_a_part_empty_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match=r"validation: a share between 0 and 1, or a whole number"):
         made().validation(share)

@@ -69,7 +69,12 @@ def test_families_go_on_beyond_the_papers_depths():
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("resnet5O", "near: resnet50"), ("densenet_121", "densenet121"), ("xyz", "minires models")],
+    [
+        ("resnet5O", "near: resnet50"),
+        ("densenet_121", "densenet121"),
+        ("xyz", "minires models"),
+        ("cifar_resnt8", "near: cifar_resnet8,"),
+    ],
 )
 def test_an_unknown_name_is_told_with_what_is_near(name, advice):
     with pytest.raises(ValueError, match=advice):

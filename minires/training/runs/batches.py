@@ -26,7 +26,7 @@ from minires.data.transforms import (
 from .config import RunConfig
 from .errors import ConfigError
 
-__all__ = ["EVALUATION_BATCH", "Batches", "FirstBatches", "batches_of", "seen"]
+__all__ = ["EVALUATION_BATCH", "Batches", "FirstBatches", "batches_of", "judged_at", "seen"]
 
 EVALUATION_BATCH = 256
 # He et al. 2015: the shorter side, at random in training; the square that is cut out of it.
@@ -102,22 +102,39 @@ def seen(config: RunConfig, split: Any) -> tuple[int, int]:
     ConfigError
         If they differ in size, and the augmentation leaves them so.
     """
-    if config.augmentation == "imagenet":
-        return CROP, CROP
+    if (at := judged_at(config)) is not None:
+        return at[1], at[1]
     if split.image_size is None:
         raise ConfigError(
             f"augmentation: the images of {config.dataset} differ in size, which"
-            f" {config.augmentation!r} leaves them; 'imagenet' cuts them to {CROP}x{CROP}"
+            f" {config.augmentation!r} leaves them; say the size to which they are cut, as --size"
+            f" 32, or take 'imagenet', which cuts them to {CROP}x{CROP}"
         )
     height, width = split.image_size
     return height, width
 
 
+def judged_at(config: RunConfig) -> tuple[int, int] | None:
+    """Return to what an image's shorter side is brought, and the square that is cut out of it.
+
+    None if images are judged as they are.
+    """
+    if config.augmentation == "imagenet":
+        return _scaled(MIDDLE, config), config.size or CROP
+    return None if config.size is None else (config.size, config.size)
+
+
+def _scaled(length: int, config: RunConfig) -> int:
+    """Return a length of "imagenet" for the size of a run's images."""
+    return round(length * (config.size or CROP) / CROP)
+
+
 def _one_size(config: RunConfig) -> list[Transform]:
     """Return what brings an image that is judged to the size of those trained on."""
-    if config.augmentation != "imagenet":
+    if (at := judged_at(config)) is None:
         return []
-    return [RandomShortestSize(MIDDLE, MIDDLE), CenterCrop(CROP)]
+    shorter, side = at
+    return [RandomShortestSize(shorter, shorter), CenterCrop(side)]
 
 
 def _normalization(config: RunConfig, split: Any) -> Normalize:
@@ -125,7 +142,7 @@ def _normalization(config: RunConfig, split: Any) -> Normalize:
     if config.normalize == "channel":
         return Normalize(split.mean, split.std, dtype=config.dtype)
     size = split.image_size
-    if config.augmentation == "imagenet" or size is None or size[0] != size[1]:
+    if judged_at(config) is not None or size is None or size[0] != size[1]:
         raise ConfigError(
             "normalize: 'pixel' needs square images of one size that are trained on whole;"
             " 'channel' takes any"
@@ -136,8 +153,12 @@ def _normalization(config: RunConfig, split: Any) -> Normalize:
 def _augmentation(config: RunConfig, split: Any, normalize: Normalize) -> list[Transform]:
     chosen: list[Transform] = []
     if config.augmentation == "imagenet":
-        chosen += [RandomShortestSize(*SHORTER), RandomCrop(CROP), RandomHorizontalFlip()]
+        shorter = (_scaled(length, config) for length in SHORTER)
+        chosen += [RandomShortestSize(*shorter), RandomCrop(config.size or CROP)]
+        chosen += [RandomHorizontalFlip()]
         chosen += [Lighting()] if split.channels == 3 else []
+    else:
+        chosen += _one_size(config)
     if config.augmentation in ("crop", "crop-flip"):
         border = config.crop_padding, config.crop_padding_mode
         chosen.append(RandomCrop(seen(config, split), *border))

@@ -12,7 +12,7 @@ from minires.models.weights.loading import twin
 from minires.nn import Module
 from minires.serialize import save
 
-from .batches import CROP, MIDDLE
+from .batches import judged_at
 from .config import RunConfig
 from .metrics_log import EpochLine
 
@@ -76,14 +76,14 @@ def write_best(
         )
     notes = {"epoch": str(line.epoch), "step": str(line.step), "network": twin(model)}
     save(weights, path, metadata=notes)
-    side = min(split.image_size) if config.augmentation != "imagenet" else 0
+    size, crop = judged_at(config) or (min(split.image_size),) * 2
     card = Card(
         model=config.model,
         options=dict(config.model_options),
         classes=split.class_names,
         preprocessing=Preprocessing(
-            size=side or MIDDLE,
-            crop=side or CROP,
+            size=size,
+            crop=crop,
             mean=split.mean,
             std=split.std,
             pixel_mean=tuple(normalize.mean.ravel().tolist()) if normalize.mean.ndim == 3 else (),

@@ -72,6 +72,9 @@ class RunConfig(BaseModel):
         Pixels, for "crop" and "crop-flip".
     crop_padding_mode : {"constant", "reflect"}
         Whether these are zeros, or what is within, mirrored.
+    size : int, optional
+        Side of the square that the network gets. Each image is resized, so that its shorter side
+        fits, and the middle is cut out; for "imagenet", all of its lengths are scaled to it.
     normalize : {"channel", "pixel"}
         Whether the mean that is subtracted is one of each channel, or of each pixel. Then it is
         subtracted before an image is padded, so that the margin is average, and not black.
@@ -154,6 +157,7 @@ class RunConfig(BaseModel):
     augmentation: Literal["none", "crop", "crop-flip", "imagenet"] = "none"
     crop_padding: int = Field(default=4, ge=0)
     crop_padding_mode: Literal["constant", "reflect"] = "constant"
+    size: int | None = Field(default=None, gt=0)
     normalize: Literal["channel", "pixel"] = "channel"
     val_split: Share | Annotated[int, Field(ge=0)] = 0
     early_stop: int | None = Field(default=None, gt=0)

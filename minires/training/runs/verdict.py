@@ -250,7 +250,9 @@ def _numbers(epochs: Sequence[EpochLine]) -> str:
     told = f"Training error {percent(error)}"
     validated = [e.validation_error for e in epochs if e.validation_error is not None]
     if not validated:
-        return f"{told}. There is no validation part, so overfitting cannot be seen; set val_split."
+        return (
+            f"{told}. There is no validation part, so overfitting cannot be seen; see --val-split."
+        )
     gap = 100 * (_last(validated) - error)
     return (
         f"{told}, validation error {percent(_last(validated))}: a gap of {gap:.1f} percentage"

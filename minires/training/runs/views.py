@@ -14,7 +14,7 @@ import numpy as np
 from minires.data.transforms import CenterCrop, Resize
 from minires.data.transforms.crops import PaddingMode, padded
 
-from .batches import CROP, MIDDLE
+from .batches import judged_at
 from .config import RunConfig
 from .errors import ConfigError
 
@@ -139,11 +139,13 @@ def views_of_run(
             "crops: five of the ten are mirror images, which this run was not trained with (its"
             f" augmentation is {config.augmentation!r}); 5 leaves them out"
         )
-    if config.augmentation == "imagenet":
-        size = None if crops == 1 and scales else (CROP, CROP)
-        return Views(crops, scales or (MIDDLE,), size)
+    own: tuple[int | None, ...] = (None,)
+    if (at := judged_at(config)) is not None:
+        own, image_size = at[:1], (at[1], at[1])
     if scales:
         return Views(crops, scales, None if crops == 1 else image_size)
     if crops == 1:
-        return Views(1, (None,), None)
-    return Views(crops, (None,), image_size, config.crop_padding, config.crop_padding_mode)
+        return Views(1, own, None if at is None else image_size)
+    if config.augmentation == "imagenet":
+        return Views(crops, own, image_size)
+    return Views(crops, own, image_size, config.crop_padding, config.crop_padding_mode)
