@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=250)
 settings.load_profile(os.environ.get("MINIRES_HYPOTHESIS", "default"))
+
+# A shell's background job, and all that it starts, would hear no Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ORACLE_REQUIRED = os.environ.get("MINIRES_REQUIRE_ORACLE", "") not in ("", "0")
 

@@ -76,7 +76,8 @@ def measure(
     ledger = Ledger(device, _BATCHES_PER_READING)
     measured: list[Measured] = []
     counts: Confusion | None = None
-    with evaluation_mode(model), no_grad():
+    # Overflow shows in the result, rather than by NumPy's warnings.
+    with evaluation_mode(model), no_grad(), device.quiet():
         for batch in loader:
             images, labels = (tensor.to(device) for tensor in batch)
             if not len(labels.data):  # a rank's part of a small batch, of which there is no mean

@@ -196,8 +196,6 @@ def interrupted(cwd: Path, after: str, *arguments: str) -> tuple[int, str, str]:
         encoding="utf-8",
         cwd=cwd,
         env=environment(PYTHONUNBUFFERED="1"),
-        # A shell's background job would have Ctrl-C ignored from the start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stderr is not None
     seen = []

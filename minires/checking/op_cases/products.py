@@ -106,9 +106,10 @@ def _softmaxes(draw: Draw) -> Iterator[Case]:
         (draw.normal(5, 4),),
     )
     soft = draw.positive(5, 4)
+    # Of soft labels the loss is spelled out, and this is the op that has the work.
     yield Case(
-        "cross_entropy",
-        "soft labels, smoothed, of weighted classes",
+        "log_softmax",
+        "cross-entropy with soft labels, smoothed, of weighted classes",
         lambda x, target: ops.cross_entropy(x, target, weight, label_smoothing=0.3),
         (draw.normal(5, 4), soft),
     )
