@@ -131,7 +131,10 @@ def command(tmp_path: Path, *options: str, **grid: Any) -> list[str]:
 def children_of(pid: int) -> list[int]:
     """Processes of multiprocessing that this one started; its tracker of resources is none."""
     told = subprocess.run(
-        ["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
+        ["ps", "-ww", "--ppid", str(pid), "-o", "pid=,args="],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     lines = [line.split(None, 1) for line in told.stdout.splitlines()]
     return [int(pid) for pid, args in lines if "spawn_main" in args]
