@@ -212,6 +212,7 @@ def test_after_the_end_of_the_sweep_itself_the_same_command_does_the_rest(
 
 
 @pytest.mark.long
+@pytest.mark.mpi
 def test_the_ranks_of_mpi_share_the_runs(tmp_path: Path) -> None:
     launcher = shutil.which("mpiexec") or shutil.which("mpiexec", path=Path(sys.executable).parent)
     if launcher is None or not _has_mpi():
