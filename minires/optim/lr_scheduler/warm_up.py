@@ -103,9 +103,9 @@ class WarmUp(_Gentle):
 class WarmUpUntil(_Gentle):
     """Keep to a share of another schedule's rate until the training error of an epoch is small.
 
-    So He et al. 2015 (arXiv 1512.03385, section 4.2) begin ResNet-110: at 0.01 "until the training
-    error is below 80% (about 400 iterations)", then at 0.1. The error is looked at when an epoch is
-    done (with batches of 128 an epoch of CIFAR-10 has 391 iterations), as `epoch_done` hears it;
+    So He et al. 2015 (arXiv 1512.03385, section 4.2) begin ResNet-110: at 0.01 while more than 80 %
+    are mistakes, which takes some 400 iterations, then at 0.1. The error is looked at when an epoch
+    is done (with batches of 128 an epoch of CIFAR-10 has 391 iterations), as `epoch_done` hears it;
     a `Trainer` tells it. The other schedule counts from the beginning.
 
     Parameters
