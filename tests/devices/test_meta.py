@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import operator
 import re
 import tracemalloc
 from collections.abc import Sequence
@@ -63,6 +65,26 @@ def test_every_op_and_its_gradients_have_the_shapes_dtypes_and_errors_of_the_cpu
     alike = st.sampled_from(DTYPES).map(lambda kind: [kind] * count)
     mixed = st.lists(st.sampled_from(DTYPES), min_size=count, max_size=count)
     assert agree(case, data.draw(alike | mixed))
+
+
+@pytest.mark.parametrize("kinds", list(itertools.product(DTYPES, repeat=2)))
+def test_what_changes_in_place_keeps_its_dtype_or_is_refused_as_on_the_cpu(kinds):
+    def changed(change, *arrays):
+        try:
+            return change(*arrays).dtype
+        except TypeError as error:
+            return str(error)
+
+    for change in (operator.iadd, operator.isub, operator.imul, operator.itruediv):
+        real = [np.ones((2, 3), kinds[0]), np.ones(3, kinds[1])]
+        assert changed(change, *(MetaArray(x.shape, x.dtype) for x in real)) == changed(
+            change, *real
+        )
+
+
+def test_what_changes_in_place_keeps_its_shape():
+    with pytest.raises(ValueError, match=r"shape \(3,\) cannot take on values of \(2, 3\)"):
+        operator.iadd(MetaArray((3,), np.dtype("f4")), MetaArray((2, 3), np.dtype("f4")))
 
 
 def test_a_planted_mistake_is_seen(monkeypatch):

@@ -22,7 +22,7 @@ class Mirrored(Alone):
 
     def all_reduce(self, array: Array) -> Array:
         """Double the array in place."""
-        array *= 2
+        array += array
         return array
 
     def all_gather(self, array: Array) -> Array:

@@ -85,6 +85,16 @@ def _reflected(compute: Callable[[Any, Any], Any]) -> Callable[[MetaArray, Any],
     return lambda self, other: elementwise(compute, other, self)
 
 
+def _in_place(compute: Callable[[Any, Any], Any]) -> Callable[[MetaArray, Any], MetaArray]:
+    def change(self: MetaArray, other: Any) -> MetaArray:
+        shape = elementwise(compute, self, other).shape
+        if shape != self.shape:
+            raise ValueError(f"an array of shape {self.shape} cannot take on values of {shape}")
+        return self
+
+    return change
+
+
 def _unary(compute: Callable[[Any], Any]) -> Callable[[MetaArray], MetaArray]:
     return lambda self: elementwise(compute, self)
 
@@ -232,6 +242,8 @@ class MetaArray:
     __and__, __rand__ = _operator(operator.and_), _reflected(operator.and_)
     __or__, __ror__ = _operator(operator.or_), _reflected(operator.or_)
     __xor__, __rxor__ = _operator(operator.xor), _reflected(operator.xor)
+    __iadd__, __isub__ = _in_place(operator.iadd), _in_place(operator.isub)
+    __imul__, __itruediv__ = _in_place(operator.imul), _in_place(operator.itruediv)
     __eq__, __ne__ = _operator(operator.eq), _operator(operator.ne)  # type: ignore[assignment]
     __lt__, __le__ = _operator(operator.lt), _operator(operator.le)
     __gt__, __ge__ = _operator(operator.gt), _operator(operator.ge)
