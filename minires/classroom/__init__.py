@@ -1,0 +1,1 @@
+"""Assignments, and who grades them."""

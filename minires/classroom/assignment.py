@@ -1,0 +1,253 @@
+"""An assignment: what students write, how it is checked, and which mistakes are known.
+
+It is a folder: ``assignment.toml`` (functions, checks, points, hints), ``source.py`` (the solved
+file with markers), ``cases.py`` (what the functions are called with), ``mistakes.toml`` (edits of
+the solution that make it wrong) and ``handout.md``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .source import Source
+
+__all__ = ["Assignment", "AssignmentError", "Check", "Edit", "Function", "Mistake"]
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+class AssignmentError(ValueError):
+    """A folder that is no assignment, or one that contradicts itself."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Function(_Table):
+    """A function that students write.
+
+    Attributes
+    ----------
+    name : str
+    outputs : tuple of str
+        Names of what it returns, in order.
+    intermediates : tuple of str
+        Of leaves that it may return beside that, in the order in which they are computed.
+    """
+
+    name: str
+    outputs: Annotated[tuple[str, ...], Field(min_length=1)]
+    intermediates: tuple[str, ...] = ()
+
+
+class Check(_Table):
+    """What is looked at, of one function, for some points.
+
+    Attributes
+    ----------
+    name : str
+        Also that of the function in ``cases.py`` which makes its calls.
+    function : str
+    title : str
+        What is claimed, for the student.
+    points : int
+    needs : tuple of str
+        Checks without which this one says nothing.
+    hidden : bool
+        Whether it is made at grading alone.
+    seconds : float
+        After which it is given up.
+    hints : tuple of three str
+        From a question to all but the answer.
+    """
+
+    name: str
+    function: str
+    title: str
+    points: Annotated[int, Field(ge=0)]
+    needs: tuple[str, ...] = ()
+    hidden: bool = False
+    seconds: Annotated[float, Field(gt=0)] = 5.0
+    hints: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)]
+
+
+class Edit(_Table):
+    """Text of the solution, which stands there once, and what is put in its place."""
+
+    find: Annotated[str, Field(min_length=1)]
+    replace: str
+
+
+class Mistake(_Table):
+    """A mistake that is known: the solution with some edits.
+
+    Attributes
+    ----------
+    id : str
+    function : str
+        In which it is made.
+    caught_by : str
+        The check that must see it.
+    says : str
+        What a student is told.
+    edits : tuple of Edit
+    """
+
+    id: str
+    function: str
+    caught_by: str
+    says: str
+    edits: Annotated[tuple[Edit, ...], Field(min_length=1)]
+
+
+class _Settings(_Table):
+    title: str
+    minutes: Annotated[int, Field(gt=0)]
+    file: str
+    seed: int
+    functions: Annotated[tuple[Function, ...], Field(min_length=1)]
+    checks: Annotated[tuple[Check, ...], Field(min_length=1)]
+
+
+class _Mistakes(_Table):
+    mistakes: tuple[Mistake, ...]
+
+
+class Assignment:
+    """An assignment's folder, read and found to be sound.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    AssignmentError
+        If something is missing, misspelled, or names what is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = _read(folder / "assignment.toml", _Settings)
+        self.functions = {each.name: each for each in self.settings.functions}
+        self.checks = {each.name: each for each in self.settings.checks}
+        self._refuse_contradictions()
+
+    def __repr__(self) -> str:
+        return f"Assignment({self.name!r}, {len(self.checks)} checks, {self.points} points)"
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+    @property
+    def points(self) -> int:
+        """The most that can be had."""
+        return sum(check.points for check in self.settings.checks)
+
+    @cached_property
+    def source(self) -> Source:
+        """The solved file, which only the instructor has."""
+        path = self.folder / "source.py"
+        return Source(_text(path), f"{self.name}/source.py")
+
+    @cached_property
+    def mistakes(self) -> dict[str, Mistake]:
+        """All known mistakes by their ids; each edits the solution."""
+        found = _read(self.folder / "mistakes.toml", _Mistakes).mistakes
+        by_id: dict[str, Mistake] = {}
+        for mistake in found:
+            where = f"{self.name}/mistakes.toml: {mistake.id}"
+            if mistake.id in by_id:
+                raise AssignmentError(f"{where}: stands there twice")
+            if mistake.caught_by not in self.checks:
+                raise AssignmentError(f"{where}: there is no check {mistake.caught_by!r}")
+            if mistake.function not in self.functions:
+                raise AssignmentError(f"{where}: there is no function {mistake.function!r}")
+            by_id[mistake.id] = mistake
+            self.mistaken(mistake)
+        return by_id
+
+    def mistaken(self, *mistakes: Mistake) -> str:
+        """Return the solved file with mistakes in it."""
+        text = self.source.solution()
+        for mistake in mistakes:
+            for edit in mistake.edits:
+                if (count := text.count(edit.find)) != 1:
+                    raise AssignmentError(
+                        f"{self.name}/mistakes.toml: {mistake.id}: {edit.find!r} stands"
+                        f" {count} times in the solution; an edit needs text that stands there once"
+                    )
+                text = text.replace(edit.find, edit.replace)
+        return text
+
+    def calls(self, check: str, rng: Any, reference: Any) -> Sequence[tuple[Any, ...]]:
+        """Return what a check calls its function with."""
+        return list(getattr(self._cases, check)(rng, reference))
+
+    def view(self, function: str, arguments: Sequence[Any], result: Any) -> Any:
+        """Return of a result what is compared, where several are right."""
+        view = getattr(self._cases, f"view_{function}", None)
+        return result if view is None else view(arguments, result)
+
+    @cached_property
+    def _cases(self) -> Any:
+        return executed(_text(self.folder / "cases.py"), f"{self.name}_cases")
+
+    def _refuse_contradictions(self) -> None:
+        where = f"{self.name}/assignment.toml"
+        seen: set[str] = set()
+        for check in self.settings.checks:
+            if check.name in seen:
+                raise AssignmentError(f"{where}: the check {check.name!r} stands there twice")
+            if check.function not in self.functions:
+                raise AssignmentError(
+                    f"{where}: the check {check.name!r} is of {check.function!r}, which is no"
+                    f" function of it; there are {', '.join(self.functions)}"
+                )
+            for need in check.needs:
+                if need not in seen:
+                    raise AssignmentError(
+                        f"{where}: the check {check.name!r} needs {need!r}, which does not stand"
+                        " before it"
+                    )
+            if not hasattr(self._cases, check.name):
+                raise AssignmentError(f"{self.name}/cases.py has no function {check.name!r}")
+            seen.add(check.name)
+
+
+def executed(text: str, name: str) -> Any:
+    """Return the module that a text of the instructor's is; never of a student's."""
+    module = ModuleType(name)
+    exec(compile(text, f"{name}.py", "exec"), module.__dict__)
+    return module
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise AssignmentError(f"{path.parent.name}: there is no {path.name}") from None
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind:
+    try:
+        return kind.model_validate(tomllib.loads(_text(path)))
+    except tomllib.TOMLDecodeError as error:
+        raise AssignmentError(f"{path.parent.name}/{path.name} is no TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise AssignmentError(
+            f"{path.parent.name}/{path.name}: {where}: {first['msg'].lower()}"
+        ) from None

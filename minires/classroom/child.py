@@ -1,0 +1,185 @@
+"""Where a student's code runs: a program of its own, of Python and NumPy alone.
+
+It is started as ``python -I child.py JOB OUT``: reads from JOB, an .npz, which functions of which
+file to call with what, and writes to OUT what they returned. It judges nothing, and knows no right
+answer; whoever started it compares. Nothing here may import minires, for the code that runs here
+may not either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["dump", "load"]
+
+Packed = Any
+MOST_OUTPUT = 10_000
+_STRUCTURE = "structure"
+
+
+def dump(path: str | os.PathLike[str], value: Any) -> None:
+    """Write a value to an .npz file, which needs no pickle.
+
+    Parameters
+    ----------
+    path : path
+    value : None, bool, int, float, str, array, or list, tuple or dict of such
+        Arrays are of numbers or truth values.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    text = json.dumps(_pack(value, arrays))
+    arrays[_STRUCTURE] = np.frombuffer(text.encode(), np.uint8)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Return what `dump` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        structure = json.loads(file[_STRUCTURE].tobytes().decode())
+        return _unpack(structure, file)
+
+
+def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Packed:
+    if value is None or value.__class__ in (bool, int, float, str):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufc":
+            raise TypeError(f"an array of {array.dtype}")
+        key = f"array {len(arrays)}"
+        arrays[key] = array.view(np.ndarray)
+        return {"array": key, "contiguous": bool(array.flags.c_contiguous)}
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_pack(each, arrays) for each in value]}
+    if isinstance(value, dict):
+        return {"dict": [[str(key), _pack(each, arrays)] for key, each in value.items()]}
+    raise TypeError(f"a {type(value).__name__}")
+
+
+def _unpack(packed: Packed, arrays: Mapping[str, np.ndarray]) -> Any:
+    if not isinstance(packed, dict):
+        return packed
+    if "array" in packed:
+        return arrays[packed["array"]]
+    if "dict" in packed:
+        return {key: _unpack(each, arrays) for key, each in packed["dict"]}
+    [(kind, parts)] = packed.items()
+    values = [_unpack(each, arrays) for each in parts]
+    return values if kind == "list" else tuple(values)
+
+
+def main(job: str, out: str) -> None:
+    """Do a job, and write down what came of it."""
+    asked = load(job)
+    said = _Said(MOST_OUTPUT)
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        outcomes = list(_outcomes(Path(asked["file"]), asked["calls"]))
+    dump(out, {"outcomes": outcomes, "said": said.getvalue()})
+
+
+def _outcomes(file: Path, calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what each call came to: a result, or an error."""
+    try:
+        module = _imported(file)
+    except BaseException as error:
+        yield _told(error, file)
+        return
+    for call in calls:
+        function = getattr(module, call["function"], None)
+        if not callable(function):
+            yield {"missing": call["function"]}
+            continue
+        try:
+            yield _outcome(function, call["arguments"])
+        except BaseException as error:
+            yield _told(error, file)
+
+
+def _outcome(function: Callable[..., Any], arguments: list[Any]) -> dict[str, Any]:
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        result = function(*arguments)
+    outcome = {
+        "arguments": arguments,
+        "shared": _shared(result, arguments),
+        "warnings": sorted({str(each.message) for each in noted}),
+    }
+    try:
+        _pack(result, {})
+    except TypeError as error:
+        return outcome | {"unreadable": str(error)}
+    return outcome | {"result": result}
+
+
+def _shared(result: Any, arguments: list[Any]) -> bool:
+    """Return whether an array of the result lies in the memory of an argument."""
+    ours, theirs = list(_arrays(result)), list(_arrays(arguments))
+    return any(np.shares_memory(a, b) for a in ours for b in theirs)
+
+
+def _arrays(value: Any) -> Iterator[np.ndarray]:
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, dict):
+        yield from _arrays(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _arrays(each)
+
+
+def _told(error: BaseException, file: Path) -> dict[str, Any]:
+    """Return an error as its kind, its message, and where in the student's files it came up."""
+    frames = [
+        f"{Path(frame.filename).name}, line {frame.lineno}: {frame.line}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).parent == file.parent
+    ]
+    if isinstance(error, SyntaxError) and error.lineno:
+        where = Path(error.filename or file).name
+        frames.append(f"{where}, line {error.lineno}: {(error.text or '').strip()}")
+    return {"error": type(error).__name__, "message": str(error), "frames": frames}
+
+
+def _imported(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Said(io.StringIO):
+    """What was printed, as far as there is room for it."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._room = most
+
+    def write(self, text: str) -> int:
+        super().write(text[: self._room])
+        self._room -= min(len(text), self._room)
+        return len(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,167 @@
+"""What a function returned, taken apart into named arrays, and whether two such agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .assignment import Function
+
+__all__ = ["Difference", "NotAsDescribedError", "difference", "leaves_of"]
+
+# Of the largest value that should be there. What computes in float32 may be as far off as that.
+TOLERANCE = {"float64": 1e-7, "float32": 1e-4}
+_NOTHING = 1e-12
+
+
+class NotAsDescribedError(ValueError):
+    """A result that is not what the handout describes."""
+
+
+def leaves_of(function: Function, result: Any) -> dict[str, Any]:
+    """Take a result apart: arrays and numbers by names such as ``dw`` or ``cache.x_hat``.
+
+    Raises
+    ------
+    NotAsDescribedError
+        If it is not as many values as the function has outputs.
+
+    Examples
+    --------
+    >>> function = Function(name="f", outputs=("y", "cache"))
+    >>> sorted(leaves_of(function, (1.0, {"mask": [True, False]})))
+    ['cache.mask[0]', 'cache.mask[1]', 'y']
+    """
+    names = function.outputs
+    if len(names) == 1:
+        return dict(leaves(names[0], result))
+    if not isinstance(result, tuple | list) or len(result) != len(names):
+        found = f"{len(result)} values" if isinstance(result, tuple | list) else _kind(result)
+        raise NotAsDescribedError(
+            f"{function.name} should return {len(names)} values, {', '.join(names)}; it returned"
+            f" {found}"
+        )
+    parts = zip(names, result, strict=True)
+    return {name: leaf for part in parts for name, leaf in leaves(*part)}
+
+
+def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the arrays, numbers and strings of a value, with their names in it."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from leaves(f"{name}.{key}", each)
+    elif isinstance(value, list | tuple):
+        for place, each in enumerate(value):
+            yield from leaves(f"{name}[{place}]", each)
+    else:
+        yield name, value
+
+
+class Difference(NamedTuple):
+    """How a value is not what it should be.
+
+    Attributes
+    ----------
+    leaf : str
+    kind : str
+        ``missing``, ``kind``, ``shape``, ``dtype``, ``finite`` or ``values``.
+    says : str
+    """
+
+    leaf: str
+    kind: str
+    says: str
+
+
+def difference(
+    found: Mapping[str, Any], expected: Mapping[str, Any], optional: tuple[str, ...] = ()
+) -> Difference | None:
+    """Compare leaves with those that should be there; return the first that differs.
+
+    Shapes, dtypes and finiteness are looked at everywhere before any value is.
+
+    Parameters
+    ----------
+    found, expected : dict of leaves
+    optional : tuple of str
+        Leaves that may be missing, and are not looked at.
+    """
+    wanted = [name for name in expected if name not in optional]
+    for see in (_other_form, _other_values):
+        for name in wanted:
+            if name not in found:
+                return Difference(name, "missing", f"{name} is missing")
+            if told := see(name, found[name], expected[name]):
+                return told
+    return None
+
+
+def first_deviation(
+    found: Mapping[str, Any], expected: Mapping[str, Any], order: tuple[str, ...]
+) -> str | None:
+    """Return the first intermediate that is there and is not as it should be."""
+    for name in order:
+        if name in found and name in expected and differs(name, found[name], expected[name]):
+            return name
+    return None
+
+
+def differs(name: str, found: Any, expected: Any) -> bool:
+    """Return whether a leaf is another one than it should be."""
+    return bool(_other_form(name, found, expected) or _other_values(name, found, expected))
+
+
+def _other_form(name: str, found: Any, expected: Any) -> Difference | None:
+    if isinstance(expected, str | None.__class__) or isinstance(found, str | None.__class__):
+        if found == expected:
+            return None
+        return Difference(name, "kind", f"{name} should be {expected!r}, it is {_kind(found)}")
+    a, b = np.asarray(found), np.asarray(expected)
+    if a.shape != b.shape:
+        return Difference(
+            name, "shape", f"{name} should have the shape {b.shape}, it has {a.shape}"
+        )
+    if b.dtype.kind == "f" and a.dtype.kind != "f":
+        return Difference(name, "dtype", f"{name} should be floating-point numbers, not {a.dtype}")
+    if a.dtype.kind == "f" and not np.isfinite(a).all():
+        bad = np.argwhere(~np.isfinite(a))[0]
+        return Difference(name, "finite", f"{name} is not finite: {a[tuple(bad)]} at {_place(bad)}")
+    return None
+
+
+def _other_values(name: str, found: Any, expected: Any) -> Difference | None:
+    if isinstance(expected, str | None.__class__):
+        return None
+    a, b = np.asarray(found), np.asarray(expected)
+    off = np.abs(a.astype(float) - b.astype(float))
+    bad = off > tolerance(a, b)
+    if not bad.any():
+        return None
+    worst = np.unravel_index(int(off.argmax()), off.shape)
+    return Difference(
+        name,
+        "values",
+        f"{name} differs from what it should be in {int(bad.sum())} of {off.size} values; most at"
+        f" {_place(worst)}: {a[worst]:.6g}, which should be {b[worst]:.6g}",
+    )
+
+
+def tolerance(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return how far off a value may be."""
+    largest = float(np.abs(expected.astype(float)).max(initial=0.0))
+    exact = found.dtype.kind == "f" and found.dtype.itemsize < 8
+    return max(TOLERANCE["float32" if exact else "float64"] * largest, _NOTHING)
+
+
+def _place(index: Any) -> str:
+    return f"({', '.join(str(int(i)) for i in index)})"
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing (None)"
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    return f"{value!r}" if isinstance(value, str) else f"a {type(value).__name__}"
