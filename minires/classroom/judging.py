@@ -1,4 +1,4 @@
-"""From what a student's file did to what is said of it: passed or not, why, which mistake it was."""
+"""What a student's file did, judged: passed or not, why, and which mistake it was."""
 
 from __future__ import annotations
 
