@@ -217,7 +217,12 @@ class RunConfig(BaseModel):
                 " preact and wrn have some"
             )
         if self.schedule == "plateau" and not validated:
-            raise ValueError("schedule: 'plateau' looks at the validation part; set val_split")
+            raise ValueError(
+                "schedule: 'plateau' looks at the validation part, and there is none; set val_split"
+                " above 0, or take another schedule, such as 'cosine'"
+            )
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: it is a kind of momentum, which must be above 0 then")
         if self.early_stop is not None and not validated:
             raise ValueError("early_stop: it looks at the validation part; set val_split")
         if self.warm_up_lr is None and (self.warm_up_steps or self.warm_up_error is not None):

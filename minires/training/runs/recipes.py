@@ -173,8 +173,9 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
         A name in `RECIPES`; by default the data set's.
     **options
         Of `RunConfig`; None stands for what the recipe says. Naming `epochs` or `steps` stretches
-        the schedule to that length, naming a `schedule` drops the recipe's milestones, and naming
-        an `lr` that is as low as that of its warm-up drops the warm-up.
+        the schedule to that length, naming a `schedule` drops the recipe's milestones, naming an
+        `lr` that is as low as that of its warm-up drops the warm-up, and naming a `momentum` of 0
+        drops Nesterov's.
 
     Raises
     ------
@@ -207,5 +208,7 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     needless = gentle is not None and isinstance(lr, int | float) and lr <= gentle
     if needless or named.keys() & _NO_WARM_UP.keys():
         asked |= _NO_WARM_UP
+    if named.get("momentum") == 0:
+        asked["nesterov"] = False
     told = {"model": model, "dataset": located(dataset), "recipe": name}
     return RunConfig.checked(**told, **{**asked, **named})

@@ -211,6 +211,13 @@ def test_a_rate_as_low_as_that_of_the_warm_up_needs_none() -> None:
         assert bool(config.warm_up_steps) == bool(expected)
 
 
+def test_without_momentum_there_is_none_of_nesterovs() -> None:
+    config = configured("cifar_resnet8", "digits", momentum=0.0)
+    assert (config.momentum, config.nesterov) == (0.0, False)
+    with pytest.raises(ConfigError, match="nesterov: "):
+        configured("cifar_resnet8", "digits", momentum=0.0, nesterov=True)
+
+
 def test_recipes_name_where_they_come_from_and_unknown_ones_what_there_is() -> None:
     assert all(recipe.source for recipe in RECIPES.values())
     with pytest.raises(ConfigError, match=r"recipe: .*'he2015-cifar'"):
