@@ -235,12 +235,9 @@ def run_train(
         ),
     ] = None,
     device: Annotated[
-        str,
-        typer.Option(
-            help="Where to compute: cpu, or cuda (the first GPU), or cuda:1, ...",
-            rich_help_panel="Machine",
-        ),
-    ] = "cpu",
+        str | None,
+        _option("Machine", "Where to compute: cpu, or cuda (the first GPU), or cuda:1, ...", "cpu"),
+    ] = None,
     threads: Annotated[
         int | None, _option("Machine", "Threads that compute.", "all processors")
     ] = None,
@@ -284,13 +281,14 @@ def run_train(
         for name, value in locals().items()
         if name not in ("out", "resume", "allow_reshard", "quiet", "json", "width")
     }
-    given |= {"device": device if device != "cpu" else None, "root": root and str(root)}
+    given["root"] = root and str(root)
     for flag in ("half", "tensorboard", "distributed", "sync_bn", "checkpoint_blocks"):
         given[flag] = given[flag] or None
     given |= {"freeze": tuple(freeze) if freeze else None}
     given |= {"val_split": _number("val-split", val_split), "milestones": _shares(milestones)}
     given |= {"model_options": None if width is None else {"width": width}}
-    require(device)
+    if device is not None:
+        require(device)
     if allow_reshard and resume is None:
         raise typer.BadParameter("--allow-reshard: it is for --resume; a new run has no ranks yet")
 
@@ -370,8 +368,9 @@ def _gone_on_with(resume: Path, out: Path | None, named: dict[str, Any]) -> Any:
     odd = [name for name in named if name not in _FREE] + (["out"] if out else [])
     if odd:
         free = ", ".join(f"--{name}" for name in _FREE)
+        first = "width" if odd[0] == "model_options" else odd[0].replace("_", "-")
         raise typer.BadParameter(
-            f"--{odd[0].replace('_', '-')}: a run is gone on with as it was begun; with --resume"
+            f"--{first}: a run is gone on with as it was begun; with --resume"
             f" only {free} may be said"
         )
     try:

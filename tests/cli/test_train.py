@@ -268,7 +268,13 @@ def test_with_resume_only_what_changes_no_result_may_be_said(
     minires: Minires, tmp_path: Path
 ) -> None:
     assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
-    for option in (["--lr", "1"], ["--model", "resnet18"], ["--out", "b"], ["--half"]):
+    for option in (
+        ["--lr", "1"],
+        ["--model", "resnet18"],
+        ["--width", "2"],
+        ["--out", "b"],
+        ["--half"],
+    ):
         done = minires("train", "--resume", "a", *option)
         assert done.returncode == 2
         assert f"{option[0]}: a run is gone on with as it was begun" in done.stderr
@@ -277,6 +283,20 @@ def test_with_resume_only_what_changes_no_result_may_be_said(
     assert nowhere.returncode == 2
     assert "--resume: there is no run in 'nowhere'" in nowhere.stderr
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_run_of_a_gpu_that_is_gone_goes_on_where_it_is_told_to(
+    minires: Minires, tmp_path: Path
+) -> None:
+    assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
+    config = tmp_path / "a" / "config.json"
+    config.write_text(config.read_text().replace('"device": "cpu"', '"device": "cuda:99"'))
+    assert minires("train", "--resume", "a").returncode == 0  # for it is finished
+    (tmp_path / "a" / "result.json").unlink()
+    gone = minires("train", "--resume", "a")
+    assert gone.returncode == 2
+    assert "--device: device 'cuda:99' is not available" in gone.stderr
+    assert minires("train", "--resume", "a", "--device", "cpu").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["last.safetensors", "metrics.jsonl", "config.json"])

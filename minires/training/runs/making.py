@@ -50,8 +50,12 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
     Raises
     ------
     ConfigError
-        If there is no such network, or it does not take such images.
+        If there is no such network or device, or it does not take such images.
     """
+    try:
+        devices.get(config.device)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"device: {error}") from None
     options: dict[str, Any] = {
         "num_classes": classes,
         "in_channels": channels,
