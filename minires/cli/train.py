@@ -281,7 +281,7 @@ def run_train(
         for name, value in locals().items()
         if name not in ("out", "resume", "allow_reshard", "quiet", "json", "width")
     }
-    given["root"] = root and str(root)
+    given["root"] = root and str(root.absolute())
     for flag in ("half", "tensorboard", "distributed", "sync_bn", "checkpoint_blocks"):
         given[flag] = given[flag] or None
     given |= {"freeze": tuple(freeze) if freeze else None}

@@ -364,6 +364,20 @@ def test_a_run_finds_its_data_and_weights_from_any_working_directory(
     assert "on three.npz, in " in resumed.stderr
 
 
+def test_the_folder_of_the_data_sets_is_found_from_anywhere_and_where_it_was_moved_to(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [*RUN, "--root", "data", "--out", "a"]
+    assert minires(*asked, "--quiet").returncode == 0
+    config = tmp_path / "a" / "config.json"
+    assert json.loads(config.read_text())["root"] == str(tmp_path / "data")
+    (tmp_path / "a" / "result.json").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert minires("train", "--resume", "../a", "--root", "moved").returncode == 0
+    assert json.loads(config.read_text())["root"] == str(tmp_path / "elsewhere" / "moved")
+
+
 def test_a_data_set_that_was_moved_is_named_and_must_be_the_same(
     minires: Minires, tmp_path: Path
 ) -> None:

@@ -168,7 +168,8 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     Parameters
     ----------
     model, dataset : str
-        Paths are kept absolute, of `weights` too: the run may be gone on with from anywhere.
+        Paths are kept absolute, of `root` and `weights` too: the run may be gone on with from
+        anywhere.
     recipe : str, optional
         A name in `RECIPES`; by default the data set's.
     **options
@@ -198,6 +199,8 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     except ValueError as error:
         raise ConfigError(f"model: {error}") from None
     named = {option: value for option, value in options.items() if value is not None}
+    if "root" in named:
+        named["root"] = str(Path(named["root"]).absolute())
     if "weights" in named and not is_listed(named["weights"]):
         named["weights"] = str(Path(named["weights"]).absolute())
     if "epochs" in named or "steps" in named:

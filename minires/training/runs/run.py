@@ -163,8 +163,8 @@ def _make(folder: Path) -> None:
 def _keep_where_the_data_are(config: RunConfig, folder: Path) -> None:
     """Write down where the data set, which is the same, was moved to."""
     written = read_config(folder)
-    if written.dataset != config.dataset:
-        write_config(written.changed(dataset=config.dataset), folder)
+    if (written.dataset, written.root) != (config.dataset, config.root):
+        write_config(written.changed(dataset=config.dataset, root=config.root), folder)
 
 
 @contextmanager
