@@ -25,7 +25,7 @@ from minires.training.evaluation import evaluate
 from minires.training.rank_state import RankStates, gather_states, own_seed, restore_states
 
 from .batches import Batches, FirstBatches, batches_of, seen
-from .best import BEST, best_epoch, write_best
+from .best import BEST, best_epoch, card_of_best, write_best
 from .checkpoint import LAST, read_seconds, write_checkpoint
 from .circumstances import circumstances
 from .config import RunConfig
@@ -76,7 +76,9 @@ class Course:
         with together(ranks):
             self.batches: Batches = batches_of(config, ranks.rank, ranks.size)
             split = self.batches.split
-            self.model = made_model(config, split.classes, split.channels, seen(config, split))
+            size = seen(config, split)
+            self.card = card_of_best(config, split, self.batches.normalize)
+            self.model = made_model(config, split.classes, split.channels, size)
             self.events = EventFile(folder) if config.tensorboard and self.writes else None
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", split.digest)
@@ -227,8 +229,7 @@ class Course:
                 self._write_best(line)
 
     def _write_best(self, line: EpochLine) -> None:
-        split, normalize = self.batches.split, self.batches.normalize
-        write_best(self.folder, self.model, self.config, split, normalize, line)
+        write_best(self.folder, self.model, self.card, line, half=self.config.half)
 
     def _stops_early(self) -> bool:
         patience, lines = self.config.early_stop, self.log.metrics.epochs
@@ -302,6 +303,7 @@ class Course:
         if self.writes:
             if self.config.precise_bn:
                 self._write_best(best)
+                load_weights(self.model, self.folder / BEST)  # as they are kept, perhaps as float16
             found = evaluate(self.model, self.trainer.loss, self.batches.test, confusion=True)
         if found is not None and math.isfinite(found.loss):
             assert found.confusion is not None

@@ -34,6 +34,7 @@ from minires.training.runs.checkpoint import (
     read_circumstances,
     write_checkpoint,
 )
+from minires.training.runs.evaluation import evaluate_runs
 from minires.training.runs.making import made_model
 
 from .conftest import Watched, a_config, digests
@@ -532,6 +533,53 @@ def test_half_the_space_for_the_best_weights(tmp_path: Path) -> None:
     assert weights["conv1.weight"].dtype == np.float16
     model, _ = load_run(tmp_path / "run")
     assert model.state_dict()["conv1.weight"].numpy().dtype == np.float32
+
+
+def test_what_float16_cannot_hold_is_kept_and_the_weights_that_are_kept_are_tested(
+    tmp_path: Path,
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 8), np.uint8)
+    np.savez(tmp_path / "images.npz", x=images, y=np.arange(60) % 3)
+    large = mr.models.create("cifar_resnet8", seed=0, in_channels=1, num_classes=3, width=2)
+    large.conv1.weight.copy_(1000 * large.conv1.weight.numpy())
+    mr.save(large.state_dict(), tmp_path / "large.safetensors")
+    begun = {
+        "dataset": str(tmp_path / "images.npz"),
+        "weights": str(tmp_path / "large.safetensors"),
+    }
+    for precise_bn in (0, 2):
+        folder = tmp_path / f"run{precise_bn}"
+        config = a_config(**begun, epochs=1, lr=1e-6, half=True, precise_bn=precise_bn)
+        result = train(config, folder)
+
+        kept = mr.load(folder / "best.safetensors")
+        assert kept["bn1.running_var"].max() > 65_504
+        kinds = {name: kept[name].dtype for name in ("bn1.running_var", "bn1.running_mean")}
+        assert kinds == {"bn1.running_var": np.float32, "bn1.running_mean": np.float16}
+        (score,) = evaluate_runs([folder])
+        assert score.loss == pytest.approx(result.test_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"model_options": {"num_classes": 3}}, "model_options: options: 'num_classes' does not"),
+        ({"model_options": {"seed": 3}}, "model_options: options: 'seed' does not belong"),
+        ({"crop_padding": 8, "crop_padding_mode": "reflect"}, "crop_padding: 8 pixels cannot be"),
+    ],
+)
+def test_what_would_fail_after_an_epoch_is_refused_before_it(
+    options: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        train(a_config(**options), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_without_any_contrast_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    np.savez(tmp_path / "grey.npz", x=np.full((60, 1, 8, 8), 7, np.uint8), y=np.arange(60) % 3)
+    with pytest.raises(ConfigError, match="dataset: in a channel all its pixels are alike"):
+        train(a_config(dataset=str(tmp_path / "grey.npz")), tmp_path / "run")
 
 
 def test_what_is_frozen_stays_as_it_was(tmp_path: Path) -> None:
