@@ -78,7 +78,9 @@ class Course:
             split = self.batches.split
             size = seen(config, split)
             self.card = card_of_best(config, split, self.batches.normalize)
-            self.model = made_model(config, split.classes, split.channels, size)
+            self.model = made_model(
+                config, split.classes, split.channels, size, len(split.train), ranks.size
+            )
             self.events = EventFile(folder) if config.tensorboard and self.writes else None
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", split.digest)

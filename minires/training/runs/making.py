@@ -37,7 +37,14 @@ __all__ = [
 ]
 
 
-def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, int]) -> Module:
+def made_model(
+    config: RunConfig,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    images: int | None = None,
+    ranks: int = 1,
+) -> Module:
     """Make the network, as it is drawn by the run's seed.
 
     Parameters
@@ -46,6 +53,10 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
     classes, channels : int
     size : (int, int)
         Height and width of the images.
+    images : int, optional
+        How many there are to train on; one that is left for the last batch may be too few.
+    ranks : int
+        That share the batches out.
 
     Raises
     ------
@@ -71,6 +82,16 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
             f"model: {config.model}, of images {channels}x{size[0]}x{size[1]} and {classes}"
             f" classes: {error}"
         ) from None
+    if images is not None and 1 in _images_at_once(config, images, ranks):
+        try:
+            plan(ops.zeros(1, channels, *size, device="meta"))
+        except ValueError:
+            raise ConfigError(
+                f"batch_size: of {images:,} images, in batches of {config.batch_size:,}, one is"
+                f" left alone in a batch or a part of one, of which {config.model} cannot learn: batch"
+                " normalisation needs two where its maps are a single pixel; take another"
+                " batch_size, or fewer parts"
+            ) from None
     model = models.create(config.model, seed=config.seed, **options)
     if config.checkpoint_blocks:
         try:
@@ -78,6 +99,16 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
         except ValueError as error:
             raise ConfigError(f"checkpoint_blocks: {error}") from None
     return model.to(config.dtype).to(config.device)
+
+
+def _images_at_once(config: RunConfig, images: int, ranks: int) -> set[int]:
+    """Return how many images the smallest parts of a run's batches have that see each other."""
+    whole = min(config.batch_size, images)
+    batches = {whole}
+    if config.steps is None or config.steps * whole >= images:  # the last of an epoch is met
+        batches.add(images % whole or whole)
+    shares = {max(batch // (1 if config.sync_bn else ranks), 1) for batch in batches}
+    return {share // min(config.accumulate, share) for share in shares}
 
 
 def made_trainer(

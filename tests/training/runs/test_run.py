@@ -576,6 +576,39 @@ def test_what_would_fail_after_an_epoch_is_refused_before_it(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "is_alone"),
+    [
+        ({"batch_size": 16}, True),
+        ({"batch_size": 13}, False),
+        ({"batch_size": 48}, True),
+        ({"batch_size": 16, "epochs": None, "steps": 3}, False),
+        ({"batch_size": 13, "accumulate": 5}, False),
+        ({"batch_size": 13, "accumulate": 13}, True),
+        ({"batch_size": 47, "accumulate": 2}, True),
+    ],
+)
+def test_an_image_that_is_left_alone_is_told_before_the_training(
+    options: dict[str, Any], is_alone: bool
+) -> None:
+    config = a_config(**options).changed(model="resnet18", model_options={})
+    asked = {"classes": 2, "channels": 1, "size": (32, 32), "images": 49}
+    if is_alone:
+        with pytest.raises(ConfigError, match="batch_size: of 49 images, in batches of"):
+            made_model(config, **asked)
+        made_model(config, **{**asked, "size": (64, 64)})
+    else:
+        made_model(config, **asked)
+
+
+def test_an_image_that_is_left_alone_does_not_matter_to_large_maps(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 8), np.uint8)
+    np.savez(tmp_path / "images.npz", x=images, y=np.arange(60) % 3)
+    config = a_config(dataset=str(tmp_path / "images.npz"), val_split=0, epochs=1)
+    train(config.changed(batch_size=47), tmp_path / "run")
+    assert [line.images for line in read_metrics(tmp_path / "run").steps] == [47, 1]
+
+
 def test_images_without_any_contrast_are_refused_in_a_sentence(tmp_path: Path) -> None:
     np.savez(tmp_path / "grey.npz", x=np.full((60, 1, 8, 8), 7, np.uint8), y=np.arange(60) % 3)
     with pytest.raises(ConfigError, match="dataset: in a channel all its pixels are alike"):
