@@ -88,8 +88,8 @@ def made_model(
         except ValueError:
             raise ConfigError(
                 f"batch_size: of {images:,} images, in batches of {config.batch_size:,}, one is"
-                f" left alone in a batch or a part of one, of which {config.model} cannot learn: batch"
-                " normalisation needs two where its maps are a single pixel; take another"
+                f" left alone in a batch or a part of one, of which {config.model} cannot learn:"
+                " batch normalisation needs two where its maps are a single pixel; take another"
                 " batch_size, or fewer parts"
             ) from None
     model = models.create(config.model, seed=config.seed, **options)

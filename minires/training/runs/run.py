@@ -6,7 +6,7 @@ import errno
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from minires.devices.communicator import Alone, Communicator
@@ -138,8 +138,9 @@ def _folder_of(
         except BaseException:
             if is_new and not (folder / LOG).exists():
                 (folder / CONFIG).unlink(missing_ok=True)
-                for each in made:
-                    each.rmdir()
+                with suppress(OSError):  # another run may be in a folder above by now
+                    for each in made:
+                        each.rmdir()
             raise
 
 

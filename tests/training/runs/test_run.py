@@ -609,6 +609,19 @@ def test_an_image_that_is_left_alone_does_not_matter_to_large_maps(tmp_path: Pat
     assert [line.images for line in read_metrics(tmp_path / "run").steps] == [47, 1]
 
 
+def test_why_a_run_cannot_begin_is_told_although_another_is_in_the_folder_above_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun_beside(*arguments: Any, **options: Any) -> Any:
+        (tmp_path / "runs" / "beside").mkdir()
+        raise ConfigError("dataset: there is none")
+
+    monkeypatch.setattr(course, "batches_of", begun_beside)
+    with pytest.raises(ConfigError, match="dataset: there is none"):
+        train(a_config(), tmp_path / "runs" / "new")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["beside"]
+
+
 def test_images_without_any_contrast_are_refused_in_a_sentence(tmp_path: Path) -> None:
     np.savez(tmp_path / "grey.npz", x=np.full((60, 1, 8, 8), 7, np.uint8), y=np.arange(60) % 3)
     with pytest.raises(ConfigError, match="dataset: in a channel all its pixels are alike"):
