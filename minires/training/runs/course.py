@@ -94,6 +94,7 @@ class Course:
         self.notes: list[str] = []  # about a checkpoint, said once the run does go on from it
         self.seconds = 0.0  # that the present epoch took before the run went on
         self.began = time.perf_counter()
+        self.report_due = self.began
 
     def saved_state(self) -> dict[str, Any] | None:
         """Return the state of the last checkpoint; None where there is none yet.
@@ -180,13 +181,20 @@ class Course:
             self._train_epoch()
             self.checkpoint()
             self._keep_best()
-            self._tell_readers()
+            self._tell_readers(on_the_way=True)
             self.stop_if_asked()
 
-    def _tell_readers(self, **ended: str) -> None:
-        """Bring what is made from the log up to it; say what ended the run, if anything did."""
-        if self.writes:
+    def _tell_readers(self, on_the_way: bool = False, **ended: str) -> None:
+        """Bring what is made from the log up to it; say what ended the run, if anything did.
+
+        The report is made from all of the log, each time longer. On the way it may be a little old,
+        so that it takes no more than 1 % of the time.
+        """
+        began = time.perf_counter()
+        if self.writes and not (on_the_way and began < self.report_due):
             write_report(self.folder, **ended)
+            now = time.perf_counter()
+            self.report_due = now + 100 * (now - began)
         if self.events is not None:
             self.events.update(self.log.metrics)
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from minires.training.runs import (
     read_result,
     train,
     write_config,
+    write_report,
 )
 from minires.training.runs.checkpoint import (
     read_checkpoint,
@@ -620,6 +622,25 @@ def test_why_a_run_cannot_begin_is_told_although_another_is_in_the_folder_above_
     with pytest.raises(ConfigError, match="dataset: there is none"):
         train(a_config(), tmp_path / "runs" / "new")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["beside"]
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(0.0, 5), (1.0, 2)])
+def test_a_report_that_takes_long_is_written_less_often(
+    seconds: float, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def write(*arguments: Any, **options: Any) -> Path:
+        written.append(len(read_metrics(tmp_path / "run").epochs))
+        return write_report(*arguments, **options)
+
+    monkeypatch.setattr(course, "write_report", write)
+    clock = SimpleNamespace(perf_counter=lambda: seconds * len(written))
+    monkeypatch.setattr(course, "time", clock)
+    train(a_config(), tmp_path / "run")
+
+    assert (len(written), written[-1]) == (times, 3), "in the beginning, on the way, and at the end"
+    assert "test, read once" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_images_without_any_contrast_are_refused_in_a_sentence(tmp_path: Path) -> None:
