@@ -39,6 +39,17 @@ def run_lr_find(
     batch_size: Annotated[int | None, typer.Option(help="Images of a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all random numbers.")] = None,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Side of the square that the network gets.", show_default="the images'"),
+    ] = None,
+    normalize: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose mean is subtracted: each channel's or each pixel's.",
+            show_default="the recipe's",
+        ),
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data sets.")] = None,
     threads: Annotated[int | None, typer.Option(help="For the kernels.")] = None,
     device: Device = "cpu",
@@ -59,6 +70,8 @@ def run_lr_find(
             batch_size=batch_size,
             seed=seed,
             model_options=None if width is None else {"width": width},
+            size=size,
+            normalize=normalize,
             root=None if root is None else str(root),
             threads=threads,
             device=device,

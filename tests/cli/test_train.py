@@ -163,6 +163,8 @@ def test_images_of_any_size_are_brought_to_the_one_that_is_asked_for(
     mine = tmp_path / "mine"
     assert f"--augmentation: the images of {mine} differ in size" in refused.stderr
     assert "--size 32" in refused.stderr
+    found = minires("lr-find", *SMALL[:4], "--dataset", "mine/", "--size", "8", "--steps", "2")
+    assert found.returncode == 0, found.stderr
     for each, folder, shorter in zip(done, "ab", (9, 8), strict=True):
         assert each.returncode == 0, each.stderr
         shown = json.loads((tmp_path / folder / "best.json").read_text())["preprocessing"]
@@ -502,6 +504,11 @@ def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: P
     assert told["schema"] == "minires.lr-find/1"
     assert 1e-5 <= told["suggestion"] <= 10
     assert list(tmp_path.iterdir()) == []
+    channel, pixel = (
+        minires("lr-find", *SMALL, "--steps", "2", "--normalize", each).stdout
+        for each in ("channel", "pixel")
+    )
+    assert channel != pixel
     for options, message in (
         (["--steps", "1"], "steps must be at least 2"),
         (["--start", "0"], "must rise from above 0"),
@@ -531,6 +538,31 @@ def test_what_cannot_be_meant_is_refused(options: list[str], told: str, minires:
     done = minires(*RUN, *options)
 
     assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_options_that_do_nothing_beside_others_are_told(minires: Minires) -> None:
+    named = {"milestones": "0.5", "gamma": "0.3", "patience": "7", "crop-padding": "3"}
+    options = [word for name, value in named.items() for word in (f"--{name}", value)]
+    options += ["--crop-padding-mode", "reflect"]
+    small = ["train", *SMALL, "--epochs", "1", "--threads", "1", "--quiet"]
+    done = minires(*small, *options)
+    silent = minires(*small, "--recipe", "wrn", "--schedule", "cosine", "--augmentation", "none")
+
+    assert (done.returncode, silent.returncode) == (0, 0)
+    told = done.stderr.splitlines()
+    assert len(told) == 5
+    for line, name in zip(told, (*named, "crop padding mode"), strict=True):
+        assert f"nothing is done with {name.replace('-', ' ')}, for the " in line
+    assert silent.stderr == "", "what the recipe says nobody has named"
+
+
+def test_a_warm_up_that_is_longer_than_the_training_is_told(minires: Minires) -> None:
+    options = ["--recipe", "preact", "--augmentation", "none", "--epochs", "1", "--threads", "1"]
+    done = minires("train", *SMALL, *options, "--quiet")
+
+    assert done.returncode == 0
+    told = "takes 400 steps, and the training only 6: the rate stays at 0.01"
     assert told in done.stderr
 
 

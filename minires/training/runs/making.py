@@ -215,6 +215,7 @@ def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRC
     split = batches.split
     with threads_of(config):
         model = made_model(config, split.classes, split.channels, seen(config, split))
+        devices.random.manual_seed(config.seed)
         trainer = made_trainer(config, model, total_steps(config, len(batches.train)))
         return lr_find(
             model,
