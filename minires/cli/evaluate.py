@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from .devices import require
+from .naming import as_option
 from .tables import show
-from .train import as_option
 
 if TYPE_CHECKING:
     from minires.training.runs.evaluation import Score

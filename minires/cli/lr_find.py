@@ -9,6 +9,7 @@ import typer
 
 from .devices import Device, require
 from .launchers import require_one_process
+from .naming import as_option
 
 if TYPE_CHECKING:
     from minires.training import LRCurve
@@ -78,8 +79,6 @@ def run_lr_find(
         )
         curve = rising_rates(config, start, end, steps)
     except (ConfigError, ValueError) as error:
-        from .train import as_option
-
         raise typer.BadParameter(as_option(str(error).removeprefix("lr_find: "))) from None
     if json:
         from dataclasses import asdict

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from .devices import require
 from .launchers import require_one_process
+from .naming import as_option
 
 if TYPE_CHECKING:
     from minires.training.distributed import Communicator
@@ -32,11 +32,6 @@ _FREE = ("dataset", "root", "device", "threads", "workers")
 
 
 _RECIPE = "the recipe's"
-# Of two words, as messages call them.
-_OPTIONS = re.compile(
-    r"\b(?:val_split|warm_up_(?:lr|steps|error)|early_stop|batch_size|weight_decay|"
-    r"label_smoothing|crop_padding(?:_mode)?|sync_bn|precise_bn|checkpoint_steps)\b"
-)
 
 
 def _option(panel: str, help: str, default: str | bool = False) -> Any:
@@ -414,18 +409,3 @@ def _shares(text: str | None) -> tuple[float, ...] | None:
         raise typer.BadParameter(
             f"--milestones: expected shares separated by commas, such as 0.5,0.75; found {text!r}"
         ) from None
-
-
-def as_option(message: str) -> str:
-    """Name options as the command line does.
-
-    Examples
-    --------
-    >>> as_option("schedule: 'plateau' looks at the validation part; set val_split")
-    "--schedule: 'plateau' looks at the validation part; set --val-split"
-    """
-    name, colon, rest = message.partition(": ")
-    if colon and name.replace("_", "").isalpha() and name.islower():
-        message = f"--{name.replace('_', '-')}: {rest}"
-    # What has no underscore might be a word as any other.
-    return _OPTIONS.sub(lambda found: f"--{found[0].replace('_', '-')}", message)

@@ -70,6 +70,13 @@ def test_the_result_as_json_and_no_progress(minires: Minires) -> None:
     assert done.stderr == ""
 
 
+def test_a_terminal_shows_a_bar_and_how_long_it_will_take(minires: Minires) -> None:
+    done = minires(*RUN, "--out", "a", FORCE_COLOR="1", TERM="xterm", COLUMNS="120")
+    assert done.returncode == 0
+    assert re.search(r"loss \S+ +\d+ img/s +0:00:00 left", done.stderr)
+    assert "img/s" not in done.stdout
+
+
 def test_a_folder_is_named_where_none_is(minires: Minires, tmp_path: Path) -> None:
     assert minires(*RUN, "--quiet").returncode == 0
     (folder,) = (tmp_path / "runs").iterdir()
