@@ -573,6 +573,17 @@ def test_a_warm_up_that_is_longer_than_the_training_is_told(minires: Minires) ->
     assert told in done.stderr
 
 
+def test_images_that_are_no_squares_are_told_to_be_asked_about_by_squares(
+    minires: Minires, tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 12), np.uint8)
+    np.savez(tmp_path / "wide.npz", x=images, y=np.arange(60) % 3)
+    asked = ["train", *SMALL[:4], "--dataset", "wide.npz", "--recipe", "digits", "--epochs", "1"]
+
+    assert "the images are 8x12" in minires(*asked, "--quiet").stderr
+    assert "the images are" not in minires(*asked, "--quiet", "--size", "8").stderr
+
+
 def test_what_can_hardly_be_meant_is_told(minires: Minires) -> None:
     options = ["--epochs", "1", "--batch-size", "2000", "--threads", "999", "--root", "nowhere"]
     done = minires("train", *SMALL, *options, "--quiet")

@@ -84,7 +84,7 @@ class Course:
             self.events = EventFile(folder) if config.tensorboard and self.writes else None
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", split.digest)
-        for oddity in oddities(config, len(split.train)):
+        for oddity in oddities(config, len(split.train), split.image_size):
             watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)

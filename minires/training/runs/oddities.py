@@ -7,6 +7,7 @@ from pathlib import Path
 
 from minires.devices import threads
 
+from .batches import judged_at
 from .config import RunConfig
 from .recipes import RECIPES
 
@@ -22,7 +23,9 @@ _ONLY_WITH = {
 }
 
 
-def oddities(config: RunConfig, images: int) -> Iterator[str]:
+def oddities(
+    config: RunConfig, images: int, image_size: tuple[int, int] | None = None
+) -> Iterator[str]:
     """Say what an option does not do, although it sounds as if it did.
 
     Parameters
@@ -30,6 +33,8 @@ def oddities(config: RunConfig, images: int) -> Iterator[str]:
     config : RunConfig
     images : int
         How many there are to train on.
+    image_size : (int, int), optional
+        Their height and width, if they have one.
 
     Yields
     ------
@@ -59,6 +64,12 @@ def oddities(config: RunConfig, images: int) -> Iterator[str]:
                 f"nothing is done with {name.replace('_', ' ')}, for the {other} is"
                 f" {getattr(config, other)!r}"
             )
+    if image_size is not None and judged_at(config) is None and image_size[0] != image_size[1]:
+        height, width = image_size
+        yield (
+            f"the images are {height}x{width}, and minires predict will show the network the square"
+            f" in their middle alone; --size {min(image_size)} trains on that, too"
+        )
     if config.threads is not None and config.threads > threads.available():
         yield (
             f"{config.threads:,} threads share {threads.available()} processors, which"
