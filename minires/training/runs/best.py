@@ -13,14 +13,14 @@ from minires.data.transforms import Normalize
 from minires.models.weights.catalogue import Card, Preprocessing, write_card
 from minires.models.weights.loading import twin
 from minires.nn import Module
-from minires.serialize import save
+from minires.serialize import load_metadata, save
 
 from .batches import judged_at
 from .config import RunConfig
-from .errors import ConfigError
+from .errors import CheckpointError, ConfigError
 from .metrics_log import EpochLine
 
-__all__ = ["BEST", "best_epoch", "card_of_best", "write_best"]
+__all__ = ["BEST", "best_epoch", "card_of_best", "refuse_other_best", "write_best"]
 
 BEST = "best.safetensors"
 
@@ -120,6 +120,20 @@ def write_best(
     }
     told = {"source": f"{card.source}, epoch {line.epoch}", "training": measured | card.training}
     write_card(card.model_copy(update=told), path)
+
+
+def refuse_other_best(folder: str | os.PathLike[str], line: EpochLine) -> None:
+    """Raise CheckpointError if the weights that are kept are not those after an epoch.
+
+    So it may be when a run went on from an older checkpoint, and came to other bits.
+    """
+    path = Path(folder) / BEST
+    step = load_metadata(path).get("step")
+    if step != str(line.step):
+        raise CheckpointError(
+            f"'{path}' has the weights after step {step}, and those after step {line.step} were"
+            " best; bring that file back, or begin another run"
+        )
 
 
 def _halved(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -25,7 +25,7 @@ from minires.training.evaluation import evaluate
 from minires.training.rank_state import RankStates, gather_states, own_seed, restore_states
 
 from .batches import Batches, FirstBatches, batches_of, seen
-from .best import BEST, best_epoch, card_of_best, write_best
+from .best import BEST, best_epoch, card_of_best, refuse_other_best, write_best
 from .checkpoint import LAST, read_seconds, write_checkpoint
 from .circumstances import circumstances
 from .config import RunConfig
@@ -303,8 +303,10 @@ class Course:
         """Read the test part, once, with the best weights."""
         split, best = self.batches.split, best_epoch(self.log.metrics.epochs)
         assert best is not None
-        if self.writes:
-            load_weights(self.model, self.folder / BEST)
+        with together(self.ranks):
+            if self.writes:
+                refuse_other_best(self.folder, best)
+                load_weights(self.model, self.folder / BEST)
         start_alike(self.model, self.ranks)
         if self.config.precise_bn:
             self.batches.train.set_epoch(0)

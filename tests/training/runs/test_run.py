@@ -241,6 +241,18 @@ def test_best_weights_that_could_not_be_tested_are_told_before_training_goes_on(
     assert digests(folder) == before
 
 
+def test_weights_that_were_not_the_best_are_not_tested_as_if_they_were(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(a_config(), folder)
+    (folder / "result.json").unlink()
+    log = folder / "metrics.jsonl"
+    error = read_metrics(folder).epochs[0].validation_error
+    log.write_text(log.read_text().replace(f'"validation_error": {error}', '"validation_error": 0'))
+    with pytest.raises(CheckpointError, match="those after step 5 were best"):
+        train(read_config(folder), folder, resume=True)
+    assert read_result(folder) is None
+
+
 def test_a_kill_between_a_checkpoint_and_the_best_weights_loses_neither(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
