@@ -438,6 +438,37 @@ def test_a_run_goes_on_when_nobody_hears_its_progress_any_more(
     assert (tmp_path / "a" / "result.json").exists()
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_images_that_are_gone_cost_a_sentence_and_the_run_goes_on_when_they_are_back(
+    workers: str, minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minires.cli import training
+
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(5):
+            image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8))
+            image.save(tmp_path / "mine" / name / f"{number}.png")
+
+    def take_away(self: Any, line: Any) -> None:
+        if line.epoch == 1:
+            (tmp_path / "mine").rename(tmp_path / "gone")
+
+    asked = ["train", *SMALL[:4], "--dataset", "mine/", "--size", "8", "--workers", workers]
+    with monkeypatch.context() as taking:
+        taking.setattr(training._Lines, "epoch_done", take_away)
+        done = minires(*asked, "--epochs", "2", "--out", "a")
+
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("minires: sample ")
+    assert "No such file" in last
+    assert last.endswith("bring the images back, then minires train --resume a goes on from it")
+    (tmp_path / "gone").rename(tmp_path / "mine")
+    assert minires("train", "--resume", "a").returncode == 0
+
+
 @pytest.mark.parametrize("size", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
 def test_processes_that_would_all_train_the_whole_run_are_refused(
     size: str, minires: Minires, tmp_path: Path
