@@ -12,9 +12,15 @@ from minires.serialize import atomic_write
 
 from .errors import ConfigError, RunError
 
-__all__ = ["CONFIG", "RunConfig", "read_config", "write_config"]
+__all__ = ["CONFIG", "INDIFFERENT", "RunConfig", "read_config", "write_config"]
 
 CONFIG = "config.json"
+
+# Options that say where and how fast to compute, and how much of it is kept, but not what.
+INDIFFERENT = frozenset(
+    {"root", "device", "threads", "workers", "half", "checkpoint_steps", "keep", "tensorboard"}
+    | {"distributed", "checkpoint_blocks"}
+)
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
