@@ -20,7 +20,14 @@ from .config import RunConfig
 from .errors import CheckpointError, ConfigError
 from .metrics_log import EpochLine
 
-__all__ = ["BEST", "best_epoch", "card_of_best", "refuse_other_best", "write_best"]
+__all__ = [
+    "BEST",
+    "best_epoch",
+    "best_in_validation",
+    "card_of_best",
+    "refuse_other_best",
+    "write_best",
+]
 
 BEST = "best.safetensors"
 
@@ -45,6 +52,12 @@ def best_epoch(lines: list[EpochLine]) -> EpochLine | None:
     if lines[-1].validation_error is None:
         return lines[-1]
     return min(lines, key=lambda line: (line.validation_error, line.validation_loss, line.epoch))
+
+
+def best_in_validation(lines: list[EpochLine]) -> EpochLine | None:
+    """Return the epoch that is best in validation; None without a validation part."""
+    best = best_epoch(lines)
+    return None if best is None or best.validation_error is None else best
 
 
 def card_of_best(config: RunConfig, split: Any, normalize: Normalize) -> Card:
