@@ -107,8 +107,12 @@ def _images_at_once(config: RunConfig, images: int, ranks: int) -> set[int]:
     batches = {whole}
     if config.steps is None or config.steps * whole >= images:  # the last of an epoch is met
         batches.add(images % whole or whole)
-    shares = {max(batch // (1 if config.sync_bn else ranks), 1) for batch in batches}
-    return {share // min(config.accumulate, share) for share in shares}
+
+    def at_once(batch: int) -> int:
+        own = max(batch // ranks, 1)
+        return (batch if config.sync_bn else own) // min(config.accumulate, own)
+
+    return {at_once(batch) for batch in batches}
 
 
 def made_trainer(

@@ -175,8 +175,8 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     **options
         Of `RunConfig`; None stands for what the recipe says. Naming `epochs` or `steps` stretches
         the schedule to that length, naming a `schedule` drops the recipe's milestones, naming an
-        `lr` that is as low as that of its warm-up drops the warm-up, and naming a `momentum` of 0
-        drops Nesterov's.
+        `lr` that is as low as that of its warm-up, or one option of a warm-up, drops the recipe's,
+        and naming a `momentum` of 0 drops Nesterov's.
 
     Raises
     ------

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -612,6 +613,23 @@ def test_an_image_that_is_left_alone_is_told_before_the_training(
             made_model(config, **asked)
         made_model(config, **{**asked, "size": (64, 64)})
     else:
+        made_model(config, **asked)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_alone"),
+    [
+        ({"batch_size": 46}, True),  # 3 are left, of which one rank gets one
+        ({"batch_size": 46, "sync_bn": True}, False),
+        ({"batch_size": 47, "sync_bn": True, "accumulate": 2}, False),  # each has one, in one part
+        ({"batch_size": 48, "sync_bn": True}, True),
+        ({"batch_size": 45}, False),
+    ],
+)
+def test_an_image_may_be_left_alone_on_a_rank(options: dict[str, Any], is_alone: bool) -> None:
+    config = a_config(distributed=True, **options).changed(model="resnet18", model_options={})
+    asked = {"classes": 2, "channels": 1, "size": (32, 32), "images": 49, "ranks": 2}
+    with pytest.raises(ConfigError, match="batch_size: ") if is_alone else nullcontext():
         made_model(config, **asked)
 
 
