@@ -438,6 +438,21 @@ def test_a_run_goes_on_when_nobody_hears_its_progress_any_more(
     assert (tmp_path / "a" / "result.json").exists()
 
 
+def test_a_class_whose_name_cannot_be_printed_is_told_before_the_training(
+    minires: Minires, tmp_path: Path
+) -> None:
+    for name in ("cat", "do\tg"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(5):
+            image = Image.fromarray(np.full((8, 8, 3), 40 * number, np.uint8))
+            image.save(tmp_path / "mine" / name / f"{number}.png")
+    done = minires("train", *SMALL[:4], "--dataset", "mine/", "--size", "8", "--out", "a")
+
+    assert done.returncode == 2
+    assert "--dataset: its classes: a name has characters that cannot be printed" in done.stderr
+    assert not (tmp_path / "a").exists()
+
+
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_images_that_are_gone_cost_a_sentence_and_the_run_goes_on_when_they_are_back(
     workers: str, minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

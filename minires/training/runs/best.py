@@ -96,9 +96,9 @@ def card_of_best(config: RunConfig, split: Any, normalize: Normalize) -> Card:
         )
     except ValidationError as error:
         first = error.errors()[0]
-        option = "model_options" if first["loc"][0] == "options" else "dataset"
-        why = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{option}: {first['loc'][0]}: {why}") from None
+        field, why = str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
+        where = "model_options" if field == "options" else f"dataset: its {field}"
+        raise ConfigError(f"{where}: {why}") from None
 
 
 def write_best(

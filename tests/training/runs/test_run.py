@@ -578,8 +578,8 @@ def test_what_float16_cannot_hold_is_kept_and_the_weights_that_are_kept_are_test
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"model_options": {"num_classes": 3}}, "model_options: options: 'num_classes' does not"),
-        ({"model_options": {"seed": 3}}, "model_options: options: 'seed' does not belong"),
+        ({"model_options": {"num_classes": 3}}, "model_options: 'num_classes' does not belong"),
+        ({"model_options": {"seed": 3}}, "model_options: 'seed' does not belong"),
         ({"crop_padding": 8, "crop_padding_mode": "reflect"}, "crop_padding: 8 pixels cannot be"),
     ],
 )
