@@ -164,6 +164,12 @@ class _Member:
         self.model: Module
         self.model, self.config = load_run(folder, which, device)
         self.name = folder.resolve().name
+        written = (folder / BEST).with_suffix(".json")
+        if not written.exists():
+            raise FileNotFoundError(
+                f"the run in '{folder}' has no {written.name} yet, which says how images are"
+                " normalised; it is written after the first epoch"
+            )
         card = card_of(folder / BEST)
         self.classes = tuple(card.classes)
         preprocessing = card.preprocessing
