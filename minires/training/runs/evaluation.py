@@ -127,7 +127,7 @@ def evaluate_runs(
     for member in members[1:]:
         _check_alike(first, member, part, moved=dataset is not None)
     split: Any = get_dataset(dataset or first.config.dataset, root=root or first.config.root)
-    if dataset is not None:
+    if dataset is not None or root is not None:
         for folder, member in zip(folders, members, strict=True):
             _check_same_data(folder, member.config, split)
     if part == "validation":
