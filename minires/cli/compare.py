@@ -42,7 +42,8 @@ def run_compare(
     ] = False,
 ) -> None:
     """Carry out the command; its help is `HELP`."""
-    from minires.lab import Comparison, Settings, table_of, to_json, write_comparison
+    from minires.lab import Comparison, Settings, table_of, write_comparison
+    from minires.serialize.json_text import to_json
 
     from .folders import prepared_folder
     from .interrupts import postponed_interrupts
