@@ -11,6 +11,7 @@ import typer
 from .devices import require
 from .launchers import require_one_process
 from .naming import as_option
+from .numbers import numbers
 
 if TYPE_CHECKING:
     from minires.training.distributed import Communicator
@@ -280,7 +281,9 @@ def run_train(
     for flag in ("half", "tensorboard", "distributed", "sync_bn", "checkpoint_blocks"):
         given[flag] = given[flag] or None
     given |= {"freeze": tuple(freeze) if freeze else None}
-    given |= {"val_split": _number("val-split", val_split), "milestones": _shares(milestones)}
+    given["val_split"] = _number("val-split", val_split)
+    if milestones is not None:
+        given["milestones"] = numbers("milestones", milestones, float, "0.5,0.75")
     given |= {"model_options": None if width is None else {"width": width}}
     if device is not None:
         require(device)
@@ -397,15 +400,3 @@ def _number(option: str, text: str | None) -> float | int | None:
         return float(text) if "." in text or "e" in text.lower() else int(text)
     except ValueError:
         raise typer.BadParameter(f"--{option}: expected a number, found {text!r}") from None
-
-
-def _shares(text: str | None) -> tuple[float, ...] | None:
-    """Return milestones: 0.5,0.75."""
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"--milestones: expected shares separated by commas, such as 0.5,0.75; found {text!r}"
-        ) from None

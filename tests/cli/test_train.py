@@ -206,7 +206,7 @@ BAD = [
     (["--val-split", "9000"], "--val-split: "),
     (["--early-stop", "3"], "--early-stop: it looks at the validation part; set --val-split"),
     (["--warm-up-lr", "0.01"], "a warm-up ends by --warm-up-steps or by --warm-up-error"),
-    (["--milestones", "half"], "--milestones: expected shares separated by commas"),
+    (["--milestones", "half"], "--milestones: expected numbers separated by commas"),
     (["--milestones", "0.7,0.5"], "--milestones: the milestones must rise"),
     (["--size", "0"], "--size: "),
     (["--size", "6", "--normalize", "pixel"], "--normalize: 'pixel' needs square images"),
