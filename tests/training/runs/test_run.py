@@ -92,6 +92,34 @@ def test_a_run_that_was_stopped_comes_to_the_same_bytes(
     assert read_metrics(folder).test == read_metrics(whole).test
 
 
+@pytest.mark.usefixtures("device")
+def test_a_run_that_was_stopped_on_a_gpu_comes_to_the_same_bytes(
+    stopped: Stopped, tmp_path: Path
+) -> None:
+    """There losses are read late: at a checkpoint, and at the end of an epoch."""
+    options = {"device": "cuda", "epochs": 2, "ema": 0.9, "clip": 1.0, "checkpoint_steps": 4}
+    train(a_config(**options), tmp_path / "run")
+    folder = stopped(7, **options)
+    train(read_config(folder), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
+    assert read_metrics(folder).steps == read_metrics(tmp_path / "run").steps
+
+
+@pytest.mark.parametrize("option", [{"warm_up_error": 0.99}, {"warm_up_steps": 8}])
+def test_a_warm_up_goes_on_where_it_was_stopped(
+    option: dict[str, Any], stopped: Stopped, tmp_path: Path
+) -> None:
+    options = {"warm_up_lr": 0.01, "epochs": 2, **option}
+    train(a_config(**options), tmp_path / "run")
+    folder = stopped(7, **options)
+    train(read_config(folder), folder, resume=True)
+    assert read_metrics(folder).steps == read_metrics(tmp_path / "run").steps
+    rates = [line.lr for line in read_metrics(folder).steps]
+    assert rates[0] == pytest.approx(0.01)
+    assert max(rates[5:]) > 0.04, "it is over"
+
+
 def test_another_seed_comes_to_other_bytes(tmp_path: Path, whole: Path) -> None:
     train(a_config(seed=1), tmp_path / "run")
     name = "last.safetensors"
