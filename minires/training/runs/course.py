@@ -82,15 +82,16 @@ class Course:
                 config, split.classes, split.channels, size, len(split.train), ranks.size
             )
             self.events = EventFile(folder) if config.tensorboard and self.writes else None
+            self.digest: str = split.digest  # reads all files, which may fail on one machine
         check_alike(ranks, "the configuration", str(decisive(config)))
-        check_alike(ranks, "the data set", split.digest)
+        check_alike(ranks, "the data set", self.digest)
         for oddity in oddities(config, len(split.train), split.image_size):
             watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
         self.steps_per_epoch = len(self.batches.train)
         self.steps = total_steps(config, self.steps_per_epoch)
-        self.circumstances = circumstances(config.device, split.digest, ranks.size)
+        self.circumstances = circumstances(config.device, self.digest, ranks.size)
         self.notes: list[str] = []  # about a checkpoint, said once the run does go on from it
         self.seconds = 0.0  # that the present epoch took before the run went on
         self.began = time.perf_counter()
@@ -265,7 +266,7 @@ class Course:
         state, split = self.trainer.state_dict(), self.batches.split
         # The log has what was measured; and times would make equal runs differ.
         state |= {"history": {}, "seconds": 0.0, "run": decisive(self.config)}
-        state["data"] = split.digest
+        state["data"] = self.digest
         state["network"] = {"num_classes": split.classes, "in_channels": split.channels}
         if self.ranks.size > 1:
             state["ranks"] = own._asdict()

@@ -40,6 +40,7 @@ from minires.training.runs.checkpoint import (
 from minires.training.runs.evaluation import evaluate_runs
 from minires.training.runs.making import made_model
 
+from ..distributed.ranks import on_ranks
 from .conftest import Watched, a_config, digests
 
 Stopped = Callable[..., Path]
@@ -699,6 +700,30 @@ def test_a_report_that_takes_long_is_written_less_often(
 
     assert (len(written), written[-1]) == (times, 3), "in the beginning, on the way, and at the end"
     assert "test, read once" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_files_that_one_rank_cannot_read_are_told_by_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = course.batches_of
+
+    class Unreadable:
+        def __init__(self, split: Any) -> None:
+            self._split = split
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "digest":
+                raise OSError("'3.png' cannot be read")
+            return getattr(self._split, name)
+
+    def batches_of(config: Any, rank: int, ranks: int) -> Any:
+        batches = made(config, rank, ranks)
+        return batches._replace(split=Unreadable(batches.split)) if rank else batches
+
+    monkeypatch.setattr(course, "batches_of", batches_of)
+    config = a_config(distributed=True)
+    with pytest.raises(DistributedError, match=r"rank 1 of 2: OSError: '3.png' cannot be read"):
+        on_ranks(2, lambda rank: train(config, tmp_path / "run", communicator=rank))
 
 
 def test_images_without_any_contrast_are_refused_in_a_sentence(tmp_path: Path) -> None:
