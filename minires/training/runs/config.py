@@ -105,7 +105,7 @@ class RunConfig(BaseModel):
     workers : int
         That make batches ahead.
     half : bool
-        Keep the best weights as float16.
+        Keep the best weights as float16, but for tensors with values that are too large for it.
     checkpoint_steps : int, optional
         A checkpoint after so many steps, besides the one after each epoch.
     keep : int
