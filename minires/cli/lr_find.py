@@ -60,7 +60,7 @@ def run_lr_find(
     require(device)
     require_one_process("start it without mpiexec")
 
-    from minires.training.runs import ConfigError, configured
+    from minires.training.runs import ConfigError, RunError, configured
     from minires.training.runs.making import rising_rates
 
     try:
@@ -78,7 +78,10 @@ def run_lr_find(
             device=device,
         )
         curve = rising_rates(config, start, end, steps)
-    except (ConfigError, ValueError) as error:
+    except ValueError as error:
+        if isinstance(error, RunError) and not isinstance(error, ConfigError):
+            typer.echo(f"minires: {error}", err=True)
+            raise typer.Exit(1) from None
         raise typer.BadParameter(as_option(str(error).removeprefix("lr_find: "))) from None
     if json:
         from dataclasses import asdict

@@ -572,6 +572,20 @@ def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: P
         assert message in done.stderr
 
 
+def test_lr_find_tells_of_an_image_that_cannot_be_read(
+    minires: Minires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minires.data import WorkerError
+    from minires.training.runs import making
+
+    def broken(*arguments: Any, **options: Any) -> None:
+        raise WorkerError("sample 3 could not be made")
+
+    monkeypatch.setattr(making, "lr_find", broken)
+    done = minires("lr-find", *SMALL)
+    assert (done.returncode, done.stderr) == (1, "minires: sample 3 could not be made\n")
+
+
 def test_a_run_whose_loss_blew_up_says_so_at_its_end(minires: Minires) -> None:
     done = minires("train", *SMALL, "--epochs", "1", "--threads", "1", "--lr", "30", "-q")
 

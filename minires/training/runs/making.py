@@ -9,6 +9,7 @@ from typing import Any
 
 from minires import devices, models, ops
 from minires.autograd import Tensor
+from minires.data import WorkerError
 from minires.devices.communicator import Communicator
 from minires.nn import Module, checkpoint_blocks
 from minires.optim import SGD, Optimizer
@@ -25,7 +26,7 @@ from minires.training import EMA, Callback, LRCurve, Trainer, lr_find
 
 from .batches import batches_of, seen
 from .config import RunConfig
-from .errors import ConfigError
+from .errors import ConfigError, RunError
 
 __all__ = [
     "made_model",
@@ -212,6 +213,8 @@ def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRC
     ------
     ConfigError, OSError
         As `minires.training.runs.train`.
+    RunError
+        If an image cannot be read.
     ValueError
         If the rates do not rise.
     """
@@ -221,15 +224,18 @@ def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRC
         model = made_model(config, split.classes, split.channels, seen(config, split))
         devices.random.manual_seed(config.seed)
         trainer = made_trainer(config, model, total_steps(config, len(batches.train)))
-        return lr_find(
-            model,
-            trainer.optimizer,
-            batches.train,
-            loss=trainer.loss,
-            start=start,
-            end=end,
-            steps=steps,
-        )
+        try:
+            return lr_find(
+                model,
+                trainer.optimizer,
+                batches.train,
+                loss=trainer.loss,
+                start=start,
+                end=end,
+                steps=steps,
+            )
+        except WorkerError as error:
+            raise RunError(str(error)) from error
 
 
 @contextmanager
