@@ -56,7 +56,7 @@ def run_list(
     folder = _root(root)
     found = [_record(each, folder) for each in sources().values()]
     if json:
-        from minires.lab import to_json
+        from minires.serialize.json_text import to_json
 
         typer.echo(
             to_json({"schema": "minires.data.list/1", "root": str(folder), "datasets": found}),

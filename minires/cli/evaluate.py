@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from .devices import require
+from .naming import as_option
+from .numbers import numbers
 from .tables import show
-from .train import as_option
 
 if TYPE_CHECKING:
     from minires.training.runs.evaluation import Score
@@ -78,7 +79,7 @@ def run_evaluate(
             scores = evaluate_runs(
                 folders,
                 crops=crops,
-                scales=_integers(scales),
+                scales=numbers("scales", scales, int, "224,256"),
                 which=cast(Any, which),
                 part=cast(Any, part),
                 dataset=dataset,
@@ -137,15 +138,6 @@ def _tell_unfinished(folders: Sequence[Path]) -> None:
 def _one_of(option: str, value: str, *known: str) -> None:
     if value not in known:
         raise typer.BadParameter(f"{option}: expected {' or '.join(known)}, found {value!r}")
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise typer.BadParameter(
-            f"--scales: expected whole numbers separated by commas, such as 224,256; found {text!r}"
-        ) from None
 
 
 @contextmanager

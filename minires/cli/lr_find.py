@@ -9,6 +9,7 @@ import typer
 
 from .devices import Device, require
 from .launchers import require_one_process
+from .naming import as_option
 
 if TYPE_CHECKING:
     from minires.training import LRCurve
@@ -39,6 +40,17 @@ def run_lr_find(
     batch_size: Annotated[int | None, typer.Option(help="Images of a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all random numbers.")] = None,
     width: Annotated[int | None, typer.Option(help="Channels of the first stage.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Side of the square that the network gets.", show_default="the images'"),
+    ] = None,
+    normalize: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose mean is subtracted: each channel's or each pixel's.",
+            show_default="the recipe's",
+        ),
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder of the data sets.")] = None,
     threads: Annotated[int | None, typer.Option(help="For the kernels.")] = None,
     device: Device = "cpu",
@@ -48,7 +60,7 @@ def run_lr_find(
     require(device)
     require_one_process("start it without mpiexec")
 
-    from minires.training.runs import ConfigError, configured
+    from minires.training.runs import ConfigError, RunError, configured
     from minires.training.runs.making import rising_rates
 
     try:
@@ -59,14 +71,17 @@ def run_lr_find(
             batch_size=batch_size,
             seed=seed,
             model_options=None if width is None else {"width": width},
+            size=size,
+            normalize=normalize,
             root=None if root is None else str(root),
             threads=threads,
             device=device,
         )
         curve = rising_rates(config, start, end, steps)
-    except (ConfigError, ValueError) as error:
-        from .train import as_option
-
+    except ValueError as error:
+        if isinstance(error, RunError) and not isinstance(error, ConfigError):
+            typer.echo(f"minires: {error}", err=True)
+            raise typer.Exit(1) from None
         raise typer.BadParameter(as_option(str(error).removeprefix("lr_find: "))) from None
     if json:
         from dataclasses import asdict

@@ -83,6 +83,8 @@ def run_sweep(
             err=True,
         )
         raise typer.Exit(130) from None
+    except FileExistsError:
+        raise typer.BadParameter(f"--out: '{folder}' is a file, and a sweep is a folder") from None
     except (ImportError, RuntimeError) as error:  # MPI is missing, or another launcher's
         raise typer.BadParameter(f"--executor: {error}") from None
     if outcomes is None:

@@ -14,6 +14,8 @@ import typer
 from minires.training.runs.metrics_log import EpochLine
 from minires.training.runs.watching import Plan, RunWatcher
 
+from .bars import opened_bar
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -29,18 +31,9 @@ def run_watcher(quiet: bool) -> Iterator[RunWatcher]:
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield _Notes(console)
-    elif console.is_terminal and not console.is_dumb_terminal:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[news]}", markup=False),
-        )
-        with Progress(*columns, console=console, transient=True, expand=True) as progress:
-            yield _Bar(console, progress)
-    else:
-        yield _Lines(console)
+        return
+    with opened_bar(console) as bar:
+        yield _Lines(console) if bar is None else _Bar(bar)
 
 
 def print_result(result: Result, folder: Path, json: bool) -> None:
@@ -105,7 +98,7 @@ class _Lines(_Notes):
 class _Bar(_Lines):
     """One bar over the whole run, and a line for each epoch above it."""
 
-    def __init__(self, console: Console, progress: Progress) -> None:
+    def __init__(self, progress: Progress) -> None:
         super().__init__(progress.console)
         self.progress = progress
         self.task: Any = progress.add_task("reading the data", total=None, news="")

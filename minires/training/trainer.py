@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from itertools import islice
 from typing import Any, Literal
 
@@ -259,7 +258,7 @@ class Trainer:
             ``"history"``, ``"measured"``, ``"seconds"``: what was measured so far, the latter two
             in the present epoch. All but the Tensors is fit for JSON.
         """
-        history = asdict(self.history)
+        history = {name: list(values) for name, values in vars(self.history).items()}
         return {
             "version": _STATE_VERSION,
             "step": self.step,

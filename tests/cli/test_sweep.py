@@ -73,6 +73,7 @@ def test_json_has_the_same_rows(minires: Callable[..., Any], grid: Path) -> None
     [
         (["missing.toml"], "missing.toml: No such file or directory"),
         (["."], "Is a directory"),
+        (["grid.toml", "--out", "grid.toml"], "--out: 'grid.toml' is a file, and a sweep is a"),
         (["grid.toml", "--jobs", "0"], "greater than or equal to 1"),
         (["grid.toml", "--executor", "threads"], "expected processes or mpi, found 'threads'"),
     ],

@@ -70,6 +70,13 @@ def test_the_result_as_json_and_no_progress(minires: Minires) -> None:
     assert done.stderr == ""
 
 
+def test_a_terminal_shows_a_bar_and_how_long_it_will_take(minires: Minires) -> None:
+    done = minires(*RUN, "--out", "a", FORCE_COLOR="1", TERM="xterm", COLUMNS="120")
+    assert done.returncode == 0
+    assert re.search(r"loss \S+ +\d+ img/s +0:00:00 left", done.stderr)
+    assert "img/s" not in done.stdout
+
+
 def test_a_folder_is_named_where_none_is(minires: Minires, tmp_path: Path) -> None:
     assert minires(*RUN, "--quiet").returncode == 0
     (folder,) = (tmp_path / "runs").iterdir()
@@ -163,6 +170,8 @@ def test_images_of_any_size_are_brought_to_the_one_that_is_asked_for(
     mine = tmp_path / "mine"
     assert f"--augmentation: the images of {mine} differ in size" in refused.stderr
     assert "--size 32" in refused.stderr
+    found = minires("lr-find", *SMALL[:4], "--dataset", "mine/", "--size", "8", "--steps", "2")
+    assert found.returncode == 0, found.stderr
     for each, folder, shorter in zip(done, "ab", (9, 8), strict=True):
         assert each.returncode == 0, each.stderr
         shown = json.loads((tmp_path / folder / "best.json").read_text())["preprocessing"]
@@ -197,7 +206,7 @@ BAD = [
     (["--val-split", "9000"], "--val-split: "),
     (["--early-stop", "3"], "--early-stop: it looks at the validation part; set --val-split"),
     (["--warm-up-lr", "0.01"], "a warm-up ends by --warm-up-steps or by --warm-up-error"),
-    (["--milestones", "half"], "--milestones: expected shares separated by commas"),
+    (["--milestones", "half"], "--milestones: expected numbers separated by commas"),
     (["--milestones", "0.7,0.5"], "--milestones: the milestones must rise"),
     (["--size", "0"], "--size: "),
     (["--size", "6", "--normalize", "pixel"], "--normalize: 'pixel' needs square images"),
@@ -268,7 +277,13 @@ def test_with_resume_only_what_changes_no_result_may_be_said(
     minires: Minires, tmp_path: Path
 ) -> None:
     assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
-    for option in (["--lr", "1"], ["--model", "resnet18"], ["--out", "b"], ["--half"]):
+    for option in (
+        ["--lr", "1"],
+        ["--model", "resnet18"],
+        ["--width", "2"],
+        ["--out", "b"],
+        ["--half"],
+    ):
         done = minires("train", "--resume", "a", *option)
         assert done.returncode == 2
         assert f"{option[0]}: a run is gone on with as it was begun" in done.stderr
@@ -277,6 +292,20 @@ def test_with_resume_only_what_changes_no_result_may_be_said(
     assert nowhere.returncode == 2
     assert "--resume: there is no run in 'nowhere'" in nowhere.stderr
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_run_of_a_gpu_that_is_gone_goes_on_where_it_is_told_to(
+    minires: Minires, tmp_path: Path
+) -> None:
+    assert minires(*RUN, "--out", "a", "--quiet").returncode == 0
+    config = tmp_path / "a" / "config.json"
+    config.write_text(config.read_text().replace('"device": "cpu"', '"device": "cuda:99"'))
+    assert minires("train", "--resume", "a").returncode == 0  # for it is finished
+    (tmp_path / "a" / "result.json").unlink()
+    gone = minires("train", "--resume", "a")
+    assert gone.returncode == 2
+    assert "--device: device 'cuda:99' is not available" in gone.stderr
+    assert minires("train", "--resume", "a", "--device", "cpu").returncode == 0
 
 
 @pytest.mark.parametrize("name", ["last.safetensors", "metrics.jsonl", "config.json"])
@@ -344,6 +373,20 @@ def test_a_run_finds_its_data_and_weights_from_any_working_directory(
     assert "on three.npz, in " in resumed.stderr
 
 
+def test_the_folder_of_the_data_sets_is_found_from_anywhere_and_where_it_was_moved_to(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [*RUN, "--root", "data", "--out", "a"]
+    assert minires(*asked, "--quiet").returncode == 0
+    config = tmp_path / "a" / "config.json"
+    assert json.loads(config.read_text())["root"] == str(tmp_path / "data")
+    (tmp_path / "a" / "result.json").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert minires("train", "--resume", "../a", "--root", "moved").returncode == 0
+    assert json.loads(config.read_text())["root"] == str(tmp_path / "elsewhere" / "moved")
+
+
 def test_a_data_set_that_was_moved_is_named_and_must_be_the_same(
     minires: Minires, tmp_path: Path
 ) -> None:
@@ -393,6 +436,52 @@ def test_a_run_goes_on_when_nobody_hears_its_progress_any_more(
         assert main([*RUN, "--out", "a"]) == 0
         assert main(["train", "--resume", "nowhere"]) == 2
     assert (tmp_path / "a" / "result.json").exists()
+
+
+def test_a_class_whose_name_cannot_be_printed_is_told_before_the_training(
+    minires: Minires, tmp_path: Path
+) -> None:
+    for name in ("cat", "do\tg"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(5):
+            image = Image.fromarray(np.full((8, 8, 3), 40 * number, np.uint8))
+            image.save(tmp_path / "mine" / name / f"{number}.png")
+    done = minires("train", *SMALL[:4], "--dataset", "mine/", "--size", "8", "--out", "a")
+
+    assert done.returncode == 2
+    assert "--dataset: its classes: a name has characters that cannot be printed" in done.stderr
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_images_that_are_gone_cost_a_sentence_and_the_run_goes_on_when_they_are_back(
+    workers: str, minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minires.cli import training
+
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(5):
+            image = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8))
+            image.save(tmp_path / "mine" / name / f"{number}.png")
+
+    def take_away(self: Any, line: Any) -> None:
+        if line.epoch == 1:
+            (tmp_path / "mine").rename(tmp_path / "gone")
+
+    asked = ["train", *SMALL[:4], "--dataset", "mine/", "--size", "8", "--workers", workers]
+    with monkeypatch.context() as taking:
+        taking.setattr(training._Lines, "epoch_done", take_away)
+        done = minires(*asked, "--epochs", "2", "--out", "a")
+
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("minires: sample ")
+    assert "No such file" in last
+    assert last.endswith("bring the images back, then minires train --resume a goes on from it")
+    (tmp_path / "gone").rename(tmp_path / "mine")
+    assert minires("train", "--resume", "a").returncode == 0
 
 
 @pytest.mark.parametrize("size", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
@@ -468,6 +557,11 @@ def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: P
     assert told["schema"] == "minires.lr-find/1"
     assert 1e-5 <= told["suggestion"] <= 10
     assert list(tmp_path.iterdir()) == []
+    channel, pixel = (
+        minires("lr-find", *SMALL, "--steps", "2", "--normalize", each).stdout
+        for each in ("channel", "pixel")
+    )
+    assert channel != pixel
     for options, message in (
         (["--steps", "1"], "steps must be at least 2"),
         (["--start", "0"], "must rise from above 0"),
@@ -476,6 +570,20 @@ def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: P
         done = minires("lr-find", *SMALL, *options)
         assert done.returncode == 2
         assert message in done.stderr
+
+
+def test_lr_find_tells_of_an_image_that_cannot_be_read(
+    minires: Minires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minires.data import WorkerError
+    from minires.training.runs import making
+
+    def broken(*arguments: Any, **options: Any) -> None:
+        raise WorkerError("sample 3 could not be made")
+
+    monkeypatch.setattr(making, "lr_find", broken)
+    done = minires("lr-find", *SMALL)
+    assert (done.returncode, done.stderr) == (1, "minires: sample 3 could not be made\n")
 
 
 def test_a_run_whose_loss_blew_up_says_so_at_its_end(minires: Minires) -> None:
@@ -498,6 +606,42 @@ def test_what_cannot_be_meant_is_refused(options: list[str], told: str, minires:
 
     assert done.returncode == 2
     assert told in done.stderr
+
+
+def test_options_that_do_nothing_beside_others_are_told(minires: Minires) -> None:
+    named = {"milestones": "0.5", "gamma": "0.3", "patience": "7", "crop-padding": "3"}
+    options = [word for name, value in named.items() for word in (f"--{name}", value)]
+    options += ["--crop-padding-mode", "reflect"]
+    small = ["train", *SMALL, "--epochs", "1", "--threads", "1", "--quiet"]
+    done = minires(*small, *options)
+    silent = minires(*small, "--recipe", "wrn", "--schedule", "cosine", "--augmentation", "none")
+
+    assert (done.returncode, silent.returncode) == (0, 0)
+    told = done.stderr.splitlines()
+    assert len(told) == 5
+    for line, name in zip(told, (*named, "crop padding mode"), strict=True):
+        assert f"nothing is done with {name.replace('-', ' ')}, for the " in line
+    assert silent.stderr == "", "what the recipe says nobody has named"
+
+
+def test_a_warm_up_that_is_longer_than_the_training_is_told(minires: Minires) -> None:
+    options = ["--recipe", "preact", "--augmentation", "none", "--epochs", "1", "--threads", "1"]
+    done = minires("train", *SMALL, *options, "--quiet")
+
+    assert done.returncode == 0
+    told = "takes 400 steps, and the training only 6: the rate stays at 0.01"
+    assert told in done.stderr
+
+
+def test_images_that_are_no_squares_are_told_to_be_asked_about_by_squares(
+    minires: Minires, tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 12), np.uint8)
+    np.savez(tmp_path / "wide.npz", x=images, y=np.arange(60) % 3)
+    asked = ["train", *SMALL[:4], "--dataset", "wide.npz", "--recipe", "digits", "--epochs", "1"]
+
+    assert "the images are 8x12" in minires(*asked, "--quiet").stderr
+    assert "the images are" not in minires(*asked, "--quiet", "--size", "8").stderr
 
 
 def test_what_can_hardly_be_meant_is_told(minires: Minires) -> None:

@@ -12,9 +12,15 @@ from minires.serialize import atomic_write
 
 from .errors import ConfigError, RunError
 
-__all__ = ["CONFIG", "RunConfig", "read_config", "write_config"]
+__all__ = ["CONFIG", "INDIFFERENT", "RunConfig", "read_config", "write_config"]
 
 CONFIG = "config.json"
+
+# Options that say where and how fast to compute, and how much of it is kept, but not what.
+INDIFFERENT = frozenset(
+    {"root", "device", "threads", "workers", "half", "checkpoint_steps", "keep", "tensorboard"}
+    | {"distributed", "checkpoint_blocks"}
+)
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -99,7 +105,7 @@ class RunConfig(BaseModel):
     workers : int
         That make batches ahead.
     half : bool
-        Keep the best weights as float16.
+        Keep the best weights as float16, but for tensors with values that are too large for it.
     checkpoint_steps : int, optional
         A checkpoint after so many steps, besides the one after each epoch.
     keep : int
@@ -217,7 +223,12 @@ class RunConfig(BaseModel):
                 " preact and wrn have some"
             )
         if self.schedule == "plateau" and not validated:
-            raise ValueError("schedule: 'plateau' looks at the validation part; set val_split")
+            raise ValueError(
+                "schedule: 'plateau' looks at the validation part, and there is none; set val_split"
+                " above 0, or take another schedule, such as 'cosine'"
+            )
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: it is a kind of momentum, which must be above 0 then")
         if self.early_stop is not None and not validated:
             raise ValueError("early_stop: it looks at the validation part; set val_split")
         if self.warm_up_lr is None and (self.warm_up_steps or self.warm_up_error is not None):

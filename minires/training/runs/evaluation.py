@@ -127,7 +127,7 @@ def evaluate_runs(
     for member in members[1:]:
         _check_alike(first, member, part, moved=dataset is not None)
     split: Any = get_dataset(dataset or first.config.dataset, root=root or first.config.root)
-    if dataset is not None:
+    if dataset is not None or root is not None:
         for folder, member in zip(folders, members, strict=True):
             _check_same_data(folder, member.config, split)
     if part == "validation":
@@ -164,6 +164,12 @@ class _Member:
         self.model: Module
         self.model, self.config = load_run(folder, which, device)
         self.name = folder.resolve().name
+        written = (folder / BEST).with_suffix(".json")
+        if not written.exists():
+            raise FileNotFoundError(
+                f"the run in '{folder}' has no {written.name} yet, which says how images are"
+                " normalised; it is written after the first epoch"
+            )
         card = card_of(folder / BEST)
         self.classes = tuple(card.classes)
         preprocessing = card.preprocessing

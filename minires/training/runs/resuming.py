@@ -12,16 +12,13 @@ from minires.models.weights.loading import read_weights
 from .best import BEST
 from .checkpoint import LAST, read_checkpoint, read_circumstances
 from .circumstances import DATA, differences, refuse_other_data
-from .config import CONFIG, RunConfig, read_config
+from .config import CONFIG, INDIFFERENT, RunConfig, read_config
 from .errors import CheckpointError
 
 __all__ = ["decisive", "saved_state"]
 
-# What may be another when a run is gone on with: it decides where and how, not what is computed.
-_FREE = frozenset(
-    {"root", "dataset", "weights", "device", "threads", "workers", "half", "checkpoint_steps"}
-    | {"keep", "tensorboard", "distributed", "checkpoint_blocks"}
-)
+# What may be another when a run is gone on with; paths, for what is there is looked at itself.
+_FREE = INDIFFERENT | {"dataset", "weights"}
 
 
 def decisive(config: RunConfig) -> dict[str, Any]:

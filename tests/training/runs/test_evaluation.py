@@ -10,10 +10,20 @@ import pytest
 from PIL import Image
 
 import minires as mr
-from minires.training.runs import ConfigError, configured, read_result, train
+from minires.training.runs import (
+    CheckpointError,
+    ConfigError,
+    StoppedError,
+    configured,
+    evaluation,
+    read_result,
+    train,
+)
 from minires.training.runs.evaluation import evaluate_runs
 from minires.training.runs.loading import load_run
 from minires.training.runs.views import Views, views_of_run
+
+from .conftest import Watched
 
 SIDE = 12
 
@@ -252,3 +262,27 @@ def test_photographs_of_any_size_are_judged(tmp_path: Path) -> None:
     assert one.loss == pytest.approx(result.test_loss, rel=1e-5)
     assert one.loss != ten.loss
     assert told == [(4, 4), (4, 4)]
+
+
+def test_data_from_another_folder_must_be_the_same(
+    data: Path, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = mr.data.get_dataset
+
+    def others(name: str, root: str) -> Any:
+        return found(name) if root == "same" else found("digits")
+
+    monkeypatch.setattr(evaluation, "get_dataset", others)
+    assert evaluate_runs(runs[:1], root="same")
+    with pytest.raises(CheckpointError, match="is not the one that the run began with"):
+        evaluate_runs(runs[:1], root="other")
+
+
+def test_a_run_that_was_stopped_within_its_first_epoch_cannot_be_judged_yet(
+    data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        train(config(data), tmp_path / "run", watcher=Watched(stop_after=1))
+    for which, file in (("best", "best.safetensors"), ("last", "best.json")):
+        with pytest.raises(FileNotFoundError, match=f"has no {file} yet.*after the first epoch"):
+            evaluate_runs([tmp_path / "run"], which=which)
