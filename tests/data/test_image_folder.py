@@ -7,6 +7,7 @@ import pickle
 import random
 import stat
 import threading
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -320,7 +321,39 @@ def test_a_zip_that_swells_without_end_is_not_read(
         get_dataset(put(tmp_path, PLAIN, "zip"))
 
 
-@pytest.mark.parametrize("compression", [0, 8, 12, 14])
+def test_a_member_that_holds_more_than_the_zip_states_swells_no_further(tmp_path: Path) -> None:
+    path = tmp_path / "mine.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cat/1.png", bytes(30_000_000))
+        archive.writestr("dog/1.png", png())
+    contents = bytearray(path.read_bytes())
+    entry = contents.index(b"PK\1\2")  # of the first in the list of all
+    contents[entry + 24 : entry + 28] = (100).to_bytes(4, "little")
+    path.write_bytes(contents)
+    images = ImageFolder(path)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetDamaged, match=r"'cat/1.png' in '.*' cannot be read: Bad CRC"):
+            images[0]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_python_would_unpack_without_end_is_refused(
+    tmp_path: Path, compression: int
+) -> None:
+    path = tmp_path / "mine.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("cat/1.png", png())
+
+    with pytest.raises(DatasetDamaged, match=r"'cat/1.png' is compressed by another method"):
+        ImageFolder(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_however_a_zip_is_damaged_that_is_what_is_said(tmp_path: Path, compression: int) -> None:
     path, rng = tmp_path / "mine.zip", random.Random(0)
     with zipfile.ZipFile(path, "w", compression) as archive:
