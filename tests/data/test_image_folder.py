@@ -226,15 +226,19 @@ def test_many_threads_read_the_same_zip(tmp_path: Path) -> None:
             assert all(name == f"c/{value}.png" for name, value in rows)
 
 
-def test_the_size_takes_the_cameras_note_into_account(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize(("note", "size"), [(1, (6, 8)), (3, (6, 8)), (6, (8, 6)), (99, (6, 8))])
+def test_the_size_takes_the_cameras_note_into_account(
+    tmp_path: Path, suffix: str, note: int, size: tuple[int, int]
+) -> None:
     (tmp_path / "c").mkdir()
     exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (8, 6)).save(tmp_path / "c" / "1.jpg", exif=exif)
+    exif[0x0112] = note
+    Image.new("RGB", (8, 6)).save(tmp_path / "c" / f"1.{suffix}", exif=exif)
 
     images = ImageFolder(tmp_path)
 
-    assert images.image_size == images[0][0].shape[1:] == (8, 6)
+    assert images.image_size == images[0][0].shape[1:] == size
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
