@@ -217,15 +217,9 @@ def prepare(
     elif not isinstance(image, Image.Image):
         image = read_image(image, len(mean))
     width, height = image.size
-    shorter = min(width, height)
-    if shorter != size:
-        sides = width * size // shorter, height * size // shorter
-        if sides[0] * sides[1] > _MOST_PIXELS:
-            raise ValueError(
-                f"its {width} x {height} pixels would be {sides[0]:,} x {sides[1]:,} with the"
-                f" shorter side resized to {size}; cut it"
-            )
-        image = image.resize(sides, Image.Resampling.BILINEAR)
+    sides = resized_sides(height, width, size)
+    if sides != (height, width):
+        image = image.resize(sides[::-1], Image.Resampling.BILINEAR)
     left, top = (round((side - crop) / 2) for side in image.size)
     pixels: npt.NDArray[Any] = np.asarray(image.crop((left, top, left + crop, top + crop)))
     channels_first = np.moveaxis(pixels.reshape(crop, crop, -1), -1, 0)
@@ -235,3 +229,23 @@ def prepare(
     normal = channels_first / 255 - subtracted
     normal /= np.reshape(std, (-1, 1, 1))
     return np.asarray(normal, np.float32)
+
+
+def resized_sides(height: int, width: int, shorter: int) -> tuple[int, int]:
+    """Return the (H, W) of an image whose shorter side gets a length, and whose ratio is kept.
+
+    The longer one is rounded down, as torchvision does it.
+
+    Raises
+    ------
+    ValueError
+        If that would take much memory.
+    """
+    least = min(height, width)
+    sides = height * shorter // least, width * shorter // least
+    if least != shorter and math.prod(sides) > _MOST_PIXELS:
+        raise ValueError(
+            f"its {width} x {height} pixels would be {sides[1]:,} x {sides[0]:,} with the shorter"
+            f" side resized to {shorter}; cut it"
+        )
+    return sides

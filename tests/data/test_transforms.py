@@ -440,6 +440,13 @@ def test_mixing_weighs_images_and_labels_alike() -> None:
         ),
         (lambda: transforms.Normalize([0], [0]), "std finite and positive"),
         (lambda: transforms.Normalize([0], [1], np.int64), "dtype must be floating, found int64"),
+        *(
+            (
+                lambda resize=resize: resize(photographs(1, 1, 60_000)),
+                "its 60000 x 1 pixels would be 30,720,000 x 512 with the shorter side .*; cut it",
+            )
+            for resize in (transforms.Resize(512), transforms.RandomShortestSize(512, 512))
+        ),
         (
             lambda: transforms.RandomCrop(8)(photographs(1, 5, 9)),
             "cannot cut 8x8 pixels out of an image of 5x9",
