@@ -19,7 +19,7 @@ from .measures import measure
 Array = np.ndarray[Any, Any]
 Images = TensorDataset | ImageFolder
 
-_DECODED = 10_000  # images, to measure them: minutes less, and the fourth digit stays
+_MEASURED = 10_000  # images, to measure them: minutes less, and the fourth digit stays
 _FLAT = 1e-9  # a standard deviation that is only rounding
 
 
@@ -70,7 +70,7 @@ class _Described:
         if self.statistics is not None:
             return self.statistics
         if isinstance(self.train, ImageFolder):
-            step = -(-len(self.train) // _DECODED)
+            step = -(-len(self.train) // _MEASURED)
             return measure(self.train.subset(range(0, len(self.train), step)))
         return measure(self.train)
 
@@ -113,7 +113,7 @@ class _Described:
                 " in the training part, so that its standard deviation, 0, cannot divide"
             )
         parts: dict[str, Any] = {
-            name: _normalized(_in_memory(part), self.mean, self.std)
+            name: _normalized(_decoded(part), self.mean, self.std)
             for name, part in self._parts.items()
         }
         return replace(self, statistics=self._statistics, **parts)
@@ -320,7 +320,7 @@ def _size_of(part: Images) -> tuple[int, int] | None:
     return height, width
 
 
-def _in_memory(part: Images) -> TensorDataset:
+def _decoded(part: Images) -> TensorDataset:
     return part.decoded() if isinstance(part, ImageFolder) else part
 
 

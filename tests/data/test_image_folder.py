@@ -175,7 +175,7 @@ def test_a_test_part_of_another_size_counts_too(tmp_path: Path) -> None:
 def test_of_many_images_some_are_measured_evenly_spaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minires.data.split._DECODED", 3)
+    monkeypatch.setattr("minires.data.split._MEASURED", 3)
     files = {f"train/c/{number}.png": png(value=10 * number) for number in range(7)}
     split = get_dataset(put(tmp_path, {**files, "test/c/1.png": png()}, "folder"))
 

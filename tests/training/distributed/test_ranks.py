@@ -258,9 +258,7 @@ def test_gradients_travel_in_one_message_for_each_dtype():
         wide = mr.ones(2, dtype="float64", requires_grad=True)
         for number, parameter in enumerate((single, double, wide), 1 + ranks.rank):
             parameter.grad = number * mr.ones(*parameter.shape, dtype=parameter.dtype)
-        flat = FlatGradients(ranks)
-        flat.add_up([single, double, wide])
-        assert flat.nbytes == (2 + 6 + 4) * 4 + (1 + 2) * 8
+        FlatGradients(ranks).add_up([single, double, wide])
         return ranks.sent, [p.grad.numpy().mean() for p in (single, double, wide)]
 
     for sent, means in on_ranks(2, run):
