@@ -83,9 +83,7 @@ class ZipFiles:
             if member.flag_bits & 1:
                 raise _refused(path, name, "is encrypted")
             if member.compress_type not in _BOUNDED:
-                raise _refused(
-                    path, name, "is compressed by another method than deflate; zip it anew"
-                )
+                raise _refused(path, name, "is compressed otherwise than by deflate; zip it anew")
             if member.file_size > _LARGEST:
                 raise _refused(path, name, f"has more than {_LARGEST:,} bytes")
         self.sizes = {
