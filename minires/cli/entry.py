@@ -113,6 +113,10 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         return _complain(str(error), 1)
     except MemoryError as error:
         return _complain(f"there is not enough memory: {error or 'take less at a time'}", 1)
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        return _complain(str(error), 1)  # of an image that a loader could not read
     except Exception as error:
         # Typer's usage errors; their base class has no public name in all versions of it.
         if not hasattr(error, "format_message"):

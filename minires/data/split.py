@@ -106,17 +106,21 @@ class _Described:
         ValueError
             If the images differ in size, or a channel has one grey value everywhere.
         """
-        flat = [channel for channel, spread in enumerate(self.std) if spread < _FLAT]
-        if flat:
-            raise ValueError(
-                f"normalized: channel {flat[0]} of {self.name!r} has the same grey value everywhere"
-                " in the training part, so that its standard deviation, 0, cannot divide"
-            )
+        self.require_contrast()
         parts: dict[str, Any] = {
             name: _normalized(_decoded(part), self.mean, self.std)
             for name, part in self._parts.items()
         }
         return replace(self, statistics=self._statistics, **parts)
+
+    def require_contrast(self) -> None:
+        """Raise a ValueError if a channel has one grey value everywhere in the training part."""
+        flat = [channel for channel, spread in enumerate(self.std) if spread < _FLAT]
+        if flat:
+            raise ValueError(
+                f"channel {flat[0]} of {self.name!r} has the same grey value everywhere in the"
+                " training part, so that its standard deviation, 0, cannot divide"
+            )
 
     @property
     def _parts(self) -> dict[str, Any]:
