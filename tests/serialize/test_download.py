@@ -321,15 +321,16 @@ def test_only_https_is_trusted(tmp_path: Path, address: str) -> None:
         get(address, tmp_path / "w", allow_http=False)
 
 
-def test_a_full_disk_is_told_as_itself(
+def test_a_full_disk_is_told_with_the_file_that_fills_it(
     server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match=r"no space left on device$"):
+    with pytest.raises(OSError, match=r"no space left on device: '.*w.part'$") as told:
         get(server.address("good/w"), tmp_path / "w")
+    assert told.value.errno == errno.ENOSPC
 
     assert list(left(tmp_path)) == ["w.part"]
 
