@@ -45,9 +45,21 @@ def test_a_damaged_image_is_told_when_its_batch_is_made(
     done = minires(*TRAIN, "--workers", workers)
 
     assert done.returncode == 1
-    told = (
-        r"minires: sample \d could not be made, in epoch 0: DatasetDamaged: 'train/b/3.png' in .*"
-    )
+    told = r"minires: sample \d could not be made, in epoch 0: DatasetDamaged: 'train/b/3.png' .*"
+    assert re.fullmatch(told, done.stderr.strip())
+
+
+def test_an_image_so_thin_that_it_would_become_huge_is_told(
+    minires: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (60_000, 1)).save(file, "PNG")
+    tree(tmp_path / "pictures", pictures() | {"train/b/3.png": file.getvalue()})
+
+    done = minires(*TRAIN, "--size", "300")
+
+    assert done.returncode == 1
+    told = r"minires: sample \d could not be made, .* 60000 x 1 pixels would be .*; cut it"
     assert re.fullmatch(told, done.stderr.strip())
 
 
