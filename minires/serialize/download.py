@@ -189,7 +189,10 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
         with part.open("ab") as file:
             lock(file)  # Windows lets nobody rename a file that another has open
             # Whoever had it until now may have given it its name, or thrown it away.
-            if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+            try:
+                if not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                    continue
+            except FileNotFoundError:
                 continue
             try:
                 yield file

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.server
+import os
 import shutil
 import signal
 import ssl
@@ -283,6 +284,23 @@ def test_a_file_that_another_names_meanwhile_is_taken(
 
     assert get("https://nowhere.invalid/w", tmp_path / "w") == tmp_path / "w"
     assert (looked, left(tmp_path)) == ([False, False], {"w": CONTENTS})
+
+
+def test_a_part_that_another_throws_away_meanwhile_is_begun_anew(
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.fstat
+
+    def gone_meanwhile(descriptor: int) -> os.stat_result:
+        monkeypatch.setattr("os.fstat", look)
+        (tmp_path / "w.part").unlink()
+        return look(descriptor)
+
+    monkeypatch.setattr("os.fstat", gone_meanwhile)
+
+    get(server.address("good/w"), tmp_path / "w")
+
+    assert left(tmp_path) == {"w": CONTENTS}
 
 
 def test_a_server_that_says_nothing_is_given_up(server: LocalServer, tmp_path: Path) -> None:
