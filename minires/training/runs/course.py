@@ -76,17 +76,18 @@ class Course:
         with together(ranks):
             self.batches: Batches = batches_of(config, ranks.rank, ranks.size)
             split = self.batches.split
+            digest = split.digest  # which reads the files
             self.model = made_model(config, split.classes, split.channels, seen(config, split))
             self.events = EventFile(folder) if config.tensorboard and self.writes else None
         check_alike(ranks, "the configuration", str(decisive(config)))
-        check_alike(ranks, "the data set", split.digest)
+        check_alike(ranks, "the data set", digest)
         for oddity in oddities(config, len(split.train)):
             watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
         self.steps_per_epoch = len(self.batches.train)
         self.steps = total_steps(config, self.steps_per_epoch)
-        self.circumstances = circumstances(config.device, split.digest, ranks.size)
+        self.circumstances = circumstances(config.device, digest, ranks.size)
         self.notes: list[str] = []  # about a checkpoint, said once the run does go on from it
         self.seconds = 0.0  # that the present epoch took before the run went on
         self.began = time.perf_counter()

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
+from PIL import Image
 
 import minires as mr
+from minires.data.archives import FolderFiles
 from minires.training import Callback, DivergedError, Trainer
 from minires.training.distributed import Alone, DistributedError
 from minires.training.flat_gradients import FlatGradients
+from minires.training.runs.course import Course
+from minires.training.runs.recipes import configured
+from minires.training.runs.watching import RunWatcher
 from tests.training.distributed.jobs import (
     assert_equal_runs,
     data,
@@ -277,3 +284,27 @@ def test_a_gradient_that_only_some_ranks_have_reaches_all_and_none_stays_none():
         return some.grad.numpy().tolist()
 
     assert on_ranks(3, run) == [[1.0, 2.0]] * 3
+
+
+def test_files_that_one_rank_cannot_read_end_the_runs_of_all(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), np.uint8)
+    for place in np.ndindex(2, 3):
+        file = tmp_path / "pictures" / "ab"[place[0]] / f"{place[1]}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise[place]).save(file)
+    config = configured("cifar_resnet8", str(tmp_path / "pictures"), schedule="constant")
+    read = FolderFiles.sum_of
+
+    def run(ranks):
+        local.rank = ranks.rank
+        return Course(config, tmp_path / "run", RunWatcher(), ranks)
+
+    def refused(files, name):
+        if local.rank == 1:
+            raise PermissionError(13, "Permission denied", name)
+        return read(files, name)
+
+    local = threading.local()
+    monkeypatch.setattr(FolderFiles, "sum_of", refused)
+    with pytest.raises(DistributedError, match="rank 1 of 2: PermissionError"):
+        on_ranks(2, run)
