@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -308,3 +309,18 @@ def test_files_that_one_rank_cannot_read_end_the_runs_of_all(tmp_path, monkeypat
     monkeypatch.setattr(FolderFiles, "sum_of", refused)
     with pytest.raises(DistributedError, match="rank 1 of 2: PermissionError"):
         on_ranks(2, run)
+
+
+def test_statistics_of_one_rank_that_are_no_numbers_end_the_runs_of_all(tmp_path):
+    config = configured("cifar_resnet8", "digits", model_options={"width": 2})
+
+    def run(ranks):
+        course = Course(config, tmp_path / "run", RunWatcher(), ranks)
+        course.trainer = SimpleNamespace(step=3, epoch=1)
+        if ranks.rank == 1:
+            course.model.bn1.running_var.copy_(np.inf)
+        with pytest.raises(DivergedError, match="some weights are not finite"):
+            course.checkpoint()
+        ranks.barrier()  # where all have come
+
+    on_ranks(2, run)
