@@ -113,6 +113,10 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         return _complain(str(error), 1)
     except MemoryError as error:
         return _complain(f"there is not enough memory: {error or 'take less at a time'}", 1)
+    except RuntimeError as error:
+        if not _is_of_an_image(error):
+            raise
+        return _complain(str(error), 1)
     except Exception as error:
         # Typer's usage errors; their base class has no public name in all versions of it.
         if not hasattr(error, "format_message"):
@@ -127,6 +131,14 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         # All processes of mpiexec are used wrongly alike.
         return _complain(f"{message}{stop} {remedy}", 2) if is_first() else 2
     return code if isinstance(code, int) else 0
+
+
+def _is_of_an_image(error: RuntimeError) -> bool:
+    """Tell whether a loader met an image that cannot be read, or be brought to its size."""
+    from minires.data import WorkerError
+
+    of_one = isinstance(error, WorkerError) and error.sample is not None
+    return of_one and isinstance(error.__cause__, (OSError, ValueError))
 
 
 def _complain(message: str, code: int) -> int:

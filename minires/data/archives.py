@@ -25,6 +25,7 @@ __all__ = ["FolderFiles", "ZipFiles", "files_of", "read_tar", "uncompressed"]
 
 _LARGEST = 2**28  # bytes of one file in a zip
 _LARGEST_UNPACKED = 2**30  # of what gzip compressed
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python unpacks these no further than asked
 
 
 class FolderFiles:
@@ -81,6 +82,8 @@ class ZipFiles:
                 raise _refused(path, name, "is a link or no file")
             if member.flag_bits & 1:
                 raise _refused(path, name, "is encrypted")
+            if member.compress_type not in _BOUNDED:
+                raise _refused(path, name, "is compressed otherwise than by deflate; zip it anew")
             if member.file_size > _LARGEST:
                 raise _refused(path, name, f"has more than {_LARGEST:,} bytes")
         self.sizes = {
@@ -93,7 +96,9 @@ class ZipFiles:
         """Return a file's bytes, checked by the zip's own sum."""
         member = self._members[name]
         try:
-            return self._zip.read(member)
+            with self._zip.open(member) as opened:
+                # Read to its end, it would swell to what it does hold, whatever the zip states.
+                return opened.read(member.file_size + 1)
         except Exception as error:  # likewise
             raise DatasetDamaged(f"{name!r} in '{self.path}' cannot be read: {error}") from error
 

@@ -130,7 +130,8 @@ def _read_cifar_archive(layout: CifarLayout) -> Callable[[Source, Sequence[Path]
 
 
 def _read_zips_of_classes(source: Source, paths: Sequence[Path]) -> Split:
-    train, test = (ImageFolder(path) for path in paths)
+    train = ImageFolder(paths[0])
+    test = ImageFolder(paths[1], class_names=train.class_names)
     # So many and so small: decoding them once is quicker, and they need no more than the originals.
     return _checked(source, train.decoded(), test.decoded(), train.class_names)
 

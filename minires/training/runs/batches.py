@@ -139,8 +139,10 @@ def _one_size(config: RunConfig) -> list[Transform]:
 
 def _normalization(config: RunConfig, split: Any) -> Normalize:
     """Return what brings the images to mean 0 and standard deviation 1."""
-    if min(split.std) < 1e-7:  # which one pixel that differs comes to among some hundred million
-        raise ConfigError("dataset: in a channel all its pixels are alike; there is nothing to see")
+    try:
+        split.require_contrast()
+    except ValueError as error:
+        raise ConfigError(f"dataset: {error}") from None
     if config.normalize == "channel":
         return Normalize(split.mean, split.std, dtype=config.dtype)
     size = split.image_size

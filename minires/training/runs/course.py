@@ -257,7 +257,8 @@ class Course:
         DivergedError
             If weights are not finite, which their next loss would tell: those from before stay.
         """
-        if not self._is_finite():
+        # Statistics may be a rank's own, and then the others wait for it.
+        if on_any(self.ranks, not self._is_finite()):
             step, epoch = self.trainer.step, self.trainer.epoch
             raise measured_too_late(step, epoch, "some weights are not finite")
         own = gather_states(self.model, self.ranks)

@@ -728,7 +728,7 @@ def test_files_that_one_rank_cannot_read_are_told_by_all(
 
 def test_images_without_any_contrast_are_refused_in_a_sentence(tmp_path: Path) -> None:
     np.savez(tmp_path / "grey.npz", x=np.full((60, 1, 8, 8), 7, np.uint8), y=np.arange(60) % 3)
-    with pytest.raises(ConfigError, match="dataset: in a channel all its pixels are alike"):
+    with pytest.raises(ConfigError, match="same grey value everywhere"):
         train(a_config(dataset=str(tmp_path / "grey.npz")), tmp_path / "run")
 
 
