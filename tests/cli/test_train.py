@@ -479,7 +479,7 @@ def test_images_that_are_gone_cost_a_sentence_and_the_run_goes_on_when_they_are_
     last = done.stderr.splitlines()[-1]
     assert last.startswith("minires: sample ")
     assert "No such file" in last
-    assert last.endswith("bring the images back, then minires train --resume a goes on from it")
+    assert last.endswith("put the image right, then minires train --resume a goes on from it")
     (tmp_path / "gone").rename(tmp_path / "mine")
     assert minires("train", "--resume", "a").returncode == 0
 

@@ -24,7 +24,7 @@ from minires.training.divergence import measured_too_late
 from minires.training.evaluation import evaluate
 from minires.training.rank_state import RankStates, gather_states, own_seed, restore_states
 
-from .batches import Batches, FirstBatches, batches_of, seen
+from .batches import Batches, FirstBatches, batches_of, judged_at, seen
 from .best import BEST, best_epoch, card_of_best, refuse_other_best, write_best
 from .checkpoint import LAST, read_seconds, write_checkpoint
 from .circumstances import circumstances
@@ -85,7 +85,9 @@ class Course:
             self.digest: str = split.digest  # reads all files, which may fail on one machine
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", self.digest)
-        for oddity in oddities(config, len(split.train), split.image_size):
+        # Of photographs that are brought to one size nobody reads all headers.
+        size_of_all = None if judged_at(config) else split.image_size
+        for oddity in oddities(config, len(split.train), size_of_all):
             watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)

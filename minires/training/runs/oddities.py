@@ -7,7 +7,6 @@ from pathlib import Path
 
 from minires.devices import threads
 
-from .batches import judged_at
 from .config import RunConfig
 from .recipes import RECIPES
 
@@ -34,7 +33,7 @@ def oddities(
     images : int
         How many there are to train on.
     image_size : (int, int), optional
-        Their height and width, if they have one.
+        Their height and width, if they have one and are trained on as they are.
 
     Yields
     ------
@@ -64,7 +63,7 @@ def oddities(
                 f"nothing is done with {name.replace('_', ' ')}, for the {other} is"
                 f" {getattr(config, other)!r}"
             )
-    if image_size is not None and judged_at(config) is None and image_size[0] != image_size[1]:
+    if image_size is not None and image_size[0] != image_size[1]:
         height, width = image_size
         yield (
             f"the images are {height}x{width}, and minires predict will show the network the square"

@@ -184,7 +184,7 @@ def _told_what_is_left(folder: Path) -> Iterator[None]:
     try:
         yield
     except WorkerError as error:
-        raise RunError(f"{error}; {advice('bring the images back')}") from error
+        raise RunError(f"{error}; {advice('put the image right')}") from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
             raise
