@@ -66,7 +66,10 @@ class DataLoader:
     --------
     >>> import minires as mr
     >>> dataset = mr.data.TensorDataset([0.0, 1.0, 2.0], [0, 1, 2])
-    >>> for x, y in mr.data.DataLoader(dataset, batch_size=2):
+    >>> loader = mr.data.DataLoader(dataset, batch_size=2)
+    >>> loader
+    DataLoader(3 samples, batch_size=2, shuffle=False, num_workers=0)
+    >>> for x, y in loader:
     ...     x, y
     (tensor([0., 1.]), tensor([0, 1]))
     (tensor([2.]), tensor([2]))
@@ -141,6 +144,12 @@ class DataLoader:
         self.epoch = 0
         self.batch = 0
         self._reached = 0, 0
+
+    def __repr__(self) -> str:
+        return (
+            f"DataLoader({len(self.dataset)} samples, batch_size={self.batch_size},"
+            f" shuffle={self.shuffle}, num_workers={self.num_workers})"
+        )
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
