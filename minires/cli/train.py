@@ -11,7 +11,7 @@ import typer
 from .devices import require
 from .launchers import require_one_process
 from .naming import as_option
-from .numbers import numbers
+from .numbers import number, numbers
 
 if TYPE_CHECKING:
     from minires.training.distributed import Communicator
@@ -281,7 +281,7 @@ def run_train(
     for flag in ("half", "tensorboard", "distributed", "sync_bn", "checkpoint_blocks"):
         given[flag] = given[flag] or None
     given |= {"freeze": tuple(freeze) if freeze else None}
-    given["val_split"] = _number("val-split", val_split)
+    given["val_split"] = number("val-split", val_split)
     if milestones is not None:
         given["milestones"] = numbers("milestones", milestones, float, "0.5,0.75")
     given |= {"model_options": None if width is None else {"width": width}}
@@ -390,13 +390,3 @@ def _fresh() -> Path:
     from .folders import fresh_folder
 
     return fresh_folder("train")
-
-
-def _number(option: str, text: str | None) -> float | int | None:
-    """Return a share or a number of images: 0.1, or 5000."""
-    if text is None:
-        return None
-    try:
-        return float(text) if "." in text or "e" in text.lower() else int(text)
-    except ValueError:
-        raise typer.BadParameter(f"--{option}: expected a number, found {text!r}") from None

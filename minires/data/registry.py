@@ -65,7 +65,7 @@ def get_dataset(
     >>> len(mr.data.get_dataset("digits").test)
     359
     """
-    if _is_path(name):
+    if is_path(name):
         return _at(Path(name), seed)
     try:
         source = find_source(os.fspath(name))
@@ -85,10 +85,10 @@ def located(name: str) -> str:
     >>> located("digits"), Path(located("pictures/")).is_absolute()
     ('digits', True)
     """
-    return str(Path(name).absolute()) if _is_path(name) else name
+    return str(Path(name).absolute()) if is_path(name) else name
 
 
-def _is_path(name: str | os.PathLike[str]) -> bool:
+def is_path(name: str | os.PathLike[str]) -> bool:
     """Tell whether a path is meant: a name of a data set is one only of a folder that is there."""
     if isinstance(name, os.PathLike):
         return True

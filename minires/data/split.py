@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -249,6 +250,15 @@ def divided(dataset: Images, seed: int, path: Path) -> tuple[Images, Images]:
             " be one"
         )
     return rows_of(dataset, train), rows_of(dataset, test)
+
+
+def require_classes(path: Path, class_names: Sequence[str]) -> None:
+    """Raise a DatasetDamaged if there are not at least two classes."""
+    if len(class_names) < 2:
+        raise DatasetDamaged(
+            f"'{path}' has one class, {class_names[0]!r}, and there is nothing to tell apart; a"
+            " classifier needs two"
+        )
 
 
 def stratified(labels: Array, test_share: float, seed: int) -> tuple[Array, Array]:

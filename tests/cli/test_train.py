@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import minires as mr
 from minires.cli import main
 from minires.cli.train import run_train
+from minires.training import LRCurve
 from minires.training.runs import RunConfig
 
 SMALL = ["--model", "cifar_resnet8", "--width", "2", "--dataset", "digits", "--batch-size", "256"]
@@ -170,8 +172,8 @@ def test_images_of_any_size_are_brought_to_the_one_that_is_asked_for(
     mine = tmp_path / "mine"
     assert f"--augmentation: the images of {mine} differ in size" in refused.stderr
     assert "--size 32" in refused.stderr
-    found = minires("lr-find", *SMALL[:4], "--dataset", "mine/", "--size", "8", "--steps", "2")
-    assert found.returncode == 0, found.stderr
+    found = minires("lr-find", *SMALL[:4], "--dataset", "mine/", "--size", "8")
+    assert found.stdout.split()[:3] == ["rate", "loss", "smoothed"]
     for each, folder, shorter in zip(done, "ab", (9, 8), strict=True):
         assert each.returncode == 0, each.stderr
         shown = json.loads((tmp_path / folder / "best.json").read_text())["preprocessing"]
@@ -558,18 +560,62 @@ def test_lr_find_suggests_a_rate_and_keeps_nothing(minires: Minires, tmp_path: P
     assert 1e-5 <= told["suggestion"] <= 10
     assert list(tmp_path.iterdir()) == []
     channel, pixel = (
-        minires("lr-find", *SMALL, "--steps", "2", "--normalize", each).stdout
+        minires("lr-find", *SMALL, "--steps", "10", "--normalize", each).stdout
         for each in ("channel", "pixel")
     )
     assert channel != pixel
+    none = minires("lr-find", *SMALL, "--start", "1e-9", "--end", "1e-7", "--steps", "10")
+    assert (none.returncode, "suggested" in none.stdout) == (1, False)
+    assert "no rate is suggested: from 1e-09 to 1e-07 the loss did not fall, or by" in none.stderr
     for options, message in (
-        (["--steps", "1"], "steps must be at least 2"),
+        (["--steps", "9"], "steps must be at least 10, found 9"),
+        (["--val-split", "some"], "--val-split: expected a number"),
+        (["--freeze", "stem"], "--freeze: no parameter matches 'stem'"),
         (["--start", "0"], "must rise from above 0"),
         (["--model", "resnet21"], "--model: "),
     ):
         done = minires("lr-find", *SMALL, *options)
         assert done.returncode == 2
         assert message in done.stderr
+
+
+def test_lr_find_takes_steps_as_train_does(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minires.training.runs import making
+
+    taken: list[Any] = []
+
+    def found(model: Any, optimizer: Any, loader: Any, **options: Any) -> LRCurve:
+        taken.append((model, optimizer, loader))
+        return LRCurve([0.1] * 90, [2.0] * 90, [2.0] * 90, 0.1)
+
+    monkeypatch.setattr(making, "lr_find", found)
+    begun = ["--weights", "cifar_resnet20_digits", "--freeze", "conv1.*", "--freeze", "layer1.*"]
+    done = minires(
+        *("lr-find", "--model", "cifar_resnet20", "--dataset", "digits", *begun),
+        *("--dtype", "float64", "--augmentation", "crop-flip", "--momentum", "0.5", "--nesterov"),
+        *("--weight-decay", "0.25", "--val-split", "100", "--batch-size", "50", "--workers", "1"),
+        MINIRES_HOME=str(tmp_path),
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    *_, shown, suggested = done.stdout.splitlines()
+    assert shown == (
+        "23 of 90 steps are shown, all of them by --json;"
+        " the other 10 were not taken, for the loss had blown up"
+    )
+    assert suggested == "suggested: --lr 0.1"
+    ((model, optimizer, loader),) = taken
+    trained, _ = mr.models.pretrained("cifar_resnet20_digits")
+    assert (model.fc.weight.numpy() == trained.fc.weight.numpy()).all()
+    frozen = {name.split(".")[0] for name, p in model.named_parameters() if not p.requires_grad}
+    assert frozen == {"conv1", "layer1"}
+    assert model.fc.weight.dtype == np.float64
+    (group,) = optimizer.param_groups
+    assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.5, True, 0.25)
+    assert (len(loader.dataset), loader.batch_size, loader.num_workers) == (1338, 50, 1)
+    assert "RandomHorizontalFlip" in repr(loader.transform)
 
 
 def test_lr_find_tells_of_an_image_that_cannot_be_read(

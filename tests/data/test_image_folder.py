@@ -30,6 +30,7 @@ IMAGENET = {
     "readme.txt": b"",
 }
 PLAIN = {f"{name}/{number}.png": png() for name in ("cat", "dog") for number in range(5)}
+SIZES = {"train": (8, 6), "val": (6, 8)}
 
 
 def put(folder: Path, files: dict[str, bytes], kind: str) -> Path:
@@ -164,7 +165,7 @@ def test_of_a_very_large_folder_sizes_count_and_contents_do_not(
 
 
 def test_a_test_part_of_another_size_counts_too(tmp_path: Path) -> None:
-    files = {"train/c/1.png": png((8, 6)), "val/c/1.png": png((6, 8))}
+    files = {f"{part}/{c}/1.png": png(size) for part, size in SIZES.items() for c in "cd"}
 
     split = get_dataset(put(tmp_path, files, "zip"))
 
@@ -176,7 +177,7 @@ def test_of_many_images_some_are_measured_evenly_spaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("minires.data.split._MEASURED", 3)
-    files = {f"train/c/{number}.png": png(value=10 * number) for number in range(7)}
+    files = {f"train/{'cccdddd'[n]}/{n}.png": png(value=10 * n) for n in range(7)}
     split = get_dataset(put(tmp_path, {**files, "test/c/1.png": png()}, "folder"))
 
     np.testing.assert_allclose(split.mean[0], (0 + 30 + 60) / 3 / 255)
@@ -263,6 +264,16 @@ def test_tiny_imagenet_has_words_and_boxes(tmp_path: Path, kind: str) -> None:
         ({"1.png": png()}, "there are no images in folders"),
         ({"cat/1.png": png()}, "has no test part, and no class of 3 images or"),
         ({"cat/1.png": png(), "dog/1.png": png()}, "has no test part, and no class of 3 images or"),
+        ({f"cat/{n}.png": png() for n in "123"}, "has one class, 'cat', and there is nothing to t"),
+        (
+            {"cat/1.HEIC": b""},
+            r"no images .*, but files of other kinds, such as 'cat/1.HEIC': BMP,",
+        ),
+        (
+            {**PLAIN, "cow/a.txt": b"", "cow/1.HEIC": b""},
+            "'cow' would be a class, and has no images, but files of other kinds, such as 'cow/1.H",
+        ),
+        ({**IMAGENET, "val/dog/a": b""}, "'val/dog' would be a class, and has no images, but fil"),
         (
             {"train/cat/1.png": png(), "train/dog/1.png": png(), "b/1.png": png()},
             "a folder 'train', but",
@@ -290,6 +301,28 @@ def test_trees_in_no_known_layout_are_refused(
     (tmp_path / "mine").mkdir()
     with pytest.raises(DatasetDamaged, match=told):
         get_dataset(put(tmp_path, files, kind))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("top", ["", "top/", "train/"])
+def test_a_folder_of_a_class_that_is_empty_is_refused(tmp_path: Path, kind: str, top: str) -> None:
+    path = put(tmp_path, {f"{top}{name}": each for name, each in PLAIN.items()}, kind)
+    for hidden in (".cache", "__MACOSX"):
+        add_folder(path, f"{top}{hidden}")
+    add_folder(path, f"{top}cat/deeper")
+    assert get_dataset(path).classes == 2
+
+    add_folder(path, f"{top}cow")
+    with pytest.raises(DatasetDamaged, match=rf"'{top}cow' would be a class, .*s; put some"):
+        get_dataset(path)
+
+
+def add_folder(path: Path, name: str) -> None:
+    if path.is_dir():
+        (path / name).mkdir()
+        return
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.mkdir(name)
 
 
 @pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../b.png", "C:/evil.png"])

@@ -73,7 +73,7 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
             part,
             max(EVALUATION_BATCH, ranks),
             transform=Compose([*_one_size(config), normalize]),
-            workers=config.workers,
+            num_workers=config.workers,
             rank=rank,
             ranks=ranks,
         )
@@ -85,7 +85,7 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
         seed=config.seed,
         transform=Compose(_augmentation(config, split, normalize)),
         mixup=mixup,
-        workers=config.workers,
+        num_workers=config.workers,
         rank=rank,
         ranks=ranks,
     )

@@ -27,6 +27,7 @@ from minires.training import EMA, Callback, LRCurve, Trainer, lr_find
 from .batches import batches_of, seen
 from .config import RunConfig
 from .errors import ConfigError, RunError
+from .fine_tuning import begin_with, freeze
 
 __all__ = [
     "made_model",
@@ -222,6 +223,9 @@ def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRC
     split = batches.split
     with threads_of(config):
         model = made_model(config, split.classes, split.channels, seen(config, split))
+        if config.weights is not None:
+            begin_with(model, config.weights)
+        freeze(model, config.freeze)
         devices.random.manual_seed(config.seed)
         trainer = made_trainer(config, model, total_steps(config, len(batches.train)))
         try:

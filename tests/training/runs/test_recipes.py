@@ -227,7 +227,7 @@ def test_a_range_test_draws_all_of_its_numbers_by_the_seed() -> None:
     random = mr.devices.random
     config = configured("cifar_resnet8", "digits", seed=5, model_options={"width": 2})
     with random.replayed(random.state()):
-        rising_rates(config, 1e-3, 1.0, steps=2)
+        rising_rates(config, 1e-3, 1.0, steps=10)
         assert random.state()["seed"] == 5
 
 
