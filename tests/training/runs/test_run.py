@@ -174,14 +174,44 @@ def test_two_processes_cannot_train_in_one_folder(stopped: Stopped) -> None:
 
 
 def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) -> None:
-    folder = stopped(3)
-    (folder / "last.safetensors").unlink()
+    folder = stopped(6)  # as if killed between the first epoch's line and its checkpoint
+    for name in ("last.safetensors", "last.json", "best.safetensors", "best.json"):
+        (folder / name).unlink()
+    log = folder / "metrics.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:6]))
+    assert [line.epoch for line in read_metrics(folder).epochs] == [1]
     watcher = Watched()
     train(read_config(folder), folder, resume=True, watcher=watcher)
     assert watcher.steps[0] == 1
     name = "last.safetensors"
     assert (folder / name).read_bytes() == (whole / name).read_bytes()
     assert "begins again" in watcher.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("stop", "left"),
+    [
+        (3, {"config.json", "metrics.jsonl", "last.json"}),
+        (12, {"config.json", "metrics.jsonl"}),
+        (12, {"config.json", "metrics.jsonl", "best.safetensors", "best.json"}),
+        (12, {"config.json", "best.safetensors", "best.json"}),
+        (12, {"config.json", "step-00000005.safetensors", "step-00000010.safetensors"}),
+    ],
+)
+def test_a_run_whose_checkpoint_is_lost_does_not_begin_again(
+    stop: int, left: set[str], stopped: Stopped
+) -> None:
+    folder = stopped(stop, keep=3)
+    for path in folder.iterdir():
+        if path.name not in left:
+            path.unlink()
+    before = digests(folder)
+    assert set(before) == left
+    with pytest.raises(CheckpointError, match=r"last\.safetensors' is gone; bring it back") as told:
+        train(read_config(folder), folder, resume=True)
+    kept = any(name.startswith("step-") for name in left)
+    assert ("rename step-00000010.safetensors to last.safetensors" in str(told.value)) == kept
+    assert digests(folder) == before
 
 
 def test_a_run_killed_behind_its_first_checkpoint_goes_on(stopped: Stopped, whole: Path) -> None:
