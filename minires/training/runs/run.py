@@ -123,18 +123,25 @@ def _folder_of(
     config: RunConfig, folder: Path, ranks: Communicator, resume: bool
 ) -> Iterator[None]:
     """Write the configuration first; take it away again if it turns out to make no sense."""
-    made, is_new = [], False
+    made, is_new, taken = [], False, None
     with ExitStack() as held:
         try:
             with together(ranks):
                 if ranks.rank == 0:
                     made = [each for each in (folder, *folder.parents) if not each.exists()]
-                    _make(folder)
-                    held.enter_context(locked(folder))
-                    _refuse_to_overwrite(folder, resume)
-                    is_new = not (folder / CONFIG).exists()
-                    if is_new:
-                        write_config(config, folder)
+                    try:
+                        _make(folder)
+                        held.enter_context(locked(folder))
+                        _refuse_to_overwrite(folder, resume)
+                    except FileExistsError as error:
+                        taken = error
+                    else:
+                        is_new = not (folder / CONFIG).exists()
+                        if is_new:
+                            write_config(config, folder)
+            taken = ranks.tell(taken)
+            if taken is not None:  # wrong usage, as of one rank alone
+                raise taken
             yield
         except BaseException:
             if is_new and not (folder / LOG).exists():

@@ -40,7 +40,7 @@ from minires.training.runs.checkpoint import (
 from minires.training.runs.evaluation import evaluate_runs
 from minires.training.runs.making import made_model
 
-from ..distributed.ranks import on_ranks
+from ..distributed.ranks import ThreadRank, on_ranks
 from .conftest import Watched, a_config, digests
 
 Stopped = Callable[..., Path]
@@ -186,6 +186,27 @@ def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) 
     name = "last.safetensors"
     assert (folder / name).read_bytes() == (whole / name).read_bytes()
     assert "begins again" in watcher.notes[0]
+
+
+def test_a_folder_that_is_taken_is_the_same_mistake_on_every_rank(
+    whole: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    before = digests(whole)
+
+    def begun_in(folder: Path) -> Callable[[ThreadRank], str]:
+        def begun(rank: ThreadRank) -> str:
+            with pytest.raises(FileExistsError) as told:
+                train(a_config(distributed=True), folder, communicator=rank)
+            return str(told.value)
+
+        return begun
+
+    for told in on_ranks(2, begun_in(whole)):
+        assert told.startswith("there is a run in")
+    for told in on_ranks(2, begun_in(tmp_path / "file")):
+        assert told.endswith("is a file, and a run is a folder")
+    assert digests(whole) == before
 
 
 @pytest.mark.parametrize(
