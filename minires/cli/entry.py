@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from minires.devices.launcher import is_first
 
 from . import (
     bench,
@@ -28,9 +31,21 @@ from . import (
 )
 from .unheard import unheard_is_no_error
 
+
+class _Commands(TyperGroup):
+    """Lets `main` hear of a Ctrl-C, which some versions of Typer turn into a silent exit."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
     name="minires",
+    cls=_Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -108,7 +123,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
             standalone_mode=False,
         )
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("stopped", 130)
+        return _complain("stopped", 130) if is_first() else 130
     except OSError as error:
         return _complain(str(error), 1)
     except MemoryError as error:
@@ -126,8 +141,6 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
         stop = "" if message.endswith((".", "?")) else "."
         remedy = getattr(error, "remedy", f"Help: {command} --help")
-        from minires.devices.launcher import is_first
-
         # All processes of mpiexec are used wrongly alike.
         return _complain(f"{message}{stop} {remedy}", 2) if is_first() else 2
     return code if isinstance(code, int) else 0

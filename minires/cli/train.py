@@ -337,8 +337,17 @@ def run_train(
         if ranks.rank > 0:
             raise typer.Exit(1) from None
         raise
-    if ranks.rank == 0:
+    if ranks.rank > 0:
+        return
+    try:
         print_result(result, folder, json)
+    except OSError as error:  # of stdout: a full disk, or a pipe that is closed
+        typer.echo(
+            f"minires: the run in '{folder}' is finished, and its result.json is written, but could"
+            f" not be printed ({error.strerror})",
+            err=True,
+        )
+        raise typer.Exit(1) from None
 
 
 def _joined(threads: int | None, device: str) -> Communicator:

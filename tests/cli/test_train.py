@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import inspect
+import io
 import json
 import os
 import re
@@ -347,6 +349,36 @@ def test_a_signal_ends_it_with_a_checkpoint_and_says_how_to_go_on(
     assert minires(*RUN, "--out", "whole", "--quiet").returncode == 0
     one, other = (tmp_path / name / "last.safetensors" for name in ("a", "whole"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_ctrl_c_before_the_run_begins_is_told(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minires.training.runs.batches.get_dataset", interrupted)
+    done = minires(*RUN, "--out", "a")
+    assert (done.returncode, done.stderr) == (130, "minires: stopped\n")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_finished_run_whose_result_cannot_be_printed_is_told_so(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(sys, "stdout", Full())
+        done = minires(*RUN, "--out", "a", "--quiet")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "minires: the run in 'a' is finished, and its result.json is written, but could not be"
+        " printed (No space left on device)\n"
+    )
+    assert (tmp_path / "a" / "result.json").exists()
 
 
 def three_classes(path: Path, seed: int = 0) -> None:
