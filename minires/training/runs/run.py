@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from minires.data import WorkerError
+from minires.data.sources import data_root
 from minires.devices.communicator import Alone, Communicator
 from minires.training.distributed import together
 
@@ -96,7 +97,7 @@ def train(
     >>> train(config, folder, resume=True) == result
     True
     """
-    folder, ranks = Path(folder), communicator or Alone()
+    folder, ranks, config = Path(folder), communicator or Alone(), _with_root(config)
     watcher = watcher if watcher is not None and ranks.rank == 0 else RunWatcher()
     finished = None
     with together(ranks):
@@ -116,6 +117,15 @@ def train(
                     torn.unlink()
         with _told_what_is_left(folder):
             return course.carried_out(ranks.tell(state), allow_reshard)
+
+
+def _with_root(config: RunConfig) -> RunConfig:
+    """Keep where the data sets are, which another shell may have no variable for."""
+    if config.root is not None or not os.environ.get("MINIRES_DATA"):
+        return config
+    if config.dataset == "digits" or Path(config.dataset).is_absolute():  # they need no root
+        return config
+    return config.changed(root=str(data_root().absolute()))
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from minires.training.runs.checkpoint import (
 )
 from minires.training.runs.evaluation import evaluate_runs
 from minires.training.runs.making import made_model
+from minires.training.runs.resuming import decisive
 
 from ..distributed.ranks import ThreadRank, on_ranks
 from .conftest import Watched, a_config, digests
@@ -186,6 +187,28 @@ def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) 
     name = "last.safetensors"
     assert (folder / name).read_bytes() == (whole / name).read_bytes()
     assert "begins again" in watcher.notes[0]
+
+
+def test_where_the_data_sets_are_is_kept_for_a_shell_without_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots: list[str | None] = []
+
+    def found(name: str, root: str | None) -> Any:
+        roots.append(root)
+        return mr.data.get_dataset("digits")
+
+    monkeypatch.setattr("minires.training.runs.batches.get_dataset", found)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINIRES_DATA", "here")
+    folder, config = tmp_path / "run", a_config(dataset="mnist")
+    with pytest.raises(StoppedError):
+        train(config, folder, watcher=Watched(2))
+    assert read_config(folder).root == str(tmp_path / "here")
+    monkeypatch.delenv("MINIRES_DATA")
+    train(read_config(folder), folder, resume=True)
+    assert roots == [str(tmp_path / "here")] * 2
+    assert decisive(read_config(folder)) == decisive(config)
 
 
 def test_a_folder_that_is_taken_is_the_same_mistake_on_every_rank(
