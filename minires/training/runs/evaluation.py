@@ -126,7 +126,10 @@ def evaluate_runs(
     first = members[0]
     for member in members[1:]:
         _check_alike(first, member, part, moved=dataset is not None)
-    split: Any = get_dataset(dataset or first.config.dataset, root=root or first.config.root)
+    try:
+        split: Any = get_dataset(dataset or first.config.dataset, root=root or first.config.root)
+    except ValueError as error:
+        raise ConfigError(f"dataset: {error}") from None
     if dataset is not None or root is not None:
         for folder, member in zip(folders, members, strict=True):
             _check_same_data(folder, member.config, split)
@@ -197,9 +200,15 @@ class _Member:
 def _check_alike(one: _Member, other: _Member, part: str, *, moved: bool) -> None:
     elsewhere = one.config.dataset != other.config.dataset and not moved
     if elsewhere or one.classes != other.classes:
+        rule = (
+            "networks can only be averaged over the same data set; if it was only moved, --dataset"
+            " says where it is"
+            if elsewhere
+            else "networks can only be averaged over the same classes"
+        )
         raise ConfigError(
             f"ensemble: '{one.name}' was trained on {one.config.dataset}, '{other.name}' on"
-            f" {other.config.dataset}; networks can only be averaged over the same classes"
+            f" {other.config.dataset}; {rule}"
         )
     parts = [(member.config.val_split, member.config.seed) for member in (one, other)]
     if part == "validation" and parts[0] != parts[1]:
