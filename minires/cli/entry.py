@@ -10,8 +10,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from minires.devices.launcher import is_first
-
 from . import (
     bench,
     check,
@@ -105,8 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0: done. 1: something outside went wrong, such as a full disk. 2: wrong usage; nothing was
-        done, but by `predict` for the images that it could read. 130: stopped by Ctrl-C.
+        0: done. 1: something outside went wrong, such as a full disk or a missing file. 2: wrong
+        usage; nothing was done, but by `predict` for the images that it could read. 130: stopped by
+        Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -123,7 +122,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
             standalone_mode=False,
         )
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("stopped", 130) if is_first() else 130
+        return _complain_once("stopped", 130)
     except OSError as error:
         return _complain(str(error), 1)
     except MemoryError as error:
@@ -140,9 +139,10 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         command = getattr(context, "command_path", "minires")
         message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
         stop = "" if message.endswith((".", "?")) else "."
-        remedy = getattr(error, "remedy", f"Help: {command} --help")
-        # All processes of mpiexec are used wrongly alike.
-        return _complain(f"{message}{stop} {remedy}", 2) if is_first() else 2
+        remedy = getattr(
+            error, "remedy", f"Help: {command} --help"
+        )  # All processes of mpiexec are used wrongly alike.
+        return _complain_once(f"{message}{stop} {remedy}", 2)
     return code if isinstance(code, int) else 0
 
 
@@ -152,6 +152,13 @@ def _is_of_an_image(error: RuntimeError) -> bool:
 
     of_one = isinstance(error, WorkerError) and error.sample is not None
     return of_one and isinstance(error.__cause__, (OSError, ValueError))
+
+
+def _complain_once(message: str, code: int) -> int:
+    """Let the first process of mpiexec speak for all."""
+    from minires.devices.launcher import is_first
+
+    return _complain(message, code) if is_first() else code
 
 
 def _complain(message: str, code: int) -> int:

@@ -213,7 +213,7 @@ def test_runs_that_do_not_belong_together_are_refused(runs: list[Path], tmp_path
     options = {"epochs": 1, "model_options": {"width": 2}}
     train(configured("cifar_resnet8", "digits", **options), tmp_path / "digits")
 
-    with pytest.raises(ConfigError, match="only be averaged over the same data set; .*--dataset"):
+    with pytest.raises(ConfigError, match=r"averaged over the same data set; .*--dataset"):
         evaluate_runs([runs[0], tmp_path / "digits"])
     with pytest.raises(ConfigError, match="kept other images for validation"):
         evaluate_runs(runs, part="validation")
