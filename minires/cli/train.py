@@ -218,7 +218,10 @@ def run_train(
     early_stop: Annotated[
         int | None,
         _option(
-            "Averages and limits", "End after so many epochs without better validation.", "never"
+            "Averages and limits",
+            "End after so many epochs without better validation: a lower error, or the same and a"
+            " lower loss.",
+            "never",
         ),
     ] = None,
     precise_bn: Annotated[

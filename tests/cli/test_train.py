@@ -44,13 +44,27 @@ def test_a_run_prints_a_line_for_each_epoch_and_ends_with_its_test_error(
     assert done.returncode == 0
     opening, images, _, first, second = done.stderr.splitlines()
     assert opening == f"cifar_resnet8 (1,320 parameters) on digits, in {Path('runs/a')}"
-    assert images == "1,294 images to train, 144 to validate, 359 to test"
+    assert images == "1,294 images of 10 classes to train, 144 to validate, 359 to test"
     assert first.startswith("epoch 1  loss ")
     assert "validation loss" in second
     assert done.stdout.startswith("test error ")
     for name in ("best.safetensors", "metrics.jsonl", "report.html"):
         assert f"{Path('runs/a', name)}" in done.stdout
         assert (tmp_path / "runs/a" / name).exists()
+
+
+def test_a_single_step_of_few_images_is_told_as_one(minires: Minires, tmp_path: Path) -> None:
+    three_classes(tmp_path / "three.npz")
+    asked = ["train", *SMALL[:4], "--dataset", "three.npz", "--recipe", "digits", "--steps", "1"]
+    done = minires(*asked, "--batch-size", "256", "--out", "a")
+    assert "digits, 1 step of 48\n" in done.stderr
+
+
+def test_an_early_end_is_told_where_the_result_is(minires: Minires) -> None:
+    asked = ["--epochs", "30", "--lr", "1e-9", "--val-split", "0.1", "--early-stop", "1"]
+    done = minires("train", *SMALL, *asked, "--schedule", "constant", "--out", "a")
+    assert "; the run ended early\n" in done.stdout
+    assert "of 30: no better validation in 1 epoch\n" in done.stderr
 
 
 def test_lines_of_epochs_stand_in_columns_also_from_the_tenth_on_and_of_a_huge_loss(
@@ -204,11 +218,15 @@ BAD = [
     (["--clip", "0"], "--clip: "),
     (["--accumulate", "0"], "--accumulate: "),
     (["--val-split", "some"], "--val-split: expected a number, found 'some'"),
-    (["--val-split", "1.5"], "--val-split: "),
+    (
+        ["--val-split", "1.5"],
+        "--val-split: expected a share from 0 to below 1, as 0.1, or a number",
+    ),
     (["--val-split", "9000"], "--val-split: "),
     (["--early-stop", "3"], "--early-stop: it looks at the validation part; set --val-split"),
     (["--warm-up-lr", "0.01"], "a warm-up ends by --warm-up-steps or by --warm-up-error"),
     (["--milestones", "half"], "--milestones: expected numbers separated by commas"),
+    (["--milestones", "30,60"], "--milestones: expected shares of the training, above 0 and"),
     (["--milestones", "0.7,0.5"], "--milestones: the milestones must rise"),
     (["--size", "0"], "--size: "),
     (["--size", "6", "--normalize", "pixel"], "--normalize: 'pixel' needs square images"),

@@ -36,7 +36,7 @@ from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, TestLine
 from .oddities import oddities
 from .recorder import Recorder
 from .report import write_report
-from .result import Result, result_of, write_result
+from .result import Result, early_end, result_of, write_result
 from .resuming import decisive, saved_state
 from .signals import StoppedError, noted_stops
 from .tensorboard import EventFile
@@ -168,6 +168,7 @@ class Course:
                 self.config,
                 self.folder,
                 (len(split.train), validation, len(split.test)),
+                split.classes,
                 parameter_count(self.model),
                 self.steps,
                 self.steps_per_epoch,
@@ -328,6 +329,8 @@ class Course:
             result = result_of(self.config, self.log.metrics, parameters, split.lossy)
             self._tell_readers()
             self._tell_divergence()
+            if result.stopped_early:
+                self.watcher.noted(early_end(self.config, self.log.metrics))
             write_result(self.folder, result)
             self.watcher.run_ended(result)
         result = self.ranks.tell(result)

@@ -469,7 +469,7 @@ def test_a_new_folder_is_gone_if_the_run_cannot_begin(tmp_path: Path) -> None:
         ({"weights": str(tmp_path / "none.safetensors")}, "weights: .*none.safetensors"),
         ({"augmentation": "crop", "crop_padding": 1, "weights": str(tmp_path)}, "weights: "),
     ):
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(RunError, match=told):
             train(a_config(**options), folder)
         assert not (tmp_path / "runs").exists()
     with pytest.raises(OSError, match="mnist"):
@@ -602,10 +602,20 @@ def test_the_best_weights_are_those_of_the_lowest_validation_error(tmp_path: Pat
 
 
 def test_it_stops_early_after_so_many_epochs_without_progress(tmp_path: Path) -> None:
-    result = train(
-        a_config(epochs=30, lr=1e-9, schedule="constant", early_stop=2), tmp_path / "run"
-    )
+    config, watcher = a_config(epochs=30, lr=1e-9, schedule="constant", early_stop=2), Watched()
+    result = train(config, tmp_path / "run", watcher=watcher)
     assert result.epochs == result.best_epoch + 2 < 30
+    assert result.stopped_early
+    told = f"ended early, after epoch {result.epochs} of 30: no better validation in 2 epochs"
+    assert told in watcher.notes[-1]
+    assert told in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_run_that_was_trained_for_as_long_as_it_was_asked_to_did_not_end_early(
+    tmp_path: Path,
+) -> None:
+    config = a_config(epochs=None, steps=7, lr=1e-9, schedule="constant", early_stop=1)
+    assert not train(config, tmp_path / "run").stopped_early
 
 
 def test_a_training_may_end_within_an_epoch(tmp_path: Path) -> None:
