@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +240,19 @@ def test_data_that_have_got_other_classes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_images_in_files_are_decoded_side_by_side_and_stay_in_order() -> None:
+    meeting = threading.Barrier(2, timeout=60)
+
+    class Files:
+        def __getitem__(self, row: int) -> tuple[np.ndarray, int]:
+            meeting.wait()  # alone, none would come past it
+            return np.full((1, 1, 1), row), 0
+
+    with ThreadPoolExecutor(2) as pool:
+        images = evaluation._images(Files(), range(3, 11), pool)
+    assert [int(image[0, 0, 0]) for image in images] == list(range(3, 11))
+
+
 def test_photographs_of_any_size_are_judged(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for part, count in (("train", 6), ("val", 2)):
