@@ -59,7 +59,9 @@ def test_an_image_so_thin_that_it_would_become_huge_is_told(
     done = minires(*TRAIN, "--size", "300")
 
     assert done.returncode == 1
-    told = r"minires: sample \d could not be made, .* 60000 x 1 pixels would be .*; cut it; bring .*"
+    told = (
+        r"minires: sample \d could not be made, .* 60000 x 1 pixels would be .*; cut it; bring .*"
+    )
     assert re.fullmatch(told, done.stderr.strip())
 
 

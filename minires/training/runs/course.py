@@ -287,7 +287,11 @@ class Course:
         if on_any(self.ranks, number is not None):
             if with_checkpoint:
                 self.checkpoint()
-            raise StoppedError(number or signal.SIGTERM, self.trainer.step)
+            # All end with one code, whichever rank heard of it first. A launcher may send SIGTERM
+            # behind a Ctrl-C, whose number is lower.
+            heard = self.ranks.gather(number)
+            first = min((each for each in heard or () if each is not None), default=signal.SIGTERM)
+            raise StoppedError(self.ranks.tell(first), self.trainer.step)
 
     def _keep_last_finite(self, error: DivergedError) -> None:
         # Between epochs there is a checkpoint already; and in the test the weights are the best.

@@ -189,6 +189,24 @@ def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) 
     assert "begins again" in watcher.notes[0]
 
 
+@pytest.mark.parametrize("heard", [(None, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)])
+def test_ranks_that_hear_other_signals_end_with_one_code(
+    heard: tuple[int | None, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = list(heard)
+
+    def noted() -> Any:
+        return nullcontext(SimpleNamespace(number=left.pop()))
+
+    def codes(rank: ThreadRank) -> int:
+        with pytest.raises(StoppedError) as told:
+            train(a_config(distributed=True), tmp_path / "run", communicator=rank)
+        return told.value.exit_code
+
+    monkeypatch.setattr(course, "noted_stops", noted)
+    assert on_ranks(2, codes) == [130, 130]
+
+
 def test_where_the_data_sets_are_is_kept_for_a_shell_without_the_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
