@@ -85,7 +85,7 @@ class Course:
             self.digest: str = split.digest  # reads all files, which may fail on one machine
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", self.digest)
-        for oddity in oddities(config, len(split.train), split.image_size):
+        for oddity in oddities(config, len(split.train), size):
             watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
