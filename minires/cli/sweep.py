@@ -57,8 +57,10 @@ def run_sweep(
         require_one_process("say --executor mpi to share the runs out")
     try:
         trials = sweeps.read_grid(grid)
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{grid}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise OSError(f"'{grid}' cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     folder = out or Path("runs") / grid.stem
     done = 0
 

@@ -218,7 +218,10 @@ def run_train(
     early_stop: Annotated[
         int | None,
         _option(
-            "Averages and limits", "End after so many epochs without better validation.", "never"
+            "Averages and limits",
+            "End after so many epochs without better validation: a lower error, or the same and a"
+            " lower loss.",
+            "never",
         ),
     ] = None,
     precise_bn: Annotated[
@@ -290,6 +293,7 @@ def run_train(
     if allow_reshard and resume is None:
         raise typer.BadParameter("--allow-reshard: it is for --resume; a new run has no ranks yet")
 
+    from minires.devices.launcher import is_first
     from minires.training import DivergedError
     from minires.training.distributed import Alone, DistributedError
     from minires.training.runs import ConfigError, RunError, StoppedError, train
@@ -327,18 +331,27 @@ def run_train(
             raise typer.BadParameter(as_option(str(error))) from None
         if isinstance(error, FileExistsError):
             raise typer.BadParameter(f"--out: {error}") from None
-        if ranks.rank > 0:  # rank 0 says it
+        if not is_first():  # rank 0 says it
             raise typer.Exit(getattr(error, "exit_code", 1)) from None
         stopped = isinstance(error, StoppedError)
         how = f"; go on by: {_how_to_go_on(folder, ranks.size)}" if stopped else ""
-        typer.echo(f"minires: {error}{how}", err=True)
+        typer.echo(f"minires: {as_option(str(error))}{how}", err=True)
         raise typer.Exit(getattr(error, "exit_code", 1)) from None
     except OSError:
-        if ranks.rank > 0:
+        if not is_first():
             raise typer.Exit(1) from None
         raise
-    if ranks.rank == 0:
+    if ranks.rank > 0:
+        return
+    try:
         print_result(result, folder, json)
+    except OSError as error:  # of stdout: a full disk, or a pipe that is closed
+        typer.echo(
+            f"minires: the run in '{folder}' is finished, and its result.json is written, but could"
+            f" not be printed ({error.strerror})",
+            err=True,
+        )
+        raise typer.Exit(1) from None
 
 
 def _joined(threads: int | None, device: str) -> Communicator:
@@ -371,13 +384,10 @@ def _gone_on_with(resume: Path, out: Path | None, named: dict[str, Any]) -> Any:
             f"--{first}: a run is gone on with as it was begun; with --resume"
             f" only {free} may be said"
         )
-    try:
-        config = read_config(resume)
-        if "dataset" in named:
-            named["dataset"] = located(named["dataset"])
-        return config.changed(**named)
-    except FileNotFoundError as error:
-        raise typer.BadParameter(f"--resume: {error}") from None
+    config = read_config(resume)
+    if "dataset" in named:
+        named["dataset"] = located(named["dataset"])
+    return config.changed(**named)
 
 
 def _how_to_go_on(folder: Path, ranks: int) -> str:

@@ -52,6 +52,7 @@ def print_result(result: Result, folder: Path, json: bool) -> None:
         typer.echo(
             f"of the weights after epoch {result.best_epoch} of {result.epochs}, the best in"
             f" validation: error {result.validation_error:.2%}"
+            + ("; the run ended early" if result.stopped_early else "")
         )
     for name in ("best.safetensors", "metrics.jsonl", "report.html"):
         if (folder / name).exists():
@@ -83,8 +84,12 @@ class _Lines(_Notes):
             f"{config.model} ({plan.parameters:,} parameters) on {Path(config.dataset).name}, in"
             f" {plan.folder}"
         )
-        self.say(f"{train:,} images to train, {validation:,} to validate, {test:,} to test")
-        self.say(f"recipe {config.recipe}, {plan.steps:,} steps of {config.batch_size}")
+        self.say(
+            f"{train:,} images of {plan.classes:,} classes to train, {validation:,} to validate,"
+            f" {test:,} to test"
+        )
+        steps = f"{plan.steps:,} step{'' if plan.steps == 1 else 's'}"
+        self.say(f"recipe {config.recipe}, {steps} of {min(config.batch_size, train)}")
         if plan.lossy:
             self.say("the images were compressed with loss: results say nothing of the originals")
         if plan.steps_done:

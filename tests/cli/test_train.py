@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import inspect
+import io
 import json
 import os
 import re
@@ -44,13 +46,27 @@ def test_a_run_prints_a_line_for_each_epoch_and_ends_with_its_test_error(
     assert done.returncode == 0
     opening, images, _, first, second = done.stderr.splitlines()
     assert opening == f"cifar_resnet8 (1,320 parameters) on digits, in {Path('runs/a')}"
-    assert images == "1,294 images to train, 144 to validate, 359 to test"
+    assert images == "1,294 images of 10 classes to train, 144 to validate, 359 to test"
     assert first.startswith("epoch 1  loss ")
     assert "validation loss" in second
     assert done.stdout.startswith("test error ")
     for name in ("best.safetensors", "metrics.jsonl", "report.html"):
         assert f"{Path('runs/a', name)}" in done.stdout
         assert (tmp_path / "runs/a" / name).exists()
+
+
+def test_a_single_step_of_few_images_is_told_as_one(minires: Minires, tmp_path: Path) -> None:
+    three_classes(tmp_path / "three.npz")
+    asked = ["train", *SMALL[:4], "--dataset", "three.npz", "--recipe", "digits", "--steps", "1"]
+    done = minires(*asked, "--batch-size", "256", "--out", "a")
+    assert "digits, 1 step of 48\n" in done.stderr
+
+
+def test_an_early_end_is_told_where_the_result_is(minires: Minires) -> None:
+    asked = ["--epochs", "30", "--lr", "1e-9", "--val-split", "0.1", "--early-stop", "1"]
+    done = minires("train", *SMALL, *asked, "--schedule", "constant", "--out", "a")
+    assert "; the run ended early\n" in done.stdout
+    assert "of 30: no better validation in 1 epoch\n" in done.stderr
 
 
 def test_lines_of_epochs_stand_in_columns_also_from_the_tenth_on_and_of_a_huge_loss(
@@ -204,11 +220,15 @@ BAD = [
     (["--clip", "0"], "--clip: "),
     (["--accumulate", "0"], "--accumulate: "),
     (["--val-split", "some"], "--val-split: expected a number, found 'some'"),
-    (["--val-split", "1.5"], "--val-split: "),
+    (
+        ["--val-split", "1.5"],
+        "--val-split: expected a share from 0 to below 1, as 0.1, or a number",
+    ),
     (["--val-split", "9000"], "--val-split: "),
     (["--early-stop", "3"], "--early-stop: it looks at the validation part; set --val-split"),
     (["--warm-up-lr", "0.01"], "a warm-up ends by --warm-up-steps or by --warm-up-error"),
     (["--milestones", "half"], "--milestones: expected numbers separated by commas"),
+    (["--milestones", "30,60"], "--milestones: expected shares of the training, above 0 and"),
     (["--milestones", "0.7,0.5"], "--milestones: the milestones must rise"),
     (["--size", "0"], "--size: "),
     (["--size", "6", "--normalize", "pixel"], "--normalize: 'pixel' needs square images"),
@@ -228,7 +248,6 @@ BAD = [
     (["--normalize", "row"], "--normalize: "),
     (["--normalize", "pixel", "--augmentation", "imagenet"], "--normalize: 'pixel' needs square"),
     (["--dataset", "digit"], "--dataset: "),
-    (["--weights", "none.safetensors"], "--weights: "),
     (["--freeze", "stem"], "--freeze: no parameter matches 'stem'"),
 ]
 
@@ -242,6 +261,15 @@ def test_a_bad_value_costs_one_line_and_leaves_nothing(
     (line,) = done.stderr.splitlines()
     assert line.startswith("minires: ")
     assert told in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_weights_that_are_not_there_are_no_wrong_value(minires: Minires, tmp_path: Path) -> None:
+    done = minires(*RUN, "--weights", "none.safetensors", "--out", "runs/new")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("minires: --weights: ")
+    assert "none.safetensors" in line
     assert not (tmp_path / "runs").exists()
 
 
@@ -291,8 +319,8 @@ def test_with_resume_only_what_changes_no_result_may_be_said(
         assert f"{option[0]}: a run is gone on with as it was begun" in done.stderr
     assert minires("train", "--resume", "a", "--threads", "1", "--workers", "1").returncode == 0
     nowhere = minires("train", "--resume", "nowhere")
-    assert nowhere.returncode == 2
-    assert "--resume: there is no run in 'nowhere'" in nowhere.stderr
+    assert nowhere.returncode == 1
+    assert "minires: there is no run in 'nowhere'" in nowhere.stderr
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -351,6 +379,36 @@ def test_a_signal_ends_it_with_a_checkpoint_and_says_how_to_go_on(
     assert one.read_bytes() == other.read_bytes()
 
 
+def test_a_ctrl_c_before_the_run_begins_is_told(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minires.training.runs.batches.get_dataset", interrupted)
+    done = minires(*RUN, "--out", "a")
+    assert (done.returncode, done.stderr) == (130, "minires: stopped\n")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_finished_run_whose_result_cannot_be_printed_is_told_so(
+    minires: Minires, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(sys, "stdout", Full())
+        done = minires(*RUN, "--out", "a", "--quiet")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "minires: the run in 'a' is finished, and its result.json is written, but could not be"
+        " printed (No space left on device)\n"
+    )
+    assert (tmp_path / "a" / "result.json").exists()
+
+
 def three_classes(path: Path, seed: int = 0) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (60, 1, 8, 8), np.uint8)
     np.savez(path, x=images, y=np.arange(60) % 3)
@@ -403,7 +461,7 @@ def test_a_data_set_that_was_moved_is_named_and_must_be_the_same(
     assert minires(*evaluated, "--dataset", "moved.npz").returncode == 0
     for command in (evaluated, ["train", "--resume", "a"]):
         other = minires(*command, "--dataset", "other.npz")
-        assert other.returncode in (1, 2)
+        assert other.returncode == 1
         assert "the data set is not the one that the run began with" in other.stderr
     assert minires("train", "--resume", "a", "--dataset", "moved.npz").returncode == 0
     assert minires(*evaluated).returncode == 0
@@ -436,7 +494,7 @@ def test_a_run_goes_on_when_nobody_hears_its_progress_any_more(
     with os.fdopen(spoken, "w", buffering=1) as stream, monkeypatch.context() as unheard:
         unheard.setattr(sys, "stderr", stream)
         assert main([*RUN, "--out", "a"]) == 0
-        assert main(["train", "--resume", "nowhere"]) == 2
+        assert main(["train", "--resume", "nowhere"]) == 1
     assert (tmp_path / "a" / "result.json").exists()
 
 
@@ -531,8 +589,8 @@ def test_the_head_is_begun_anew_for_other_classes(minires: Minires, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert "the classes are others, so fc.weight and fc.bias begin anew" in done.stderr
     other = minires("train", *SMALL, "--epochs", "1", "--width", "4", "--weights", "a")
-    assert other.returncode == 2
-    assert "does not fit this network: it is of --model cifar_resnet8 --width 2." in other.stderr
+    assert other.returncode == 1
+    assert "does not fit this network: it is of --model cifar_resnet8 --width 2\n" in other.stderr
     assert "dialect" not in other.stderr
 
 

@@ -87,7 +87,7 @@ class RunConfig(BaseModel):
     val_split : float or int
         Share or number of the training images that are kept for validation.
     early_stop : int, optional
-        Stop after so many epochs without progress in validation.
+        Stop after so many epochs without a lower error in validation, or the same and a lower loss.
     precise_bn : int
         Batches from which running statistics are computed anew at the end; 0 leaves them.
     sync_bn, distributed : bool
@@ -274,6 +274,13 @@ def read_config(folder: str | os.PathLike[str]) -> RunConfig:
         raise RunError(f"'{path}': {_told(error)}") from None
 
 
+# Of options that may be said in several ways, or in a unit that a bare limit does not tell.
+_FORMS = {
+    "val_split": "a share from 0 to below 1, as 0.1, or a number of images, as 5000",
+    "milestones": "shares of the training, above 0 and below 1, as 0.5 and 0.75",
+}
+
+
 def _told(error: ValidationError) -> str:
     """Say in one sentence what the first mistake is."""
     first = error.errors()[0]
@@ -282,6 +289,8 @@ def _told(error: ValidationError) -> str:
         return f"{name}: there is no such option"
     if first["type"] == "missing":
         return f"{name}: it is missing"
+    if name in _FORMS and first["type"] != "value_error":
+        return f"{name}: expected {_FORMS[name]}, found {first['input']!r}"
     message = first["msg"].removeprefix("Value error, ")
     if not name:
         return message  # of several options; it names them itself

@@ -24,7 +24,7 @@ from minires.training.divergence import measured_too_late
 from minires.training.evaluation import evaluate
 from minires.training.rank_state import RankStates, gather_states, own_seed, restore_states
 
-from .batches import Batches, FirstBatches, batches_of, judged_at, seen
+from .batches import Batches, FirstBatches, batches_of, seen
 from .best import BEST, best_epoch, card_of_best, refuse_other_best, write_best
 from .checkpoint import LAST, read_seconds, write_checkpoint
 from .circumstances import circumstances
@@ -36,7 +36,7 @@ from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, TestLine
 from .oddities import oddities
 from .recorder import Recorder
 from .report import write_report
-from .result import Result, result_of, write_result
+from .result import Result, early_end, result_of, write_result
 from .resuming import decisive, saved_state
 from .signals import StoppedError, noted_stops
 from .tensorboard import EventFile
@@ -85,9 +85,7 @@ class Course:
             self.digest: str = split.digest  # reads all files, which may fail on one machine
         check_alike(ranks, "the configuration", str(decisive(config)))
         check_alike(ranks, "the data set", self.digest)
-        # Of photographs that are brought to one size nobody reads all headers.
-        size_of_all = None if judged_at(config) else split.image_size
-        for oddity in oddities(config, len(split.train), size_of_all):
+        for oddity in oddities(config, len(split.train), size):
             watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
@@ -170,6 +168,7 @@ class Course:
                 self.config,
                 self.folder,
                 (len(split.train), validation, len(split.test)),
+                split.classes,
                 parameter_count(self.model),
                 self.steps,
                 self.steps_per_epoch,
@@ -288,7 +287,11 @@ class Course:
         if on_any(self.ranks, number is not None):
             if with_checkpoint:
                 self.checkpoint()
-            raise StoppedError(number or signal.SIGTERM, self.trainer.step)
+            # All end with one code, whichever rank heard of it first. A launcher may send SIGTERM
+            # behind a Ctrl-C, whose number is lower.
+            heard = self.ranks.gather(number)
+            first = min((each for each in heard or () if each is not None), default=signal.SIGTERM)
+            raise StoppedError(self.ranks.tell(first), self.trainer.step)
 
     def _keep_last_finite(self, error: DivergedError) -> None:
         # Between epochs there is a checkpoint already; and in the test the weights are the best.
@@ -330,6 +333,8 @@ class Course:
             result = result_of(self.config, self.log.metrics, parameters, split.lossy)
             self._tell_readers()
             self._tell_divergence()
+            if result.stopped_early:
+                self.watcher.noted(early_end(self.config, self.log.metrics))
             write_result(self.folder, result)
             self.watcher.run_ended(result)
         result = self.ranks.tell(result)

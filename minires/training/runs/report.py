@@ -16,6 +16,7 @@ from .config import RunConfig, read_config
 from .confusion import confusion_section
 from .curves import curves_section, share
 from .metrics_log import EpochLine, Metrics, read_metrics
+from .result import early_end
 from .shallower import shallower_beside
 from .verdict import MEASURED, RULES, Verdict, judge
 
@@ -152,7 +153,8 @@ def _opening(
 def _progress(config: RunConfig, metrics: Metrics) -> str:
     done = f"{_count(len(metrics.epochs), 'epoch')}, {_count(len(metrics.steps), 'step')}"
     if metrics.test is not None:
-        return f"It was trained for {done}."
+        early = early_end(config, metrics)
+        return f"It was trained for {done}." + (f" {early.capitalize()}." if early else "")
     planned = _count(config.epochs, "epoch") if config.epochs else _count(config.steps or 0, "step")
     return f"Done so far: {done}, of {planned}."
 

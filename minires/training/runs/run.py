@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from minires.data import WorkerError
+from minires.data.sources import data_root
 from minires.devices.communicator import Alone, Communicator
 from minires.training.distributed import together
 
@@ -96,7 +97,7 @@ def train(
     >>> train(config, folder, resume=True) == result
     True
     """
-    folder, ranks = Path(folder), communicator or Alone()
+    folder, ranks, config = Path(folder), communicator or Alone(), _with_root(config)
     watcher = watcher if watcher is not None and ranks.rank == 0 else RunWatcher()
     finished = None
     with together(ranks):
@@ -118,23 +119,39 @@ def train(
             return course.carried_out(ranks.tell(state), allow_reshard)
 
 
+def _with_root(config: RunConfig) -> RunConfig:
+    """Keep where the data sets are, which another shell may have no variable for."""
+    if config.root is not None or not os.environ.get("MINIRES_DATA"):
+        return config
+    if config.dataset == "digits" or Path(config.dataset).is_absolute():  # they need no root
+        return config
+    return config.changed(root=str(data_root().absolute()))
+
+
 @contextmanager
 def _folder_of(
     config: RunConfig, folder: Path, ranks: Communicator, resume: bool
 ) -> Iterator[None]:
     """Write the configuration first; take it away again if it turns out to make no sense."""
-    made, is_new = [], False
+    made, is_new, taken = [], False, None
     with ExitStack() as held:
         try:
             with together(ranks):
                 if ranks.rank == 0:
                     made = [each for each in (folder, *folder.parents) if not each.exists()]
-                    _make(folder)
-                    held.enter_context(locked(folder))
-                    _refuse_to_overwrite(folder, resume)
-                    is_new = not (folder / CONFIG).exists()
-                    if is_new:
-                        write_config(config, folder)
+                    try:
+                        _make(folder)
+                        held.enter_context(locked(folder))
+                        _refuse_to_overwrite(folder, resume)
+                    except FileExistsError as error:
+                        taken = error
+                    else:
+                        is_new = not (folder / CONFIG).exists()
+                        if is_new:
+                            write_config(config, folder)
+            taken = ranks.tell(taken)
+            if taken is not None:  # wrong usage, as of one rank alone
+                raise taken
             yield
         except BaseException:
             if is_new and not (folder / LOG).exists():

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +215,7 @@ def test_runs_that_do_not_belong_together_are_refused(runs: list[Path], tmp_path
     options = {"epochs": 1, "model_options": {"width": 2}}
     train(configured("cifar_resnet8", "digits", **options), tmp_path / "digits")
 
-    with pytest.raises(ConfigError, match="networks can only be averaged over the same classes"):
+    with pytest.raises(ConfigError, match=r"averaged over the same data set; .*--dataset"):
         evaluate_runs([runs[0], tmp_path / "digits"])
     with pytest.raises(ConfigError, match="kept other images for validation"):
         evaluate_runs(runs, part="validation")
@@ -238,6 +240,19 @@ def test_data_that_have_got_other_classes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_images_in_files_are_decoded_side_by_side_and_stay_in_order() -> None:
+    meeting = threading.Barrier(2, timeout=60)
+
+    class Files:
+        def __getitem__(self, row: int) -> tuple[np.ndarray, int]:
+            meeting.wait()  # alone, none would come past it
+            return np.full((1, 1, 1), row), 0
+
+    with ThreadPoolExecutor(2) as pool:
+        images = evaluation._images(Files(), range(3, 11), pool)
+    assert [int(image[0, 0, 0]) for image in images] == list(range(3, 11))
+
+
 def test_photographs_of_any_size_are_judged(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for part, count in (("train", 6), ("val", 2)):

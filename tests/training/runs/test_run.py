@@ -39,8 +39,9 @@ from minires.training.runs.checkpoint import (
 )
 from minires.training.runs.evaluation import evaluate_runs
 from minires.training.runs.making import made_model
+from minires.training.runs.resuming import decisive
 
-from ..distributed.ranks import on_ranks
+from ..distributed.ranks import ThreadRank, on_ranks
 from .conftest import Watched, a_config, digests
 
 Stopped = Callable[..., Path]
@@ -174,14 +175,105 @@ def test_two_processes_cannot_train_in_one_folder(stopped: Stopped) -> None:
 
 
 def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) -> None:
-    folder = stopped(3)
-    (folder / "last.safetensors").unlink()
+    folder = stopped(6)  # as if killed between the first epoch's line and its checkpoint
+    for name in ("last.safetensors", "last.json", "best.safetensors", "best.json"):
+        (folder / name).unlink()
+    log = folder / "metrics.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:6]))
+    assert [line.epoch for line in read_metrics(folder).epochs] == [1]
     watcher = Watched()
     train(read_config(folder), folder, resume=True, watcher=watcher)
     assert watcher.steps[0] == 1
     name = "last.safetensors"
     assert (folder / name).read_bytes() == (whole / name).read_bytes()
     assert "begins again" in watcher.notes[0]
+
+
+@pytest.mark.parametrize("heard", [(None, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)])
+def test_ranks_that_hear_other_signals_end_with_one_code(
+    heard: tuple[int | None, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = list(heard)
+
+    def noted() -> Any:
+        return nullcontext(SimpleNamespace(number=left.pop()))
+
+    def codes(rank: ThreadRank) -> int:
+        with pytest.raises(StoppedError) as told:
+            train(a_config(distributed=True), tmp_path / "run", communicator=rank)
+        return told.value.exit_code
+
+    monkeypatch.setattr(course, "noted_stops", noted)
+    assert on_ranks(2, codes) == [130, 130]
+
+
+def test_where_the_data_sets_are_is_kept_for_a_shell_without_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots: list[str | None] = []
+
+    def found(name: str, root: str | None) -> Any:
+        roots.append(root)
+        return mr.data.get_dataset("digits")
+
+    monkeypatch.setattr("minires.training.runs.batches.get_dataset", found)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINIRES_DATA", "here")
+    folder, config = tmp_path / "run", a_config(dataset="mnist")
+    with pytest.raises(StoppedError):
+        train(config, folder, watcher=Watched(2))
+    assert read_config(folder).root == str(tmp_path / "here")
+    monkeypatch.delenv("MINIRES_DATA")
+    train(read_config(folder), folder, resume=True)
+    assert roots == [str(tmp_path / "here")] * 2
+    assert decisive(read_config(folder)) == decisive(config)
+
+
+def test_a_folder_that_is_taken_is_the_same_mistake_on_every_rank(
+    whole: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    before = digests(whole)
+
+    def begun_in(folder: Path) -> Callable[[ThreadRank], str]:
+        def begun(rank: ThreadRank) -> str:
+            with pytest.raises(FileExistsError) as told:
+                train(a_config(distributed=True), folder, communicator=rank)
+            return str(told.value)
+
+        return begun
+
+    for told in on_ranks(2, begun_in(whole)):
+        assert told.startswith("there is a run in")
+    for told in on_ranks(2, begun_in(tmp_path / "file")):
+        assert told.endswith("is a file, and a run is a folder")
+    assert digests(whole) == before
+
+
+@pytest.mark.parametrize(
+    ("stop", "left"),
+    [
+        (3, {"config.json", "metrics.jsonl", "last.json"}),
+        (12, {"config.json", "metrics.jsonl"}),
+        (12, {"config.json", "metrics.jsonl", "best.safetensors", "best.json"}),
+        (12, {"config.json", "best.safetensors", "best.json"}),
+        (12, {"config.json", "step-00000005.safetensors", "step-00000010.safetensors"}),
+    ],
+)
+def test_a_run_whose_checkpoint_is_lost_does_not_begin_again(
+    stop: int, left: set[str], stopped: Stopped
+) -> None:
+    folder = stopped(stop, keep=3)
+    for path in folder.iterdir():
+        if path.name not in left:
+            path.unlink()
+    before = digests(folder)
+    assert set(before) == left
+    with pytest.raises(CheckpointError, match=r"last\.safetensors' is gone; bring it back") as told:
+        train(read_config(folder), folder, resume=True)
+    kept = any(name.startswith("step-") for name in left)
+    assert ("rename step-00000010.safetensors to last.safetensors" in str(told.value)) == kept
+    assert digests(folder) == before
 
 
 def test_a_run_killed_behind_its_first_checkpoint_goes_on(stopped: Stopped, whole: Path) -> None:
@@ -395,7 +487,7 @@ def test_a_new_folder_is_gone_if_the_run_cannot_begin(tmp_path: Path) -> None:
         ({"weights": str(tmp_path / "none.safetensors")}, "weights: .*none.safetensors"),
         ({"augmentation": "crop", "crop_padding": 1, "weights": str(tmp_path)}, "weights: "),
     ):
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(RunError, match=told):
             train(a_config(**options), folder)
         assert not (tmp_path / "runs").exists()
     with pytest.raises(OSError, match="mnist"):
@@ -528,10 +620,20 @@ def test_the_best_weights_are_those_of_the_lowest_validation_error(tmp_path: Pat
 
 
 def test_it_stops_early_after_so_many_epochs_without_progress(tmp_path: Path) -> None:
-    result = train(
-        a_config(epochs=30, lr=1e-9, schedule="constant", early_stop=2), tmp_path / "run"
-    )
+    config, watcher = a_config(epochs=30, lr=1e-9, schedule="constant", early_stop=2), Watched()
+    result = train(config, tmp_path / "run", watcher=watcher)
     assert result.epochs == result.best_epoch + 2 < 30
+    assert result.stopped_early
+    told = f"ended early, after epoch {result.epochs} of 30: no better validation in 2 epochs"
+    assert told in watcher.notes[-1]
+    assert told in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_run_that_was_trained_for_as_long_as_it_was_asked_to_did_not_end_early(
+    tmp_path: Path,
+) -> None:
+    config = a_config(epochs=None, steps=7, lr=1e-9, schedule="constant", early_stop=1)
+    assert not train(config, tmp_path / "run").stopped_early
 
 
 def test_a_training_may_end_within_an_epoch(tmp_path: Path) -> None:
