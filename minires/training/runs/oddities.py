@@ -33,7 +33,7 @@ def oddities(
     images : int
         How many there are to train on.
     image_size : (int, int), optional
-        Their height and width, if they have one and are trained on as they are.
+        Height and width of what the network gets.
 
     Yields
     ------
