@@ -139,9 +139,8 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         command = getattr(context, "command_path", "minires")
         message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
         stop = "" if message.endswith((".", "?")) else "."
-        remedy = getattr(
-            error, "remedy", f"Help: {command} --help"
-        )  # All processes of mpiexec are used wrongly alike.
+        remedy = getattr(error, "remedy", f"Help: {command} --help")
+        # All processes of mpiexec are used wrongly alike.
         return _complain_once(f"{message}{stop} {remedy}", 2)
     return code if isinstance(code, int) else 0
 
