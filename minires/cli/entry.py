@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from . import (
     bench,
     check,
+    classroom,
     compare,
     data,
     evaluate,
@@ -61,6 +62,7 @@ app.command("summary", help=summary.HELP)(summary.run_summary)
 app.command("predict", help=predict.HELP)(predict.run_predict)
 app.add_typer(data.app)
 app.add_typer(weights.app)
+app.add_typer(classroom.app)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)
 
