@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import (
+    assignment,
     bench,
     check,
     classroom,
@@ -62,6 +63,7 @@ app.command("summary", help=summary.HELP)(summary.run_summary)
 app.command("predict", help=predict.HELP)(predict.run_predict)
 app.add_typer(data.app)
 app.add_typer(weights.app)
+app.add_typer(assignment.app)
 app.add_typer(classroom.app)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)
