@@ -253,9 +253,13 @@ def _leaves(
 
 def _changed(before: Any, after: Any) -> bool:
     was, now = dict(leaves("", before)), dict(leaves("", after))
-    return was.keys() != now.keys() or any(
-        np.asarray(was[n]).tobytes() != np.asarray(now[n]).tobytes() for n in was
-    )
+    return was.keys() != now.keys() or not all(_same(was[name], now[name]) for name in was)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+    return bool(np.all(a == b))
 
 
 def _padded(outcomes: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
