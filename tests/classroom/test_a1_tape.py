@@ -81,6 +81,17 @@ def test_any_right_order_is_accepted_and_every_wrong_one_is_seen(here: Any) -> N
     assert seen(0, 1, 2, 3) == ([0, 1, 2, 3], 0)
 
 
+def test_zeros_where_no_gradient_arrives_are_told(here: Any, tmp_path: Path) -> None:
+    file = tmp_path / "tape.py"
+    text = here.assignment.source.solution()
+    zeros = "return [np.zeros((3, 2)) if each is None else each for each in grads]"
+    assert text.count("    return grads") == 1
+    file.write_text(text.replace("return grads", zeros), encoding="utf-8")
+    [failed, *_] = [each for each in here.results(file) if each.status == "failed"]
+    assert failed.name == "backward_chain"
+    assert "grads[3] should be None, it is an array of shape (3, 2)" in failed.says
+
+
 def _same_gradients(vjp: Any, op: Any, a: Any, b: Any) -> None:
     rng = np.random.default_rng(1)
     tensors = [mr.tensor(rng.standard_normal(shape), requires_grad=True) for shape in (a, b)]
