@@ -9,6 +9,7 @@ may not either.
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import io
 import json
@@ -126,7 +127,8 @@ def _outcome(function: Callable[..., Any], arguments: list[Any]) -> dict[str, An
         _pack(result, {})
     except TypeError as error:
         return outcome | {"unreadable": str(error)}
-    return outcome | {"result": result}
+    # A later call may change what this one returned.
+    return outcome | {"result": copy.deepcopy(result)}
 
 
 def _shared(result: Any, arguments: list[Any]) -> bool:

@@ -20,6 +20,9 @@ __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 
 
 Calls = Sequence[tuple[Any, ...]]
+# Names of what is seen of a call beside its result. What the solved file does too, others may do
+# or not: a cache may hold x itself, or a copy of it.
+_BESIDE = ("changed ", "shared", "error", "ended")
 
 
 class Prepared(NamedTuple):
@@ -164,7 +167,8 @@ def _wrong(
             return f"it changes {name.removeprefix('changed ')}, which belongs to the caller"
     if "shared" in found and "shared" not in expected:
         return "what it returns lies in the memory of an argument, so that a change of one is felt"
-    told = difference(found, expected, optional)
+    values = {name: leaf for name, leaf in expected.items() if not name.startswith(_BESIDE)}
+    told = difference(found, values, optional)
     return told.says if told else ""
 
 
@@ -203,9 +207,12 @@ def _fingerprints(
 def _telling(
     found: dict[str, Any], expected: dict[str, Any], optional: tuple[str, ...]
 ) -> dict[str, Any]:
-    wanted = {name for name in expected if name not in optional}
-    beside = ("changed ", "shared", "error", "ended")
-    return {n: leaf for n, leaf in found.items() if n in wanted or n.startswith(beside)}
+    def tells(name: str) -> bool:
+        if name.startswith(_BESIDE):
+            return name not in expected
+        return name in expected and name not in optional
+
+    return {name: leaf for name, leaf in found.items() if tells(name)}
 
 
 def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[dict[str, Any]]:
