@@ -132,8 +132,13 @@ def _outcome(function: Callable[..., Any], arguments: list[Any]) -> dict[str, An
 
 
 def _shared(result: Any, arguments: list[Any]) -> bool:
-    """Return whether an array of the result lies in the memory of an argument."""
-    ours, theirs = list(_arrays(result)), list(_arrays(arguments))
+    """Return whether an array of the result lies in the memory of an argument.
+
+    What is in a dict is a cache, which may well keep what the function was called with.
+    """
+    parts = result if isinstance(result, list | tuple) else [result]
+    ours = [a for part in parts if not isinstance(part, dict) for a in _arrays(part)]
+    theirs = list(_arrays(arguments))
     return any(np.shares_memory(a, b) for a in ours for b in theirs)
 
 
