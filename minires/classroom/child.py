@@ -26,7 +26,22 @@ __all__ = ["dump", "load"]
 
 Packed = Any
 MOST_OUTPUT = 10_000
-_STRUCTURE = "structure"
+MOST_NOTED = 20
+STRUCTURE = "structure"
+_FOREIGN = frozenset({"autograd", "cupy", "jax", "minires", "tensorflow", "tinygrad", "torch"})
+_BEYOND = {
+    "os.exec": "becomes another program",
+    "os.fork": "starts a process",
+    "os.forkpty": "starts a process",
+    "os.kill": "sends a signal",
+    "os.killpg": "sends a signal",
+    "os.posix_spawn": "starts a program",
+    "os.system": "starts a program",
+    "socket.bind": "uses the network",
+    "socket.connect": "uses the network",
+    "socket.getaddrinfo": "uses the network",
+    "subprocess.Popen": "starts a program",
+}
 
 
 def dump(path: str | os.PathLike[str], value: Any) -> None:
@@ -45,14 +60,14 @@ def dump(path: str | os.PathLike[str], value: Any) -> None:
     """
     arrays: dict[str, np.ndarray] = {}
     text = json.dumps(_pack(value, arrays))
-    arrays[_STRUCTURE] = np.frombuffer(text.encode(), np.uint8)
+    arrays[STRUCTURE] = np.frombuffer(text.encode(), np.uint8)
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 def load(path: str | os.PathLike[str]) -> Any:
     """Return what `dump` wrote."""
     with np.load(path, allow_pickle=False) as file:
-        structure = json.loads(file[_STRUCTURE].tobytes().decode())
+        structure = json.loads(file[STRUCTURE].tobytes().decode())
         return _unpack(structure, file)
 
 
@@ -89,10 +104,15 @@ def _unpack(packed: Packed, arrays: Mapping[str, np.ndarray]) -> Any:
 def main(job: str, out: str) -> None:
     """Do a job, and write down what came of it."""
     asked = load(job)
+    file = Path(asked["file"])
+    # Behind everything else, lest a file of the student's stands in for one of Python's.
+    sys.path.append(str(file.parent))
     said = _Said(MOST_OUTPUT)
+    noted: list[str] = []
+    sys.addaudithook(_noting(noted))
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        outcomes = list(_outcomes(Path(asked["file"]), asked["calls"]))
-    dump(out, {"outcomes": outcomes, "said": said.getvalue()})
+        outcomes = list(_outcomes(file, asked["calls"]))
+    dump(out, {"outcomes": outcomes, "said": said.getvalue(), "noted": noted})
 
 
 def _outcomes(file: Path, calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -166,6 +186,27 @@ def _imported(file: Path) -> Any:
     sys.modules[file.stem] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _noting(noted: list[str]) -> Callable[[str, tuple[Any, ...]], None]:
+    """Return a hook that writes down what no solution needs.
+
+    It stops nobody, and who means to can silence it: it tells of what was tried where what counts,
+    that there is nothing to be had, is another's care.
+    """
+    own = (*sys.path, str(Path(__file__).absolute()), str(Path.cwd()), "/dev/null", "/dev/urandom")
+
+    def hook(event: str, details: tuple[Any, ...]) -> None:
+        fact = _BEYOND.get(event, "")
+        if event == "import" and details[0].partition(".")[0] in _FOREIGN:
+            fact = f"imports {details[0].partition('.')[0]}"
+        elif event == "open" and isinstance(details[0], str):
+            path = os.path.abspath(details[0])  # noqa: PTH100  (a Path here would raise events)
+            fact = "" if path.startswith(own) else f"opens {path[:200]}"
+        if fact and fact not in noted and len(noted) < MOST_NOTED:
+            noted.append(fact)
+
+    return hook
 
 
 class _Said(io.StringIO):
