@@ -26,6 +26,7 @@ __all__ = ["dump", "load"]
 
 Packed = Any
 MOST_OUTPUT = 10_000
+MOST_TEXT = 2_000
 MOST_NOTED = 20
 STRUCTURE = "structure"
 _FOREIGN = frozenset({"autograd", "cupy", "jax", "minires", "tensorflow", "tinygrad", "torch"})
@@ -109,7 +110,7 @@ def main(job: str, out: str) -> None:
     sys.path.append(str(file.parent))
     said = _Said(MOST_OUTPUT)
     noted: list[str] = []
-    sys.addaudithook(_noting(noted))
+    _note(noted)
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         outcomes = list(_outcomes(file, asked["calls"]))
     dump(out, {"outcomes": outcomes, "said": said.getvalue(), "noted": noted})
@@ -140,7 +141,7 @@ def _outcome(function: Callable[..., Any], arguments: list[Any]) -> dict[str, An
     outcome = {
         "arguments": arguments,
         "shared": _shared(result, arguments),
-        "warnings": sorted({str(each.message) for each in noted}),
+        "warnings": sorted({str(each.message)[:MOST_TEXT] for each in noted})[:MOST_NOTED],
     }
     try:
         _pack(result, {})
@@ -168,14 +169,15 @@ def _arrays(value: Any) -> Iterator[np.ndarray]:
 def _told(error: BaseException, file: Path) -> dict[str, Any]:
     """Return an error as its kind, its message, and where in the student's files it came up."""
     frames = [
-        f"{Path(frame.filename).name}, line {frame.lineno}: {frame.line}"
+        f"{Path(frame.filename).name}, line {frame.lineno}: {(frame.line or '')[:MOST_TEXT]}"
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).parent == file.parent
     ]
     if isinstance(error, SyntaxError) and error.lineno:
         where = Path(error.filename or file).name
         frames.append(f"{where}, line {error.lineno}: {(error.text or '').strip()}")
-    return {"error": type(error).__name__, "message": str(error), "frames": frames}
+    message = str(error)[:MOST_TEXT]
+    return {"error": type(error).__name__, "message": message, "frames": frames[-MOST_NOTED:]}
 
 
 def _imported(file: Path) -> Any:
@@ -188,25 +190,38 @@ def _imported(file: Path) -> Any:
     return module
 
 
-def _noting(noted: list[str]) -> Callable[[str, tuple[Any, ...]], None]:
-    """Return a hook that writes down what no solution needs.
+def _note(noted: list[str]) -> None:
+    """Write down, from now on, what no solution needs.
 
-    It stops nobody, and who means to can silence it: it tells of what was tried where what counts,
-    that there is nothing to be had, is another's care.
+    It stops nobody, and who means to can silence it: it tells of what was tried. What counts, that
+    there is nothing to be had, is another's care.
     """
-    own = (*sys.path, str(Path(__file__).absolute()), str(Path.cwd()), "/dev/null", "/dev/urandom")
+    here = (str(Path.cwd()), os.devnull)
+    readable = (*here, *sys.path, str(Path(__file__).absolute()), "/dev/urandom")
 
     def hook(event: str, details: tuple[Any, ...]) -> None:
         fact = _BEYOND.get(event, "")
-        if event == "import" and details[0].partition(".")[0] in _FOREIGN:
-            fact = f"imports {details[0].partition('.')[0]}"
-        elif event == "open" and isinstance(details[0], str):
-            path = os.path.abspath(details[0])  # noqa: PTH100  (a Path here would raise events)
-            fact = "" if path.startswith(own) else f"opens {path[:200]}"
+        if event == "open" and isinstance(details[0], str):
+            path, flags = os.path.abspath(details[0]), details[2]  # noqa: PTH100  (opens nothing)
+            writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            if not path.startswith(here if writes else readable):
+                fact = f"{'writes' if writes else 'opens'} {path[:200]}"
+        note(fact)
+
+    def note(fact: str) -> None:
         if fact and fact not in noted and len(noted) < MOST_NOTED:
             noted.append(fact)
 
-    return hook
+    class Finder:
+        """Finds nothing, and so leaves it to the next; sees every way of importing."""
+
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+            if name in _FOREIGN:
+                note(f"imports {name}")
+
+    sys.meta_path.insert(0, Finder)
+    sys.addaudithook(hook)
 
 
 class _Said(io.StringIO):

@@ -11,7 +11,8 @@ no /proc. chroot is enough to keep it there: it holds no open folder of outside,
 and the kernel lets nobody whose root was changed make a user namespace to get one.
 """
 
-# ruff: noqa: PTH  (it starts for every check, and pathlib would be half of what it imports)
+# It starts for every check, and pathlib would take as long to import as all the rest.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH112, PTH118, PTH120, PTH123, PTH208, PTH211
 from __future__ import annotations
 
 import ctypes
@@ -34,6 +35,8 @@ MOST_FILES = 64
 MOST_WRITTEN = 64 * 2**20
 MOST_SUBMITTED = 16 * 2**20
 MOST_SUBMITTED_FILES = 1000
+# Nobody's, as a rule; each process has another, for what one user may start is counted.
+USERS = range(61184, 65280)
 # Of what namespaces are not to be shared (sched.h), and how a mount is to be (mount.h).
 NEW_MOUNTS, NEW_UTS, NEW_IPC, NEW_PIDS, NEW_NET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 1 << 30
 READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC, REMOUNT, BIND = 1, 2, 4, 8, 32, 4096
@@ -61,8 +64,7 @@ def main() -> None:
 def _held(order: Order) -> dict[str, Any]:
     """Run the process; return how it ended, and what has to be told of it."""
     root, namespaces = os.path.join(order["place"], "root"), order["namespaces"]
-    # Of all pids at work no two come to the same user, so that each has a limit for itself.
-    user = 61184 + os.getpid() % 4096 if order["another_user"] else None
+    user = USERS[os.getpid() % len(USERS)] if order["another_user"] else None
     os.makedirs(root, exist_ok=True)
     if namespaces:
         _call("unshare", NEW_MOUNTS | NEW_UTS | NEW_IPC | NEW_PIDS | NEW_NET)
@@ -83,7 +85,7 @@ def _held(order: Order) -> dict[str, Any]:
 
 
 def _furnish_apart(order: Order, root: str, user: int | None) -> list[str]:
-    """Make a root that nobody else sees, of which only /tmp can be written to."""
+    """Make a root that nobody else sees, of which only /scratch can be written to."""
     _tmpfs(root, NO_SUID, f"mode=755,size={2 * MOST_SUBMITTED},nr_inodes=8k")
     for path in order["shown"]:
         _show(path, root + path)
@@ -93,11 +95,11 @@ def _furnish_apart(order: Order, root: str, user: int | None) -> list[str]:
         _show(path, f"{root}/packages/{name}")
     _show("/dev/null", f"{root}/dev/null", device=True)
     _show("/dev/urandom", f"{root}/dev/urandom", device=True)
-    os.mkdir(f"{root}/tmp")
+    os.mkdir(f"{root}/scratch")
     incidents = _copied_in(order, root)
     _tmpfs(root, REMOUNT | READ_ONLY | NO_SUID, "")
     scratch = f"mode=700,uid={user},gid={user},size={MOST_WRITTEN},nr_inodes=1k"
-    _tmpfs(f"{root}/tmp", NO_SUID | NO_DEVICES | NO_EXEC, scratch)
+    _tmpfs(f"{root}/scratch", NO_SUID | NO_DEVICES | NO_EXEC, scratch)
     return incidents
 
 
@@ -107,9 +109,9 @@ def _furnish(order: Order, root: str, user: int | None) -> list[str]:
     os.makedirs(f"{root}/packages")
     for name, path in order["packages"].items():
         os.symlink(path, f"{root}/packages/{name}")
-    os.mkdir(f"{root}/tmp", 0o700)
+    os.mkdir(f"{root}/scratch", 0o700)
     if user is not None:
-        os.chown(f"{root}/tmp", user, user)
+        os.chown(f"{root}/scratch", user, user)
     return _copied_in(order, root)
 
 
@@ -178,7 +180,7 @@ def _become(order: Order, root: str, user: int | None) -> None:
     if order["namespaces"]:
         os.chroot(root)
         root = ""
-    os.chdir(f"{root}/tmp")
+    os.chdir(f"{root}/scratch")
     if user is not None:
         # What the bound has no longer, no program can give back, whoever owns it.
         for capability in range(64):
@@ -195,7 +197,7 @@ def _become(order: Order, root: str, user: int | None) -> None:
         **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")},
     }
     command = [order["python"], "-P", "-s", "-S", "-B", f"{root}/child.py"]
-    os.execve(command[0], [*command, f"{root}/job.npz", f"{root}/tmp/out.npz"], environment)
+    os.execve(command[0], [*command, f"{root}/job.npz", f"{root}/scratch/out.npz"], environment)
 
 
 def _limit(seconds: float, processes: int) -> None:
@@ -277,7 +279,7 @@ def _end_all_of(user: int) -> None:
 def _take_answer(root: str, target: str) -> tuple[bool, str]:
     """Copy the answer out, if it is a plain file; return whether, and what it is if not."""
     try:
-        folder = os.open(f"{root}/tmp", os.O_DIRECTORY | os.O_NOFOLLOW)
+        folder = os.open(f"{root}/scratch", os.O_DIRECTORY | os.O_NOFOLLOW)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         source = os.open("out.npz", flags, dir_fd=folder)
     except FileNotFoundError:
