@@ -55,16 +55,6 @@ def topological_order_residual(rng, reference):
     yield _mixed(*_blocks(32), rng)
 
 
-def view_topological_order(arguments, result):
-    """Every right order has the same nodes, and no edge against it."""
-    parents, _ = arguments
-    order = [int(node) for node in result]
-    place = {node: i for i, node in enumerate(order)}
-    edges = {(parent, node) for node in place for parent in parents[node]}
-    against = sum(parent not in place or place[parent] > place[node] for parent, node in edges)
-    return {"nodes": np.array(sorted(order)), "against": against}
-
-
 def unbroadcast_leading(rng, reference):
     yield rng.standard_normal((3, 2, 4)), (2, 4)
     yield rng.standard_normal((3, 2, 4)), (4,)
