@@ -77,6 +77,8 @@ class Check(_Table):
         Whether it is made at grading alone.
     seconds : float
         After which it is given up.
+    raises : str or None
+        The kind of error that each of its calls must end in, such as ``ValueError``.
     hints : tuple of three str
         From a question to all but the answer.
     """
@@ -88,6 +90,7 @@ class Check(_Table):
     needs: tuple[str, ...] = ()
     hidden: bool = False
     seconds: Annotated[float, Field(gt=0)] = 5.0
+    raises: str | None = None
     hints: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)]
 
 

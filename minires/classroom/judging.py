@@ -86,7 +86,7 @@ def prepared(
         for check in assignment.settings.checks:
             calls = assignment.calls(check.name, _rng(seed, check.name), reference)
             expected = _observed(assignment, check, calls, _run(runner, check, solved, calls))
-            if any("error" in each or "ended" in each for each in expected):
+            if any("ended" in each or each.get("error") != check.raises for each in expected):
                 raise AssignmentError(
                     f"{assignment.name}: the solved file does not do what {check.name} asks:"
                     f" {expected}"
@@ -161,7 +161,9 @@ def _wrong(
             "unreadable": "its answer cannot be read",
         }[found["ended"]]
     if "error" in found:
-        return str(found["says"])
+        return "" if found["error"] == check.raises else str(found["says"])
+    if check.raises:
+        return f"it should raise {check.raises} here, and it returns something"
     for name in found:
         if name.startswith("changed ") and name not in expected:
             return f"it changes {name.removeprefix('changed ')}, which belongs to the caller"
