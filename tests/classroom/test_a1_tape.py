@@ -11,6 +11,7 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
+from minires.classroom.judging import judged, prepared
 from minires.classroom.verify import verified
 from tests.classroom.assignments import Classroom, run_here
 
@@ -125,6 +126,14 @@ def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
             each.name: each.says for each in here.results(file) if each.status != "passed"
         } == {}
         assert here.named(file) == set()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
+    cases = prepared(here.assignment, 3, mistakes=False)
+    for file in here.files("right"):
+        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
 
 
 def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:
