@@ -66,6 +66,12 @@ def test_a_convolution_and_its_gradients_are_those_of_minires(
         _close(mine, theirs)
 
 
+def test_of_a_number_both_values_are_told(here: Classroom) -> None:
+    [file] = [each for each in here.files("second") if each.stem.startswith("C21_")]
+    [failed] = [each for each in here.results(file) if each.status == "failed"]
+    assert failed.says == "output_size(5, 3, 1, 0): size should be 3, it is 2"
+
+
 def test_a_wrong_column_order_is_told_by_the_cache(here: Classroom, tmp_path: Path) -> None:
     """The values alone say that y is wrong; the columns say from where on."""
     text = here.assignment.source.solution()
@@ -143,5 +149,5 @@ def test_the_handout_names_every_function_and_counts_the_points(here: Classroom)
 def _mistakes(file: Path) -> frozenset[str]:
     """Return the mistakes that are in a file, by its name: ID_style.py or ID_ID.py."""
     return frozenset(
-        part for part in file.stem.split("_") if part[0] in "ACR" and part[1:].isdigit()
+        part for part in file.stem.split("_") if part[0] in "ACLR" and part[1:].isdigit()
     )
