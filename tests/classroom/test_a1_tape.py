@@ -73,7 +73,7 @@ def test_a_graph_has_the_gradients_of_minires_tape(solved: Any) -> None:
 def test_any_right_order_is_accepted_and_every_wrong_one_is_seen(here: Classroom) -> None:
     def seen(*order: int) -> Any:
         [view] = [here.assignment.view("topological_order", ([[], [], [0, 1], [2]], 2), order)]
-        return view["nodes"].tolist(), view["against"]
+        return view["nodes"].tolist(), view["parents_behind_a_child"]
 
     assert seen(0, 1, 2) == seen(1, 0, 2) == ([0, 1, 2], 0)
     assert seen(0, 2, 1) == ([0, 1, 2], 1)
@@ -170,5 +170,5 @@ def test_the_handout_names_every_function_and_counts_the_points(here: Classroom)
 def _mistakes(file: Path) -> frozenset[str]:
     """Return the mistakes that are in a file, by its name: ID_style.py or ID_ID.py."""
     return frozenset(
-        part for part in file.stem.split("_") if part[0] in "ACR" and part[1:].isdigit()
+        part for part in file.stem.split("_") if part[0] in "ACLR" and part[1:].isdigit()
     )

@@ -107,7 +107,10 @@ def matmul_vjp_batches(rng, reference):
 
 
 def residual_vjp_values(rng, reference):
-    yield tuple(rng.standard_normal(shape) for shape in [(4, 3), (4, 3), (3, 3)])
+    g, x, w = (rng.standard_normal(shape) for shape in [(4, 3), (4, 3), (3, 3)])
+    yield g, x, w
+    # Where x is 0, so is x @ w, exactly.
+    yield g, x * np.array([[1.0], [0.0], [1.0], [1.0]]), w
 
 
 def backward_chain(rng, reference):

@@ -9,5 +9,5 @@ def view_topological_order(arguments, result):
     order = [int(node) for node in result]
     place = {node: i for i, node in enumerate(order)}
     edges = {(parent, node) for node in place for parent in parents[node]}
-    against = sum(parent not in place or place[parent] > place[node] for parent, node in edges)
-    return {"nodes": np.array(sorted(order)), "against": against}
+    behind = sum(parent not in place or place[parent] > place[node] for parent, node in edges)
+    return {"nodes": np.array(sorted(order)), "parents_behind_a_child": behind}
