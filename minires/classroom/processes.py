@@ -6,36 +6,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from . import child
+from .answers import Answer, read_answer
 
 __all__ = ["Answer", "Runner", "run_alone"]
-
-# Far more than any check returns.
-MOST_BYTES = 64 * 2**20
-
-
-class Answer(NamedTuple):
-    """What a process came to.
-
-    Attributes
-    ----------
-    outcomes : list of dict
-        Of the calls, as `child` tells them; fewer than calls if it ended before.
-    said : str
-        What was printed.
-    ended : str
-        "" if it ended by itself and wrote an answer, else why there is none: ``"time"``,
-        ``"killed"`` or ``"unreadable"``.
-    """
-
-    outcomes: list[dict[str, Any]]
-    said: str
-    ended: str
 
 
 class Runner(Protocol):
@@ -81,31 +59,8 @@ def run_alone(
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Answer([], "", "time")
-        return read_answer(out)
-
-
-def read_answer(out: Path) -> Answer:
-    """Read what a child wrote, which may be anything."""
-    try:
-        if out.stat().st_size > MOST_BYTES:
-            return Answer([], "", "unreadable")
-        with zipfile.ZipFile(out) as archive:
-            if sum(each.file_size for each in archive.infolist()) > MOST_BYTES:
-                return Answer([], "", "unreadable")
-        told = child.load(out)
-        outcomes, said = told["outcomes"], told["said"]
-    except FileNotFoundError:
-        return Answer([], "", "killed")
-    except Exception:  # made by somebody else's code
-        return Answer([], "", "unreadable")
-    if not isinstance(said, str) or not _are_outcomes(outcomes):
-        return Answer([], "", "unreadable")
-    return Answer(outcomes, said[: child.MOST_OUTPUT], "")
-
-
-def _are_outcomes(outcomes: Any) -> bool:
-    return isinstance(outcomes, list) and all(isinstance(each, dict) for each in outcomes)
+            return Answer([], "", "time", (f"did not end within {seconds:g} s",))
+        return read_answer(out, calls)
 
 
 def _environment() -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .assignment import Assignment
+from .assignment import Sheet
 from .judging import CheckResult
 
 __all__ = ["GradedCheck", "Submission", "graded"]
@@ -79,19 +79,31 @@ class Submission:
 
 
 def graded(
-    assignment: Assignment,
+    sheet: Sheet,
     results: Sequence[CheckResult],
+    explanations: Mapping[str, str],
     id: str,
     incidents: Sequence[str] = (),
     seconds: float = 0.0,
 ) -> Submission:
-    """Give points for what was passed; the explanation of a mistake goes before the numbers."""
+    """Give points for what was passed; the explanation of a mistake goes before the numbers.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    results : sequence of CheckResult
+    explanations : mapping of str to str
+        What is said of a mistake, by its id.
+    id : str
+        Of the submission.
+    incidents : sequence of str
+    seconds : float
+    """
     checks = []
     for result in results:
-        check = assignment.checks[result.name]
+        check = sheet.checks[result.name]
         passed = result.status == "passed"
-        known = assignment.mistakes.get(result.mistake or "")
-        parts = [known.says if known else "", result.says]
+        parts = [explanations.get(result.mistake or "", ""), result.says]
         if result.deviates:
             parts.append(f"The first intermediate that differs is {result.deviates}.")
         checks.append(
@@ -107,4 +119,4 @@ def graded(
                 output=result.printed,
             )
         )
-    return Submission(id, assignment.name, tuple(checks), tuple(incidents), seconds)
+    return Submission(id, sheet.name, tuple(checks), tuple(incidents), seconds)

@@ -1,20 +1,26 @@
-"""What the tests of assignments share: a runner that starts no process."""
+"""What tests of assignments share: a runner that starts no process, what is said of files."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import io
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import minires.classroom
 from minires.classroom import child
+from minires.classroom.assignment import Assignment
+from minires.classroom.judging import CheckResult, Prepared, judged, prepared
 from minires.classroom.processes import Answer, Runner
+
+SMALL = Path(__file__).parent / "small"
 
 
 class _Deadline(BaseException):
@@ -53,8 +59,64 @@ def _run_here(
     return Answer(outcomes, said.getvalue(), "")
 
 
+class Classroom:
+    """An assignment of the package, and what is said of files to it."""
+
+    def __init__(self, name: str, runner: Runner) -> None:
+        self.assignment = Assignment(Path(minires.classroom.__file__).parent / "assignments" / name)
+        self.runner = runner
+        self._files = Path(__file__).parent / name
+
+    @functools.cached_property
+    def _cases(self) -> Any:
+        return prepared(self.assignment, 7, self.runner)
+
+    def files(self, kind: str) -> list[Path]:
+        """Return the files of a kind: right, second or two."""
+        return sorted((self._files / kind).glob("*.py"))
+
+    def results(self, file: Path) -> list[CheckResult]:
+        """Return what is said of a file, check by check."""
+        return judged(self.assignment, file, self._cases, self.runner)
+
+    def named(self, file: Path) -> set[str]:
+        """Return the mistakes that a file is told to have."""
+        return {each.mistake for each in self.results(file) if each.mistake}
+
+
+@pytest.fixture(scope="session")
+def classroom(run_here: Runner) -> Callable[[str], Classroom]:
+    return functools.cache(lambda name: Classroom(name, run_here))
+
+
 @pytest.fixture(scope="session")
 def run_here() -> Runner:
     if not hasattr(signal, "SIGALRM"):
         pytest.skip("deadlines in this process need SIGALRM")
     return _run_here
+
+
+@pytest.fixture(scope="session")
+def small() -> Assignment:
+    """Rectified units, forward and backward."""
+    return Assignment(SMALL)
+
+
+@pytest.fixture(scope="session")
+def cases(small: Assignment) -> dict[str, Prepared]:
+    """Its checks, with some seed."""
+    return prepared(small, seed=5)
+
+
+@pytest.fixture
+def results_of(
+    small: Assignment, cases: dict[str, Prepared], tmp_path: Path
+) -> Callable[[str], dict[str, CheckResult]]:
+    """Judge a text."""
+
+    def results_of(text: str) -> dict[str, CheckResult]:
+        file = tmp_path / "units.py"
+        file.write_text(text, encoding="utf-8")
+        return {result.name: result for result in judged(small, file, cases)}
+
+    return results_of
