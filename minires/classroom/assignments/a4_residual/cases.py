@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+
 def relu_values(rng, reference):
     yield (rng.standard_normal((3, 5)),)
     yield (np.array([-2.0, 0.0, 3.0]),)
