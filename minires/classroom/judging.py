@@ -20,6 +20,8 @@ __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 
 
 Calls = Sequence[tuple[Any, ...]]
+# What a message says of one argument, in characters.
+_SHOWN = 60
 # Names of what is seen of a call beside its result. What the solved file does too, others may do
 # or not: a cache may hold x itself, or a copy of it.
 _BESIDE = ("changed ", "shared", "error", "ended")
@@ -298,7 +300,10 @@ def _one(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"array{value.shape}"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_one(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list | tuple) and len(value) > 6:
-        return f"{type(value).__name__} of {len(value)}"
+        shown = "{" + ", ".join(f"{key}: {_one(each)}" for key, each in value.items()) + "}"
+        return shown if len(shown) <= _SHOWN else "{" + ", ".join(map(str, value)) + "}"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(_one(each) for each in value)
+        shown = f"[{shown}]" if isinstance(value, list) else f"({shown})"
+        return shown if len(shown) <= _SHOWN else f"{type(value).__name__} of {len(value)}"
     return repr(value)

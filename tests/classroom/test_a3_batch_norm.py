@@ -1,49 +1,33 @@
-"""The assignment on batch normalisation: its solution is right, and its mistakes are told."""
+"""The assignment on batch normalisation: right beside minires' own, and what is said of files."""
 
 from __future__ import annotations
 
 import doctest
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minires as mr
-from minires.classroom.assignment import Assignment, executed
-from minires.classroom.judging import CheckResult, Prepared, judged, prepared
-from minires.classroom.processes import Runner, run_alone
+from minires.classroom.assignment import executed
 from minires.classroom.verify import verified
 
-NAME = "a3_batch_norm"
-BANK = Path(__file__).parent / NAME
-FOLDER = Path(mr.__file__).parent / "classroom" / "assignments" / NAME
+
+@pytest.fixture
+def here(classroom: Callable[[str], Any]) -> Any:
+    return classroom("a3_batch_norm")
 
 
-@pytest.fixture(scope="module")
-def assignment() -> Assignment:
-    return Assignment(FOLDER)
-
-
-@pytest.fixture(scope="module")
-def solved(assignment: Assignment) -> Any:
-    return executed(assignment.source.solution(), "norm")
-
-
-@pytest.fixture(scope="module")
-def cases(assignment: Assignment, run_here: Runner) -> dict[str, Prepared]:
-    return prepared(assignment, 11, run_here)
+@pytest.fixture
+def solved(here: Any) -> Any:
+    return executed(here.assignment.source.solution(), "a3_batch_norm")
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
-
-
-def told(results: list[CheckResult]) -> set[str]:
-    return {each.mistake for each in results if each.mistake}
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (3, 4, 2, 5)])
@@ -90,82 +74,70 @@ def test_several_steps_agree_with_a_layer_and_gradient_descent(
         np.testing.assert_allclose(value, np.asarray(state[name]), rtol=1e-5)
 
 
-def test_the_handout_s_example_has_the_right_numbers(
-    solved: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = ModuleType("norm")
-    vars(module).update(vars(solved))
-    monkeypatch.setitem(sys.modules, "norm", module)
-    text = (FOLDER / "handout.md").read_text(encoding="utf-8")
-    example = doctest.DocTestParser().get_doctest(text, {}, "handout.md", None, 0)
-    said: list[str] = []
-    results = doctest.DocTestRunner().run(example, out=said.append)
-    assert results.attempted > 10
-    assert results.failed == 0, "".join(said)
+def test_the_first_intermediate_that_deviates_is_told(here: Any) -> None:
+    told = {"B7_loops": "cache.var", "B9_float32": "cache.std", "B22_loops": "cache.x_hat"}
+    files = {file.stem: file for file in here.files("second")}
+    for stem, leaf in told.items():
+        [failed, *_] = [each for each in here.results(files[stem]) if each.status == "failed"]
+        assert failed.deviates == leaf
 
 
-def test_the_handout_names_every_function_and_all_points(assignment: Assignment) -> None:
-    text = (FOLDER / "handout.md").read_text(encoding="utf-8")
-    assert f"**{assignment.points}**" in text
-    assert all(f"`{name}(" in text for name in assignment.functions)
+def test_a_cache_may_keep_an_argument_and_a_result_may_not(here: Any, tmp_path: Path) -> None:
+    text = here.assignment.source.solution()
+    assert text.count('"gamma": gamma}') == 2
+    text = text.replace('"gamma": gamma}', '"gamma": gamma, "x": x}')
+    file = tmp_path / "norm.py"
+    assert text.count("return dx, dgamma, dbeta") == 1
+    returned = "g[:] = dx\n    return g, dgamma, dbeta"
+    file.write_text(text.replace("return dx, dgamma, dbeta", returned), encoding="utf-8")
+    by_name = {each.name: each for each in here.results(file)}
+    assert by_name["train_rows"].status == by_name["eval_values"].status == "passed"
+    assert "it changes argument 1" in by_name["train_backward_rows"].says
 
 
-def test_every_known_mistake_is_caught_and_named(assignment: Assignment, run_here: Runner) -> None:
-    found = verified(assignment, 0, run_here)
+def test_it_can_be_given_out(here: Any) -> None:
+    found = verified(here.assignment, seed=1, runner=here.runner)
     assert found.problems == []
-    assert found.caught == found.named == found.mistakes
+    assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
 
 
 @pytest.mark.long
-def test_it_is_the_same_in_processes_of_their_own(assignment: Assignment) -> None:
-    assert verified(assignment, 1, run_alone).problems == []
+def test_it_can_be_given_out_with_a_process_for_each_check(here: Any) -> None:
+    assert verified(here.assignment, seed=2).problems == []
 
 
-@pytest.mark.parametrize("file", sorted(BANK.glob("right/*.py")), ids=lambda file: file.stem)
-def test_what_is_right_passes_in_any_style(
-    assignment: Assignment, cases: dict[str, Prepared], run_here: Runner, file: Path
-) -> None:
-    results = judged(assignment, file, cases, run_here)
-    assert [(each.name, each.says) for each in results if each.status != "passed"] == []
-    assert told(results) == set()
+def test_right_files_of_other_styles_pass_everything(here: Any) -> None:
+    for file in here.files("right"):
+        assert {
+            each.name: each.says for each in here.results(file) if each.status != "passed"
+        } == {}
+        assert here.named(file) == set()
 
 
-def test_mistakes_in_another_style_are_named(
-    assignment: Assignment, cases: dict[str, Prepared], run_here: Runner
-) -> None:
-    files = {file: file.stem.split("_")[0] for file in BANK.glob("second/*.py")}
-    found = {file: told(judged(assignment, file, cases, run_here)) for file in files}
-    assert set(files.values()) == set(assignment.mistakes)
-    assert {file.stem: ids for file, ids in found.items() if ids - {files[file]}} == {}
-    assert sum(bool(ids) for ids in found.values()) >= 0.9 * len(files)
+def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Any) -> None:
+    told = {file: here.named(file) for file in here.files("second")}
+    made = {file: file.stem.split("_")[0] for file in told}
+    assert set(made.values()) == set(here.assignment.mistakes)
+    assert {file.stem: ids for file, ids in told.items() if ids - {made[file]}} == {}
+    assert sum(bool(ids) for ids in told.values()) >= 0.9 * len(told)
 
 
-@pytest.mark.parametrize("file", sorted(BANK.glob("two/*.py")), ids=lambda file: file.stem)
-def test_of_two_mistakes_none_is_told_that_is_not_there(
-    assignment: Assignment, cases: dict[str, Prepared], run_here: Runner, file: Path
-) -> None:
-    results = judged(assignment, file, cases, run_here)
-    assert any(each.status == "failed" for each in results)
-    assert told(results) <= set(file.stem.split("_"))
+def test_of_two_mistakes_one_is_named_or_none(here: Any) -> None:
+    for file in here.files("two"):
+        assert any(each.status == "failed" for each in here.results(file))
+        assert here.named(file) <= set(file.stem.split("_"))
 
 
-def test_the_first_intermediate_that_deviates_is_told(
-    assignment: Assignment, cases: dict[str, Prepared], run_here: Runner
-) -> None:
-    wanted = {"B7_loops": "cache.var", "B9_float32": "cache.std", "B22_loops": "cache.x_hat"}
-    for name, leaf in wanted.items():
-        results = judged(assignment, BANK / "second" / f"{name}.py", cases, run_here)
-        assert results[0].deviates == leaf
+def test_the_handouts_examples_hold(here: Any, solved: Any) -> None:
+    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
+    names = {"np": np, **vars(solved)}
+    examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
+    assert len(examples.examples) >= 10
+    assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-def test_a_cache_may_keep_an_argument_and_a_result_may_not(
-    assignment: Assignment, cases: dict[str, Prepared], run_here: Runner, tmp_path: Path
-) -> None:
-    text = assignment.source.solution()
-    assert '"gamma": gamma}' in text
-    file = tmp_path / "norm.py"
-    written_into = "g[:] = dx\n    return g, dgamma, dbeta"
-    file.write_text(text.replace("return dx, dgamma, dbeta", written_into))
-    by_name = {each.name: each for each in judged(assignment, file, cases, run_here)}
-    assert by_name["train_rows"].status == "passed"
-    assert "it changes argument 1" in by_name["train_backward_rows"].says
+def test_the_handout_names_every_function_and_counts_the_points(here: Any) -> None:
+    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8")
+    assert [name for name in here.assignment.functions if f"`{name}(" not in text] == []
+    assert f"**{here.assignment.points}**" in text
+    assert f"About {here.assignment.settings.minutes} minutes" in text
