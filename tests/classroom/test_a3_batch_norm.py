@@ -102,6 +102,7 @@ def test_it_can_be_given_out(here: Any) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_it_can_be_given_out_with_a_process_for_each_check(here: Any) -> None:
     assert verified(here.assignment, seed=2).problems == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
+from minires.classroom.release import handed, release
 from minires.classroom.verify import verified
 
 
@@ -112,14 +114,29 @@ def test_shapes_that_differ_are_to_be_refused_by_the_right_error(here: Any, tmp_
     text = here.assignment.source.solution()
     assert text.count("raise ValueError") == 1
     file = tmp_path / "residual.py"
-    for raised, says in (
-        ("raise KeyError", "residual_add(array(3, 1, 2, 5), array(3, 4, 2, 5)): KeyError"),
-        ("print", "it should raise ValueError here, and it returns something"),
+    for raised, says, mistake in (
+        ("raise KeyError", "residual_add(array(3, 1, 2, 5), array(3, 4, 2, 5)): KeyError", None),
+        ("print", "it should raise ValueError here, and it returns something", "R8"),
     ):
         file.write_text(text.replace("raise ValueError", raised), encoding="utf-8")
         [failed] = [each for each in here.results(file) if each.status == "failed"]
         assert failed.name == "add_refuses"
         assert says in failed.says
+        assert failed.mistake == mistake
+
+
+def test_what_is_given_out_does_not_quote_the_error_that_is_asked_for(
+    here: Any, tmp_path: Path
+) -> None:
+    folder = release(here.assignment, tmp_path / "a4", here.runner)
+    for path in folder.rglob("*.*"):
+        assert b"the shortcut has shape" not in (path.read_bytes() if path.is_file() else b"")
+    handed_out = handed(folder)
+    assert handed_out.cases["add_refuses"].expected == [{"error": "ValueError"}] * 2
+    files = {file.stem: file for file in here.files("second")}
+    shutil.copyfile(files["R8_turned"], handed_out.file)
+    results = {each.name: each for each in handed_out.checked(here.runner).checks}
+    assert results["add_refuses"].diagnosis == "R8"
 
 
 def test_the_first_of_a_blocks_values_that_deviates_is_told(here: Any) -> None:
@@ -156,6 +173,7 @@ def test_it_can_be_given_out(here: Any) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_it_can_be_given_out_with_a_process_for_each_check(here: Any) -> None:
     assert verified(here.assignment, seed=2).problems == []
 
