@@ -140,6 +140,8 @@ def _other_values(name: str, found: Any, expected: Any) -> Difference | None:
     bad = off > tolerance(a, b)
     if not bad.any():
         return None
+    if off.shape == ():
+        return Difference(name, "values", f"{name} should be {b:.6g}, it is {a:.6g}")
     worst = np.unravel_index(int(off.argmax()), off.shape)
     return Difference(
         name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .assignment import Sheet
 from .judging import CheckResult
@@ -76,6 +77,20 @@ class Submission:
     def max_score(self) -> int:
         """The points that could be had."""
         return sum(check.max_points for check in self.checks)
+
+    def summary(self) -> dict[str, Any]:
+        """Return who has how many points and why, for JSON."""
+        told = [
+            {"name": each.name, "passed": each.passed, "diagnosis": each.diagnosis}
+            for each in self.checks
+        ]
+        return {
+            "id": self.id,
+            "score": self.score,
+            "max": self.max_score,
+            "incidents": list(self.incidents),
+            "checks": told,
+        }
 
 
 def graded(

@@ -55,8 +55,8 @@ class Outcome(NamedTuple):
         Whether its folder is another one than before.
     remains : list of str
         What is left where temporary files are.
-    next : int
-        The score of a right submission after it.
+    unharmed : bool
+        Whether what comes next is called as always.
     """
 
     score: int
@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
     connected: bool
     changed: bool
     remains: list[str]
-    next: int
+    unharmed: bool
 
 
 class Grader:
@@ -104,7 +104,7 @@ class Grader:
         return score, [each.says for each in results], answers
 
     def attacked(self, name: str, arrange: Callable[[Path], None] | None = None) -> Outcome:
-        """Grade an attack, then a right submission, and look around."""
+        """Grade an attack, call a right submission after it, and look around."""
         folder, mark = self.place / name, self.place / f"{name}-was-here"
         folder.mkdir()
         shutil.rmtree(mark, ignore_errors=True)
@@ -130,7 +130,7 @@ class Grader:
             left = _left()
             connected = _was_called(server)
             kept = list(self._kept(name))
-            following = self.graded(self.honest)
+            following = run_isolated(self.honest, "relu", [(np.array([-1.0, 2.0]),)], 5.0)
             return Outcome(
                 score=score,
                 says=says,
@@ -141,7 +141,7 @@ class Grader:
                 connected=connected,
                 changed=_contents(folder) != before,
                 remains=sorted(each.name for each in self.temporary.iterdir()),
-                next=following[0],
+                unharmed=not following.ended and _is_right(following),
             )
 
     def _kept(self, name: str) -> Iterator[Path]:
@@ -234,6 +234,10 @@ def _temporary(place: Path) -> Iterator[None]:
         yield
     finally:
         tempfile.tempdir = before
+
+
+def _is_right(answer: Answer) -> bool:
+    return answer.outcomes[0]["result"][0].tolist() == [0.0, 2.0]
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

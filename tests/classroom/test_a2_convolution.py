@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,18 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
+from minires.classroom.judging import judged, prepared
 from minires.classroom.verify import verified
+from tests.classroom.assignments import Classroom, run_here
 
 
-@pytest.fixture
-def here(classroom: Callable[[str], Any]) -> Any:
-    return classroom("a2_convolution")
+@pytest.fixture(scope="module")
+def here() -> Classroom:
+    return Classroom("a2_convolution")
 
 
-@pytest.fixture
-def solved(here: Any) -> Any:
+@pytest.fixture(scope="module")
+def solved(here: Classroom) -> Any:
     return executed(here.assignment.source.solution(), "a2_convolution")
 
 
@@ -65,7 +66,13 @@ def test_a_convolution_and_its_gradients_are_those_of_minires(
         _close(mine, theirs)
 
 
-def test_a_wrong_column_order_is_told_by_the_cache(here: Any, tmp_path: Path) -> None:
+def test_of_a_number_both_values_are_told(here: Classroom) -> None:
+    [file] = [each for each in here.files("second") if each.stem.startswith("C21_")]
+    [failed] = [each for each in here.results(file) if each.status == "failed"]
+    assert failed.says == "output_size(5, 3, 1, 0): size should be 3, it is 2"
+
+
+def test_a_wrong_column_order_is_told_by_the_cache(here: Classroom, tmp_path: Path) -> None:
     """The values alone say that y is wrong; the columns say from where on."""
     text = here.assignment.source.solution()
     file = tmp_path / "conv.py"
@@ -80,18 +87,19 @@ def _close(found: Any, expected: mr.Tensor) -> None:
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-12, atol=1e-12)
 
 
-def test_it_can_be_given_out(here: Any) -> None:
-    found = verified(here.assignment, seed=1, runner=here.runner)
+def test_it_can_be_given_out(here: Classroom) -> None:
+    found = verified(here.assignment, seed=1, runner=run_here)
     assert found.problems == []
-    assert found.caught == found.named == found.mistakes
+    assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
 
 
 @pytest.mark.long
-def test_it_can_be_given_out_with_a_process_for_each_check(here: Any) -> None:
+@pytest.mark.timeout(600)
+def test_it_can_be_given_out_with_a_process_for_each_check(here: Classroom) -> None:
     assert verified(here.assignment, seed=2).problems == []
 
 
-def test_right_files_of_other_styles_pass_everything(here: Any) -> None:
+def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
     for file in here.files("right"):
         assert {
             each.name: each.says for each in here.results(file) if each.status != "passed"
@@ -99,7 +107,15 @@ def test_right_files_of_other_styles_pass_everything(here: Any) -> None:
         assert here.named(file) == set()
 
 
-def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Any) -> None:
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
+    cases = prepared(here.assignment, 3, mistakes=False)
+    for file in here.files("right"):
+        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
+
+
+def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:
     files = here.files("second")
     assert {_mistakes(file) for file in files} == {
         frozenset({id}) for id in here.assignment.mistakes
@@ -109,13 +125,13 @@ def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Any
     assert sum(named == made for made, named in told.values()) >= 0.9 * len(files)
 
 
-def test_of_two_mistakes_one_is_named_or_none(here: Any) -> None:
+def test_of_two_mistakes_one_is_named_or_none(here: Classroom) -> None:
     for file in here.files("two"):
         assert any(each.status == "failed" for each in here.results(file))
         assert here.named(file) <= _mistakes(file)
 
 
-def test_the_handouts_examples_hold(here: Any, solved: Any) -> None:
+def test_the_handouts_examples_hold(here: Classroom, solved: Any) -> None:
     text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
     names = {"np": np, **vars(solved)}
     examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
@@ -123,7 +139,7 @@ def test_the_handouts_examples_hold(here: Any, solved: Any) -> None:
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-def test_the_handout_names_every_function_and_counts_the_points(here: Any) -> None:
+def test_the_handout_names_every_function_and_counts_the_points(here: Classroom) -> None:
     text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8")
     assert [name for name in here.assignment.functions if f"`{name}(" not in text] == []
     assert f"**{here.assignment.points}**" in text
@@ -133,5 +149,5 @@ def test_the_handout_names_every_function_and_counts_the_points(here: Any) -> No
 def _mistakes(file: Path) -> frozenset[str]:
     """Return the mistakes that are in a file, by its name: ID_style.py or ID_ID.py."""
     return frozenset(
-        part for part in file.stem.split("_") if part[0] in "ACR" and part[1:].isdigit()
+        part for part in file.stem.split("_") if part[0] in "ACLR" and part[1:].isdigit()
     )

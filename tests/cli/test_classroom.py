@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,27 @@ def test_bad_use_is_told(minires: Any, arguments: tuple[str, ...], code: int, wo
     done = minires(*arguments)
     assert done.returncode == code
     assert words in done.stderr.lower()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="submissions of others are graded on Linux")
+def test_what_was_handed_in_is_graded(minires: Any) -> None:
+    small = Assignment(SMALL)
+    Path("in").mkdir()
+    Path("in/ada.py").write_text(small.source.solution())
+    Path("in/bob.py").write_text(small.mistaken(small.mistakes["L4"]))
+
+    done = minires("class", "grade", SMALL, "in", "--jobs", "2", "--format", "csv", "--json")
+
+    assert done.returncode == 0
+    told = json.loads(done.stdout)["submissions"]
+    assert [(each["id"], each["score"], each["max"]) for each in told] == [
+        *(("ada", 5, 5), ("bob", 2, 5))
+    ]
+    assert told[1]["checks"][1] == {
+        "name": "relu_backward_values",
+        "passed": False,
+        "diagnosis": "L4",
+    }
+    assert Path("grades/grades.csv").exists()
+    assert minires("class", "grade", SMALL, "in", "--format", "pdf").returncode == 2
+    assert minires("class", "grade", SMALL, "nothing").returncode == 1

@@ -297,7 +297,7 @@ def _take_answer(root: str, target: str) -> tuple[bool, str]:
 def _copy(path: str, target: str) -> None:
     source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(source, "rb") as file, open(target, "xb") as copy:
-        copy.write(file.read(MOST_SUBMITTED))
+        copy.write(file.read())
 
 
 def _show(path: str, target: str, *, device: bool = False) -> None:

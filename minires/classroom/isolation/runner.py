@@ -26,11 +26,11 @@ __all__ = ["IsolationError", "missing_guards", "run_isolated"]
 # What the jail needs beside the student's time, on a busy machine.
 _GRACE = 20.0
 _MEANINGS = {
-    "namespaces": (
-        "no namespaces: the network and the machine's readable files can be reached, and what it"
-        " writes is limited by file only"
-    ),
     "another_user": "no user of its own: it can read, write and end whatever the grader can",
+    "namespaces": (
+        "no namespaces: it can reach the network and the machine's readable files, and fill disks"
+        " with one file after the other"
+    ),
 }
 
 
@@ -39,10 +39,11 @@ class IsolationError(RuntimeError):
 
 
 class _Guards(NamedTuple):
-    """What keeps a student's process in, beside limits."""
+    """What keeps a student's process in, beside limits; and why that is not more."""
 
     another_user: bool
     namespaces: bool
+    why: str = ""
 
 
 def run_isolated(
@@ -75,7 +76,9 @@ def run_isolated(
 
 def missing_guards() -> list[str]:
     """Return what this machine does not keep a student's process from, in sentences; best empty."""
-    return [_MEANINGS[name] for name, there in _guards()._asdict().items() if not there]
+    guards = _guards()
+    there = guards._asdict()
+    return [f"{says} ({guards.why})" for name, says in _MEANINGS.items() if not there[name]]
 
 
 @functools.cache
@@ -84,18 +87,19 @@ def _guards() -> _Guards:
     if not hasattr(os, "pidfd_open"):
         raise IsolationError("submissions of others are graded on Linux, in a container if need be")
     if os.geteuid() != 0:
-        return _Guards(another_user=False, namespaces=False)
-    trouble = []
-    for guards in (_Guards(True, True), _Guards(True, False)):
+        return _Guards(another_user=False, namespaces=False, why="the grader is not root")
+    why = ""
+    for namespaces in (True, False):
+        guards = _Guards(True, namespaces, why)
         try:
             _try(guards)
         except IsolationError as error:
-            trouble.append(str(error))
+            why = str(error)
         else:
             return guards
     raise IsolationError(
         "the grader runs as root, and no other user can be given the student's code: let Python and"
-        f" NumPy be readable for all, or grade as somebody else ({'; '.join(trouble)})"
+        f" NumPy be readable for all, or grade as somebody else ({why})"
     )
 
 
@@ -124,7 +128,8 @@ def _run(
             "place": str(place),
             "student": str(file.absolute().parent),
             "seconds": seconds,
-            **guards._asdict(),
+            "another_user": guards.another_user,
+            "namespaces": guards.namespaces,
             **_python(),
         }
         report = _reported(order)
