@@ -235,6 +235,10 @@ class Assignment(Sheet):
         return Source(_text(path), f"{self.name}/source.py")
 
     @cached_property
+    def _solution(self) -> str:
+        return self.source.solution()
+
+    @cached_property
     def mistakes(self) -> dict[str, Mistake]:
         """All known mistakes by their ids; each edits the solution."""
         found = _read(self.folder / "mistakes.toml", _Mistakes).mistakes
@@ -253,7 +257,7 @@ class Assignment(Sheet):
 
     def mistaken(self, *mistakes: Mistake) -> str:
         """Return the solved file with mistakes in it."""
-        text = self.source.solution()
+        text = self._solution
         for mistake in mistakes:
             for edit in mistake.edits:
                 if (count := text.count(edit.find)) != 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,18 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
+from minires.classroom.judging import judged, prepared
 from minires.classroom.verify import verified
+from tests.classroom.assignments import Classroom, run_here
 
 
-@pytest.fixture
-def here(classroom: Callable[[str], Any]) -> Any:
-    return classroom("a3_batch_norm")
+@pytest.fixture(scope="module")
+def here() -> Classroom:
+    return Classroom("a3_batch_norm")
 
 
-@pytest.fixture
-def solved(here: Any) -> Any:
+@pytest.fixture(scope="module")
+def solved(here: Classroom) -> Any:
     return executed(here.assignment.source.solution(), "a3_batch_norm")
 
 
@@ -74,7 +75,7 @@ def test_several_steps_agree_with_a_layer_and_gradient_descent(
         np.testing.assert_allclose(value, np.asarray(state[name]), rtol=1e-5)
 
 
-def test_the_first_intermediate_that_deviates_is_told(here: Any) -> None:
+def test_the_first_intermediate_that_deviates_is_told(here: Classroom) -> None:
     told = {"B7_loops": "cache.var", "B9_float32": "cache.std", "B22_loops": "cache.x_hat"}
     files = {file.stem: file for file in here.files("second")}
     for stem, leaf in told.items():
@@ -82,7 +83,7 @@ def test_the_first_intermediate_that_deviates_is_told(here: Any) -> None:
         assert failed.deviates == leaf
 
 
-def test_a_cache_may_keep_an_argument_and_a_result_may_not(here: Any, tmp_path: Path) -> None:
+def test_a_cache_may_keep_an_argument_and_a_result_may_not(here: Classroom, tmp_path: Path) -> None:
     text = here.assignment.source.solution()
     assert text.count('"gamma": gamma}') == 2
     text = text.replace('"gamma": gamma}', '"gamma": gamma, "x": x}')
@@ -95,18 +96,19 @@ def test_a_cache_may_keep_an_argument_and_a_result_may_not(here: Any, tmp_path: 
     assert "it changes argument 1" in by_name["train_backward_rows"].says
 
 
-def test_it_can_be_given_out(here: Any) -> None:
-    found = verified(here.assignment, seed=1, runner=here.runner)
+def test_it_can_be_given_out(here: Classroom) -> None:
+    found = verified(here.assignment, seed=1, runner=run_here)
     assert found.problems == []
     assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
 
 
 @pytest.mark.long
-def test_it_can_be_given_out_with_a_process_for_each_check(here: Any) -> None:
+@pytest.mark.timeout(600)
+def test_it_can_be_given_out_with_a_process_for_each_check(here: Classroom) -> None:
     assert verified(here.assignment, seed=2).problems == []
 
 
-def test_right_files_of_other_styles_pass_everything(here: Any) -> None:
+def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
     for file in here.files("right"):
         assert {
             each.name: each.says for each in here.results(file) if each.status != "passed"
@@ -114,7 +116,14 @@ def test_right_files_of_other_styles_pass_everything(here: Any) -> None:
         assert here.named(file) == set()
 
 
-def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Any) -> None:
+@pytest.mark.long
+def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
+    cases = prepared(here.assignment, 3, mistakes=False)
+    for file in here.files("right"):
+        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
+
+
+def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:
     told = {file: here.named(file) for file in here.files("second")}
     made = {file: file.stem.split("_")[0] for file in told}
     assert set(made.values()) == set(here.assignment.mistakes)
@@ -122,13 +131,13 @@ def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Any
     assert sum(bool(ids) for ids in told.values()) >= 0.9 * len(told)
 
 
-def test_of_two_mistakes_one_is_named_or_none(here: Any) -> None:
+def test_of_two_mistakes_one_is_named_or_none(here: Classroom) -> None:
     for file in here.files("two"):
         assert any(each.status == "failed" for each in here.results(file))
         assert here.named(file) <= set(file.stem.split("_"))
 
 
-def test_the_handouts_examples_hold(here: Any, solved: Any) -> None:
+def test_the_handouts_examples_hold(here: Classroom, solved: Any) -> None:
     text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
     names = {"np": np, **vars(solved)}
     examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
@@ -136,7 +145,7 @@ def test_the_handouts_examples_hold(here: Any, solved: Any) -> None:
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-def test_the_handout_names_every_function_and_counts_the_points(here: Any) -> None:
+def test_the_handout_names_every_function_and_counts_the_points(here: Classroom) -> None:
     text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8")
     assert [name for name in here.assignment.functions if f"`{name}(" not in text] == []
     assert f"**{here.assignment.points}**" in text

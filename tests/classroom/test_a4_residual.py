@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,19 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
+from minires.classroom.judging import judged, prepared
+from minires.classroom.release import handed, release
 from minires.classroom.verify import verified
+from tests.classroom.assignments import Classroom, run_here
 
 
-@pytest.fixture
-def here(classroom: Callable[[str], Any]) -> Any:
-    return classroom("a4_residual")
+@pytest.fixture(scope="module")
+def here() -> Classroom:
+    return Classroom("a4_residual")
 
 
-@pytest.fixture
-def solved(here: Any) -> Any:
+@pytest.fixture(scope="module")
+def solved(here: Classroom) -> Any:
     return executed(here.assignment.source.solution(), "a4_residual")
 
 
@@ -67,7 +70,7 @@ def test_average_pooling_and_its_gradient_are_those_of_minires(
 
 @pytest.mark.parametrize("check", ["basic_identity", "basic_projection", "bottleneck_values"])
 def test_blocks_and_their_gradients_are_those_of_minires(
-    here: Any, solved: Any, rng: np.random.Generator, check: str
+    here: Classroom, solved: Any, rng: np.random.Generator, check: str
 ) -> None:
     for x, params, stride in here.assignment.calls(check, rng, solved):
         wide = "conv3" in params
@@ -107,22 +110,39 @@ def _conv_norm(x: mr.Tensor, layer: Any, stride: int) -> mr.Tensor:
     return mr.ops.batch_norm(y, None, None, layer["gamma"], layer["beta"], training=True)
 
 
-def test_shapes_that_differ_are_to_be_refused_by_the_right_error(here: Any, tmp_path: Path) -> None:
+def test_shapes_that_differ_are_to_be_refused_by_the_right_error(
+    here: Classroom, tmp_path: Path
+) -> None:
     """A check may ask for an error: to return something is wrong then, and so is another one."""
     text = here.assignment.source.solution()
     assert text.count("raise ValueError") == 1
     file = tmp_path / "residual.py"
-    for raised, says in (
-        ("raise KeyError", "residual_add(array(3, 1, 2, 5), array(3, 4, 2, 5)): KeyError"),
-        ("print", "it should raise ValueError here, and it returns something"),
+    for raised, says, mistake in (
+        ("raise KeyError", "residual_add(array(3, 1, 2, 5), array(3, 4, 2, 5)): KeyError", None),
+        ("print", "it should raise ValueError here, and it returns something", "R8"),
     ):
         file.write_text(text.replace("raise ValueError", raised), encoding="utf-8")
         [failed] = [each for each in here.results(file) if each.status == "failed"]
         assert failed.name == "add_refuses"
         assert says in failed.says
+        assert failed.mistake == mistake
 
 
-def test_the_first_of_a_blocks_values_that_deviates_is_told(here: Any) -> None:
+def test_what_is_given_out_does_not_quote_the_error_that_is_asked_for(
+    here: Classroom, tmp_path: Path
+) -> None:
+    folder = release(here.assignment, tmp_path / "a4", run_here)
+    for path in folder.rglob("*.*"):
+        assert b"the shortcut has shape" not in (path.read_bytes() if path.is_file() else b"")
+    handed_out = handed(folder)
+    assert handed_out.cases["add_refuses"].expected == [{"error": "ValueError"}] * 2
+    files = {file.stem: file for file in here.files("second")}
+    shutil.copyfile(files["R8_turned"], handed_out.file)
+    results = {each.name: each for each in handed_out.checked(run_here).checks}
+    assert results["add_refuses"].diagnosis == "R8"
+
+
+def test_the_first_of_a_blocks_values_that_deviates_is_told(here: Classroom) -> None:
     told = {"R12_turned": "cache.branch", "R14_float32": "cache.shortcut"}
     told |= {"R15_turned": "cache.sum", "R20_general": "cache.inner1"}
     files = {file.stem: file for file in here.files("second")}
@@ -131,7 +151,7 @@ def test_the_first_of_a_blocks_values_that_deviates_is_told(here: Any) -> None:
         assert failed.deviates == leaf
 
 
-def test_long_arguments_are_told_by_their_parts(here: Any) -> None:
+def test_long_arguments_are_told_by_their_parts(here: Classroom) -> None:
     [file] = [file for file in here.files("second") if file.stem == "T1_turned"]
     [failed] = [each for each in here.results(file) if each.status == "failed"]
     assert failed.says.startswith(
@@ -149,18 +169,19 @@ def _close(found: Any, expected: mr.Tensor) -> None:
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-9, atol=1e-11)
 
 
-def test_it_can_be_given_out(here: Any) -> None:
-    found = verified(here.assignment, seed=1, runner=here.runner)
+def test_it_can_be_given_out(here: Classroom) -> None:
+    found = verified(here.assignment, seed=1, runner=run_here)
     assert found.problems == []
     assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
 
 
 @pytest.mark.long
-def test_it_can_be_given_out_with_a_process_for_each_check(here: Any) -> None:
+@pytest.mark.timeout(600)
+def test_it_can_be_given_out_with_a_process_for_each_check(here: Classroom) -> None:
     assert verified(here.assignment, seed=2).problems == []
 
 
-def test_right_files_of_other_styles_pass_everything(here: Any) -> None:
+def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
     for file in here.files("right"):
         assert {
             each.name: each.says for each in here.results(file) if each.status != "passed"
@@ -168,7 +189,14 @@ def test_right_files_of_other_styles_pass_everything(here: Any) -> None:
         assert here.named(file) == set()
 
 
-def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Any) -> None:
+@pytest.mark.long
+def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
+    cases = prepared(here.assignment, 3, mistakes=False)
+    for file in here.files("right"):
+        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
+
+
+def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:
     told = {file: here.named(file) for file in here.files("second")}
     made = {file: file.stem.split("_")[0] for file in told}
     assert set(made.values()) == set(here.assignment.mistakes)
@@ -176,13 +204,13 @@ def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Any
     assert sum(bool(ids) for ids in told.values()) >= 0.9 * len(told)
 
 
-def test_of_two_mistakes_one_is_named_or_none(here: Any) -> None:
+def test_of_two_mistakes_one_is_named_or_none(here: Classroom) -> None:
     for file in here.files("two"):
         assert any(each.status == "failed" for each in here.results(file))
         assert here.named(file) <= set(file.stem.split("_"))
 
 
-def test_the_handouts_examples_hold(here: Any, solved: Any) -> None:
+def test_the_handouts_examples_hold(here: Classroom, solved: Any) -> None:
     text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
     names = {"np": np, **vars(solved)}
     examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
@@ -190,7 +218,7 @@ def test_the_handouts_examples_hold(here: Any, solved: Any) -> None:
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-def test_the_handout_names_every_function_and_counts_the_points(here: Any) -> None:
+def test_the_handout_names_every_function_and_counts_the_points(here: Classroom) -> None:
     text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8")
     assert [name for name in here.assignment.functions if f"`{name}(" not in text] == []
     assert f"**{here.assignment.points}**" in text
