@@ -224,6 +224,15 @@ def test_a_student_may_import_a_file_of_their_own(grader: red_team.Grader, tmp_p
     assert answer.outcomes[0]["result"] == 6.0
 
 
+def test_temporary_files_beside_a_submission_do_not_become_part_of_it(
+    grader: red_team.Grader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    file = tmp_path / "looks.py"
+    file.write_text("import os\ndef look():\n    return os.listdir('/student')\n")
+    assert run_isolated(file, "look", [()], 5.0).outcomes[0]["result"] == ["looks.py"]
+
+
 def test_a_failure_of_the_grader_is_no_failure_of_the_student(
     grader: red_team.Grader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
