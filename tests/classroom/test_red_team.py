@@ -251,7 +251,7 @@ def test_when_the_grader_is_ended_so_is_what_it_grades(
     program = (
         "import sys; from pathlib import Path;"
         "from minires.classroom.isolation import missing_guards, run_isolated;"
-        "missing_guards(); sys.stdout.write('ready'); sys.stdout.close();"
+        "missing_guards(); sys.stdout.write('ready'); sys.stdout.flush();"
         "run_isolated(Path(sys.argv[1]), 'wait', [()], 30.0)"
     )
     environment = os.environ | {"PYTHONPATH": str(red_team.REPOSITORY), "TMPDIR": str(tmp_path)}
@@ -261,7 +261,7 @@ def test_when_the_grader_is_ended_so_is_what_it_grades(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.read() == b"ready"
+        assert process.stdout.read(5) == b"ready"
         until = time.monotonic() + 20
         while not red_team._of_students() - before and time.monotonic() < until:
             time.sleep(0.01)
