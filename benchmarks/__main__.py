@@ -137,7 +137,9 @@ def _fine_tuning(rounds: int) -> Measured:
 
     from .whole_runs import fine_tuning
 
-    yield from fine_tuning(data_root() / "fashion_mnist_sprite_900.npz")
+    file = data_root() / "pretrained" / "resnet20-12fca82f.th"
+    weights = str(file) if file.is_file() else "cifar_resnet20"
+    yield from fine_tuning(data_root() / "fashion_mnist_sprite_900.npz", weights)
 
 
 def _peers(rounds: int) -> Measured:

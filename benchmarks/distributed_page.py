@@ -101,7 +101,7 @@ batches (its learning rate has to follow, as in Goyal et al. 2017, arXiv 1706.02
 
 def _busy(load: float, processors: int) -> str:
     """Say so if the machine had other things to do, and what that means here."""
-    if load < 0.3:
+    if load < 0.5:
         return ""
     return (
         f"**The machine was at other work**: {load:.1f} processes wanted its {processors}"

@@ -20,9 +20,9 @@ from minires.optim import SGD
 BATCH = 128
 WORKERS: dict[str, dict[str, Any]] = {
     "no worker": {},
-    "1 thread": {"workers": 1},
-    "2 threads": {"workers": 2},
-    "2 processes": {"workers": 2, "worker_kind": "process"},
+    "1 thread": {"num_workers": 1},
+    "2 threads": {"num_workers": 2},
+    "2 processes": {"num_workers": 2, "worker_kind": "process"},
 }
 
 
@@ -123,7 +123,7 @@ def slowdown(rounds: int, steps: int = 4) -> dict[str, Any]:
             optimizer.step()
 
     def loader(workers: int) -> DataLoader:
-        return DataLoader(dataset, BATCH, True, transform=augmentation(), workers=workers)
+        return DataLoader(dataset, BATCH, True, transform=augmentation(), num_workers=workers)
 
     ready: list[tuple[Tensor, Tensor]] = list(loader(0))
     sources = {"ready": ready, "ready again": ready, "no worker": loader(0), "1 thread": loader(1)}

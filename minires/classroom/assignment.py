@@ -2,11 +2,13 @@
 
 It is a folder: ``assignment.toml`` (functions, checks, points, hints), ``source.py`` (the solved
 file with markers), ``cases.py`` (what the functions are called with), ``mistakes.toml`` (edits of
-the solution that make it wrong) and ``handout.md``.
+the solution that make it wrong) and ``handout.md``. Where several results of a function are right,
+``views.py`` has a function ``view_`` and its name, which returns of a result what is compared.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,7 +20,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .source import Source
 
-__all__ = ["Assignment", "AssignmentError", "Check", "Edit", "Function", "Mistake"]
+__all__ = [
+    "Assignment",
+    "AssignmentError",
+    "Check",
+    "Edit",
+    "Function",
+    "Mistake",
+    "Settings",
+    "Sheet",
+]
 
 
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -66,6 +77,8 @@ class Check(_Table):
         Whether it is made at grading alone.
     seconds : float
         After which it is given up.
+    raises : str or None
+        The kind of error that each of its calls must end in, such as ``ValueError``.
     hints : tuple of three str
         From a question to all but the answer.
     """
@@ -77,6 +90,7 @@ class Check(_Table):
     needs: tuple[str, ...] = ()
     hidden: bool = False
     seconds: Annotated[float, Field(gt=0)] = 5.0
+    raises: str | None = None
     hints: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)]
 
 
@@ -109,7 +123,25 @@ class Mistake(_Table):
     edits: Annotated[tuple[Edit, ...], Field(min_length=1)]
 
 
-class _Settings(_Table):
+class Settings(_Table):
+    """What ``assignment.toml`` says.
+
+    Attributes
+    ----------
+    name : str
+        That of the folder, if it is empty.
+    title : str
+    minutes : int
+        That it is expected to take.
+    file : str
+        What students write in.
+    seed : int
+        Of the numbers that students see.
+    functions : tuple of Function
+    checks : tuple of Check
+    """
+
+    name: str = ""
     title: str
     minutes: Annotated[int, Field(gt=0)]
     file: str
@@ -122,12 +154,13 @@ class _Mistakes(_Table):
     mistakes: tuple[Mistake, ...]
 
 
-class Assignment:
-    """An assignment's folder, read and found to be sound.
+class Sheet:
+    """What students know of an assignment, too: functions, checks, points and hints.
 
     Parameters
     ----------
     folder : Path
+        With ``assignment.toml`` or, as students have it, ``assignment.json``.
 
     Raises
     ------
@@ -137,23 +170,63 @@ class Assignment:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.settings = _read(folder / "assignment.toml", _Settings)
+        path = folder / "assignment.json"
+        self.settings = _read(path if path.exists() else path.with_suffix(".toml"), Settings)
         self.functions = {each.name: each for each in self.settings.functions}
         self.checks = {each.name: each for each in self.settings.checks}
         self._refuse_contradictions()
 
     def __repr__(self) -> str:
-        return f"Assignment({self.name!r}, {len(self.checks)} checks, {self.points} points)"
+        kind, count = type(self).__name__, len(self.checks)
+        return f"{kind}({self.name!r}, {count} checks, {self.points} points)"
 
     @property
     def name(self) -> str:
-        """Name of the folder."""
-        return self.folder.name
+        """Name of the assignment."""
+        return self.settings.name or self.folder.name
 
     @property
     def points(self) -> int:
         """The most that can be had."""
         return sum(check.points for check in self.settings.checks)
+
+    def view(self, function: str, arguments: Sequence[Any], result: Any) -> Any:
+        """Return of a result what is compared, where several are right."""
+        view = getattr(self._views, f"view_{function}", None)
+        return result if view is None else view(arguments, result)
+
+    @cached_property
+    def _views(self) -> Any:
+        path = self.folder / "views.py"
+        return executed(_text(path), f"{self.name}_views") if path.exists() else None
+
+    def _refuse_contradictions(self) -> None:
+        where = f"{self.name}/assignment.toml"
+        seen: set[str] = set()
+        for check in self.settings.checks:
+            if check.name in seen:
+                raise AssignmentError(f"{where}: the check {check.name!r} stands there twice")
+            if check.function not in self.functions:
+                raise AssignmentError(
+                    f"{where}: the check {check.name!r} is of {check.function!r}, which is no"
+                    f" function of it; there are {', '.join(self.functions)}"
+                )
+            for need in check.needs:
+                if need not in seen:
+                    raise AssignmentError(
+                        f"{where}: the check {check.name!r} needs {need!r}, which does not stand"
+                        " before it"
+                    )
+            seen.add(check.name)
+
+
+class Assignment(Sheet):
+    """An assignment's folder, as the instructor has it.
+
+    Parameters
+    ----------
+    folder : Path
+    """
 
     @cached_property
     def source(self) -> Source:
@@ -193,37 +266,13 @@ class Assignment:
 
     def calls(self, check: str, rng: Any, reference: Any) -> Sequence[tuple[Any, ...]]:
         """Return what a check calls its function with."""
+        if not hasattr(self._cases, check):
+            raise AssignmentError(f"{self.name}/cases.py has no function {check!r}")
         return list(getattr(self._cases, check)(rng, reference))
-
-    def view(self, function: str, arguments: Sequence[Any], result: Any) -> Any:
-        """Return of a result what is compared, where several are right."""
-        view = getattr(self._cases, f"view_{function}", None)
-        return result if view is None else view(arguments, result)
 
     @cached_property
     def _cases(self) -> Any:
         return executed(_text(self.folder / "cases.py"), f"{self.name}_cases")
-
-    def _refuse_contradictions(self) -> None:
-        where = f"{self.name}/assignment.toml"
-        seen: set[str] = set()
-        for check in self.settings.checks:
-            if check.name in seen:
-                raise AssignmentError(f"{where}: the check {check.name!r} stands there twice")
-            if check.function not in self.functions:
-                raise AssignmentError(
-                    f"{where}: the check {check.name!r} is of {check.function!r}, which is no"
-                    f" function of it; there are {', '.join(self.functions)}"
-                )
-            for need in check.needs:
-                if need not in seen:
-                    raise AssignmentError(
-                        f"{where}: the check {check.name!r} needs {need!r}, which does not stand"
-                        " before it"
-                    )
-            if not hasattr(self._cases, check.name):
-                raise AssignmentError(f"{self.name}/cases.py has no function {check.name!r}")
-            seen.add(check.name)
 
 
 def executed(text: str, name: str) -> Any:
@@ -242,9 +291,10 @@ def _text(path: Path) -> str:
 
 def _read(path: Path, kind: type[Kind]) -> Kind:
     try:
-        return kind.model_validate(tomllib.loads(_text(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise AssignmentError(f"{path.parent.name}/{path.name} is no TOML: {error}") from None
+        parse = json.loads if path.suffix == ".json" else tomllib.loads
+        return kind.model_validate(parse(_text(path)))
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise AssignmentError(f"{path.parent.name}/{path.name} cannot be read: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -9,6 +9,7 @@ may not either.
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import io
 import json
@@ -147,12 +148,18 @@ def _outcome(function: Callable[..., Any], arguments: list[Any]) -> dict[str, An
         _pack(result, {})
     except TypeError as error:
         return outcome | {"unreadable": str(error)}
-    return outcome | {"result": result}
+    # A later call may change what this one returned.
+    return outcome | {"result": copy.deepcopy(result)}
 
 
 def _shared(result: Any, arguments: list[Any]) -> bool:
-    """Return whether an array of the result lies in the memory of an argument."""
-    ours, theirs = list(_arrays(result)), list(_arrays(arguments))
+    """Return whether an array of the result lies in the memory of an argument.
+
+    What is in a dict is a cache, which may well keep what the function was called with.
+    """
+    parts = result if isinstance(result, list | tuple) else [result]
+    ours = [a for part in parts if not isinstance(part, dict) for a in _arrays(part)]
+    theirs = list(_arrays(arguments))
     return any(np.shares_memory(a, b) for a in ours for b in theirs)
 
 

@@ -1,4 +1,4 @@
-"""From what a student's file did to what is said of it: passed or not, why, and which mistake it was."""
+"""What a student's file did, judged: passed or not, why, and which mistake it was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .assignment import Assignment, AssignmentError, Check, executed
+from .assignment import Assignment, AssignmentError, Check, Sheet, executed
 from .fingerprints import Fingerprint, alike, fingerprint
 from .leaves import NotAsDescribedError, difference, first_deviation, leaves, leaves_of
 from .processes import Answer, Runner, run_alone
@@ -20,6 +20,11 @@ __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 
 
 Calls = Sequence[tuple[Any, ...]]
+# What a message says of one argument, in characters.
+_SHOWN = 60
+# Names of what is seen of a call beside its result. What the solved file does too, others may do
+# or not: a cache may hold x itself, or a copy of it.
+_BESIDE = ("changed ", "shared", "error", "ended")
 
 
 class Prepared(NamedTuple):
@@ -83,7 +88,7 @@ def prepared(
         for check in assignment.settings.checks:
             calls = assignment.calls(check.name, _rng(seed, check.name), reference)
             expected = _observed(assignment, check, calls, _run(runner, check, solved, calls))
-            if any("error" in each or "ended" in each for each in expected):
+            if any("ended" in each or each.get("error") != check.raises for each in expected):
                 raise AssignmentError(
                     f"{assignment.name}: the solved file does not do what {check.name} asks:"
                     f" {expected}"
@@ -108,12 +113,12 @@ def prepared(
 
 
 def judged(
-    assignment: Assignment, file: Path, cases: dict[str, Prepared], runner: Runner = run_alone
+    sheet: Sheet, file: Path, cases: dict[str, Prepared], runner: Runner = run_alone
 ) -> list[CheckResult]:
     """Make all checks of a student's file, in order; what needs a failed one is skipped."""
     results: dict[str, CheckResult] = {}
     seen: dict[str, list[dict[str, Any]]] = {}
-    for check in assignment.settings.checks:
+    for check in sheet.settings.checks:
         missing = [need for need in check.needs if results[need].status != "passed"]
         if missing:
             says = f"skipped: mend {missing[0]} first"
@@ -121,23 +126,23 @@ def judged(
             continue
         case = cases[check.name]
         answer = _run(runner, check, file, case.calls)
-        seen[check.name] = _observed(assignment, check, case.calls, answer)
-        results[check.name] = _judged(assignment, check, case, seen[check.name], answer.said)
+        seen[check.name] = _observed(sheet, check, case.calls, answer)
+        results[check.name] = _judged(sheet, check, case, seen[check.name], answer.said)
     for name, result in results.items():
         if result.status == "failed":
-            mistake = _mistake(assignment, assignment.checks[name], cases, seen)
+            mistake = _mistake(sheet, sheet.checks[name], cases, seen)
             results[name] = CheckResult(**{**result.__dict__, "mistake": mistake})
     return list(results.values())
 
 
 def _judged(
-    assignment: Assignment,
+    sheet: Sheet,
     check: Check,
     case: Prepared,
     seen: Sequence[dict[str, Any]],
     printed: str,
 ) -> CheckResult:
-    function = assignment.functions[check.function]
+    function = sheet.functions[check.function]
     for call, found, expected in zip(case.calls, seen, case.expected, strict=True):
         says, deviates = _wrong(check, found, expected, function.intermediates), None
         if says:
@@ -158,25 +163,28 @@ def _wrong(
             "unreadable": "its answer cannot be read",
         }[found["ended"]]
     if "error" in found:
-        return str(found["says"])
+        return "" if found["error"] == check.raises else str(found["says"])
+    if check.raises:
+        return f"it should raise {check.raises} here, and it returns something"
     for name in found:
         if name.startswith("changed ") and name not in expected:
             return f"it changes {name.removeprefix('changed ')}, which belongs to the caller"
     if "shared" in found and "shared" not in expected:
         return "what it returns lies in the memory of an argument, so that a change of one is felt"
-    told = difference(found, expected, optional)
+    values = {name: leaf for name, leaf in expected.items() if not name.startswith(_BESIDE)}
+    told = difference(found, values, optional)
     return told.says if told else ""
 
 
 def _mistake(
-    assignment: Assignment,
+    sheet: Sheet,
     check: Check,
     cases: dict[str, Prepared],
     seen: dict[str, list[dict[str, Any]]],
 ) -> str | None:
     """Return the one known mistake that does the very same in all checks of a function."""
-    names = [n for n in seen if assignment.checks[n].function == check.function]
-    found = {name: _fingerprints(assignment, name, cases, seen[name]) for name in names}
+    names = [n for n in seen if sheet.checks[n].function == check.function]
+    found = {name: _fingerprints(sheet, name, cases, seen[name]) for name in names}
     fits = [
         mistake
         for mistake in cases[check.name].mistakes
@@ -190,10 +198,10 @@ def _mistake(
 
 
 def _fingerprints(
-    assignment: Assignment, check: str, cases: Mapping[str, Any], seen: Sequence[dict[str, Any]]
+    sheet: Sheet, check: str, cases: Mapping[str, Any], seen: Sequence[dict[str, Any]]
 ) -> list[Fingerprint]:
     """Return the fingerprints of calls, of what has to be there and what was done beside."""
-    optional = assignment.functions[assignment.checks[check].function].intermediates
+    optional = sheet.functions[sheet.checks[check].function].intermediates
     return [
         fingerprint(_telling(found, expected, optional))
         for found, expected in zip(seen, cases[check].expected, strict=True)
@@ -203,22 +211,23 @@ def _fingerprints(
 def _telling(
     found: dict[str, Any], expected: dict[str, Any], optional: tuple[str, ...]
 ) -> dict[str, Any]:
-    wanted = {name for name in expected if name not in optional}
-    beside = ("changed ", "shared", "error", "ended")
-    return {n: leaf for n, leaf in found.items() if n in wanted or n.startswith(beside)}
+    def tells(name: str) -> bool:
+        if name.startswith(_BESIDE):
+            return name not in expected
+        return name in expected and name not in optional
+
+    return {name: leaf for name, leaf in found.items() if tells(name)}
 
 
-def _observed(
-    assignment: Assignment, check: Check, calls: Calls, answer: Answer
-) -> list[dict[str, Any]]:
+def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[dict[str, Any]]:
     """Return what is seen of each call: the leaves of its result, and what it did beside."""
     if answer.ended:
         return [{"ended": answer.ended}] * len(calls)
-    function = assignment.functions[check.function]
+    function = sheet.functions[check.function]
     seen: list[dict[str, Any]] = []
     for call, outcome in zip(calls, _padded(answer.outcomes, len(calls)), strict=True):
         if "missing" in outcome:
-            says = f"there is no function {check.function} in {assignment.settings.file}"
+            says = f"there is no function {check.function} in {sheet.settings.file}"
             seen.append({"error": "missing", "says": says})
         elif "error" in outcome:
             where = "".join(f" ({frame})" for frame in outcome["frames"][-1:])
@@ -228,15 +237,15 @@ def _observed(
             says = f"it returns {outcome.get('unreadable', 'nothing that can be read')}"
             seen.append({"error": "unreadable", "says": says})
         else:
-            seen.append(_leaves(assignment, function, call, outcome))
+            seen.append(_leaves(sheet, function, call, outcome))
     return seen
 
 
 def _leaves(
-    assignment: Assignment, function: Any, call: tuple[Any, ...], outcome: dict[str, Any]
+    sheet: Sheet, function: Any, call: tuple[Any, ...], outcome: dict[str, Any]
 ) -> dict[str, Any]:
     try:
-        result = assignment.view(function.name, call, outcome["result"])
+        result = sheet.view(function.name, call, outcome["result"])
         leaves = leaves_of(function, result)
     except NotAsDescribedError as error:
         return {"error": "not as described", "says": str(error)}
@@ -255,9 +264,13 @@ def _leaves(
 
 def _changed(before: Any, after: Any) -> bool:
     was, now = dict(leaves("", before)), dict(leaves("", after))
-    return was.keys() != now.keys() or any(
-        np.asarray(was[n]).tobytes() != np.asarray(now[n]).tobytes() for n in was
-    )
+    return was.keys() != now.keys() or not all(_same(was[name], now[name]) for name in was)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+    return bool(np.all(a == b))
 
 
 def _padded(outcomes: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
@@ -287,7 +300,10 @@ def _one(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"array{value.shape}"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_one(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list | tuple) and len(value) > 6:
-        return f"{type(value).__name__} of {len(value)}"
+        shown = "{" + ", ".join(f"{key}: {_one(each)}" for key, each in value.items()) + "}"
+        return shown if len(shown) <= _SHOWN else "{" + ", ".join(map(str, value)) + "}"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(_one(each) for each in value)
+        shown = f"[{shown}]" if isinstance(value, list) else f"({shown})"
+        return shown if len(shown) <= _SHOWN else f"{type(value).__name__} of {len(value)}"
     return repr(value)

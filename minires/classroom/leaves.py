@@ -115,7 +115,8 @@ def differs(name: str, found: Any, expected: Any) -> bool:
 
 def _other_form(name: str, found: Any, expected: Any) -> Difference | None:
     if isinstance(expected, str | None.__class__) or isinstance(found, str | None.__class__):
-        if found == expected:
+        # An array would compare element by element.
+        if type(found) is type(expected) and found == expected:
             return None
         return Difference(name, "kind", f"{name} should be {expected!r}, it is {_kind(found)}")
     a, b = np.asarray(found), np.asarray(expected)
@@ -139,6 +140,8 @@ def _other_values(name: str, found: Any, expected: Any) -> Difference | None:
     bad = off > tolerance(a, b)
     if not bad.any():
         return None
+    if off.shape == ():
+        return Difference(name, "values", f"{name} should be {b:.6g}, it is {a:.6g}")
     worst = np.unravel_index(int(off.argmax()), off.shape)
     return Difference(
         name,

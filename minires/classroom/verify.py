@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from .assignment import Assignment
+from .fingerprints import alike
 from .judging import CheckResult, Prepared, judged, prepared
 from .processes import Runner, run_alone
 
-__all__ = ["Verified", "verified"]
+__all__ = ["Count", "Verified", "verified"]
+
+Judge = Callable[[str], dict[str, CheckResult]]
 
 
-class Verified(NamedTuple):
+@dataclass
+class Count:
+    """How many there are, and of how many the right thing is said."""
+
+    total: int = 0
+    right: int = 0
+    unknown: int = 0
+
+
+@dataclass
+class Verified:
     """What is known of an assignment.
 
     Attributes
     ----------
+    name : str
+    points : int
+    checks : int
     problems : list of str
         What has to be mended before it is given out; empty if nothing has.
-    caught : int
-        Known mistakes that the check which is named for them sees.
-    named : int
-        Known mistakes that are told by their name.
-    mistakes : int
-        How many there are.
+    known_wrong : Count
+        Known mistakes, and those which the check that is named for them sees.
+    known_right : Count
+        Solutions in ``right/``, and those that pass everything.
+    diagnosis : Count
+        Mistakes written again in ``second/``, and those that are called by their name.
     """
 
-    problems: list[str]
-    caught: int
-    named: int
-    mistakes: int
+    name: str
+    points: int
+    checks: int
+    problems: list[str] = field(default_factory=list)
+    known_wrong: Count = field(default_factory=Count)
+    known_right: Count = field(default_factory=Count)
+    diagnosis: Count = field(default_factory=Count)
 
 
 def verified(assignment: Assignment, seed: int = 0, runner: Runner = run_alone) -> Verified:
@@ -42,45 +63,88 @@ def verified(assignment: Assignment, seed: int = 0, runner: Runner = run_alone) 
     assignment : Assignment
     seed : int
         Another one than students have.
+    runner : Runner
     """
+    settings = assignment.settings
+    told = Verified(assignment.name, assignment.points, len(settings.checks))
     cases = prepared(assignment, seed, runner)
+    with _judge(assignment, cases, runner) as judge:
+        told.problems += _whole(judge(assignment.source.solution()), "the solved file")
+        told.problems += _starter(judge(assignment.source.starter()))
+        _known_wrong(assignment, judge, cases, told)
+        _known_right(assignment, judge, told)
+        _second(assignment, judge, told)
+    return told
+
+
+@contextmanager
+def _judge(assignment: Assignment, cases: dict[str, Prepared], runner: Runner) -> Iterator[Judge]:
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
         file = Path(place) / assignment.settings.file
 
-        def results_of(text: str) -> dict[str, CheckResult]:
+        def judge(text: str) -> dict[str, CheckResult]:
             file.write_text(text, encoding="utf-8")
             return {each.name: each for each in judged(assignment, file, cases, runner)}
 
-        problems = [
-            f"the solved file fails {each.name}: {each.says}"
-            for each in results_of(assignment.source.solution()).values()
-            if each.status != "passed"
-        ]
-        for each in results_of(assignment.source.starter()).values():
-            if each.status == "passed":
-                problems.append(f"the starter passes {each.name}")
-            elif each.status == "failed" and "NotImplementedError" not in each.says:
-                problems.append(f"the starter fails {each.name} with {each.says!r}")
-        caught = named = 0
-        for mistake in assignment.mistakes.values():
-            results = results_of(assignment.mistaken(mistake))
-            seen = results[mistake.caught_by].status == "failed"
-            told = {each.mistake for each in results.values() if each.status == "failed"}
-            caught += seen
-            named += mistake.id in told
-            if not seen:
-                problems.append(f"{mistake.id}: {mistake.caught_by} does not see it")
-            elif told - {mistake.id, None}:
-                problems.append(f"{mistake.id}: it is called {told}")
-            elif mistake.id not in told:
-                problems.append(f"{mistake.id}: it is not named; {_rivals(mistake.id, cases)}")
-    return Verified(problems, caught, named, len(assignment.mistakes))
+        yield judge
+
+
+def _whole(results: dict[str, CheckResult], what: str) -> Iterator[str]:
+    for each in results.values():
+        if each.status != "passed":
+            yield f"{what} fails {each.name}: {each.says}"
+
+
+def _starter(results: dict[str, CheckResult]) -> Iterator[str]:
+    for each in results.values():
+        if each.status == "passed":
+            yield f"the starter passes {each.name}"
+        elif each.status == "failed" and "NotImplementedError" not in each.says:
+            yield f"the starter fails {each.name} otherwise than as unwritten: {each.says}"
+
+
+def _known_wrong(
+    assignment: Assignment, judge: Judge, cases: dict[str, Prepared], told: Verified
+) -> None:
+    for mistake in assignment.mistakes.values():
+        results = judge(assignment.mistaken(mistake))
+        seen = results[mistake.caught_by].status == "failed"
+        told.known_wrong.total += 1
+        told.known_wrong.right += seen
+        called = _called(results)
+        if not seen:
+            told.problems.append(f"{mistake.id}: {mistake.caught_by} does not see it")
+        elif called - {mistake.id}:
+            told.problems.append(f"{mistake.id}: it is called {', '.join(sorted(called))}")
+        elif not called:
+            told.problems.append(f"{mistake.id}: it is not named; {_rivals(mistake.id, cases)}")
+
+
+def _known_right(assignment: Assignment, judge: Judge, told: Verified) -> None:
+    for path in sorted((assignment.folder / "right").glob("*.py")):
+        problems = list(_whole(judge(path.read_text(encoding="utf-8")), f"right/{path.name}"))
+        told.known_right.total += 1
+        told.known_right.right += not problems
+        told.problems += problems
+
+
+def _second(assignment: Assignment, judge: Judge, told: Verified) -> None:
+    """Look how mistakes in another style are called; the name of a file begins with the id."""
+    for path in sorted((assignment.folder / "second").glob("*.py")):
+        called = _called(judge(path.read_text(encoding="utf-8")))
+        told.diagnosis.total += 1
+        told.diagnosis.unknown += not called
+        told.diagnosis.right += called == {path.stem.split("_")[0]}
+        if called - {path.stem.split("_")[0]}:
+            told.problems.append(f"second/{path.name}: it is called {', '.join(sorted(called))}")
+
+
+def _called(results: dict[str, CheckResult]) -> set[str]:
+    return {each.mistake for each in results.values() if each.mistake is not None}
 
 
 def _rivals(mistake: str, cases: dict[str, Prepared]) -> str:
     """Say which other mistakes come to the same in all checks."""
-    from .fingerprints import alike
-
     having = [case for case in cases.values() if mistake in case.mistakes]
     others = {
         other

@@ -54,7 +54,7 @@ def run_bench(
         typer.echo(f"minires bench: not enough memory for --batch {batch}: {error}", err=True)
         raise typer.Exit(1) from None
     if json:
-        from minires.lab import to_json
+        from minires.serialize.json_text import to_json
 
         typer.echo(to_json(measured), nl=False)
     else:

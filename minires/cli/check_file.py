@@ -47,7 +47,7 @@ def check_file(
         return False
     typer.echo(f"checked: {what.about}", err=True)
     if json:
-        from minires.lab import to_json
+        from minires.serialize.json_text import to_json
 
         told = {**report.to_dict(), "target": target, "checked": what.about}
         typer.echo(to_json(told), nl=False)

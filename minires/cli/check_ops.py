@@ -45,7 +45,7 @@ def check_all(names: Sequence[str], order: int, json: bool) -> bool:
             found.append(row)
             passed(row)
     if json:
-        from minires.lab import to_json
+        from minires.serialize.json_text import to_json
 
         told = {"schema": "minires.check-ops/1", "right": all(found), "ops": _told(found)}
         typer.echo(to_json(told), nl=False)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .devices import Device, require
+from .numbers import numbers
 
 # Each paragraph in one line: the terminal decides where to break it.
 HELP = (
@@ -42,7 +43,8 @@ def run_compare(
     ] = False,
 ) -> None:
     """Carry out the command; its help is `HELP`."""
-    from minires.lab import Comparison, Settings, table_of, to_json, write_comparison
+    from minires.lab import Comparison, Settings, table_of, write_comparison
+    from minires.serialize.json_text import to_json
 
     from .folders import prepared_folder
     from .interrupts import postponed_interrupts
@@ -51,7 +53,9 @@ def run_compare(
 
     require(device)
     try:
-        settings = Settings(_integers(depths), epochs, dataset, width, seed, device)
+        settings = Settings(
+            numbers("depths", depths, int, "8,20,56"), epochs, dataset, width, seed, device
+        )
         comparison = Comparison(settings)
         _ = comparison.split  # a data set that cannot be read is found out before all else
     except ValueError as error:
@@ -80,12 +84,3 @@ def run_compare(
         typer.echo(f"minires: stopped; kept: {kept}; not finished: {missing}", err=True)
     if interrupted or late:
         raise typer.Exit(130)
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise ValueError(
-            f"depths: expected whole numbers separated by commas, such as 8,20,56; found {text!r}"
-        ) from None

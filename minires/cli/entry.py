@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from . import (
+    assignment,
     bench,
     check,
+    classroom,
     compare,
     data,
     evaluate,
@@ -28,9 +31,21 @@ from . import (
 )
 from .unheard import unheard_is_no_error
 
+
+class _Commands(TyperGroup):
+    """Lets `main` hear of a Ctrl-C, which some versions of Typer turn into a silent exit."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 # Users' mistakes are told in one line by `main`; a traceback means a mistake of minires.
 app = typer.Typer(
     name="minires",
+    cls=_Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,6 +63,8 @@ app.command("summary", help=summary.HELP)(summary.run_summary)
 app.command("predict", help=predict.HELP)(predict.run_predict)
 app.add_typer(data.app)
 app.add_typer(weights.app)
+app.add_typer(assignment.app)
+app.add_typer(classroom.app)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)
 
@@ -90,8 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0: done. 1: something outside went wrong, such as a full disk. 2: wrong usage; nothing was
-        done, but by `predict` for the images that it could read. 130: stopped by Ctrl-C.
+        0: done. 1: something outside went wrong, such as a full disk or a missing file. 2: wrong
+        usage; nothing was done, but by `predict` for the images that it could read. 130: stopped by
+        Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -108,11 +126,15 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
             standalone_mode=False,
         )
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("stopped", 130)
+        return _complain_once("stopped", 130)
     except OSError as error:
         return _complain(str(error), 1)
     except MemoryError as error:
         return _complain(f"there is not enough memory: {error or 'take less at a time'}", 1)
+    except RuntimeError as error:
+        if not _is_of_an_image(error):
+            raise
+        return _complain(str(error), 1)
     except Exception as error:
         # Typer's usage errors; their base class has no public name in all versions of it.
         if not hasattr(error, "format_message"):
@@ -122,11 +144,24 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         message = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
         stop = "" if message.endswith((".", "?")) else "."
         remedy = getattr(error, "remedy", f"Help: {command} --help")
-        from minires.devices.launcher import is_first
-
         # All processes of mpiexec are used wrongly alike.
-        return _complain(f"{message}{stop} {remedy}", 2) if is_first() else 2
+        return _complain_once(f"{message}{stop} {remedy}", 2)
     return code if isinstance(code, int) else 0
+
+
+def _is_of_an_image(error: RuntimeError) -> bool:
+    """Tell whether a loader met an image that cannot be read, or be brought to its size."""
+    from minires.data import WorkerError
+
+    of_one = isinstance(error, WorkerError) and error.sample is not None
+    return of_one and isinstance(error.__cause__, (OSError, ValueError))
+
+
+def _complain_once(message: str, code: int) -> int:
+    """Let the first process of mpiexec speak for all."""
+    from minires.devices.launcher import is_first
+
+    return _complain(message, code) if is_first() else code
 
 
 def _complain(message: str, code: int) -> int:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from .devices import require
+from .launchers import require_one_process
+from .naming import as_option
+from .numbers import numbers
 from .tables import show
-from .train import as_option
 
 if TYPE_CHECKING:
     from minires.training.runs.evaluation import Score
@@ -65,8 +67,10 @@ def run_evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Carry out the command; its help is `HELP`."""
+    from minires.training.runs.errors import ConfigError
     from minires.training.runs.evaluation import evaluate_runs
 
+    require_one_process("start it without mpiexec")
     _one_of("--part", part, "test", "validation")
     _one_of("--which", which, "best", "last")
     if device is not None:
@@ -78,7 +82,7 @@ def run_evaluate(
             scores = evaluate_runs(
                 folders,
                 crops=crops,
-                scales=_integers(scales),
+                scales=numbers("scales", scales, int, "224,256"),
                 which=cast(Any, which),
                 part=cast(Any, part),
                 dataset=dataset,
@@ -86,10 +90,11 @@ def run_evaluate(
                 device=device,
                 told=told,
             )
-    except FileNotFoundError as error:
-        raise typer.BadParameter(str(error)) from None
-    except ValueError as error:
+    except ConfigError as error:
         raise typer.BadParameter(as_option(str(error))) from None
+    except ValueError as error:  # a file is damaged, or belongs to something else
+        typer.echo(f"minires: {error}", err=True)
+        raise typer.Exit(1) from None
     _print(scores, part, json)
 
 
@@ -104,7 +109,12 @@ def _folders(run: Sequence[Path], ensemble: str | None, further: Sequence[Path])
         spread = sorted(above.glob(str(pattern.relative_to(above)))) or [pattern]
         # Beside the runs of a sweep there are files.
         folders = [path for path in (*spread, *further) if not path.is_file()]
-        named += [path for path in folders if not _is_too_early(path)] or folders
+        left_out = {path: why for path in folders if (why := _why_not(path))}
+        if len(left_out) == len(folders):
+            left_out = {}  # so that the first one is told as a mistake
+        for path, why in left_out.items():
+            typer.echo(f"minires: {path} is left out: {why}", err=True)
+        named += [path for path in folders if path not in left_out]
     elif not run and len(further) == 1:
         named += further
     elif further:
@@ -114,15 +124,14 @@ def _folders(run: Sequence[Path], ensemble: str | None, further: Sequence[Path])
     return list(dict.fromkeys(named))
 
 
-def _is_too_early(folder: Path) -> bool:
-    """Tell whether a run has no weights yet, and say that it is left out."""
+def _why_not(folder: Path) -> str:
+    """Say why a folder beside runs has no part in their ensemble; a wrong path is not left out."""
     from minires.training.runs.best import BEST
     from minires.training.runs.config import CONFIG
 
-    early = (folder / CONFIG).exists() and not (folder / BEST).exists()
-    if early:
-        typer.echo(f"minires: {folder} is left out: it has no {BEST} yet", err=True)
-    return early
+    if not folder.is_dir() or (folder / BEST).exists():
+        return ""
+    return f"it has no {BEST} yet" if (folder / CONFIG).exists() else "there is no run in it"
 
 
 def _tell_unfinished(folders: Sequence[Path]) -> None:
@@ -137,15 +146,6 @@ def _tell_unfinished(folders: Sequence[Path]) -> None:
 def _one_of(option: str, value: str, *known: str) -> None:
     if value not in known:
         raise typer.BadParameter(f"{option}: expected {' or '.join(known)}, found {value!r}")
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise typer.BadParameter(
-            f"--scales: expected whole numbers separated by commas, such as 224,256; found {text!r}"
-        ) from None
 
 
 @contextmanager

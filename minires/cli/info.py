@@ -35,7 +35,7 @@ def run_info(
     precision = get_float32_matmul_precision()
     gpus, missing, versions = cuda.describe(), cuda.missing(), cuda.versions()
     if json:
-        from minires.lab import to_json
+        from minires.serialize.json_text import to_json
 
         of_cuda = {
             "missing": missing or None,

@@ -71,7 +71,7 @@ def run_predict(
                 else:  # NaN
                     failed.append({"image": str(path), "why": "the network's answer is no number"})
     if json:
-        from minires.lab import to_json
+        from minires.serialize.json_text import to_json
 
         told = {
             "model": model or card.model,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from minires.lab import Run, Settings, Watcher
 
+from .bars import opened_bar
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -23,18 +25,8 @@ def watcher_on_stderr(quiet: bool) -> Iterator[Watcher]:
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
-    if console.is_terminal and not console.is_dumb_terminal:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[news]}", markup=False),
-        )
-        with Progress(*columns, console=console, transient=True, expand=True) as progress:
-            yield _Bar(progress)
-    else:
-        yield _Lines(console)
+    with opened_bar(console) as bar:
+        yield _Lines(console) if bar is None else _Bar(bar)
 
 
 class _Timed(Watcher):

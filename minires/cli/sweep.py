@@ -57,8 +57,10 @@ def run_sweep(
         require_one_process("say --executor mpi to share the runs out")
     try:
         trials = sweeps.read_grid(grid)
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{grid}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise OSError(f"'{grid}' cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     folder = out or Path("runs") / grid.stem
     done = 0
 
@@ -83,6 +85,8 @@ def run_sweep(
             err=True,
         )
         raise typer.Exit(130) from None
+    except FileExistsError:
+        raise typer.BadParameter(f"--out: '{folder}' is a file, and a sweep is a folder") from None
     except (ImportError, RuntimeError) as error:  # MPI is missing, or another launcher's
         raise typer.BadParameter(f"--executor: {error}") from None
     if outcomes is None:

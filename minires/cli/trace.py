@@ -90,7 +90,7 @@ def run_trace(
         raise typer.BadParameter(f"--open: {error.args[0]}") from None
     written = _write(found, html, out)
     if json:
-        from minires.lab import to_json
+        from minires.serialize.json_text import to_json
         from minires.trace.views.rows import json_of
 
         typer.echo(to_json(json_of(*found)), nl=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,8 @@ import typer
 
 from .devices import require
 from .launchers import require_one_process
+from .naming import as_option
+from .numbers import number, numbers
 
 if TYPE_CHECKING:
     from minires.training.distributed import Communicator
@@ -32,11 +33,6 @@ _FREE = ("dataset", "root", "device", "threads", "workers")
 
 
 _RECIPE = "the recipe's"
-# Of two words, as messages call them.
-_OPTIONS = re.compile(
-    r"\b(?:val_split|warm_up_(?:lr|steps|error)|early_stop|batch_size|weight_decay|"
-    r"label_smoothing|crop_padding(?:_mode)?|sync_bn|precise_bn|checkpoint_steps)\b"
-)
 
 
 def _option(panel: str, help: str, default: str | bool = False) -> Any:
@@ -222,7 +218,10 @@ def run_train(
     early_stop: Annotated[
         int | None,
         _option(
-            "Averages and limits", "End after so many epochs without better validation.", "never"
+            "Averages and limits",
+            "End after so many epochs without better validation: a lower error, or the same and a"
+            " lower loss.",
+            "never",
         ),
     ] = None,
     precise_bn: Annotated[
@@ -235,12 +234,9 @@ def run_train(
         ),
     ] = None,
     device: Annotated[
-        str,
-        typer.Option(
-            help="Where to compute: cpu, or cuda (the first GPU), or cuda:1, ...",
-            rich_help_panel="Machine",
-        ),
-    ] = "cpu",
+        str | None,
+        _option("Machine", "Where to compute: cpu, or cuda (the first GPU), or cuda:1, ...", "cpu"),
+    ] = None,
     threads: Annotated[
         int | None, _option("Machine", "Threads that compute.", "all processors")
     ] = None,
@@ -284,16 +280,20 @@ def run_train(
         for name, value in locals().items()
         if name not in ("out", "resume", "allow_reshard", "quiet", "json", "width")
     }
-    given |= {"device": device if device != "cpu" else None, "root": root and str(root)}
+    given["root"] = root and str(root.absolute())
     for flag in ("half", "tensorboard", "distributed", "sync_bn", "checkpoint_blocks"):
         given[flag] = given[flag] or None
     given |= {"freeze": tuple(freeze) if freeze else None}
-    given |= {"val_split": _number("val-split", val_split), "milestones": _shares(milestones)}
+    given["val_split"] = number("val-split", val_split)
+    if milestones is not None:
+        given["milestones"] = numbers("milestones", milestones, float, "0.5,0.75")
     given |= {"model_options": None if width is None else {"width": width}}
-    require(device)
+    if device is not None:
+        require(device)
     if allow_reshard and resume is None:
         raise typer.BadParameter("--allow-reshard: it is for --resume; a new run has no ranks yet")
 
+    from minires.devices.launcher import is_first
     from minires.training import DivergedError
     from minires.training.distributed import Alone, DistributedError
     from minires.training.runs import ConfigError, RunError, StoppedError, train
@@ -331,18 +331,27 @@ def run_train(
             raise typer.BadParameter(as_option(str(error))) from None
         if isinstance(error, FileExistsError):
             raise typer.BadParameter(f"--out: {error}") from None
-        if ranks.rank > 0:  # rank 0 says it
+        if not is_first():  # rank 0 says it
             raise typer.Exit(getattr(error, "exit_code", 1)) from None
         stopped = isinstance(error, StoppedError)
         how = f"; go on by: {_how_to_go_on(folder, ranks.size)}" if stopped else ""
-        typer.echo(f"minires: {error}{how}", err=True)
+        typer.echo(f"minires: {as_option(str(error))}{how}", err=True)
         raise typer.Exit(getattr(error, "exit_code", 1)) from None
     except OSError:
-        if ranks.rank > 0:
+        if not is_first():
             raise typer.Exit(1) from None
         raise
-    if ranks.rank == 0:
+    if ranks.rank > 0:
+        return
+    try:
         print_result(result, folder, json)
+    except OSError as error:  # of stdout: a full disk, or a pipe that is closed
+        typer.echo(
+            f"minires: the run in '{folder}' is finished, and its result.json is written, but could"
+            f" not be printed ({error.strerror})",
+            err=True,
+        )
+        raise typer.Exit(1) from None
 
 
 def _joined(threads: int | None, device: str) -> Communicator:
@@ -370,17 +379,15 @@ def _gone_on_with(resume: Path, out: Path | None, named: dict[str, Any]) -> Any:
     odd = [name for name in named if name not in _FREE] + (["out"] if out else [])
     if odd:
         free = ", ".join(f"--{name}" for name in _FREE)
+        first = "width" if odd[0] == "model_options" else odd[0].replace("_", "-")
         raise typer.BadParameter(
-            f"--{odd[0].replace('_', '-')}: a run is gone on with as it was begun; with --resume"
+            f"--{first}: a run is gone on with as it was begun; with --resume"
             f" only {free} may be said"
         )
-    try:
-        config = read_config(resume)
-        if "dataset" in named:
-            named["dataset"] = located(named["dataset"])
-        return config.changed(**named)
-    except FileNotFoundError as error:
-        raise typer.BadParameter(f"--resume: {error}") from None
+    config = read_config(resume)
+    if "dataset" in named:
+        named["dataset"] = located(named["dataset"])
+    return config.changed(**named)
 
 
 def _how_to_go_on(folder: Path, ranks: int) -> str:
@@ -393,40 +400,3 @@ def _fresh() -> Path:
     from .folders import fresh_folder
 
     return fresh_folder("train")
-
-
-def _number(option: str, text: str | None) -> float | int | None:
-    """Return a share or a number of images: 0.1, or 5000."""
-    if text is None:
-        return None
-    try:
-        return float(text) if "." in text or "e" in text.lower() else int(text)
-    except ValueError:
-        raise typer.BadParameter(f"--{option}: expected a number, found {text!r}") from None
-
-
-def _shares(text: str | None) -> tuple[float, ...] | None:
-    """Return milestones: 0.5,0.75."""
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"--milestones: expected shares separated by commas, such as 0.5,0.75; found {text!r}"
-        ) from None
-
-
-def as_option(message: str) -> str:
-    """Name options as the command line does.
-
-    Examples
-    --------
-    >>> as_option("schedule: 'plateau' looks at the validation part; set val_split")
-    "--schedule: 'plateau' looks at the validation part; set --val-split"
-    """
-    name, colon, rest = message.partition(": ")
-    if colon and name.replace("_", "").isalpha() and name.islower():
-        message = f"--{name.replace('_', '-')}: {rest}"
-    # What has no underscore might be a word as any other.
-    return _OPTIONS.sub(lambda found: f"--{found[0].replace('_', '-')}", message)

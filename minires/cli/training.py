@@ -14,6 +14,8 @@ import typer
 from minires.training.runs.metrics_log import EpochLine
 from minires.training.runs.watching import Plan, RunWatcher
 
+from .bars import opened_bar
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
@@ -29,18 +31,9 @@ def run_watcher(quiet: bool) -> Iterator[RunWatcher]:
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield _Notes(console)
-    elif console.is_terminal and not console.is_dumb_terminal:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[news]}", markup=False),
-        )
-        with Progress(*columns, console=console, transient=True, expand=True) as progress:
-            yield _Bar(console, progress)
-    else:
-        yield _Lines(console)
+        return
+    with opened_bar(console) as bar:
+        yield _Lines(console) if bar is None else _Bar(bar)
 
 
 def print_result(result: Result, folder: Path, json: bool) -> None:
@@ -59,6 +52,7 @@ def print_result(result: Result, folder: Path, json: bool) -> None:
         typer.echo(
             f"of the weights after epoch {result.best_epoch} of {result.epochs}, the best in"
             f" validation: error {result.validation_error:.2%}"
+            + ("; the run ended early" if result.stopped_early else "")
         )
     for name in ("best.safetensors", "metrics.jsonl", "report.html"):
         if (folder / name).exists():
@@ -90,8 +84,12 @@ class _Lines(_Notes):
             f"{config.model} ({plan.parameters:,} parameters) on {Path(config.dataset).name}, in"
             f" {plan.folder}"
         )
-        self.say(f"{train:,} images to train, {validation:,} to validate, {test:,} to test")
-        self.say(f"recipe {config.recipe}, {plan.steps:,} steps of {config.batch_size}")
+        self.say(
+            f"{train:,} images of {plan.classes:,} classes to train, {validation:,} to validate,"
+            f" {test:,} to test"
+        )
+        steps = f"{plan.steps:,} step{'' if plan.steps == 1 else 's'}"
+        self.say(f"recipe {config.recipe}, {steps} of {min(config.batch_size, train)}")
         if plan.lossy:
             self.say("the images were compressed with loss: results say nothing of the originals")
         if plan.steps_done:
@@ -105,7 +103,7 @@ class _Lines(_Notes):
 class _Bar(_Lines):
     """One bar over the whole run, and a line for each epoch above it."""
 
-    def __init__(self, console: Console, progress: Progress) -> None:
+    def __init__(self, progress: Progress) -> None:
         super().__init__(progress.console)
         self.progress = progress
         self.task: Any = progress.add_task("reading the data", total=None, news="")

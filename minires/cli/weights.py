@@ -34,7 +34,7 @@ def run_list(
     from minires.models.weights.catalogue import entries
 
     if json:
-        from minires.lab import to_json
+        from minires.serialize.json_text import to_json
 
         weights = [entry.model_dump(mode="json", by_alias=True) for entry in entries()]
         typer.echo(to_json({"schema": "minires.weights.list/1", "weights": weights}), nl=False)

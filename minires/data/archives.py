@@ -25,6 +25,7 @@ __all__ = ["FolderFiles", "ZipFiles", "files_of", "read_tar", "uncompressed"]
 
 _LARGEST = 2**28  # bytes of one file in a zip
 _LARGEST_UNPACKED = 2**30  # of what gzip compressed
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # Python unpacks these no further than asked
 
 
 class FolderFiles:
@@ -35,11 +36,15 @@ class FolderFiles:
     path : Path
     sizes : dict of str to int
         Names with ``/`` from the folder on, sorted, and bytes.
+    folders : tuple of str
+        Of the folders, likewise, with a ``/`` at their ends: one may have no files.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.sizes = dict(sorted(_files_below(os.fspath(path))))
+        below = dict(sorted(_below(os.fspath(path))))
+        self.sizes = {name: size for name, size in below.items() if not name.endswith("/")}
+        self.folders = tuple(name for name in below if name.endswith("/"))
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
@@ -58,6 +63,8 @@ class ZipFiles:
     path : Path
     sizes : dict of str to int
         Names from the top of the zip on, sorted, and bytes.
+    folders : tuple of str
+        Those that the zip lists, with a ``/`` at their ends; not all zips do.
 
     Raises
     ------
@@ -73,14 +80,16 @@ class ZipFiles:
             raise
         except Exception as error:  # of a damaged one, zipfile raises what it likes
             raise DatasetDamaged(f"'{path}' is no zip, or a damaged one: {error}") from error
-        files = (each for each in self._zip.infolist() if not each.filename.endswith("/"))
-        self._members = {each.filename: each for each in files}
+        every = {each.filename: each for each in self._zip.infolist()}
+        self._members = {name: each for name, each in every.items() if not name.endswith("/")}
         for name, member in self._members.items():
             _require_safe(path, name)
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise _refused(path, name, "is a link or no file")
             if member.flag_bits & 1:
                 raise _refused(path, name, "is encrypted")
+            if member.compress_type not in _BOUNDED:
+                raise _refused(path, name, "is compressed otherwise than by deflate; zip it anew")
             if member.file_size > _LARGEST:
                 raise _refused(path, name, f"has more than {_LARGEST:,} bytes")
         self.sizes = {
@@ -88,12 +97,19 @@ class ZipFiles:
             for name in sorted(self._members)
             if not any(map(_is_hidden, name.split("/")))
         }
+        self.folders = tuple(
+            name
+            for name in sorted(every)
+            if name.endswith("/") and not any(map(_is_hidden, name.split("/")))
+        )
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes, checked by the zip's own sum."""
         member = self._members[name]
         try:
-            return self._zip.read(member)
+            with self._zip.open(member) as opened:
+                # Read to its end, it would swell to what it does hold, whatever the zip states.
+                return opened.read(member.file_size + 1)
         except Exception as error:  # likewise
             raise DatasetDamaged(f"{name!r} in '{self.path}' cannot be read: {error}") from error
 
@@ -188,10 +204,13 @@ def uncompressed(path: Path) -> bytes:
     return b"".join(parts)
 
 
-def _files_below(
+def _below(
     folder: str, prefix: str = "", above: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, int]]:
-    """Yield the names and sizes of files; no link is followed back to a folder that it is in."""
+    """Yield the names and sizes of files, and of folders their names with a ``/``, and 0.
+
+    No link is followed back to a folder that it is in.
+    """
     real = os.path.realpath(folder)
     if real in above:
         return
@@ -200,7 +219,8 @@ def _files_below(
             if _is_hidden(entry.name):
                 continue
             if entry.is_dir():
-                yield from _files_below(entry.path, f"{prefix}{entry.name}/", above | {real})
+                yield f"{prefix}{entry.name}/", 0
+                yield from _below(entry.path, f"{prefix}{entry.name}/", above | {real})
             elif entry.is_file():
                 yield prefix + entry.name, entry.stat().st_size
 

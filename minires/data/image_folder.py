@@ -29,7 +29,7 @@ class ImageFolder(Dataset):
     """Images in one folder per class, read from disk or from a zip when they are asked for.
 
     A class is a folder's name; their order is that of their names, and within one that of the
-    files' names. Other files are left out. An image with one channel becomes RGB.
+    files' names. Files of other kinds are left out. An image with one channel becomes RGB.
 
     Parameters
     ----------
@@ -55,7 +55,8 @@ class ImageFolder(Dataset):
     Raises
     ------
     DatasetDamaged
-        If there are no images, or there is one of a class that is not among `class_names`.
+        If there are no images, or none in one of the folders, or one of a class that is not among
+        `class_names`.
 
     Examples
     --------
@@ -92,6 +93,12 @@ class ImageFolder(Dataset):
                 f"'{files.path}': {under or 'the folder'} has a class {unknown[0]!r} that is none"
                 f" of {len(known)} known ones, such as {known[0]!r}"
             )
+        if names and (empty := sorted(_folders_in(files, under) - set(folders))):
+            raise DatasetDamaged(
+                f"'{files.path}': {'/'.join(filter(None, (under, empty[0])))!r} would be a class,"
+                f" and has no images{_but(other_names(files, under, empty[0]))}; put some into it,"
+                " or take it away"
+            )
         numbers = {name: number for number, name in enumerate(known)}
         self._set(files, names, [numbers[folder] for folder in folders], known, None)
 
@@ -120,7 +127,7 @@ class ImageFolder(Dataset):
         if not names:
             raise DatasetDamaged(
                 f"'{files.path}': there are no images in folders of classes, as in"
-                " train/cat/1.jpg or cat/1.jpg"
+                f" train/cat/1.jpg or cat/1.jpg{_but(other_names(files))}"
             )
         self.files = files
         self.names = tuple(names)
@@ -229,11 +236,34 @@ class ImageFolder(Dataset):
 
 def image_names(files: FolderFiles | ZipFiles, under: str = "") -> list[str]:
     """Return the names of the images that lie in folders under a folder, sorted."""
-    prefix = f"{under}/" if under else ""
+    return [name for name in _in_folders(files, under) if name.lower().endswith(_SUFFIXES)]
+
+
+def other_names(files: FolderFiles | ZipFiles, under: str = "", folder: str = "") -> list[str]:
+    """Return the names of the other files there, which are left out; of one folder, if named."""
+    begin = "/".join(filter(None, (under, folder)))
     return [
         name
-        for name in files.sizes
-        if name.startswith(prefix)
-        and "/" in name[len(prefix) :]
-        and name.lower().endswith(_SUFFIXES)
+        for name in _in_folders(files, under)
+        if not name.lower().endswith(_SUFFIXES) and name.startswith(f"{begin}/" if begin else "")
     ]
+
+
+def _in_folders(files: FolderFiles | ZipFiles, under: str) -> list[str]:
+    prefix = f"{under}/" if under else ""
+    return [name for name in files.sizes if name.startswith(prefix) and "/" in name[len(prefix) :]]
+
+
+def _folders_in(files: FolderFiles | ZipFiles, under: str) -> set[str]:
+    prefix = f"{under}/" if under else ""
+    listed = (name for name in files.folders if name.startswith(prefix) and name != prefix)
+    return {name[len(prefix) :].split("/")[0] for name in (*listed, *_in_folders(files, under))}
+
+
+def _but(others: Sequence[str]) -> str:
+    if not others:
+        return ""
+    return (
+        f", but files of other kinds, such as {others[0]!r}: BMP, GIF, JPEG, PNG, PPM, TIFF and"
+        " WebP are read"
+    )

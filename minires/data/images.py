@@ -24,6 +24,7 @@ __all__ = ["prepare", "read_image"]
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MOST_PIXELS = 2**24  # of an image resized
 _ORIENTATION = 0x0112  # EXIF's tag of how the camera was held
+_ON_ITS_SIDE = (5, 6, 7, 8)  # its values where height and width change places
 
 
 def read_image(path: str | os.PathLike[str], channels: int = 3) -> Image:
@@ -70,12 +71,15 @@ def decode_image(opened: IO[bytes], channels: int = 3) -> Image:
 
     mode = _mode_of(channels)
     with _opened_image(opened) as image:
+        has_16_bits = image.mode.startswith("I;16") or (
+            image.mode == "I" and image.format in ("PNG", "PPM")  # read into 32 bits
+        )
         upright = ImageOps.exif_transpose(image)
-    return _in_8_bits(upright).convert(mode)
+    return _in_8_bits(upright, has_16_bits).convert(mode)
 
 
 def size_of_image(opened: IO[bytes]) -> tuple[int, int]:
-    """Return the (H, W) that the image in an open file will have; nothing is decoded.
+    """Return the (H, W) that the image in an open file will have, mostly without decoding it.
 
     Raises
     ------
@@ -83,7 +87,10 @@ def size_of_image(opened: IO[bytes]) -> tuple[int, int]:
         As for `read_image`.
     """
     with _opened_image(opened) as image:
-        turned = image.getexif().get(_ORIENTATION, 1) >= 5  # 5 to 8 lie on their side
+        turned = image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+        if turned and image.format == "TIFF":  # which Pillow turns itself, in some versions at once
+            image.load()
+            turned = False
         width, height = image.size
     return (width, height) if turned else (height, width)
 
@@ -116,11 +123,11 @@ def _mode_of(channels: int) -> str:
     return "L" if channels == 1 else "RGB"
 
 
-def _in_8_bits(image: Image) -> Image:
+def _in_8_bits(image: Image, has_16_bits: bool) -> Image:
     """Take the upper bits of each pixel; Pillow's own `convert` would make most of them white."""
     from PIL import Image
 
-    if image.mode.startswith("I;16"):
+    if has_16_bits:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(
@@ -210,15 +217,9 @@ def prepare(
     elif not isinstance(image, Image.Image):
         image = read_image(image, len(mean))
     width, height = image.size
-    shorter = min(width, height)
-    if shorter != size:
-        sides = width * size // shorter, height * size // shorter
-        if sides[0] * sides[1] > _MOST_PIXELS:
-            raise ValueError(
-                f"its {width} x {height} pixels would be {sides[0]:,} x {sides[1]:,} with the"
-                f" shorter side resized to {size}; cut it"
-            )
-        image = image.resize(sides, Image.Resampling.BILINEAR)
+    sides = resized_sides(height, width, size)
+    if sides != (height, width):
+        image = image.resize(sides[::-1], Image.Resampling.BILINEAR)
     left, top = (round((side - crop) / 2) for side in image.size)
     pixels: npt.NDArray[Any] = np.asarray(image.crop((left, top, left + crop, top + crop)))
     channels_first = np.moveaxis(pixels.reshape(crop, crop, -1), -1, 0)
@@ -228,3 +229,23 @@ def prepare(
     normal = channels_first / 255 - subtracted
     normal /= np.reshape(std, (-1, 1, 1))
     return np.asarray(normal, np.float32)
+
+
+def resized_sides(height: int, width: int, shorter: int) -> tuple[int, int]:
+    """Return the (H, W) of an image whose shorter side gets a length, and whose ratio is kept.
+
+    The longer one is rounded down, as torchvision does it.
+
+    Raises
+    ------
+    ValueError
+        If that would take much memory.
+    """
+    least = min(height, width)
+    sides = height * shorter // least, width * shorter // least
+    if least != shorter and math.prod(sides) > _MOST_PIXELS:
+        raise ValueError(
+            f"its {width} x {height} pixels would be {sides[1]:,} x {sides[0]:,} with the shorter"
+            f" side resized to {shorter}; cut it"
+        )
+    return sides

@@ -39,7 +39,7 @@ class DataLoader:
         Of `minires.data.transforms`; what is done to the images, the first part of a sample.
     mixup : MixUp, optional
         Mix the images of a batch, and their labels, which become (N, classes).
-    workers : int
+    num_workers : int
         How many make batches ahead, in the background; with 0, each is made when it is asked for.
     worker_kind : {"thread", "process"}
         Threads share the data set, and the interpreter: they suit NumPy and Pillow, which let go of
@@ -66,7 +66,10 @@ class DataLoader:
     --------
     >>> import minires as mr
     >>> dataset = mr.data.TensorDataset([0.0, 1.0, 2.0], [0, 1, 2])
-    >>> for x, y in mr.data.DataLoader(dataset, batch_size=2):
+    >>> loader = mr.data.DataLoader(dataset, batch_size=2)
+    >>> loader
+    DataLoader(3 samples, batch_size=2, shuffle=False, num_workers=0)
+    >>> for x, y in loader:
     ...     x, y
     (tensor([0., 1.]), tensor([0, 1]))
     (tensor([2.]), tensor([2]))
@@ -82,7 +85,7 @@ class DataLoader:
     ...         transforms.Normalize(mean=[0.5] * 3, std=[0.25] * 3),
     ...     ]
     ... )
-    >>> loader = mr.data.DataLoader(train, 4, shuffle=True, transform=augment, workers=1)
+    >>> loader = mr.data.DataLoader(train, 4, shuffle=True, transform=augment, num_workers=1)
     >>> [x.shape for x, _ in loader]
     [(4, 3, 32, 32), (2, 3, 32, 32)]
     """
@@ -97,7 +100,7 @@ class DataLoader:
         *,
         transform: Transform | None = None,
         mixup: MixUp | None = None,
-        workers: int = 0,
+        num_workers: int = 0,
         worker_kind: str = "thread",
         prefetch: int = 2,
         rank: int = 0,
@@ -105,7 +108,7 @@ class DataLoader:
     ) -> None:
         for name, number, least in (
             ("batch_size", batch_size, 1),
-            ("workers", workers, 0),
+            ("num_workers", num_workers, 0),
             ("prefetch", prefetch, 1),
             ("ranks", ranks, 1),
         ):
@@ -133,7 +136,7 @@ class DataLoader:
         self.seed = seed
         self.transform = None if transform is None else Compose([transform])
         self.mixup = mixup
-        self.workers = workers
+        self.num_workers = num_workers
         self.worker_kind = worker_kind
         self.prefetch = prefetch
         self.rank = rank
@@ -141,6 +144,12 @@ class DataLoader:
         self.epoch = 0
         self.batch = 0
         self._reached = 0, 0
+
+    def __repr__(self) -> str:
+        return (
+            f"DataLoader({len(self.dataset)} samples, batch_size={self.batch_size},"
+            f" shuffle={self.shuffle}, num_workers={self.num_workers})"
+        )
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
@@ -221,8 +230,8 @@ class DataLoader:
             self.rank,
             self.ranks,
         )
-        if self.workers:
-            made = made_by_workers(plan, numbers, self.workers, self.worker_kind, self.prefetch)
+        if self.num_workers:
+            made = made_by_workers(plan, numbers, self.num_workers, self.worker_kind, self.prefetch)
         else:
             made = (plan.batch(number) for number in numbers)
         with closing(made) as batches:

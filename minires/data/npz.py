@@ -10,7 +10,7 @@ import numpy as np
 
 from .dataset import Array, TensorDataset
 from .errors import DatasetDamaged
-from .split import Split, divided
+from .split import Split, divided, require_classes
 
 _KEYS = "x and y, or x_train, y_train, x_test and y_test"
 _MOST_CLASSES = 2**20
@@ -36,7 +36,7 @@ def read_npz(path: Path, seed: int = 0) -> Split:
     Raises
     ------
     DatasetDamaged
-        If it is another file, or its arrays are no images and labels.
+        If it is another file, its arrays are no images and labels, or no label is 0, or all are.
 
     Examples
     --------
@@ -49,11 +49,11 @@ def read_npz(path: Path, seed: int = 0) -> Split:
     arrays = _arrays(path)
     if {"x", "y"} <= set(arrays):
         whole = _part(path, arrays, "")
-        largest = whole.arrays[1].max()
+        labels = whole.arrays[1]
         train, test = divided(whole, seed, path)
     elif {"x_train", "y_train", "x_test", "y_test"} <= set(arrays):
         train, test = (_part(path, arrays, suffix) for suffix in ("_train", "_test"))
-        largest = max(part.arrays[1].max() for part in (train, test))
+        labels = np.concatenate([part.arrays[1] for part in (train, test)])
         shapes = [part.arrays[0].shape[1:] for part in (train, test)]
         if shapes[0] != shapes[1]:
             raise DatasetDamaged(
@@ -63,12 +63,14 @@ def read_npz(path: Path, seed: int = 0) -> Split:
     else:
         found = ", ".join(arrays) or "none"
         raise DatasetDamaged(f"'{path}' should hold the arrays {_KEYS}; found {found}")
-    return Split(
-        train=train,
-        test=test,
-        name=path.stem,
-        class_names=tuple(str(number) for number in range(largest + 1)),
-    )
+    if labels.min() > 0:
+        raise DatasetDamaged(
+            f"'{path}': the labels go from {labels.min()} to {labels.max()}, and classes are"
+            f" numbered from 0 on; subtract {labels.min()}"
+        )
+    class_names = tuple(str(number) for number in range(labels.max() + 1))
+    require_classes(path, class_names)
+    return Split(train=train, test=test, name=path.stem, class_names=class_names)
 
 
 def _arrays(path: Path) -> dict[str, Array]:

@@ -65,7 +65,7 @@ def get_dataset(
     >>> len(mr.data.get_dataset("digits").test)
     359
     """
-    if _is_path(name):
+    if is_path(name):
         return _at(Path(name), seed)
     try:
         source = find_source(os.fspath(name))
@@ -85,10 +85,10 @@ def located(name: str) -> str:
     >>> located("digits"), Path(located("pictures/")).is_absolute()
     ('digits', True)
     """
-    return str(Path(name).absolute()) if _is_path(name) else name
+    return str(Path(name).absolute()) if is_path(name) else name
 
 
-def _is_path(name: str | os.PathLike[str]) -> bool:
+def is_path(name: str | os.PathLike[str]) -> bool:
     """Tell whether a path is meant: a name of a data set is one only of a folder that is there."""
     if isinstance(name, os.PathLike):
         return True
@@ -130,7 +130,8 @@ def _read_cifar_archive(layout: CifarLayout) -> Callable[[Source, Sequence[Path]
 
 
 def _read_zips_of_classes(source: Source, paths: Sequence[Path]) -> Split:
-    train, test = (ImageFolder(path) for path in paths)
+    train = ImageFolder(paths[0])
+    test = ImageFolder(paths[1], class_names=train.class_names)
     # So many and so small: decoding them once is quicker, and they need no more than the originals.
     return _checked(source, train.decoded(), test.decoded(), train.class_names)
 

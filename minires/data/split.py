@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +20,8 @@ from .measures import measure
 Array = np.ndarray[Any, Any]
 Images = TensorDataset | ImageFolder
 
-_DECODED = 10_000  # images, to measure them: minutes less, and the fourth digit stays
-_FLAT = 1e-9  # a standard deviation that is only rounding
+_MEASURED = 10_000  # images, to measure them: minutes less, and the fourth digit stays
+_FLAT = 1e-7  # one pixel that differs, among some hundred million, comes to more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class _Described:
         if self.statistics is not None:
             return self.statistics
         if isinstance(self.train, ImageFolder):
-            step = -(-len(self.train) // _DECODED)
+            step = -(-len(self.train) // _MEASURED)
             return measure(self.train.subset(range(0, len(self.train), step)))
         return measure(self.train)
 
@@ -106,17 +107,21 @@ class _Described:
         ValueError
             If the images differ in size, or a channel has one grey value everywhere.
         """
-        flat = [channel for channel, spread in enumerate(self.std) if spread < _FLAT]
-        if flat:
-            raise ValueError(
-                f"normalized: channel {flat[0]} of {self.name!r} has the same grey value everywhere"
-                " in the training part, so that its standard deviation, 0, cannot divide"
-            )
+        self.require_contrast()
         parts: dict[str, Any] = {
-            name: _normalized(_in_memory(part), self.mean, self.std)
+            name: _normalized(_decoded(part), self.mean, self.std)
             for name, part in self._parts.items()
         }
         return replace(self, statistics=self._statistics, **parts)
+
+    def require_contrast(self) -> None:
+        """Raise a ValueError if a channel has one grey value everywhere in the training part."""
+        flat = [channel for channel, spread in enumerate(self.std) if spread < _FLAT]
+        if flat:
+            raise ValueError(
+                f"channel {flat[0]} of {self.name!r} has the same grey value everywhere in the"
+                " training part, so that its standard deviation, 0, cannot divide"
+            )
 
     @property
     def _parts(self) -> dict[str, Any]:
@@ -247,6 +252,15 @@ def divided(dataset: Images, seed: int, path: Path) -> tuple[Images, Images]:
     return rows_of(dataset, train), rows_of(dataset, test)
 
 
+def require_classes(path: Path, class_names: Sequence[str]) -> None:
+    """Raise a DatasetDamaged if there are not at least two classes."""
+    if len(class_names) < 2:
+        raise DatasetDamaged(
+            f"'{path}' has one class, {class_names[0]!r}, and there is nothing to tell apart; a"
+            " classifier needs two"
+        )
+
+
 def stratified(labels: Array, test_share: float, seed: int) -> tuple[Array, Array]:
     """Divide samples at random so that every class has the same share in the test part.
 
@@ -320,7 +334,7 @@ def _size_of(part: Images) -> tuple[int, int] | None:
     return height, width
 
 
-def _in_memory(part: Images) -> TensorDataset:
+def _decoded(part: Images) -> TensorDataset:
     return part.decoded() if isinstance(part, ImageFolder) else part
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from .archives import FolderFiles, ZipFiles, files_of
 from .errors import DatasetDamaged
 from .image_folder import ImageFolder, image_names
-from .split import Split, divided
+from .split import Split, divided, require_classes
 
 _TEST_FOLDERS = ("test", "val", "valid", "validation")
 
@@ -46,7 +46,7 @@ def read_tree(path: Path, seed: int = 0, name: str | None = None) -> Split:
     Raises
     ------
     DatasetDamaged
-        If it is in no layout that is known.
+        If it is in no layout that is known, or has fewer than two classes.
     """
     files = files_of(path)
     top = _top(files)
@@ -67,6 +67,7 @@ def read_tree(path: Path, seed: int = 0, name: str | None = None) -> Split:
         whole = ImageFolder(files, top)
         class_names = whole.class_names
         train, test = divided(whole, seed, path)  # type: ignore[assignment]
+    require_classes(path, class_names)
     return Split(train=train, test=test, name=name or path.stem, class_names=class_names)
 
 

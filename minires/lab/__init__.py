@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from minires.pages import percent, short
-from minires.serialize.json_text import to_json
 
 from .comparison import Comparison, compare_twins
 from .folder import holds_comparison, write_comparison
@@ -28,7 +27,6 @@ __all__ = [
     "percent",
     "short",
     "table_of",
-    "to_json",
     "traced_step",
     "write_comparison",
 ]

@@ -40,7 +40,8 @@ class _Part:
         self.count = count
         self.is_pure = module is None
         self.parameters: list[Tensor] = [] if module is None else list(module.parameters())
-        self._buffers = [] if module is None else list(module.buffers())
+        buffers = () if module is None else module.buffers()
+        self._buffers = [(each, *_as_now(each)) for each in buffers]
         below = () if module is None else module.modules()
         self._modes = [(each, each.training) for each in below]
         self._random = random.state()
@@ -67,17 +68,34 @@ class _Part:
 
     @contextmanager
     def _as_before(self) -> Iterator[None]:
-        """Draw the same random numbers in the same modes; leave running statistics as they are."""
-        kept = [(buffer, buffer.detach()._data.copy()) for buffer in self._buffers]
+        """Have the same modes, buffers and random numbers; leave all of them as they are."""
+        now = [(buffer, *_as_now(buffer)) for buffer, *_ in self._buffers]
         modes = [(module, module.training) for module, _ in self._modes]
         _set_modes(self._modes)
         try:
+            _set_buffers(self._buffers)
             with changed(**self._surroundings), random.replayed(self._random):
                 yield
         finally:
             _set_modes(modes)
-            for buffer, values in kept:
-                buffer.copy_(values)
+            _set_buffers(now)
+
+
+def _as_now(buffer: Tensor) -> tuple[Array, int]:
+    """Return a buffer's values, copied, and when they were written."""
+    return buffer._data.copy(), buffer._versioned().written
+
+
+def _set_buffers(buffers: list[tuple[Tensor, Array, int]]) -> None:
+    """Give buffers earlier values; those that were not written since keep their place in time.
+
+    The tape may have kept such a one, and would refuse it if it counted as written.
+    """
+    for buffer, values, written in buffers:
+        if buffer._versioned().written == written:
+            buffer._data[...] = values
+        else:
+            buffer.copy_(values)
 
 
 def _set_modes(modes: list[tuple[Module, bool]]) -> None:

@@ -15,6 +15,8 @@ from .operands import as_array, device_of, float_dtype, is_number, same_dtype
 
 Needs = tuple[bool, ...]
 
+_NEGATIVE_POWER = "pow: integers cannot have negative powers; make the base floating"
+
 
 def _broadcast_error(name: str, a: Any, b: Any) -> ValueError:
     shapes = tuple(getattr(a, "shape", ())), tuple(getattr(b, "shape", ()))
@@ -127,14 +129,14 @@ def pow(a: Array, b: Array) -> Array:
     """a ** b, element by element."""
     a, b = same_dtype(a, b)
     device = device_of(a, b)
+    if b.__class__ is int and b < 0 and a.dtype.kind in "iu":  # also of an empty array
+        raise ValueError(located(_NEGATIVE_POWER))
     try:
         # NumPy's operator squares and takes roots where the exponent is 2 or 1/2.
         return a**b if device is devices.cpu else device.apply("power", a, b)
     except ValueError as error:
         if "negative integer" in str(error):
-            raise ValueError(
-                located("pow: integers cannot have negative powers; make the base floating")
-            ) from error
+            raise ValueError(located(_NEGATIVE_POWER)) from error
         raise _broadcast_error("pow", a, b) from error
 
 

@@ -9,7 +9,7 @@ direct term, the one through the mean, and the one through the variance.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,12 +40,16 @@ def _channels(vector: Any, x: Any) -> Any:
     return reshape(vector, (1, -1) + (1,) * (len(x.shape) - 2))
 
 
+def _own_mean(x: Any) -> Any:
+    """Mean of each channel, (1, C, 1, ...)."""
+    return mean(x, _axes(x), keepdim=True)
+
+
 def _normalized(x: Any, statistics: Statistics | None, eps: float) -> tuple[Any, Any]:
     """Return x_hat and sqrt(var + eps), spelled out in ops; without statistics by x's own."""
-    axes = _axes(x)
     if statistics is None:
-        average = mean(x, axes, keepdim=True)
-        variance = var(x, axes, correction=0, keepdim=True)
+        average = _own_mean(x)
+        variance = var(x, _axes(x), correction=0, keepdim=True)
     else:
         average, variance = (_channels(vector, x) for vector in statistics)
     std = sqrt(add(variance, eps))
@@ -95,10 +99,8 @@ def _(
     eps: float,
 ) -> Tensor:
     _move_running(input._data, statistics, running, momentum)
-    y, _ = _normalized(input, statistics, eps)
-    if weight is not None:
-        y = mul(y, _channels(weight, y))
-    return y if bias is None else add(y, _channels(bias, y))
+    x_hat, _ = _normalized(input, statistics, eps)
+    return scaled(x_hat, weight, bias)
 
 
 @op(name="batch_norm_relu", has_aux=True, fresh=("weight", "bias"))
@@ -153,19 +155,34 @@ def recorded_gradients(
     g: Any, input: Any, weight: Any, needs: Needs, statistics: Statistics | None, eps: float
 ) -> tuple[Any, Any, Any]:
     """Gradients in input, weight and bias, in ops that are recorded."""
-    axes = _axes(input)
-    x_hat, std = _normalized(input, statistics, eps)
-    centred = g
-    if statistics is None:
-        through_mean = mean(g, axes, keepdim=True)
-        through_variance = mul(x_hat, mean(mul(g, x_hat), axes, keepdim=True))
-        centred = sub(sub(g, through_mean), through_variance)
-    scale = div(1.0 if weight is None else _channels(weight, input), std)
+    normal = _normalized(input, statistics, eps)
+    return gradients_by(normal, g, weight, needs, _own_mean if statistics is None else None)
+
+
+def gradients_by(
+    normal: tuple[Any, Any], g: Any, weight: Any, needs: Needs, mean_of: Callable[[Any], Any] | None
+) -> tuple[Any, Any, Any]:
+    """Do what `recorded_gradients` does, with x_hat and sqrt(var + eps) given.
+
+    `mean_of` takes the mean of each channel as they were taken, (1, C, 1, ...); None tells that
+    they have no gradient.
+    """
+    x_hat, std = normal
+    axes, centred = _axes(x_hat), g
+    if mean_of is not None:
+        centred = sub(sub(g, mean_of(g)), mul(x_hat, mean_of(mul(g, x_hat))))
+    scale = div(1.0 if weight is None else _channels(weight, x_hat), std)
     return (
         mul(scale, centred) if needs[0] else None,
         sum(mul(g, x_hat), axes) if needs[1] else None,
         sum(g, axes) if needs[2] else None,
     )
+
+
+def scaled(x_hat: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """weight * x_hat + bias."""
+    y = x_hat if weight is None else mul(x_hat, _channels(weight, x_hat))
+    return y if bias is None else add(y, _channels(bias, y))
 
 
 def normalized(

@@ -8,6 +8,7 @@ with <.> the mean over the values of all ranks. A pass exchanges 3C numbers forw
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from minires import devices
@@ -25,10 +26,11 @@ from .norm import (
     Statistics,
     _axes,
     _batch_norm,
-    _channels,
     _neutral,
     _written,
     check_arguments,
+    gradients_by,
+    scaled,
 )
 
 
@@ -60,7 +62,9 @@ def _(
     eps: float,
 ) -> Any:
     if aux is None:
-        return _recorded_gradients(g, input, weight, needs, communicator, eps)
+        # The other ranks wait for the sums, whether this one needs the gradients or not.
+        mean_of = partial(_mean_of_all, communicator=communicator)
+        return gradients_by(_normalized(input, communicator, eps), g, weight, needs, mean_of)
     device, (statistics, total) = devices.of(g), aux
     by = Normalizer(*statistics, weight, None, eps, constant=True)
     direct = device.batch_norm_backward(g, input, by)
@@ -85,29 +89,8 @@ def _(
 ) -> Tensor:
     if running is not None:
         _move_running(running, *_statistics_of_all(input._data, communicator), momentum)
-    y, _ = _normalized(input, communicator, eps)
-    if weight is not None:
-        y = mul(y, _channels(weight, y))
-    return y if bias is None else add(y, _channels(bias, y))
-
-
-def _recorded_gradients(
-    g: Any, input: Any, weight: Any, needs: Needs, communicator: Communicator, eps: float
-) -> tuple[Any, Any, Any]:
-    """Gradients in input, weight and bias, in ops that are recorded; none is left out.
-
-    The other ranks wait for the sums, whether this one needs them or not.
-    """
-    axes = _axes(input)
-    x_hat, std = _normalized(input, communicator, eps)
-    through_mean = _mean_of_all(g, communicator)
-    through_variance = mul(x_hat, _mean_of_all(mul(g, x_hat), communicator))
-    scale = div(1.0 if weight is None else _channels(weight, input), std)
-    return (
-        mul(scale, sub(sub(g, through_mean), through_variance)),
-        sum(mul(g, x_hat), axes) if needs[1] else None,
-        sum(g, axes) if needs[2] else None,
-    )
+    x_hat, _ = _normalized(input, communicator, eps)
+    return scaled(x_hat, weight, bias)
 
 
 def _normalized(x: Any, communicator: Communicator, eps: float) -> tuple[Any, Any]:

@@ -109,6 +109,8 @@ def fetch(
     ------
     DownloadError
         The file cannot be had, or is not the right one; an `OSError`.
+    OSError
+        It cannot be written.
     ValueError
         No sum is given.
     """
@@ -139,6 +141,11 @@ def fetch(
             f"cannot download {error}. Try again{kept}, or fetch it in another way, put it at"
             f" '{target}' (licence {licence}, {wanted}), and run this again"
         ) from error.__cause__
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # A full disk: of a file that is open, nobody has said which it is.
+        raise OSError(error.errno, error.strerror, str(part)) from error
     finally:
         if not target.exists():
             for folder in made:
@@ -182,7 +189,10 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
         with part.open("ab") as file:
             lock(file)  # Windows lets nobody rename a file that another has open
             # Whoever had it until now may have given it its name, or thrown it away.
-            if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+            try:
+                if not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                    continue
+            except FileNotFoundError:
                 continue
             try:
                 yield file

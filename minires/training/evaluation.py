@@ -61,6 +61,8 @@ def evaluate(model: Module, loss: Loss, loader: Batches, *, confusion: bool = Fa
     ------
     ValueError
         If the loader yields nothing.
+    TypeError
+        If what it yields are no batches of Tensors.
     """
     measured, counts = measure(model, loss, loader, confusion)
     if not any(batch.images for batch in measured):
@@ -78,7 +80,9 @@ def measure(
     counts: Confusion | None = None
     # Overflow shows in the result, rather than by NumPy's warnings.
     with evaluation_mode(model), no_grad(), device.quiet():
-        for batch in loader:
+        for number, batch in enumerate(loader):
+            if number == 0:
+                require_tensors("evaluate", batch)
             images, labels = (tensor.to(device) for tensor in batch)
             if not len(labels.data):  # a rank's part of a small batch, of which there is no mean
                 continue
@@ -92,6 +96,18 @@ def measure(
             if ledger.is_full:
                 measured += ledger.read()
     return measured + ledger.read(), counts
+
+
+def require_tensors(who: str, batch: Any) -> None:
+    """Raise a TypeError if a batch is not (images, labels), both Tensors."""
+    parts = batch if isinstance(batch, tuple | list) else [batch]
+    if len(parts) == 2 and all(isinstance(part, Tensor) for part in parts):
+        return
+    kinds = ", ".join(type(part).__name__ for part in parts)
+    raise TypeError(
+        f"{who}: a batch should be (images, labels), two Tensors; found ({kinds}). A data set goes"
+        " into a minires.data.DataLoader, which makes batches of it; an array into minires.tensor"
+    )
 
 
 def summarized(measured: list[Measured]) -> Evaluation:

@@ -37,11 +37,6 @@ class FlatGradients:
         self.communicator = communicator
         self._buffers: dict[tuple[Device, str], Any] = {}
 
-    @property
-    def nbytes(self) -> int:
-        """What a rank sends in one exchange; 0 before the first."""
-        return sum(int(buffer.nbytes) for buffer in self._buffers.values())
-
     def add_up(self, parameters: Iterable[Tensor]) -> None:
         """Replace each gradient by the sum of all ranks' gradients of the same parameter.
 

@@ -25,6 +25,12 @@ from .update import Update
 # least value before the test ends.
 _KEPT = 0.9
 _TOO_HIGH = 4.0
+# So many steps it looks back on; with fewer rates it tells nothing.
+_LEAST_STEPS = 10
+# A loss has fallen if it did by more than this share, and than so many times what lies between one
+# batch's loss and the next: among losses that only scatter, one test in a hundred finds so much.
+_FALLEN = 0.01
+_SCATTER = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,9 @@ class LRCurve:
     smoothed : list of float
         The losses' moving average.
     suggestion : float or None
-        The rate at which the smoothed loss fell fastest, over the logarithm of the rate, before
-        it was least; None if it never fell.
+        The rate at which the smoothed loss fell fastest, over the logarithm of the rate, between
+        a tenth of the steps and its least value. None if it fell less there than by 1 %, or than by
+        twice the mean difference of one batch's loss and the next.
     """
 
     lrs: list[float]
@@ -75,12 +82,12 @@ def lr_find(
     start, end : float
         The first and the last rate; they grow by a constant factor.
     steps : int
-        At least 2.
+        At least 10.
 
     Raises
     ------
     ValueError
-        If the rates do not rise from above 0, `steps` is below 2, or the loader yields nothing.
+        If the rates do not rise from above 0, `steps` is below 10, or the loader yields nothing.
 
     Examples
     --------
@@ -95,8 +102,8 @@ def lr_find(
         raise ValueError(
             f"lr_find: the rates must rise from above 0, found start={start!r}, end={end!r}"
         )
-    if steps < 2:
-        raise ValueError(f"lr_find: steps must be at least 2, found {steps}")
+    if steps < _LEAST_STEPS:
+        raise ValueError(f"lr_find: steps must be at least {_LEAST_STEPS}, found {steps}")
     before = _Before(model, optimizer)
     lrs: list[float] = []
     losses: list[float] = []
@@ -122,7 +129,7 @@ def lr_find(
                 break
     finally:
         before.restore()
-    return LRCurve(lrs, losses, smoothed, _steepest(lrs, smoothed))
+    return LRCurve(lrs, losses, smoothed, _suggested(lrs, losses, smoothed))
 
 
 def _endless(loader: Batches) -> Iterator[tuple[Tensor, Tensor]]:
@@ -135,12 +142,17 @@ def _endless(loader: Batches) -> Iterator[tuple[Tensor, Tensor]]:
             raise ValueError("lr_find: the loader yields no batch; is its data set empty?")
 
 
-def _steepest(lrs: list[float], losses: list[float]) -> float | None:
-    falling = losses[: int(np.argmin(losses)) + 1] if losses else []
-    if len(falling) < 2:
+def _suggested(lrs: list[float], losses: list[float], smoothed: list[float]) -> float | None:
+    # The first averages are of so few losses that they fall and rise as these scatter.
+    first, least = len(smoothed) // 10, int(np.argmin(smoothed)) if smoothed else 0
+    if least <= first:
         return None
-    slopes = np.gradient(falling, np.log(lrs[: len(falling)]))
-    return lrs[int(np.argmin(slopes))]
+    scatter = float(np.mean(np.abs(np.diff(losses[: least + 1]))))
+    fall = smoothed[first] - smoothed[least]
+    if fall <= max(_FALLEN * abs(smoothed[first]), _SCATTER * scatter):
+        return None
+    slopes = np.gradient(smoothed[first : least + 1], np.log(lrs[first : least + 1]))
+    return lrs[first + int(np.argmin(slopes))]
 
 
 class _Before:

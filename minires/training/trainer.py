@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from itertools import islice
 from typing import Any, Literal
 
@@ -20,7 +19,7 @@ from minires.optim.lr_scheduler import LRScheduler
 
 from .callbacks import Callback
 from .ema import EMA
-from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, summarized
+from .evaluation import Batches, Evaluation, Loss, device_of, evaluate, require_tensors, summarized
 from .history import History
 from .ledger import Measured
 from .ranks import Ranks
@@ -172,6 +171,10 @@ class Trainer:
         self._seconds = 0.0
         self._goes_on = False
 
+    def __repr__(self) -> str:
+        model, optimizer = type(self.model).__name__, type(self.optimizer).__name__
+        return f"Trainer({model}, {optimizer}; {self.epoch} epochs and {self.step} steps done)"
+
     @property
     def history(self) -> History:
         """What was measured, as plain lists; up to the last step, for which a GPU is waited for.
@@ -204,6 +207,8 @@ class Trainer:
         ValueError
             If `epochs` is not positive or the loader yields nothing; if the trainer was told to
             capture graphs, and the model is on the CPU.
+        TypeError
+            If what a loader yields are no batches of Tensors.
         """
         if epochs < 1:
             raise ValueError(f"fit: epochs must be at least 1, found {epochs}")
@@ -259,7 +264,7 @@ class Trainer:
             ``"history"``, ``"measured"``, ``"seconds"``: what was measured so far, the latter two
             in the present epoch. All but the Tensors is fit for JSON.
         """
-        history = asdict(self.history)
+        history = {name: list(values) for name, values in vars(self.history).items()}
         return {
             "version": _STATE_VERSION,
             "step": self.step,
@@ -360,7 +365,10 @@ class Trainer:
             self.ranks.check_length(loader)
         batches = self._batches_left(loader)
         try:
-            for images, labels in batches:
+            for number, batch in enumerate(batches):
+                if number == 0:
+                    require_tensors("fit", batch)
+                images, labels = batch
                 steps = self._stepper()
                 device = steps.device
                 self.batch_images = len(labels.data)

@@ -16,10 +16,9 @@ from minires.optim import Optimizer
 
 from .divergence import DivergedError, diverged
 from .ema import EMA
+from .evaluation import Loss
 from .ledger import Measured
 from .ranks import Ranks, apart
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class Part(NamedTuple):

@@ -42,14 +42,21 @@ def test_mnist_is_told_as_a_mean_over_seeds(outcomes: dict[str, str], tmp_path: 
 def test_each_way_of_learning_takes_the_rate_that_validation_prefers(
     outcomes: dict[str, str], tmp_path: Path
 ) -> None:
-    measured = dict(whole_runs.fine_tuning(tmp_path / "images.npz", tmp_path))
+    images = tmp_path / "images.npz"
+    np.savez(images, x=np.arange(40 * 64, dtype=np.uint8).reshape(40, 8, 8), y=np.arange(40) % 2)
 
-    beside = measured["fine-tuned beside from scratch"]
-    # With the rate 0.03 the test errors were smaller, and the validation errors larger.
-    assert beside["from_scratch_test_error"] == pytest.approx(0.02)
-    assert beside["fine_tuned_test_error"] == pytest.approx(0.015)
-    assert beside["seeds_in_which_fine_tuning_is_better"] == beside["seeds"] == 5
+    measured = dict(whole_runs.fine_tuning(images, "cifar_resnet20", tmp_path))
+
+    for source in ("MNIST", "CIFAR-10"):
+        beside = measured[f"{source}: fine-tuned beside from scratch"]
+        # With the rate 0.03 the test errors were smaller, and the validation errors larger.
+        assert beside["from_scratch_test_error"] == pytest.approx(0.02)
+        assert beside["fine_tuned_test_error"] == pytest.approx(0.015)
+        assert beside["seeds_in_which_fine_tuning_is_better"] == beside["seeds"] == 5
     assert not any("--weights" in outcomes[name] for name in outcomes if "scratch" in name)
+    assert "--weights cifar_resnet20" in outcomes["few-CIFAR-10-fine-tuned-0.1-0"]
+    with np.load(tmp_path / "coloured.npz") as coloured, np.load(images) as grey:
+        np.testing.assert_array_equal(coloured["x"][:, 2], grey["x"])
 
 
 def test_a_run_is_a_command_of_minires_and_is_gone_on_with(tmp_path: Path) -> None:

@@ -69,6 +69,24 @@ def test_the_list_says_what_there_is_and_where_it_would_go(
     assert found["tiny-imagenet-200"]["images"] == [100_000, 10_000]
 
 
+def test_the_list_says_which_files_a_data_set_lacks(minires: Run, tmp_path: Path) -> None:
+    first, second, third, fourth = FILES
+    tree(tmp_path / "mnist", {first: b"", second: b"", f"{third}.part": b""})
+    tree(tmp_path / "kmnist", {f"{first}.part": b""})
+
+    lines = minires("data", "list", "--root", tmp_path, COLUMNS="300").stdout.splitlines()
+    told = json.loads(minires("data", "list", "--root", tmp_path, "--json").stdout)["datasets"]
+
+    places = {line.split()[0]: line for line in lines}
+    assert places["mnist"].endswith(
+        f"  in {tmp_path / 'mnist'}, without {third}, {fourth}; fetched in part: {third}"
+    )
+    assert places["kmnist"].endswith(f"  not in {tmp_path / 'kmnist'}; fetched in part: {first}")
+    (mnist,) = (each for each in told if each["name"] == "mnist")
+    assert (mnist["present"], mnist["files"]) == (False, [first, second])
+    assert (mnist["missing"], mnist["parts"]) == ([third, fourth], [third])
+
+
 def test_a_data_set_is_fetched_once_and_its_progress_told_line_by_line(
     minires: Run, server: LocalServer, tmp_path: Path
 ) -> None:
@@ -161,6 +179,29 @@ def test_verify_goes_on_after_a_file_that_cannot_be_read(
     first, second, *others = done.stdout.splitlines()
     assert "Permission denied" in second
     assert all(line.endswith("right") for line in (first, *others))
+
+
+def test_your_own_images_are_decoded_and_what_is_left_out_of_them_is_told(
+    minires: Run, tmp_path: Path
+) -> None:
+    images = {f"{each}/{number}.png": png() for each in ("cat", "dog") for number in range(5)}
+    tree(tmp_path / "whole", {**images, "cat/IMG_1.HEIC": b"", "dog/notes.txt": b""})
+    tree(tmp_path / "damaged", {**images, "dog/4.png": b"junk"})
+    np.savez(tmp_path / "gap.npz", x=pixels(20, 4, 4), y=np.arange(20) % 2 * 3)
+
+    done = minires("data", "verify", "whole/", "gap.npz", "digits", "--root", "there")
+    wrong = minires("data", "verify", "damaged/")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "digits  built in",
+        "whole/  8 images to train on, 2 to test with, 2 classes; files of other kinds, 2, are left"
+        " out, such as 'cat/IMG_1.HEIC'",
+        "gap.npz  16 images to train on, 4 to test with, 4 classes; there are no images of 2 of the"
+        " classes, such as '1'",
+    ]
+    assert (wrong.returncode, wrong.stderr) == (1, "")
+    assert "damaged/  'dog/4.png' in 'damaged': it is no image" in wrong.stdout
 
 
 def test_what_is_built_in_need_not_be_fetched(minires: Run, tmp_path: Path) -> None:

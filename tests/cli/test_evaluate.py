@@ -56,14 +56,50 @@ def test_an_ensemble_leaves_out_a_run_without_weights_and_says_so(
     minires: Callable[..., Any], trained: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "early").mkdir()
+    (tmp_path / "empty").mkdir()
     (tmp_path / "early" / "config.json").write_bytes((trained / "seed0/config.json").read_bytes())
 
-    done = minires("evaluate", "--ensemble", trained / "*", "early", "--json")
+    done = minires("evaluate", "--ensemble", trained / "*", "early", "empty", "--json")
 
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "minires: early is left out: it has no best.safetensors yet\n"
+    assert done.stderr == (
+        "minires: early is left out: it has no best.safetensors yet\n"
+        "minires: empty is left out: there is no run in it\n"
+    )
     names = [score["name"] for score in json.loads(done.stdout)["scores"]]
     assert names == ["seed0", "seed1", "ensemble"]
+
+
+def test_an_ensemble_of_nothing_or_of_a_wrong_path_is_a_mistake(
+    minires: Callable[..., Any], trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for paths in (["empty"], [trained / "seed0", "nowhere"]):
+        done = minires("evaluate", "--ensemble", *paths)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"minires: there is no run in '{paths[-1]}'")
+
+
+def test_a_damaged_file_is_told_as_one(
+    minires: Callable[..., Any], trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "seed0", tmp_path / "a")
+    for name, which in (("last.safetensors", "last"), ("best.safetensors", "best")):
+        (tmp_path / "a" / name).write_bytes(b"damaged")
+        done = minires("evaluate", "a", "--which", which)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert name in line
+        assert "--help" not in line
+
+
+def test_several_processes_would_each_do_all_of_it(
+    minires: Callable[..., Any], trained: Path
+) -> None:
+    done = minires("evaluate", trained / "seed0", PMI_SIZE="2", PMI_RANK="0")
+    assert done.returncode == 2
+    assert "mpiexec started 2 processes" in done.stderr
+    assert minires("evaluate", trained, PMI_SIZE="2", PMI_RANK="1").stderr == ""
 
 
 @pytest.mark.parametrize("spread", [True, False])
@@ -82,7 +118,6 @@ def test_an_ensemble_is_named_by_a_pattern_that_a_shell_spreads_or_not(
     ("arguments", "sentence"),
     [
         ([], "the folder of a run is missing, or --ensemble"),
-        (["--run", "nowhere"], "there is no run in 'nowhere'"),
         (["--run", "{}/seed0", "--crops", "3"], "--crops: expected 1, 5, 10, found 3"),
         (
             ["--run", "{}/seed0", "--crops", "10"],
@@ -115,5 +150,5 @@ def test_a_run_without_weights_is_told_so(
     (tmp_path / "config.json").write_bytes((trained / "seed0" / "config.json").read_bytes())
     done = minires("evaluate", "--run", tmp_path)
 
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "has no best.safetensors yet" in done.stderr

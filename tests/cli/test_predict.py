@@ -12,6 +12,7 @@ from PIL import Image
 import minires as mr
 from minires.cli import main
 from minires.models.weights import catalogue
+from minires.training.runs.checkpoint import write_checkpoint
 
 CLASSES = ("zero", "one", "[bold]two")
 
@@ -157,6 +158,18 @@ def test_without_a_card_nothing_is_guessed(
     assert (code, out) == (2, "")
     assert "tiny.json', which would say the names of the classes" in err
     assert "minires weights get and minires compare write one" in err
+
+
+def test_a_checkpoint_is_told_by_what_to_name_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_checkpoint(tmp_path, {"step": 1, "model": {"weight": np.zeros(2)}}, {}, keep=2)
+
+    for name in ("last.safetensors", "step-00000001.safetensors"):  # with a .json, and without
+        code, out, err = run(capsys, "--weights", tmp_path / name, "a.png")
+        assert (code, out) == (2, "")
+        assert f"{name}' is a checkpoint, from which a run goes on; to ask a run's net" in err
+        assert "name its folder, or its best.safetensors" in " ".join(err.split())
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,7 @@ def test_json_has_the_same_rows(minires: Callable[..., Any], grid: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["missing.toml"], "missing.toml: No such file or directory"),
-        (["."], "Is a directory"),
+        (["grid.toml", "--out", "grid.toml"], "--out: 'grid.toml' is a file, and a sweep is a"),
         (["grid.toml", "--jobs", "0"], "greater than or equal to 1"),
         (["grid.toml", "--executor", "threads"], "expected processes or mpi, found 'threads'"),
     ],
@@ -121,6 +120,27 @@ def test_a_sweep_that_is_stopped_says_how_it_goes_on(
 
     assert done.returncode == 130
     assert "stopped; 0 of 2 runs are done. The same command does the rest" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "."])
+def test_a_grid_that_cannot_be_read_is_told(minires: Callable[..., Any], name: str) -> None:
+    done = minires("sweep", name)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"minires: '{name}' cannot be read (")
+
+
+def test_a_grid_without_validation_names_the_key_and_the_file_once(
+    minires: Callable[..., Any], grid: Path
+) -> None:
+    grid.write_text(GRID.replace("val-split", "# val-split"))
+    done = minires("sweep", grid)
+    assert done.stderr.startswith(f"minires: '{grid}': val-split: nothing is kept for validation")
+
+    grid.write_text("lr = [")
+    broken = minires("sweep", grid)
+    assert broken.stderr.startswith(f"minires: '{grid}' is no TOML: ")
+    assert broken.stderr.count("grid.toml") == 1
 
 
 def test_a_grid_with_a_mistake_trains_nothing(

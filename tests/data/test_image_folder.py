@@ -7,6 +7,7 @@ import pickle
 import random
 import stat
 import threading
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,7 @@ IMAGENET = {
     "readme.txt": b"",
 }
 PLAIN = {f"{name}/{number}.png": png() for name in ("cat", "dog") for number in range(5)}
+SIZES = {"train": (8, 6), "val": (6, 8)}
 
 
 def put(folder: Path, files: dict[str, bytes], kind: str) -> Path:
@@ -163,7 +165,7 @@ def test_of_a_very_large_folder_sizes_count_and_contents_do_not(
 
 
 def test_a_test_part_of_another_size_counts_too(tmp_path: Path) -> None:
-    files = {"train/c/1.png": png((8, 6)), "val/c/1.png": png((6, 8))}
+    files = {f"{part}/{c}/1.png": png(size) for part, size in SIZES.items() for c in "cd"}
 
     split = get_dataset(put(tmp_path, files, "zip"))
 
@@ -174,8 +176,8 @@ def test_a_test_part_of_another_size_counts_too(tmp_path: Path) -> None:
 def test_of_many_images_some_are_measured_evenly_spaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minires.data.split._DECODED", 3)
-    files = {f"train/c/{number}.png": png(value=10 * number) for number in range(7)}
+    monkeypatch.setattr("minires.data.split._MEASURED", 3)
+    files = {f"train/{'cccdddd'[n]}/{n}.png": png(value=10 * n) for n in range(7)}
     split = get_dataset(put(tmp_path, {**files, "test/c/1.png": png()}, "folder"))
 
     np.testing.assert_allclose(split.mean[0], (0 + 30 + 60) / 3 / 255)
@@ -225,15 +227,19 @@ def test_many_threads_read_the_same_zip(tmp_path: Path) -> None:
             assert all(name == f"c/{value}.png" for name, value in rows)
 
 
-def test_the_size_takes_the_cameras_note_into_account(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize(("note", "size"), [(1, (6, 8)), (3, (6, 8)), (6, (8, 6)), (99, (6, 8))])
+def test_the_size_takes_the_cameras_note_into_account(
+    tmp_path: Path, suffix: str, note: int, size: tuple[int, int]
+) -> None:
     (tmp_path / "c").mkdir()
     exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (8, 6)).save(tmp_path / "c" / "1.jpg", exif=exif)
+    exif[0x0112] = note
+    Image.new("RGB", (8, 6)).save(tmp_path / "c" / f"1.{suffix}", exif=exif)
 
     images = ImageFolder(tmp_path)
 
-    assert images.image_size == images[0][0].shape[1:] == (8, 6)
+    assert images.image_size == images[0][0].shape[1:] == size
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -258,6 +264,16 @@ def test_tiny_imagenet_has_words_and_boxes(tmp_path: Path, kind: str) -> None:
         ({"1.png": png()}, "there are no images in folders"),
         ({"cat/1.png": png()}, "has no test part, and no class of 3 images or"),
         ({"cat/1.png": png(), "dog/1.png": png()}, "has no test part, and no class of 3 images or"),
+        ({f"cat/{n}.png": png() for n in "123"}, "has one class, 'cat', and there is nothing to t"),
+        (
+            {"cat/1.HEIC": b""},
+            r"no images .*, but files of other kinds, such as 'cat/1.HEIC': BMP,",
+        ),
+        (
+            {**PLAIN, "cow/a.txt": b"", "cow/1.HEIC": b""},
+            "'cow' would be a class, and has no images, but files of other kinds, such as 'cow/1.H",
+        ),
+        ({**IMAGENET, "val/dog/a": b""}, "'val/dog' would be a class, and has no images, but fil"),
         (
             {"train/cat/1.png": png(), "train/dog/1.png": png(), "b/1.png": png()},
             "a folder 'train', but",
@@ -285,6 +301,28 @@ def test_trees_in_no_known_layout_are_refused(
     (tmp_path / "mine").mkdir()
     with pytest.raises(DatasetDamaged, match=told):
         get_dataset(put(tmp_path, files, kind))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("top", ["", "top/", "train/"])
+def test_a_folder_of_a_class_that_is_empty_is_refused(tmp_path: Path, kind: str, top: str) -> None:
+    path = put(tmp_path, {f"{top}{name}": each for name, each in PLAIN.items()}, kind)
+    for hidden in (".cache", "__MACOSX"):
+        add_folder(path, f"{top}{hidden}")
+    add_folder(path, f"{top}cat/deeper")
+    assert get_dataset(path).classes == 2
+
+    add_folder(path, f"{top}cow")
+    with pytest.raises(DatasetDamaged, match=rf"'{top}cow' would be a class, .*s; put some"):
+        get_dataset(path)
+
+
+def add_folder(path: Path, name: str) -> None:
+    if path.is_dir():
+        (path / name).mkdir()
+        return
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.mkdir(name)
 
 
 @pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../b.png", "C:/evil.png"])
@@ -320,7 +358,39 @@ def test_a_zip_that_swells_without_end_is_not_read(
         get_dataset(put(tmp_path, PLAIN, "zip"))
 
 
-@pytest.mark.parametrize("compression", [0, 8, 12, 14])
+def test_a_member_that_holds_more_than_the_zip_states_swells_no_further(tmp_path: Path) -> None:
+    path = tmp_path / "mine.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cat/1.png", bytes(30_000_000))
+        archive.writestr("dog/1.png", png())
+    contents = bytearray(path.read_bytes())
+    entry = contents.index(b"PK\1\2")  # of the first in the list of all
+    contents[entry + 24 : entry + 28] = (100).to_bytes(4, "little")
+    path.write_bytes(contents)
+    images = ImageFolder(path)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetDamaged, match=r"'cat/1.png' in '.*' cannot be read: Bad CRC"):
+            images[0]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_python_would_unpack_without_end_is_refused(
+    tmp_path: Path, compression: int
+) -> None:
+    path = tmp_path / "mine.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("cat/1.png", png())
+
+    with pytest.raises(DatasetDamaged, match=r"'cat/1.png' is compressed otherwise"):
+        ImageFolder(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_however_a_zip_is_damaged_that_is_what_is_said(tmp_path: Path, compression: int) -> None:
     path, rng = tmp_path / "mine.zip", random.Random(0)
     with zipfile.ZipFile(path, "w", compression) as archive:

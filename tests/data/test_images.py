@@ -36,11 +36,12 @@ def test_colours_are_made_grey_and_grey_is_made_colours(tmp_path: Path) -> None:
         read_image(tmp_path / "grey.npy", 2)
 
 
-def test_of_16_bits_the_upper_8_are_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif", "deep.pgm"])
+def test_of_16_bits_the_upper_8_are_taken(tmp_path: Path, name: str) -> None:
     grey = np.arange(0, 2**16, 2**8, dtype=np.uint16).reshape(16, 16) + 255
-    Image.fromarray(grey).save(tmp_path / "deep.png")
+    Image.fromarray(grey).save(tmp_path / name)
 
-    np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "deep.png", 1)), grey >> 8)
+    np.testing.assert_array_equal(np.asarray(read_image(tmp_path / name, 1)), grey >> 8)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])

@@ -155,3 +155,10 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, int], message
 def test_a_negative_epoch_is_refused() -> None:
     with pytest.raises(ValueError, match="an epoch is a number >= 0, found -1"):
         DataLoader(numbered(3)).set_epoch(-1)
+
+
+def test_it_says_in_a_line_what_it_loads() -> None:
+    loader = DataLoader(TensorDataset(np.arange(7)), 3, shuffle=True, num_workers=2)
+
+    told = "DataLoader(7 samples, batch_size=3, shuffle=True, num_workers=2)"
+    assert repr(loader) == told

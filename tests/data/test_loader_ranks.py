@@ -68,7 +68,7 @@ def test_batches_that_are_skipped_are_not_made() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_state_in_a_loop_is_where_to_go_on(workers: int) -> None:
-    loader = DataLoader(numbered(20), 3, shuffle=True, seed=1, workers=workers)
+    loader = DataLoader(numbered(20), 3, shuffle=True, seed=1, num_workers=workers)
     assert loader.state_dict() == {"epoch": 0, "batch": 0}
     expected = [batches_of(loader), batches_of(loader)]
     loader.set_epoch(0)
@@ -94,7 +94,7 @@ def test_batches_and_ranks_that_do_not_exist_are_refused() -> None:
         ({"rank": 2, "ranks": 2}, "rank must be one of 0 to 1, found 2"),
         ({"rank": -1}, "rank must be one of 0 to 0, found -1"),
         ({"ranks": 6}, "a batch of 5 is too small for 6 ranks"),
-        ({"workers": -1}, "workers must be at least 0"),
+        ({"num_workers": -1}, "num_workers must be at least 0"),
         ({"prefetch": 0}, "prefetch must be at least 1"),
         ({"worker_kind": "fork"}, "one of thread, process; found 'fork'"),
     ):
@@ -136,7 +136,7 @@ def test_a_part_without_samples_is_a_batch_of_their_shape_and_dtype(
             4,
             transform=Compose([CenterCrop(6), Normalize([0.5] * 3, [0.2] * 3)]),
             mixup=mixup,
-            workers=workers,
+            num_workers=workers,
             rank=2,
             ranks=3,
         )

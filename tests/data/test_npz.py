@@ -84,6 +84,8 @@ def test_parts_of_its_own_are_kept_and_floats_from_0_to_1_are_grey_values(tmp_pa
             {"x_train": GREY, "y_train": LABELS, "x_test": GREY[:, :3], "y_test": LABELS},
             r"of one shape .* found \(1, 4, 5\) and \(1, 3, 5\)",
         ),
+        ({"x": GREY, "y": LABELS + 1}, "the labels go from 1 to 4, .* from 0 on; subtract 1"),
+        ({"x": GREY, "y": LABELS * 0}, "has one class, '0', and there is nothing to tell apart"),
         ({"x": GREY, "y": np.array([object()] * 20)}, "Object arrays cannot be loaded"),
     ],
 )

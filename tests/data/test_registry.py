@@ -235,6 +235,24 @@ def test_the_jpegs_are_marked_lossy_and_may_lie_right_in_the_root(
     assert (split.lossy, split.image_size, split.classes) == (True, (32, 32), 10)
 
 
+@pytest.mark.parametrize(("classes", "labels"), [("acdefghijj", [0, 2, 3]), ("xbcdefghij", None)])
+def test_classes_of_the_jpegs_to_be_judged_by_are_those_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: str, labels: list[int] | None
+) -> None:
+    train = {f"{name}/1.png": png((32, 32)) for name in "abcdefghij"}
+    test = {f"{name}/{number}.png": png((32, 32)) for number, name in enumerate(classes)}
+    tree(tmp_path, {"cifar10_jpeg_train.zip": zipped(train), "cifar10_jpeg_test.zip": zipped(test)})
+    changed = replace(find_source("cifar10-jpeg"), images=(10, 10))
+    monkeypatch.setattr(sources_module, "sources", lambda: {"cifar10-jpeg": changed})
+
+    if labels is None:
+        with pytest.raises(DatasetDamaged, match=r"a class 'x' that is none of 10 known ones"):
+            get_dataset("cifar10-jpeg", root=tmp_path)
+    else:
+        split = get_dataset("cifar10-jpeg", root=tmp_path)
+        assert split.test.arrays[1][:3].tolist() == labels
+
+
 @pytest.mark.parametrize("name", ["pictures", ""])
 def test_a_name_that_is_none_may_have_been_meant_as_a_path(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

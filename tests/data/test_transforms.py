@@ -276,12 +276,13 @@ def test_brightness_contrast_and_saturation_blend_with_black_grey_and_their_own_
         np.testing.assert_allclose(found, factor * image[0] + (1 - factor) * other, rtol=1e-14)
 
 
-def test_a_hue_is_turned_as_by_hand() -> None:
+@pytest.mark.parametrize("seed", [0, 2])  # forwards and backwards
+def test_a_hue_is_turned_as_by_hand(seed: int) -> None:
     colours = np.random.default_rng(0).random((3, 200))
     colours[:, :3] = [[0.5, 0.25, 0.25], [0.5, 0.75, 0.25], [0.5, 0.25, 0.75]]  # grey; two equal
-    turn = 0.4 * (2 * uniform(2, 0, [0], [8])[0, 3] - 1)
+    turn = 0.4 * (2 * uniform(seed, 0, [0], [8])[0, 3] - 1)
 
-    found = transforms.ColorJitter(hue=0.4)(colours.reshape(1, 3, 10, 20), seed=2)
+    found = transforms.ColorJitter(hue=0.4)(colours.reshape(1, 3, 10, 20), seed=seed)
 
     for colour, its in zip(colours.T, found.reshape(3, -1).T, strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*colour)
@@ -439,6 +440,13 @@ def test_mixing_weighs_images_and_labels_alike() -> None:
         ),
         (lambda: transforms.Normalize([0], [0]), "std finite and positive"),
         (lambda: transforms.Normalize([0], [1], np.int64), "dtype must be floating, found int64"),
+        *(
+            (
+                lambda resize=resize: resize(photographs(1, 1, 60_000)),
+                "its 60000 x 1 pixels would be 30,720,000 x 512 with the shorter side .*; cut it",
+            )
+            for resize in (transforms.Resize(512), transforms.RandomShortestSize(512, 512))
+        ),
         (
             lambda: transforms.RandomCrop(8)(photographs(1, 5, 9)),
             "cannot cut 8x8 pixels out of an image of 5x9",

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minires.lab import Comparison, metrics_of, table_of, to_json
+from minires.lab import Comparison, metrics_of, table_of
+from minires.serialize.json_text import to_json
 
 
 def strictly(text: str) -> Any:

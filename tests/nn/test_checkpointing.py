@@ -172,6 +172,44 @@ def test_a_mode_that_changes_between_the_passes_changes_no_gradient() -> None:
     np.testing.assert_array_equal(gradient(lambda x: mr.nn.checkpoint(part, x)), gradient(part))
 
 
+def test_statistics_that_move_between_the_passes_change_no_gradient() -> None:
+    """As when a frozen normalisation is trained again before the backward pass."""
+
+    def gradient(compute: Any) -> Any:
+        norm = mr.nn.BatchNorm1d(6).eval()
+        leaf = mr.ones(4, 6).requires_grad_(True)
+        y = compute(norm, leaf)
+        norm.train()(images(24).reshape(-1, 6) * 9)
+        moved = norm.running_var.numpy().copy()
+        y.sum().backward()
+        np.testing.assert_array_equal(norm.running_var.numpy(), moved)
+        return leaf.grad.numpy()
+
+    expected = gradient(lambda norm, x: norm(x))
+    np.testing.assert_array_equal(gradient(mr.nn.checkpoint), expected)
+
+
+class Scaled(mr.nn.Module):
+    """Multiplies by a buffer, which the tape keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", mr.tensor([2.0, 3.0]))
+
+    def forward(self, x: mr.Tensor) -> mr.Tensor:
+        return x * self.scale
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_buffer_may_be_used_beside_the_part_too(first: bool) -> None:
+    part, x = Scaled(), mr.ones(2, requires_grad=True)
+    both = [part(x), mr.nn.checkpoint(part, x)]
+
+    (both[first] + both[not first]).sum().backward()
+
+    np.testing.assert_array_equal(x.grad.numpy(), [4.0, 6.0])
+
+
 def test_frozen_parameters_and_inputs_get_no_gradient() -> None:
     part = mr.nn.Linear(3, 2)
     part.weight.requires_grad_(False)

@@ -122,6 +122,8 @@ SHAPES = [
     (lambda: t(2, 3) ** t(2, 4), r"pow: shapes \(2, 3\) and \(2, 4\)"),
     (lambda: mr.where(t(2) > 0, t(3), t(4)), r"where: shapes \(3,\) and \(4,\)"),
     (lambda: mr.arange(3) ** mr.tensor([-1, 2, 3]), "negative powers; make the base floating"),
+    (lambda: mr.arange(3) ** -1, "negative powers; make the base floating"),
+    (lambda: mr.zeros(0, dtype="int64") ** -1, "negative powers; make the base floating"),
     (lambda: t(2, 3) @ t(2, 3), r"matmul: shapes \(2, 3\) and \(2, 3\) do not fit"),
     (lambda: t(2, 2, 3) @ t(3, 3, 4), r"matmul: shapes \(2, 2, 3\) and \(3, 3, 4\)"),
     (lambda: mr.matmul(mr.tensor(1.0), t(2)), r"matmul: both operands need an axis, found \(\)"),

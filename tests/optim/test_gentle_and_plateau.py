@@ -14,6 +14,7 @@ from minires.optim.lr_scheduler import (
     CosineAnnealingLR,
     MultiStepLR,
     ReduceLROnPlateau,
+    SequentialLR,
     WarmUp,
     WarmUpUntil,
 )
@@ -137,6 +138,14 @@ def test_the_rate_stays_small_until_an_epochs_training_error_is_below_the_bound(
         (lambda o: WarmUp(o, MultiStepLR(o, [1]), until=0), "until must be at least 1, found 0"),
         (lambda o: WarmUp(o, MultiStepLR(o, [1]), factor=0.0), r"factor must lie in \(0, 1\]"),
         (lambda o: WarmUp(o, MultiStepLR(optimizer_of(), [1])), "built for another optimizer"),
+        (
+            lambda o: SequentialLR(o, [MultiStepLR(o, [1]), ReduceLROnPlateau(o)], [5]),
+            "rates of ReduceLROnPlateau are no function of the epoch",
+        ),
+        (
+            lambda o: SequentialLR(o, [WarmUp(o, MultiStepLR(o, [1]))], []),
+            "rates of WarmUp are no function of the epoch",
+        ),
         (
             lambda o: WarmUpUntil(o, MultiStepLR(o, [1]), training_error=0.0),
             r"training_error must lie in \(0, 1\], found 0.0",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.server
+import os
 import shutil
 import signal
 import ssl
@@ -285,6 +286,23 @@ def test_a_file_that_another_names_meanwhile_is_taken(
     assert (looked, left(tmp_path)) == ([False, False], {"w": CONTENTS})
 
 
+def test_a_part_that_another_throws_away_meanwhile_is_begun_anew(
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.fstat
+
+    def gone_meanwhile(descriptor: int) -> os.stat_result:
+        monkeypatch.setattr("os.fstat", look)
+        (tmp_path / "w.part").unlink()
+        return look(descriptor)
+
+    monkeypatch.setattr("os.fstat", gone_meanwhile)
+
+    get(server.address("good/w"), tmp_path / "w")
+
+    assert left(tmp_path) == {"w": CONTENTS}
+
+
 def test_a_server_that_says_nothing_is_given_up(server: LocalServer, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="timed out"):
         get(server.address("silent/w"), tmp_path / "w", timeout=0.1)
@@ -321,15 +339,16 @@ def test_only_https_is_trusted(tmp_path: Path, address: str) -> None:
         get(address, tmp_path / "w", allow_http=False)
 
 
-def test_a_full_disk_is_told_as_itself(
+def test_a_full_disk_is_told_with_the_file_that_fills_it(
     server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match=r"no space left on device$"):
+    with pytest.raises(OSError, match=r"no space left on device: '.*w.part'$") as told:
         get(server.address("good/w"), tmp_path / "w")
+    assert told.value.errno == errno.ENOSPC
 
     assert list(left(tmp_path)) == ["w.part"]
 

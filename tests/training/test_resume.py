@@ -42,7 +42,7 @@ class Counted(DataLoader):
 
     def __init__(self, count: int = 14) -> None:
         mixup = MixUp(1.0, classes=10)
-        super().__init__(data(count), 5, shuffle=True, seed=3, mixup=mixup, workers=1)
+        super().__init__(data(count), 5, shuffle=True, seed=3, mixup=mixup, num_workers=1)
         self.drawn = 0
 
     def __iter__(self) -> Iterator[Batch]:

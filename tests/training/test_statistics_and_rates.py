@@ -153,7 +153,29 @@ def test_a_loss_that_never_falls_suggests_nothing() -> None:
     rising.calls = 0  # type: ignore[attr-defined]
     optimizer = mr.optim.SGD(model.parameters())
 
-    assert lr_find(model, optimizer, batches(1), loss=rising, steps=4).suggestion is None
+    assert lr_find(model, optimizer, batches(1), loss=rising, steps=12).suggestion is None
+
+
+def test_what_the_first_batch_cost_does_not_count_as_a_fall() -> None:
+    model, told = network(), iter([4.3] + [4.0] * 29 + [3.8 - 0.1 * n for n in range(20)])
+
+    def falling(logits: mr.Tensor, labels: mr.Tensor) -> mr.Tensor:
+        return (logits * 0.0).sum() + next(told)
+
+    optimizer = mr.optim.SGD(model.parameters())
+    curve = lr_find(model, optimizer, batches(1), loss=falling, steps=50)
+
+    assert curve.suggestion is not None
+    assert curve.suggestion >= curve.lrs[30]
+
+
+@pytest.mark.parametrize("steps", [10, 40])
+def test_rates_that_are_too_low_to_teach_anything_suggest_nothing(steps: int) -> None:
+    model = network()
+    for data in (batches(2), batches()[:1]):  # losses that scatter, and one that hardly falls
+        optimizer = mr.optim.SGD(model.parameters(), momentum=0.9)
+        found = lr_find(model, optimizer, data, start=1e-9, end=1e-7, steps=steps)
+        assert (len(found.lrs), found.suggestion) == (steps, None)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +183,7 @@ def test_a_loss_that_never_falls_suggests_nothing() -> None:
     [
         ({"start": 0.0}, "the rates must rise from above 0, found start=0.0"),
         ({"start": 2.0, "end": 1.0}, "the rates must rise"),
-        ({"steps": 1}, "steps must be at least 2, found 1"),
+        ({"steps": 9}, "steps must be at least 10, found 9"),
         ({}, "the loader yields no batch"),
     ],
 )

@@ -217,3 +217,34 @@ def test_nothing_to_train_on_is_refused() -> None:
         trainer.fit([], epochs=1)
     with pytest.raises(ValueError, match="the loader yields no batch"):
         trainer.evaluate([])
+
+
+NUMPY = [(np.zeros((6, 1, 8, 8), np.float32), np.zeros(6, np.int64))]
+
+
+@pytest.mark.parametrize(
+    ("batches", "found"),
+    [
+        (NUMPY, r"\(ndarray, ndarray\)"),
+        (mr.data.TensorDataset(*NUMPY[0]), r"\(ndarray, int64\)"),
+        ([NUMPY[0][0]], r"\(ndarray\)"),
+        ([two_batches()[0] + two_batches()[0]], r"\(Tensor, Tensor, Tensor, Tensor\)"),
+    ],
+)
+def test_what_are_no_batches_of_tensors_is_told_in_a_sentence(batches: Any, found: str) -> None:
+    trainer = trainer_of(small_network())
+    told = (
+        rf"a batch should be \(images, labels\), two Tensors; found {found}. A data set goes into"
+    )
+
+    with pytest.raises(TypeError, match=f"fit: {told}"):
+        trainer.fit(batches, 1)
+    with pytest.raises(TypeError, match=f"evaluate: {told}"):
+        trainer.evaluate(batches)
+
+
+def test_it_says_in_a_line_what_it_trains_and_how_far() -> None:
+    trainer = trainer_of(small_network())
+    trainer.fit(two_batches(), 3)
+
+    assert repr(trainer) == "Trainer(CifarResNet, SGD; 3 epochs and 6 steps done)"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minires.data.images import resized_sides
+
 from .crops import Size, sides
 from .transform import Array, Transform
 
@@ -24,7 +26,8 @@ class Resize(Transform):
     Raises
     ------
     ValueError
-        If `size` is no size.
+        If `size` is no size; on use, if an image is so long and thin that it would take much
+        memory.
 
     Examples
     --------
@@ -40,7 +43,10 @@ class Resize(Transform):
 
     def apply(self, images: Array, draws: Array) -> Array:
         """Return images of the size."""
-        size = self._sides if self.fixes_size else _with_shorter_side(images, self._sides[0])
+        size = self._sides
+        if not self.fixes_size:
+            H, W = images.shape[2:]
+            size = resized_sides(H, W, size[0])
         return np.stack([_resized(image, size) for image in images])
 
     def __repr__(self) -> str:
@@ -60,7 +66,8 @@ class RandomShortestSize(Transform):
     Raises
     ------
     ValueError
-        If the lengths make no sense.
+        If the lengths make no sense; on use, if an image is so long and thin that it would take
+        much memory.
 
     Examples
     --------
@@ -85,8 +92,9 @@ class RandomShortestSize(Transform):
 
     def apply(self, images: Array, draws: Array) -> Array:
         """Return the image, for it is one, resized."""
+        H, W = images.shape[2:]
         shorter = self.min_size + int(draws.item() * (self.max_size + 1 - self.min_size))
-        return _resized(images[0], _with_shorter_side(images, shorter))[None]
+        return _resized(images[0], resized_sides(H, W, shorter))[None]
 
     def __repr__(self) -> str:
         return f"RandomShortestSize({self.min_size}, {self.max_size})"
@@ -169,11 +177,6 @@ class RandomResizedCrop(Transform):
 
     def __repr__(self) -> str:
         return f"RandomResizedCrop({self.size}, scale={self.scale}, ratio={self.ratio})"
-
-
-def _with_shorter_side(images: Array, shorter: int) -> tuple[int, int]:
-    H, W = images.shape[2:]
-    return (shorter, W * shorter // H) if H <= W else (H * shorter // W, shorter)
 
 
 def _resized(image: Array, size: tuple[int, int]) -> Array:

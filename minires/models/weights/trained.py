@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minires import nn
 from minires.devices import Device
+from minires.serialize import load_metadata
 
 from ..registry import create
 from .loading import fitting, read_weights
@@ -80,6 +81,11 @@ def pretrained(
         raise FileNotFoundError(
             f"there is no file {str(path)!r}, and no such name in minires weights list"
         )
+    if path.suffix == ".safetensors" and _is_checkpoint(path):
+        raise ValueError(
+            f"'{path}' is a checkpoint, from which a run goes on; to ask a run's network name its"
+            " folder, or its best.safetensors"
+        )
     card = card_of(path)
     name = model or card.model
     if _is_plain(name) != _is_plain(card.model):
@@ -109,6 +115,10 @@ def pretrained(
     network = create(name, seed=0, **sizes, **card.options)
     fit.copied_into(network)
     return Pretrained(network.to(device=device).eval(), card)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return load_metadata(path).get("format", "").startswith("minires.checkpoint/")
 
 
 def _is_plain(name: str) -> bool:

@@ -146,7 +146,8 @@ class SequentialLR(LRScheduler):
     Raises
     ------
     ValueError
-        If the schedulers belong to another optimizer, or the milestones do not fit them.
+        If the schedulers belong to another optimizer, or are no function of the epoch, or the
+        milestones do not fit them.
 
     Examples
     --------
@@ -181,6 +182,12 @@ class SequentialLR(LRScheduler):
                 raise ValueError(
                     f"SequentialLR: scheduler {number} ({type(scheduler).__name__}) was built for"
                     " another optimizer"
+                )
+            if type(scheduler).lr_at is LRScheduler.lr_at:
+                raise ValueError(
+                    f"SequentialLR: the rates of {type(scheduler).__name__} are no function of the"
+                    " epoch, and it cannot wait for its turn; WarmUp and WarmUpUntil lead to such a"
+                    " schedule"
                 )
         super().__init__(optimizer)
 

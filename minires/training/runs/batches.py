@@ -73,7 +73,7 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
             part,
             max(EVALUATION_BATCH, ranks),
             transform=Compose([*_one_size(config), normalize]),
-            workers=config.workers,
+            num_workers=config.workers,
             rank=rank,
             ranks=ranks,
         )
@@ -85,7 +85,7 @@ def batches_of(config: RunConfig, rank: int = 0, ranks: int = 1) -> Batches:
         seed=config.seed,
         transform=Compose(_augmentation(config, split, normalize)),
         mixup=mixup,
-        workers=config.workers,
+        num_workers=config.workers,
         rank=rank,
         ranks=ranks,
     )
@@ -139,6 +139,10 @@ def _one_size(config: RunConfig) -> list[Transform]:
 
 def _normalization(config: RunConfig, split: Any) -> Normalize:
     """Return what brings the images to mean 0 and standard deviation 1."""
+    try:
+        split.require_contrast()
+    except ValueError as error:
+        raise ConfigError(f"dataset: {error}") from None
     if config.normalize == "channel":
         return Normalize(split.mean, split.std, dtype=config.dtype)
     size = split.image_size
@@ -160,8 +164,14 @@ def _augmentation(config: RunConfig, split: Any, normalize: Normalize) -> list[T
     else:
         chosen += _one_size(config)
     if config.augmentation in ("crop", "crop-flip"):
+        height, width = seen(config, split)
+        if config.crop_padding_mode == "reflect" and config.crop_padding >= min(height, width):
+            raise ConfigError(
+                f"crop_padding: {config.crop_padding} pixels cannot be mirrored in images of"
+                f" {height}x{width}"
+            )
         border = config.crop_padding, config.crop_padding_mode
-        chosen.append(RandomCrop(seen(config, split), *border))
+        chosen.append(RandomCrop((height, width), *border))
     if config.augmentation == "crop-flip":
         chosen.append(RandomHorizontalFlip())
     # Each pixel's mean is that of a place, which is lost when a part is cut out.

@@ -12,9 +12,15 @@ from minires.serialize import atomic_write
 
 from .errors import ConfigError, RunError
 
-__all__ = ["CONFIG", "RunConfig", "read_config", "write_config"]
+__all__ = ["CONFIG", "INDIFFERENT", "RunConfig", "read_config", "write_config"]
 
 CONFIG = "config.json"
+
+# Options that say where and how fast to compute, and how much of it is kept, but not what.
+INDIFFERENT = frozenset(
+    {"root", "device", "threads", "workers", "half", "checkpoint_steps", "keep", "tensorboard"}
+    | {"distributed", "checkpoint_blocks"}
+)
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -81,7 +87,7 @@ class RunConfig(BaseModel):
     val_split : float or int
         Share or number of the training images that are kept for validation.
     early_stop : int, optional
-        Stop after so many epochs without progress in validation.
+        Stop after so many epochs without a lower error in validation, or the same and a lower loss.
     precise_bn : int
         Batches from which running statistics are computed anew at the end; 0 leaves them.
     sync_bn, distributed : bool
@@ -99,7 +105,7 @@ class RunConfig(BaseModel):
     workers : int
         That make batches ahead.
     half : bool
-        Keep the best weights as float16.
+        Keep the best weights as float16, but for tensors with values that are too large for it.
     checkpoint_steps : int, optional
         A checkpoint after so many steps, besides the one after each epoch.
     keep : int
@@ -217,7 +223,12 @@ class RunConfig(BaseModel):
                 " preact and wrn have some"
             )
         if self.schedule == "plateau" and not validated:
-            raise ValueError("schedule: 'plateau' looks at the validation part; set val_split")
+            raise ValueError(
+                "schedule: 'plateau' looks at the validation part, and there is none; set val_split"
+                " above 0, or take another schedule, such as 'cosine'"
+            )
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: it is a kind of momentum, which must be above 0 then")
         if self.early_stop is not None and not validated:
             raise ValueError("early_stop: it looks at the validation part; set val_split")
         if self.warm_up_lr is None and (self.warm_up_steps or self.warm_up_error is not None):
@@ -263,6 +274,13 @@ def read_config(folder: str | os.PathLike[str]) -> RunConfig:
         raise RunError(f"'{path}': {_told(error)}") from None
 
 
+# Of options that may be said in several ways, or in a unit that a bare limit does not tell.
+_FORMS = {
+    "val_split": "a share from 0 to below 1, as 0.1, or a number of images, as 5000",
+    "milestones": "shares of the training, above 0 and below 1, as 0.5 and 0.75",
+}
+
+
 def _told(error: ValidationError) -> str:
     """Say in one sentence what the first mistake is."""
     first = error.errors()[0]
@@ -271,6 +289,8 @@ def _told(error: ValidationError) -> str:
         return f"{name}: there is no such option"
     if first["type"] == "missing":
         return f"{name}: it is missing"
+    if name in _FORMS and first["type"] != "value_error":
+        return f"{name}: expected {_FORMS[name]}, found {first['input']!r}"
     message = first["msg"].removeprefix("Value error, ")
     if not name:
         return message  # of several options; it names them itself

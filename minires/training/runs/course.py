@@ -25,7 +25,7 @@ from minires.training.evaluation import evaluate
 from minires.training.rank_state import RankStates, gather_states, own_seed, restore_states
 
 from .batches import Batches, FirstBatches, batches_of, seen
-from .best import BEST, best_epoch, write_best
+from .best import BEST, best_epoch, card_of_best, refuse_other_best, write_best
 from .checkpoint import LAST, read_seconds, write_checkpoint
 from .circumstances import circumstances
 from .config import RunConfig
@@ -36,7 +36,7 @@ from .metrics_log import EpochLine, Metrics, MetricsLog, SilentLog, TestLine
 from .oddities import oddities
 from .recorder import Recorder
 from .report import write_report
-from .result import Result, result_of, write_result
+from .result import Result, early_end, result_of, write_result
 from .resuming import decisive, saved_state
 from .signals import StoppedError, noted_stops
 from .tensorboard import EventFile
@@ -76,20 +76,26 @@ class Course:
         with together(ranks):
             self.batches: Batches = batches_of(config, ranks.rank, ranks.size)
             split = self.batches.split
-            self.model = made_model(config, split.classes, split.channels, seen(config, split))
+            size = seen(config, split)
+            self.card = card_of_best(config, split, self.batches.normalize)
+            self.model = made_model(
+                config, split.classes, split.channels, size, len(split.train), ranks.size
+            )
             self.events = EventFile(folder) if config.tensorboard and self.writes else None
+            self.digest: str = split.digest  # reads all files, which may fail on one machine
         check_alike(ranks, "the configuration", str(decisive(config)))
-        check_alike(ranks, "the data set", split.digest)
-        for oddity in oddities(config, len(split.train)):
+        check_alike(ranks, "the data set", self.digest)
+        for oddity in oddities(config, len(split.train), size):
             watcher.noted(oddity)
         if config.sync_bn:
             self.model = convert_sync_batchnorm(self.model, ranks)
         self.steps_per_epoch = len(self.batches.train)
         self.steps = total_steps(config, self.steps_per_epoch)
-        self.circumstances = circumstances(config.device, split.digest, ranks.size)
+        self.circumstances = circumstances(config.device, self.digest, ranks.size)
         self.notes: list[str] = []  # about a checkpoint, said once the run does go on from it
         self.seconds = 0.0  # that the present epoch took before the run went on
         self.began = time.perf_counter()
+        self.report_due = self.began
 
     def saved_state(self) -> dict[str, Any] | None:
         """Return the state of the last checkpoint; None where there is none yet.
@@ -162,6 +168,7 @@ class Course:
                 self.config,
                 self.folder,
                 (len(split.train), validation, len(split.test)),
+                split.classes,
                 parameter_count(self.model),
                 self.steps,
                 self.steps_per_epoch,
@@ -176,13 +183,20 @@ class Course:
             self._train_epoch()
             self.checkpoint()
             self._keep_best()
-            self._tell_readers()
+            self._tell_readers(on_the_way=True)
             self.stop_if_asked()
 
-    def _tell_readers(self, **ended: str) -> None:
-        """Bring what is made from the log up to it; say what ended the run, if anything did."""
-        if self.writes:
+    def _tell_readers(self, on_the_way: bool = False, **ended: str) -> None:
+        """Bring what is made from the log up to it; say what ended the run, if anything did.
+
+        The report is made from all of the log, each time longer. On the way it may be a little old,
+        so that it takes no more than 1 % of the time.
+        """
+        began = time.perf_counter()
+        if self.writes and not (on_the_way and began < self.report_due):
             write_report(self.folder, **ended)
+            now = time.perf_counter()
+            self.report_due = now + 100 * (now - began)
         if self.events is not None:
             self.events.update(self.log.metrics)
 
@@ -227,8 +241,7 @@ class Course:
                 self._write_best(line)
 
     def _write_best(self, line: EpochLine) -> None:
-        split, normalize = self.batches.split, self.batches.normalize
-        write_best(self.folder, self.model, self.config, split, normalize, line)
+        write_best(self.folder, self.model, self.card, line, half=self.config.half)
 
     def _stops_early(self) -> bool:
         patience, lines = self.config.early_stop, self.log.metrics.epochs
@@ -245,7 +258,8 @@ class Course:
         DivergedError
             If weights are not finite, which their next loss would tell: those from before stay.
         """
-        if not self._is_finite():
+        # Statistics may be a rank's own, and then the others wait for it.
+        if on_any(self.ranks, not self._is_finite()):
             step, epoch = self.trainer.step, self.trainer.epoch
             raise measured_too_late(step, epoch, "some weights are not finite")
         own = gather_states(self.model, self.ranks)
@@ -254,7 +268,7 @@ class Course:
         state, split = self.trainer.state_dict(), self.batches.split
         # The log has what was measured; and times would make equal runs differ.
         state |= {"history": {}, "seconds": 0.0, "run": decisive(self.config)}
-        state["data"] = split.digest
+        state["data"] = self.digest
         state["network"] = {"num_classes": split.classes, "in_channels": split.channels}
         if self.ranks.size > 1:
             state["ranks"] = own._asdict()
@@ -273,7 +287,11 @@ class Course:
         if on_any(self.ranks, number is not None):
             if with_checkpoint:
                 self.checkpoint()
-            raise StoppedError(number or signal.SIGTERM, self.trainer.step)
+            # All end with one code, whichever rank heard of it first. A launcher may send SIGTERM
+            # behind a Ctrl-C, whose number is lower.
+            heard = self.ranks.gather(number)
+            first = min((each for each in heard or () if each is not None), default=signal.SIGTERM)
+            raise StoppedError(self.ranks.tell(first), self.trainer.step)
 
     def _keep_last_finite(self, error: DivergedError) -> None:
         # Between epochs there is a checkpoint already; and in the test the weights are the best.
@@ -292,8 +310,10 @@ class Course:
         """Read the test part, once, with the best weights."""
         split, best = self.batches.split, best_epoch(self.log.metrics.epochs)
         assert best is not None
-        if self.writes:
-            load_weights(self.model, self.folder / BEST)
+        with together(self.ranks):
+            if self.writes:
+                refuse_other_best(self.folder, best)
+                load_weights(self.model, self.folder / BEST)
         start_alike(self.model, self.ranks)
         if self.config.precise_bn:
             self.batches.train.set_epoch(0)
@@ -302,6 +322,7 @@ class Course:
         if self.writes:
             if self.config.precise_bn:
                 self._write_best(best)
+                load_weights(self.model, self.folder / BEST)  # as they are kept, perhaps as float16
             found = evaluate(self.model, self.trainer.loss, self.batches.test, confusion=True)
         if found is not None and math.isfinite(found.loss):
             assert found.confusion is not None
@@ -312,6 +333,8 @@ class Course:
             result = result_of(self.config, self.log.metrics, parameters, split.lossy)
             self._tell_readers()
             self._tell_divergence()
+            if result.stopped_early:
+                self.watcher.noted(early_end(self.config, self.log.metrics))
             write_result(self.folder, result)
             self.watcher.run_ended(result)
         result = self.ranks.tell(result)

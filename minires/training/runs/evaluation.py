@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ import numpy as np
 from minires.autograd import no_grad
 from minires.data import get_dataset
 from minires.data.transforms import Normalize
+from minires.devices import threads
 from minires.models.weights.catalogue import card_of
 from minires.nn import Module
 from minires.ops import softmax, tensor
@@ -126,8 +128,11 @@ def evaluate_runs(
     first = members[0]
     for member in members[1:]:
         _check_alike(first, member, part, moved=dataset is not None)
-    split: Any = get_dataset(dataset or first.config.dataset, root=root or first.config.root)
-    if dataset is not None:
+    try:
+        split: Any = get_dataset(dataset or first.config.dataset, root=root or first.config.root)
+    except ValueError as error:
+        raise ConfigError(f"dataset: {error}") from None
+    if dataset is not None or root is not None:
         for folder, member in zip(folders, members, strict=True):
             _check_same_data(folder, member.config, split)
     if part == "validation":
@@ -142,19 +147,29 @@ def evaluate_runs(
     judged = getattr(split, part)
     labels = judged.arrays[1] if hasattr(judged, "arrays") else judged.labels
     total, scores = np.zeros((len(judged), split.classes)), []
-    for number, member in enumerate(members):
-        views = views_of_run(member.config, split.image_size, crops, tuple(scales))
-        probabilities = np.zeros_like(total)
-        for start in range(0, len(judged), _BATCH):
-            stop = min(start + _BATCH, len(judged))
-            images = [np.asarray(judged[row][0]) for row in range(start, stop)]
-            probabilities[start:stop] = member.probabilities(images, views)
-            told(number * len(judged) + stop, len(members) * len(judged))
-        scores.append(_score(member.name, probabilities, labels, split.lossy))
-        total += probabilities
+    with ThreadPoolExecutor(threads.available()) as pool:
+        for number, member in enumerate(members):
+            views = views_of_run(member.config, split.image_size, crops, tuple(scales))
+            probabilities = np.zeros_like(total)
+            for start in range(0, len(judged), _BATCH):
+                stop = min(start + _BATCH, len(judged))
+                images = _images(judged, range(start, stop), pool)
+                probabilities[start:stop] = member.probabilities(images, views)
+                told(number * len(judged) + stop, len(members) * len(judged))
+            scores.append(_score(member.name, probabilities, labels, split.lossy))
+            total += probabilities
     if len(members) > 1:
         scores.append(_score("ensemble", total / len(members), labels, split.lossy))
     return scores
+
+
+def _images(judged: Any, rows: range, pool: Executor) -> list[Array]:
+    """Return some images, in order; those in files are decoded by the threads of a pool."""
+
+    def image(row: int) -> Array:
+        return np.asarray(judged[row][0])
+
+    return list(map(image, rows) if hasattr(judged, "arrays") else pool.map(image, rows))
 
 
 class _Member:
@@ -164,6 +179,12 @@ class _Member:
         self.model: Module
         self.model, self.config = load_run(folder, which, device)
         self.name = folder.resolve().name
+        written = (folder / BEST).with_suffix(".json")
+        if not written.exists():
+            raise FileNotFoundError(
+                f"the run in '{folder}' has no {written.name} yet, which says how images are"
+                " normalised; it is written after the first epoch"
+            )
         card = card_of(folder / BEST)
         self.classes = tuple(card.classes)
         preprocessing = card.preprocessing
@@ -191,9 +212,15 @@ class _Member:
 def _check_alike(one: _Member, other: _Member, part: str, *, moved: bool) -> None:
     elsewhere = one.config.dataset != other.config.dataset and not moved
     if elsewhere or one.classes != other.classes:
+        rule = (
+            "networks can only be averaged over the same data set; if it was only moved, --dataset"
+            " says where it is"
+            if elsewhere
+            else "networks can only be averaged over the same classes"
+        )
         raise ConfigError(
             f"ensemble: '{one.name}' was trained on {one.config.dataset}, '{other.name}' on"
-            f" {other.config.dataset}; networks can only be averaged over the same classes"
+            f" {other.config.dataset}; {rule}"
         )
     parts = [(member.config.val_split, member.config.seed) for member in (one, other)]
     if part == "validation" and parts[0] != parts[1]:

@@ -13,7 +13,7 @@ from minires.serialize import load_metadata
 
 from .best import BEST
 from .checkpoint import FORMAT
-from .errors import ConfigError
+from .errors import ConfigError, RunError
 
 __all__ = ["begin_with", "freeze"]
 
@@ -35,7 +35,7 @@ def begin_with(model: Module, weights: str) -> str:
 
     Raises
     ------
-    ConfigError
+    RunError
         If the weights are not there, cannot be read, or do not fit.
     """
     path = Path(weights)
@@ -45,18 +45,18 @@ def begin_with(model: Module, weights: str) -> str:
         if is_listed(weights):
             path = get(weights)
         if path.suffix == ".safetensors" and load_metadata(path).get("format") == FORMAT:
-            raise ConfigError(
+            raise RunError(
                 f"weights: '{path}' is a checkpoint, which is gone on with by --resume; to begin"
                 f" with a run's weights name its folder, or its {BEST}"
             )
         report = load_weights(model, path, new_head=True)
-    except ConfigError:
+    except RunError:
         raise
     except MisfitError as error:
         why = _network_of(path) or "; ".join(error.problems)
-        raise ConfigError(f"weights: '{path}' does not fit this network: {why}") from None
+        raise RunError(f"weights: '{path}' does not fit this network: {why}") from None
     except (FileNotFoundError, ValueError) as error:
-        raise ConfigError(f"weights: {error}") from None
+        raise RunError(f"weights: {error}") from None
     told = f"{path.name}: {report.tensors} tensors were copied"
     if report.new_head:
         told += f"; the classes are others, so {' and '.join(report.new_head)} begin anew"

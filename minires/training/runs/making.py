@@ -9,6 +9,7 @@ from typing import Any
 
 from minires import devices, models, ops
 from minires.autograd import Tensor
+from minires.data import WorkerError
 from minires.devices.communicator import Communicator
 from minires.nn import Module, checkpoint_blocks
 from minires.optim import SGD, Optimizer
@@ -25,7 +26,8 @@ from minires.training import EMA, Callback, LRCurve, Trainer, lr_find
 
 from .batches import batches_of, seen
 from .config import RunConfig
-from .errors import ConfigError
+from .errors import ConfigError, RunError
+from .fine_tuning import begin_with, freeze
 
 __all__ = [
     "made_model",
@@ -37,7 +39,14 @@ __all__ = [
 ]
 
 
-def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, int]) -> Module:
+def made_model(
+    config: RunConfig,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    images: int | None = None,
+    ranks: int = 1,
+) -> Module:
     """Make the network, as it is drawn by the run's seed.
 
     Parameters
@@ -46,12 +55,20 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
     classes, channels : int
     size : (int, int)
         Height and width of the images.
+    images : int, optional
+        How many there are to train on; one that is left for the last batch may be too few.
+    ranks : int
+        That share the batches out.
 
     Raises
     ------
     ConfigError
-        If there is no such network, or it does not take such images.
+        If there is no such network or device, or it does not take such images.
     """
+    try:
+        devices.get(config.device)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"device: {error}") from None
     options: dict[str, Any] = {
         "num_classes": classes,
         "in_channels": channels,
@@ -67,6 +84,16 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
             f"model: {config.model}, of images {channels}x{size[0]}x{size[1]} and {classes}"
             f" classes: {error}"
         ) from None
+    if images is not None and 1 in _images_at_once(config, images, ranks):
+        try:
+            plan(ops.zeros(1, channels, *size, device="meta"))
+        except ValueError:
+            raise ConfigError(
+                f"batch_size: of {images:,} images, in batches of {config.batch_size:,}, one is"
+                f" left alone in a batch or a part of one, of which {config.model} cannot learn:"
+                " batch normalisation needs two where its maps are a single pixel; take another"
+                " batch_size, or fewer parts"
+            ) from None
     model = models.create(config.model, seed=config.seed, **options)
     if config.checkpoint_blocks:
         try:
@@ -74,6 +101,20 @@ def made_model(config: RunConfig, classes: int, channels: int, size: tuple[int, 
         except ValueError as error:
             raise ConfigError(f"checkpoint_blocks: {error}") from None
     return model.to(config.dtype).to(config.device)
+
+
+def _images_at_once(config: RunConfig, images: int, ranks: int) -> set[int]:
+    """Return how many images the smallest parts of a run's batches have that see each other."""
+    whole = min(config.batch_size, images)
+    batches = {whole}
+    if config.steps is None or config.steps * whole >= images:  # the last of an epoch is met
+        batches.add(images % whole or whole)
+
+    def at_once(batch: int) -> int:
+        own = max(batch // ranks, 1)
+        return (batch if config.sync_bn else own) // min(config.accumulate, own)
+
+    return {at_once(batch) for batch in batches}
 
 
 def made_trainer(
@@ -173,6 +214,8 @@ def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRC
     ------
     ConfigError, OSError
         As `minires.training.runs.train`.
+    RunError
+        If an image cannot be read.
     ValueError
         If the rates do not rise.
     """
@@ -180,16 +223,23 @@ def rising_rates(config: RunConfig, start: float, end: float, steps: int) -> LRC
     split = batches.split
     with threads_of(config):
         model = made_model(config, split.classes, split.channels, seen(config, split))
+        if config.weights is not None:
+            begin_with(model, config.weights)
+        freeze(model, config.freeze)
+        devices.random.manual_seed(config.seed)
         trainer = made_trainer(config, model, total_steps(config, len(batches.train)))
-        return lr_find(
-            model,
-            trainer.optimizer,
-            batches.train,
-            loss=trainer.loss,
-            start=start,
-            end=end,
-            steps=steps,
-        )
+        try:
+            return lr_find(
+                model,
+                trainer.optimizer,
+                batches.train,
+                loss=trainer.loss,
+                start=start,
+                end=end,
+                steps=steps,
+            )
+        except WorkerError as error:
+            raise RunError(str(error)) from error
 
 
 @contextmanager

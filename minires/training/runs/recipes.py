@@ -168,13 +168,15 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     Parameters
     ----------
     model, dataset : str
-        Paths are kept absolute, of `weights` too: the run may be gone on with from anywhere.
+        Paths are kept absolute, of `root` and `weights` too: the run may be gone on with from
+        anywhere.
     recipe : str, optional
         A name in `RECIPES`; by default the data set's.
     **options
         Of `RunConfig`; None stands for what the recipe says. Naming `epochs` or `steps` stretches
-        the schedule to that length, naming a `schedule` drops the recipe's milestones, and naming
-        an `lr` that is as low as that of its warm-up drops the warm-up.
+        the schedule to that length, naming a `schedule` drops the recipe's milestones, naming an
+        `lr` that is as low as that of its warm-up, or one option of a warm-up, drops the recipe's,
+        and naming a `momentum` of 0 drops Nesterov's.
 
     Raises
     ------
@@ -197,6 +199,8 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     except ValueError as error:
         raise ConfigError(f"model: {error}") from None
     named = {option: value for option, value in options.items() if value is not None}
+    if "root" in named:
+        named["root"] = str(Path(named["root"]).absolute())
     if "weights" in named and not is_listed(named["weights"]):
         named["weights"] = str(Path(named["weights"]).absolute())
     if "epochs" in named or "steps" in named:
@@ -207,5 +211,7 @@ def configured(model: str, dataset: str, recipe: str | None = None, **options: A
     needless = gentle is not None and isinstance(lr, int | float) and lr <= gentle
     if needless or named.keys() & _NO_WARM_UP.keys():
         asked |= _NO_WARM_UP
+    if named.get("momentum") == 0:
+        asked["nesterov"] = False
     told = {"model": model, "dataset": located(dataset), "recipe": name}
     return RunConfig.checked(**told, **{**asked, **named})

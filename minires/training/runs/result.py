@@ -13,7 +13,7 @@ from .config import RunConfig
 from .errors import LogError
 from .metrics_log import Metrics
 
-__all__ = ["RESULT", "Result", "read_result", "write_result"]
+__all__ = ["RESULT", "Result", "early_end", "read_result", "write_result"]
 
 RESULT = "result.json"
 
@@ -42,6 +42,8 @@ class Result:
         Of these weights. Read once, at the end.
     lossy_images : bool
         The images were compressed with loss: the numbers say nothing about the originals.
+    stopped_early : bool
+        It took fewer epochs than it was asked for: see `early_end`.
     """
 
     model: str
@@ -60,6 +62,7 @@ class Result:
     test_loss: float
     test_error: float
     lossy_images: bool
+    stopped_early: bool = False  # as in files from before it was told
 
 
 def result_of(config: RunConfig, metrics: Metrics, parameters: int, lossy: bool) -> Result:
@@ -84,7 +87,30 @@ def result_of(config: RunConfig, metrics: Metrics, parameters: int, lossy: bool)
         test_loss=test.loss,
         test_error=test.error,
         lossy_images=lossy,
+        stopped_early=bool(early_end(config, metrics)),
     )
+
+
+def early_end(config: RunConfig, metrics: Metrics) -> str:
+    """Say of a run that has come to its end why it was before its time; else nothing.
+
+    Examples
+    --------
+    >>> from minires.training.runs.metrics_log import EpochLine
+    >>> config = RunConfig.checked(
+    ...     model="cifar_resnet8", dataset="digits", epochs=9, val_split=0.1, early_stop=2
+    ... )
+    >>> early_end(config, Metrics(epochs=[EpochLine(3, 36, 1.0, 0.5, 0.9, 0.4, 0.1, 1.0, 1.0)]))
+    'it ended early, after epoch 3 of 9: no better validation in 2 epochs'
+    """
+    last, patience = metrics.epochs[-1], config.early_stop
+    done, asked, what = last.epoch, config.epochs, "epoch"
+    if asked is None:
+        done, asked, what = last.step, config.steps, "step"
+    if patience is None or asked is None or done >= asked:
+        return ""
+    in_vain = f"{patience} epoch{'' if patience == 1 else 's'}"
+    return f"it ended early, after {what} {done:,} of {asked:,}: no better validation in {in_vain}"
 
 
 def write_result(folder: str | os.PathLike[str], result: Result) -> None:

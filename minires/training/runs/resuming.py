@@ -12,16 +12,14 @@ from minires.models.weights.loading import read_weights
 from .best import BEST
 from .checkpoint import LAST, read_checkpoint, read_circumstances
 from .circumstances import DATA, differences, refuse_other_data
-from .config import CONFIG, RunConfig, read_config
+from .config import CONFIG, INDIFFERENT, RunConfig, read_config
 from .errors import CheckpointError
+from .metrics_log import LOG
 
 __all__ = ["decisive", "saved_state"]
 
-# What may be another when a run is gone on with: it decides where and how, not what is computed.
-_FREE = frozenset(
-    {"root", "dataset", "weights", "device", "threads", "workers", "half", "checkpoint_steps"}
-    | {"keep", "tensorboard", "distributed", "checkpoint_blocks"}
-)
+# What may be another when a run is gone on with; paths, for what is there is looked at itself.
+_FREE = INDIFFERENT | {"dataset", "weights"}
 
 
 def decisive(config: RunConfig) -> dict[str, Any]:
@@ -63,11 +61,12 @@ def saved_state(
     Raises
     ------
     CheckpointError
-        If it is damaged, of another configuration, or of other data.
+        If it is damaged or lost, of another configuration, or of other data.
     """
     path = folder / LAST
     _refuse_other(folder / CONFIG, decisive(read_config(folder)), config)
     if not path.exists():
+        _refuse_lost(path)
         noted("there is no checkpoint yet; the run begins again")
         return None
     state = read_checkpoint(path)
@@ -79,6 +78,26 @@ def saved_state(
     for difference in differences(read_circumstances(folder), circumstances):
         noted(f"{difference}; from here on, bits may differ from those of an uninterrupted run")
     return state
+
+
+def _refuse_lost(path: Path) -> None:
+    """Raise CheckpointError if there was a checkpoint: to begin again would overwrite the run.
+
+    All that is looked for is written after the first one: the file beside it, the older ones, the
+    best weights, and the second epoch's lines. The first epoch's own line comes before it.
+    """
+    kept = sorted(path.parent.glob("step-*.safetensors"))
+    if kept:
+        raise CheckpointError(
+            f"'{path}' is gone; bring it back, or, to go on from the newest one that was kept,"
+            f" rename {kept[-1].name} to {LAST}"
+        )
+    log = path.with_name(LOG)
+    later = log.exists() and b'"epoch": 2,' in log.read_bytes()
+    if later or path.with_suffix(".json").exists() or path.with_name(BEST).exists():
+        raise CheckpointError(
+            f"'{path}' is gone; bring it back, or begin another run in another folder"
+        )
 
 
 def _refuse_other(path: Path, was: Mapping[str, Any], config: RunConfig) -> None:

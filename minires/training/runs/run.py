@@ -6,9 +6,11 @@ import errno
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from minires.data import WorkerError
+from minires.data.sources import data_root
 from minires.devices.communicator import Alone, Communicator
 from minires.training.distributed import together
 
@@ -16,6 +18,7 @@ from .best import BEST
 from .checkpoint import LAST
 from .config import CONFIG, RunConfig, read_config, write_config
 from .course import Course
+from .errors import RunError
 from .lock import locked
 from .making import threads_of
 from .metrics_log import LOG
@@ -74,10 +77,9 @@ def train(
     StoppedError
         If SIGTERM, SIGHUP or Ctrl-C came; a checkpoint was written.
     DivergedError
-        If a loss is not finite; the last finite weights are in the checkpoint.
+        If a loss, or weights, are not finite; the last finite weights are in the checkpoint.
     RunError
-        If another process is training in the folder; if weights, or the loss of another part than
-        that of training, are no numbers.
+        If another process is training in the folder; if images can no more be read.
     DistributedError
         If something is wrong on some ranks; raised on all of them.
     OSError
@@ -95,7 +97,7 @@ def train(
     >>> train(config, folder, resume=True) == result
     True
     """
-    folder, ranks = Path(folder), communicator or Alone()
+    folder, ranks, config = Path(folder), communicator or Alone(), _with_root(config)
     watcher = watcher if watcher is not None and ranks.rank == 0 else RunWatcher()
     finished = None
     with together(ranks):
@@ -113,8 +115,17 @@ def train(
                 _keep_where_the_data_are(config, folder)
                 for torn in folder.glob(".*.tmp"):  # of writes that a kill broke off
                     torn.unlink()
-        with _told_of_the_disk(folder):
+        with _told_what_is_left(folder):
             return course.carried_out(ranks.tell(state), allow_reshard)
+
+
+def _with_root(config: RunConfig) -> RunConfig:
+    """Keep where the data sets are, which another shell may have no variable for."""
+    if config.root is not None or not os.environ.get("MINIRES_DATA"):
+        return config
+    if config.dataset == "digits" or Path(config.dataset).is_absolute():  # they need no root
+        return config
+    return config.changed(root=str(data_root().absolute()))
 
 
 @contextmanager
@@ -122,24 +133,32 @@ def _folder_of(
     config: RunConfig, folder: Path, ranks: Communicator, resume: bool
 ) -> Iterator[None]:
     """Write the configuration first; take it away again if it turns out to make no sense."""
-    made, is_new = [], False
+    made, is_new, taken = [], False, None
     with ExitStack() as held:
         try:
             with together(ranks):
                 if ranks.rank == 0:
                     made = [each for each in (folder, *folder.parents) if not each.exists()]
-                    _make(folder)
-                    held.enter_context(locked(folder))
-                    _refuse_to_overwrite(folder, resume)
-                    is_new = not (folder / CONFIG).exists()
-                    if is_new:
-                        write_config(config, folder)
+                    try:
+                        _make(folder)
+                        held.enter_context(locked(folder))
+                        _refuse_to_overwrite(folder, resume)
+                    except FileExistsError as error:
+                        taken = error
+                    else:
+                        is_new = not (folder / CONFIG).exists()
+                        if is_new:
+                            write_config(config, folder)
+            taken = ranks.tell(taken)
+            if taken is not None:  # wrong usage, as of one rank alone
+                raise taken
             yield
         except BaseException:
             if is_new and not (folder / LOG).exists():
                 (folder / CONFIG).unlink(missing_ok=True)
-                for each in made:
-                    each.rmdir()
+                with suppress(OSError):  # another run may be in a folder above by now
+                    for each in made:
+                        each.rmdir()
             raise
 
 
@@ -163,22 +182,29 @@ def _make(folder: Path) -> None:
 def _keep_where_the_data_are(config: RunConfig, folder: Path) -> None:
     """Write down where the data set, which is the same, was moved to."""
     written = read_config(folder)
-    if written.dataset != config.dataset:
-        write_config(written.changed(dataset=config.dataset), folder)
+    if (written.dataset, written.root) != (config.dataset, config.root):
+        write_config(written.changed(dataset=config.dataset, root=config.root), folder)
 
 
 @contextmanager
-def _told_of_the_disk(folder: Path) -> Iterator[None]:
-    """Say what is still there when nothing more can be written."""
+def _told_what_is_left(folder: Path) -> Iterator[None]:
+    """Say what is still there when nothing more can be written, or images can no more be read."""
+
+    def advice(mend: str) -> str:
+        if not (folder / LAST).exists():
+            return f"{mend}, and begin again"
+        return (
+            f"the last checkpoint is whole: {mend}, then minires train --resume"
+            f" {shlex.quote(str(folder))} goes on from it"
+        )
+
     try:
         yield
+    except WorkerError as error:
+        raise RunError(f"{error}; {advice('put the image right')}") from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
             raise
-        advice = "make room, and begin again"
-        if (folder / LAST).exists():
-            advice = (
-                "the last checkpoint is whole: make room, then minires train --resume"
-                f" {shlex.quote(str(folder))} goes on from it"
-            )
-        raise OSError(f"'{folder}' cannot be written to ({error.strerror}); {advice}") from error
+        raise OSError(
+            f"'{folder}' cannot be written to ({error.strerror}); {advice('make room')}"
+        ) from error

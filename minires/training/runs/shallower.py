@@ -8,15 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .config import RunConfig, read_config
+from .config import INDIFFERENT, RunConfig, read_config
 from .metrics_log import EpochLine, read_metrics
 
-# Options that say where and how fast to compute, and how much of it is kept; and the warm-up, which
-# papers give to their deepest networks alone.
-_NOT_LEARNING = {
-    "model", "root", "recipe", "device", "threads", "workers", "half", "checkpoint_steps", "keep",
-    "tensorboard", "distributed", "warm_up_lr", "warm_up_steps", "warm_up_error",
-}  # fmt: skip
+# The warm-up, too, which papers give to their deepest networks alone.
+_NOT_LEARNING = {*INDIFFERENT, "model", "recipe", "warm_up_lr", "warm_up_steps", "warm_up_error"}
 
 
 class Shallower(NamedTuple):

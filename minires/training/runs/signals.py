@@ -48,10 +48,9 @@ class Stops:
         """Be the handler of a signal. The second one is obeyed at once."""
         self.number = number
         for each in _STOPS:
-            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else _DEFAULT)
-
-
-_DEFAULT = signal.SIG_DFL
+            if signal.getsignal(each) == self.note:
+                is_ctrl_c = each == signal.SIGINT
+                signal.signal(each, signal.default_int_handler if is_ctrl_c else signal.SIG_DFL)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ class Plan:
         Of the run.
     images : (int, int, int)
         To train on, to validate with, and to test with.
+    classes : int
     parameters : int
     steps, steps_per_epoch : int
         Of the whole training, and of an epoch.
@@ -33,6 +34,7 @@ class Plan:
     config: RunConfig
     folder: Path
     images: tuple[int, int, int]
+    classes: int
     parameters: int
     steps: int
     steps_per_epoch: int

@@ -63,7 +63,18 @@ def read_grid(path: str | os.PathLike[str]) -> list[Trial]:
         options = tomllib.loads(Path(path).read_text("utf-8"))
     except ValueError as error:  # UnicodeDecodeError is one
         raise ConfigError(f"'{path}' is no TOML: {error}") from None
-    return trials_of(options)
+    try:
+        return trials_of(options)
+    except ConfigError as error:
+        raise ConfigError(f"'{path}': {_as_keys(str(error))}") from None
+
+
+def _as_keys(message: str) -> str:
+    """Name options as the command line does, and as a grid may."""
+    for name in RunConfig.model_fields:
+        if "_" in name:
+            message = re.sub(rf"\b{name}\b", name.replace("_", "-"), message)
+    return message
 
 
 def trials_of(options: Mapping[str, Any]) -> list[Trial]:

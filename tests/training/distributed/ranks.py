@@ -58,8 +58,11 @@ class ThreadRank:
 
 
 def on_ranks(size: int, work: Callable[[ThreadRank], Any]) -> list[Any]:
-    """Let `size` ranks do the work; return their results, or raise the first rank's error."""
-    meeting, table = threading.Barrier(size), [None] * size
+    """Let `size` ranks do the work; return their results, or raise the first rank's error.
+
+    One that waits for a rank which never comes fails after a minute.
+    """
+    meeting, table = threading.Barrier(size, timeout=60), [None] * size
 
     def run(rank: int) -> Any:
         try:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import threading
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from PIL import Image
 
 import minires as mr
+from minires.data.archives import FolderFiles
 from minires.training import Callback, DivergedError, Trainer
 from minires.training.distributed import Alone, DistributedError
 from minires.training.flat_gradients import FlatGradients
+from minires.training.runs.course import Course
+from minires.training.runs.recipes import configured
+from minires.training.runs.watching import RunWatcher
 from tests.training.distributed.jobs import (
     assert_equal_runs,
     data,
@@ -258,9 +266,7 @@ def test_gradients_travel_in_one_message_for_each_dtype():
         wide = mr.ones(2, dtype="float64", requires_grad=True)
         for number, parameter in enumerate((single, double, wide), 1 + ranks.rank):
             parameter.grad = number * mr.ones(*parameter.shape, dtype=parameter.dtype)
-        flat = FlatGradients(ranks)
-        flat.add_up([single, double, wide])
-        assert flat.nbytes == (2 + 6 + 4) * 4 + (1 + 2) * 8
+        FlatGradients(ranks).add_up([single, double, wide])
         return ranks.sent, [p.grad.numpy().mean() for p in (single, double, wide)]
 
     for sent, means in on_ranks(2, run):
@@ -279,3 +285,41 @@ def test_a_gradient_that_only_some_ranks_have_reaches_all_and_none_stays_none():
         return some.grad.numpy().tolist()
 
     assert on_ranks(3, run) == [[1.0, 2.0]] * 3
+
+
+def test_files_that_one_rank_cannot_read_end_the_runs_of_all(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), np.uint8)
+    for place in np.ndindex(2, 3):
+        file = tmp_path / "pictures" / "ab"[place[0]] / f"{place[1]}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise[place]).save(file)
+    config = configured("cifar_resnet8", str(tmp_path / "pictures"), schedule="constant")
+    read = FolderFiles.sum_of
+
+    def run(ranks):
+        local.rank = ranks.rank
+        return Course(config, tmp_path / "run", RunWatcher(), ranks)
+
+    def refused(files, name):
+        if local.rank == 1:
+            raise PermissionError(13, "Permission denied", name)
+        return read(files, name)
+
+    local = threading.local()
+    monkeypatch.setattr(FolderFiles, "sum_of", refused)
+    with pytest.raises(DistributedError, match="rank 1 of 2: PermissionError"):
+        on_ranks(2, run)
+
+
+def test_statistics_of_one_rank_that_are_no_numbers_end_the_runs_of_all(tmp_path):
+    config = configured("cifar_resnet8", "digits", model_options={"width": 2})
+
+    def run(ranks):
+        course = Course(config, tmp_path / "run", RunWatcher(), ranks)
+        course.trainer = SimpleNamespace(step=3, epoch=1)
+        if ranks.rank == 1:
+            course.model.bn1.running_var.copy_(np.inf)
+        with pytest.raises(DivergedError, match="some weights are not finite"):
+            course.checkpoint()
+
+    on_ranks(2, run)

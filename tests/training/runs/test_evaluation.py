@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,20 @@ import pytest
 from PIL import Image
 
 import minires as mr
-from minires.training.runs import ConfigError, configured, read_result, train
+from minires.training.runs import (
+    CheckpointError,
+    ConfigError,
+    StoppedError,
+    configured,
+    evaluation,
+    read_result,
+    train,
+)
 from minires.training.runs.evaluation import evaluate_runs
 from minires.training.runs.loading import load_run
 from minires.training.runs.views import Views, views_of_run
+
+from .conftest import Watched
 
 SIDE = 12
 
@@ -203,7 +215,7 @@ def test_runs_that_do_not_belong_together_are_refused(runs: list[Path], tmp_path
     options = {"epochs": 1, "model_options": {"width": 2}}
     train(configured("cifar_resnet8", "digits", **options), tmp_path / "digits")
 
-    with pytest.raises(ConfigError, match="networks can only be averaged over the same classes"):
+    with pytest.raises(ConfigError, match=r"averaged over the same data set; .*--dataset"):
         evaluate_runs([runs[0], tmp_path / "digits"])
     with pytest.raises(ConfigError, match="kept other images for validation"):
         evaluate_runs(runs, part="validation")
@@ -228,6 +240,19 @@ def test_data_that_have_got_other_classes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_images_in_files_are_decoded_side_by_side_and_stay_in_order() -> None:
+    meeting = threading.Barrier(2, timeout=60)
+
+    class Files:
+        def __getitem__(self, row: int) -> tuple[np.ndarray, int]:
+            meeting.wait()  # alone, none would come past it
+            return np.full((1, 1, 1), row), 0
+
+    with ThreadPoolExecutor(2) as pool:
+        images = evaluation._images(Files(), range(3, 11), pool)
+    assert [int(image[0, 0, 0]) for image in images] == list(range(3, 11))
+
+
 def test_photographs_of_any_size_are_judged(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for part, count in (("train", 6), ("val", 2)):
@@ -252,3 +277,27 @@ def test_photographs_of_any_size_are_judged(tmp_path: Path) -> None:
     assert one.loss == pytest.approx(result.test_loss, rel=1e-5)
     assert one.loss != ten.loss
     assert told == [(4, 4), (4, 4)]
+
+
+def test_data_from_another_folder_must_be_the_same(
+    data: Path, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = mr.data.get_dataset
+
+    def others(name: str, root: str) -> Any:
+        return found(name) if root == "same" else found("digits")
+
+    monkeypatch.setattr(evaluation, "get_dataset", others)
+    assert evaluate_runs(runs[:1], root="same")
+    with pytest.raises(CheckpointError, match="is not the one that the run began with"):
+        evaluate_runs(runs[:1], root="other")
+
+
+def test_a_run_that_was_stopped_within_its_first_epoch_cannot_be_judged_yet(
+    data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        train(config(data), tmp_path / "run", watcher=Watched(stop_after=1))
+    for which, file in (("best", "best.safetensors"), ("last", "best.json")):
+        with pytest.raises(FileNotFoundError, match=f"has no {file} yet.*after the first epoch"):
+            evaluate_runs([tmp_path / "run"], which=which)

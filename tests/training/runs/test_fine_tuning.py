@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minires as mr
-from minires.training.runs import ConfigError, configured, train
+from minires.training.runs import ConfigError, RunError, configured, train
 from minires.training.runs.checkpoint import write_checkpoint
 from minires.training.runs.fine_tuning import begin_with, freeze
 
@@ -45,7 +45,7 @@ def test_only_the_head_begins_anew_for_other_classes(weights: Path) -> None:
 def test_weights_of_the_plain_twin_of_the_same_names_are_refused(tmp_path: Path) -> None:
     config = configured("cifar_plain8", "digits", epochs=1, model_options={"width": 2})
     train(config, tmp_path / "plain")
-    with pytest.raises(ConfigError, match=r"of a cifar_plain, .*would answer wrongly"):
+    with pytest.raises(RunError, match=r"of a cifar_plain, .*would answer wrongly"):
         begin_with(mr.models.cifar_resnet(8, width=2, in_channels=1), str(tmp_path / "plain"))
 
 
@@ -53,7 +53,7 @@ def test_weights_of_another_width_are_refused_and_nothing_is_copied(weights: Pat
     for width in (3, 4):
         model = network(classes=3, width=width)
         before = [value.numpy().copy() for value in model.state_dict().values()]
-        with pytest.raises(ConfigError, match="does not fit this network: conv1"):
+        with pytest.raises(RunError, match="does not fit this network: conv1"):
             begin_with(model, str(weights))
         for value, was in zip(model.state_dict().values(), before, strict=True):
             assert (value.numpy() == was).all()
@@ -67,15 +67,14 @@ def test_without_being_asked_for_other_classes_are_an_error(weights: Path) -> No
 def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     for path in (tmp_path / "notes.txt", tmp_path, tmp_path / "none.safetensors"):
-        with pytest.raises(ConfigError, match="weights: "):
+        with pytest.raises(RunError, match="weights: ") as told:
             begin_with(network(), str(path))
+        assert not isinstance(told.value, ConfigError)  # no option is wrong: a file is
 
 
 def test_a_checkpoint_is_told_from_weights(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, {"step": 1, "model": network().state_dict()}, {})
-    with pytest.raises(
-        ConfigError, match=r"^weights: .*last\.safetensors' is a checkpoint"
-    ) as told:
+    with pytest.raises(RunError, match=r"^weights: .*last\.safetensors' is a checkpoint") as told:
         begin_with(network(), str(tmp_path / "last.safetensors"))
     assert "\n" not in str(told.value)
 

@@ -67,6 +67,8 @@ def test_ranks_that_cannot_begin_say_so_once_and_end_with_one_code(tmp_path: Pat
     assert not folder.exists()
     ended(ranks(2, *OPTIONS, "--epochs", 1, "--distributed", "--out", folder))
     assert ended(ranks(2, "--resume", folder)).count("is finished") == 1
+    again = ranks(2, *OPTIONS, "--epochs", 1, "--distributed", "--out", folder)
+    assert ended(again, code=2).startswith("minires: --out: there is a run in ")
 
 
 def test_a_job_that_was_killed_goes_on_to_the_same_bytes_with_as_many_ranks(

@@ -20,7 +20,12 @@ from minires.data.transforms import (
 from minires.optim.lr_scheduler import ReduceLROnPlateau, WarmUpUntil
 from minires.training.runs import RECIPES, ConfigError, RunConfig, configured, train
 from minires.training.runs.batches import batches_of
-from minires.training.runs.making import made_model, made_schedule, made_trainer
+from minires.training.runs.making import (
+    made_model,
+    made_schedule,
+    made_trainer,
+    rising_rates,
+)
 
 from .conftest import Watched
 
@@ -209,6 +214,21 @@ def test_a_rate_as_low_as_that_of_the_warm_up_needs_none() -> None:
         config = configured("cifar_preact_resnet164", "cifar10", "preact", lr=lr)
         assert (config.lr, config.warm_up_lr) == (lr, expected)
         assert bool(config.warm_up_steps) == bool(expected)
+
+
+def test_without_momentum_there_is_none_of_nesterovs() -> None:
+    config = configured("cifar_resnet8", "digits", momentum=0.0)
+    assert (config.momentum, config.nesterov) == (0.0, False)
+    with pytest.raises(ConfigError, match="nesterov: "):
+        configured("cifar_resnet8", "digits", momentum=0.0, nesterov=True)
+
+
+def test_a_range_test_draws_all_of_its_numbers_by_the_seed() -> None:
+    random = mr.devices.random
+    config = configured("cifar_resnet8", "digits", seed=5, model_options={"width": 2})
+    with random.replayed(random.state()):
+        rising_rates(config, 1e-3, 1.0, steps=10)
+        assert random.state()["seed"] == 5
 
 
 def test_recipes_name_where_they_come_from_and_unknown_ones_what_there_is() -> None:

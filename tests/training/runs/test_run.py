@@ -6,8 +6,10 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,14 +30,18 @@ from minires.training.runs import (
     read_result,
     train,
     write_config,
+    write_report,
 )
 from minires.training.runs.checkpoint import (
     read_checkpoint,
     read_circumstances,
     write_checkpoint,
 )
+from minires.training.runs.evaluation import evaluate_runs
 from minires.training.runs.making import made_model
+from minires.training.runs.resuming import decisive
 
+from ..distributed.ranks import ThreadRank, on_ranks
 from .conftest import Watched, a_config, digests
 
 Stopped = Callable[..., Path]
@@ -86,6 +92,34 @@ def test_a_run_that_was_stopped_comes_to_the_same_bytes(
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
     assert read_metrics(folder).steps == read_metrics(whole).steps
     assert read_metrics(folder).test == read_metrics(whole).test
+
+
+@pytest.mark.usefixtures("device")
+def test_a_run_that_was_stopped_on_a_gpu_comes_to_the_same_bytes(
+    stopped: Stopped, tmp_path: Path
+) -> None:
+    """There losses are read late: at a checkpoint, and at the end of an epoch."""
+    options = {"device": "cuda", "epochs": 2, "ema": 0.9, "clip": 1.0, "checkpoint_steps": 4}
+    train(a_config(**options), tmp_path / "run")
+    folder = stopped(7, **options)
+    train(read_config(folder), folder, resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
+    assert read_metrics(folder).steps == read_metrics(tmp_path / "run").steps
+
+
+@pytest.mark.parametrize("option", [{"warm_up_error": 0.99}, {"warm_up_steps": 8}])
+def test_a_warm_up_goes_on_where_it_was_stopped(
+    option: dict[str, Any], stopped: Stopped, tmp_path: Path
+) -> None:
+    options = {"warm_up_lr": 0.01, "epochs": 2, **option}
+    train(a_config(**options), tmp_path / "run")
+    folder = stopped(7, **options)
+    train(read_config(folder), folder, resume=True)
+    assert read_metrics(folder).steps == read_metrics(tmp_path / "run").steps
+    rates = [line.lr for line in read_metrics(folder).steps]
+    assert rates[0] == pytest.approx(0.01)
+    assert max(rates[5:]) > 0.04, "it is over"
 
 
 def test_another_seed_comes_to_other_bytes(tmp_path: Path, whole: Path) -> None:
@@ -141,14 +175,105 @@ def test_two_processes_cannot_train_in_one_folder(stopped: Stopped) -> None:
 
 
 def test_a_run_without_a_checkpoint_begins_again(stopped: Stopped, whole: Path) -> None:
-    folder = stopped(3)
-    (folder / "last.safetensors").unlink()
+    folder = stopped(6)  # as if killed between the first epoch's line and its checkpoint
+    for name in ("last.safetensors", "last.json", "best.safetensors", "best.json"):
+        (folder / name).unlink()
+    log = folder / "metrics.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:6]))
+    assert [line.epoch for line in read_metrics(folder).epochs] == [1]
     watcher = Watched()
     train(read_config(folder), folder, resume=True, watcher=watcher)
     assert watcher.steps[0] == 1
     name = "last.safetensors"
     assert (folder / name).read_bytes() == (whole / name).read_bytes()
     assert "begins again" in watcher.notes[0]
+
+
+@pytest.mark.parametrize("heard", [(None, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)])
+def test_ranks_that_hear_other_signals_end_with_one_code(
+    heard: tuple[int | None, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = list(heard)
+
+    def noted() -> Any:
+        return nullcontext(SimpleNamespace(number=left.pop()))
+
+    def codes(rank: ThreadRank) -> int:
+        with pytest.raises(StoppedError) as told:
+            train(a_config(distributed=True), tmp_path / "run", communicator=rank)
+        return told.value.exit_code
+
+    monkeypatch.setattr(course, "noted_stops", noted)
+    assert on_ranks(2, codes) == [130, 130]
+
+
+def test_where_the_data_sets_are_is_kept_for_a_shell_without_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots: list[str | None] = []
+
+    def found(name: str, root: str | None) -> Any:
+        roots.append(root)
+        return mr.data.get_dataset("digits")
+
+    monkeypatch.setattr("minires.training.runs.batches.get_dataset", found)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINIRES_DATA", "here")
+    folder, config = tmp_path / "run", a_config(dataset="mnist")
+    with pytest.raises(StoppedError):
+        train(config, folder, watcher=Watched(2))
+    assert read_config(folder).root == str(tmp_path / "here")
+    monkeypatch.delenv("MINIRES_DATA")
+    train(read_config(folder), folder, resume=True)
+    assert roots == [str(tmp_path / "here")] * 2
+    assert decisive(read_config(folder)) == decisive(config)
+
+
+def test_a_folder_that_is_taken_is_the_same_mistake_on_every_rank(
+    whole: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    before = digests(whole)
+
+    def begun_in(folder: Path) -> Callable[[ThreadRank], str]:
+        def begun(rank: ThreadRank) -> str:
+            with pytest.raises(FileExistsError) as told:
+                train(a_config(distributed=True), folder, communicator=rank)
+            return str(told.value)
+
+        return begun
+
+    for told in on_ranks(2, begun_in(whole)):
+        assert told.startswith("there is a run in")
+    for told in on_ranks(2, begun_in(tmp_path / "file")):
+        assert told.endswith("is a file, and a run is a folder")
+    assert digests(whole) == before
+
+
+@pytest.mark.parametrize(
+    ("stop", "left"),
+    [
+        (3, {"config.json", "metrics.jsonl", "last.json"}),
+        (12, {"config.json", "metrics.jsonl"}),
+        (12, {"config.json", "metrics.jsonl", "best.safetensors", "best.json"}),
+        (12, {"config.json", "best.safetensors", "best.json"}),
+        (12, {"config.json", "step-00000005.safetensors", "step-00000010.safetensors"}),
+    ],
+)
+def test_a_run_whose_checkpoint_is_lost_does_not_begin_again(
+    stop: int, left: set[str], stopped: Stopped
+) -> None:
+    folder = stopped(stop, keep=3)
+    for path in folder.iterdir():
+        if path.name not in left:
+            path.unlink()
+    before = digests(folder)
+    assert set(before) == left
+    with pytest.raises(CheckpointError, match=r"last\.safetensors' is gone; bring it back") as told:
+        train(read_config(folder), folder, resume=True)
+    kept = any(name.startswith("step-") for name in left)
+    assert ("rename step-00000010.safetensors to last.safetensors" in str(told.value)) == kept
+    assert digests(folder) == before
 
 
 def test_a_run_killed_behind_its_first_checkpoint_goes_on(stopped: Stopped, whole: Path) -> None:
@@ -236,6 +361,18 @@ def test_best_weights_that_could_not_be_tested_are_told_before_training_goes_on(
     with pytest.raises(CheckpointError, match=rf"{name}.*bring the file back"):
         train(read_config(folder), folder, resume=True)
     assert digests(folder) == before
+
+
+def test_weights_that_were_not_the_best_are_not_tested_as_if_they_were(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(a_config(), folder)
+    (folder / "result.json").unlink()
+    log = folder / "metrics.jsonl"
+    error = read_metrics(folder).epochs[0].validation_error
+    log.write_text(log.read_text().replace(f'"validation_error": {error}', '"validation_error": 0'))
+    with pytest.raises(CheckpointError, match="those after step 5 were best"):
+        train(read_config(folder), folder, resume=True)
+    assert read_result(folder) is None
 
 
 def test_a_kill_between_a_checkpoint_and_the_best_weights_loses_neither(
@@ -350,7 +487,7 @@ def test_a_new_folder_is_gone_if_the_run_cannot_begin(tmp_path: Path) -> None:
         ({"weights": str(tmp_path / "none.safetensors")}, "weights: .*none.safetensors"),
         ({"augmentation": "crop", "crop_padding": 1, "weights": str(tmp_path)}, "weights: "),
     ):
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(RunError, match=told):
             train(a_config(**options), folder)
         assert not (tmp_path / "runs").exists()
     with pytest.raises(OSError, match="mnist"):
@@ -402,7 +539,7 @@ def test_weights_that_are_no_numbers_do_not_take_the_place_of_a_checkpoint(
     assert not (folder / "best.safetensors").exists()
 
 
-@pytest.mark.parametrize("room", [5, 13, 25, 38, 49])
+@pytest.mark.parametrize("room", [5, 13, 25, 34, 41])
 def test_a_full_disk_leaves_the_checkpoint_before(
     room: int, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -483,10 +620,20 @@ def test_the_best_weights_are_those_of_the_lowest_validation_error(tmp_path: Pat
 
 
 def test_it_stops_early_after_so_many_epochs_without_progress(tmp_path: Path) -> None:
-    result = train(
-        a_config(epochs=30, lr=1e-9, schedule="constant", early_stop=2), tmp_path / "run"
-    )
+    config, watcher = a_config(epochs=30, lr=1e-9, schedule="constant", early_stop=2), Watched()
+    result = train(config, tmp_path / "run", watcher=watcher)
     assert result.epochs == result.best_epoch + 2 < 30
+    assert result.stopped_early
+    told = f"ended early, after epoch {result.epochs} of 30: no better validation in 2 epochs"
+    assert told in watcher.notes[-1]
+    assert told in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_run_that_was_trained_for_as_long_as_it_was_asked_to_did_not_end_early(
+    tmp_path: Path,
+) -> None:
+    config = a_config(epochs=None, steps=7, lr=1e-9, schedule="constant", early_stop=1)
+    assert not train(config, tmp_path / "run").stopped_early
 
 
 def test_a_training_may_end_within_an_epoch(tmp_path: Path) -> None:
@@ -532,6 +679,159 @@ def test_half_the_space_for_the_best_weights(tmp_path: Path) -> None:
     assert weights["conv1.weight"].dtype == np.float16
     model, _ = load_run(tmp_path / "run")
     assert model.state_dict()["conv1.weight"].numpy().dtype == np.float32
+
+
+def test_what_float16_cannot_hold_is_kept_and_the_weights_that_are_kept_are_tested(
+    tmp_path: Path,
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 8), np.uint8)
+    np.savez(tmp_path / "images.npz", x=images, y=np.arange(60) % 3)
+    large = mr.models.create("cifar_resnet8", seed=0, in_channels=1, num_classes=3, width=2)
+    large.conv1.weight.copy_(1000 * large.conv1.weight.numpy())
+    mr.save(large.state_dict(), tmp_path / "large.safetensors")
+    begun = {
+        "dataset": str(tmp_path / "images.npz"),
+        "weights": str(tmp_path / "large.safetensors"),
+    }
+    for precise_bn in (0, 2):
+        folder = tmp_path / f"run{precise_bn}"
+        config = a_config(**begun, epochs=1, lr=1e-6, half=True, precise_bn=precise_bn)
+        result = train(config, folder)
+
+        kept = mr.load(folder / "best.safetensors")
+        assert kept["bn1.running_var"].max() > 65_504
+        kinds = {name: kept[name].dtype for name in ("bn1.running_var", "bn1.running_mean")}
+        assert kinds == {"bn1.running_var": np.float32, "bn1.running_mean": np.float16}
+        (score,) = evaluate_runs([folder])
+        assert score.loss == pytest.approx(result.test_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"model_options": {"num_classes": 3}}, "model_options: 'num_classes' does not belong"),
+        ({"model_options": {"seed": 3}}, "model_options: 'seed' does not belong"),
+        ({"crop_padding": 8, "crop_padding_mode": "reflect"}, "crop_padding: 8 pixels cannot be"),
+    ],
+)
+def test_what_would_fail_after_an_epoch_is_refused_before_it(
+    options: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        train(a_config(**options), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "is_alone"),
+    [
+        ({"batch_size": 16}, True),
+        ({"batch_size": 13}, False),
+        ({"batch_size": 48}, True),
+        ({"batch_size": 16, "epochs": None, "steps": 3}, False),
+        ({"batch_size": 13, "accumulate": 5}, False),
+        ({"batch_size": 13, "accumulate": 13}, True),
+        ({"batch_size": 47, "accumulate": 2}, True),
+    ],
+)
+def test_an_image_that_is_left_alone_is_told_before_the_training(
+    options: dict[str, Any], is_alone: bool
+) -> None:
+    config = a_config(**options).changed(model="resnet18", model_options={})
+    asked = {"classes": 2, "channels": 1, "size": (32, 32), "images": 49}
+    if is_alone:
+        with pytest.raises(ConfigError, match="batch_size: of 49 images, in batches of"):
+            made_model(config, **asked)
+        made_model(config, **{**asked, "size": (64, 64)})
+    else:
+        made_model(config, **asked)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_alone"),
+    [
+        ({"batch_size": 46}, True),  # 3 are left, of which one rank gets one
+        ({"batch_size": 46, "sync_bn": True}, False),
+        ({"batch_size": 47, "sync_bn": True, "accumulate": 2}, False),  # each has one, in one part
+        ({"batch_size": 48, "sync_bn": True}, True),
+        ({"batch_size": 45}, False),
+    ],
+)
+def test_an_image_may_be_left_alone_on_a_rank(options: dict[str, Any], is_alone: bool) -> None:
+    config = a_config(distributed=True, **options).changed(model="resnet18", model_options={})
+    asked = {"classes": 2, "channels": 1, "size": (32, 32), "images": 49, "ranks": 2}
+    with pytest.raises(ConfigError, match="batch_size: ") if is_alone else nullcontext():
+        made_model(config, **asked)
+
+
+def test_an_image_that_is_left_alone_does_not_matter_to_large_maps(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 8), np.uint8)
+    np.savez(tmp_path / "images.npz", x=images, y=np.arange(60) % 3)
+    config = a_config(dataset=str(tmp_path / "images.npz"), val_split=0, epochs=1)
+    train(config.changed(batch_size=47), tmp_path / "run")
+    assert [line.images for line in read_metrics(tmp_path / "run").steps] == [47, 1]
+
+
+def test_why_a_run_cannot_begin_is_told_although_another_is_in_the_folder_above_by_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun_beside(*arguments: Any, **options: Any) -> Any:
+        (tmp_path / "runs" / "beside").mkdir()
+        raise ConfigError("dataset: there is none")
+
+    monkeypatch.setattr(course, "batches_of", begun_beside)
+    with pytest.raises(ConfigError, match="dataset: there is none"):
+        train(a_config(), tmp_path / "runs" / "new")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["beside"]
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(0.0, 5), (1.0, 2)])
+def test_a_report_that_takes_long_is_written_less_often(
+    seconds: float, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+
+    def write(*arguments: Any, **options: Any) -> Path:
+        written.append(len(read_metrics(tmp_path / "run").epochs))
+        return write_report(*arguments, **options)
+
+    monkeypatch.setattr(course, "write_report", write)
+    clock = SimpleNamespace(perf_counter=lambda: seconds * len(written))
+    monkeypatch.setattr(course, "time", clock)
+    train(a_config(), tmp_path / "run")
+
+    assert (len(written), written[-1]) == (times, 3), "in the beginning, on the way, and at the end"
+    assert "test, read once" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_files_that_one_rank_cannot_read_are_told_by_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = course.batches_of
+
+    class Unreadable:
+        def __init__(self, split: Any) -> None:
+            self._split = split
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "digest":
+                raise OSError("'3.png' cannot be read")
+            return getattr(self._split, name)
+
+    def batches_of(config: Any, rank: int, ranks: int) -> Any:
+        batches = made(config, rank, ranks)
+        return batches._replace(split=Unreadable(batches.split)) if rank else batches
+
+    monkeypatch.setattr(course, "batches_of", batches_of)
+    config = a_config(distributed=True)
+    with pytest.raises(DistributedError, match=r"rank 1 of 2: OSError: '3.png' cannot be read"):
+        on_ranks(2, lambda rank: train(config, tmp_path / "run", communicator=rank))
+
+
+def test_images_without_any_contrast_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    np.savez(tmp_path / "grey.npz", x=np.full((60, 1, 8, 8), 7, np.uint8), y=np.arange(60) % 3)
+    with pytest.raises(ConfigError, match="same grey value everywhere"):
+        train(a_config(dataset=str(tmp_path / "grey.npz")), tmp_path / "run")
 
 
 def test_what_is_frozen_stays_as_it_was(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             assert stops.number is None
             os.kill(os.getpid(), signal.SIGTERM)
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "the second one is obeyed"
+            os.kill(os.getpid(), signal.SIGINT)  # still ignored, also behind the first that was not
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

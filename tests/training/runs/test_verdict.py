@@ -183,7 +183,7 @@ def test_only_runs_that_differ_in_depth_alone_are_compared(tmp_path: Path) -> No
     run_in(tmp_path / "broken", config("cifar_plain20"), [0.1] * 6)
     (tmp_path / "broken" / "config.json").write_text("{")
 
-    found = shallower_beside(deep, config("cifar_plain56"))
+    found = shallower_beside(deep, config("cifar_plain56", checkpoint_blocks=True))
 
     assert [(each.name, each.depth) for each in found] == [("a", 8), ("b", 20)]
     assert math.isclose(found[0].epochs[-1].train_error, 0.3)

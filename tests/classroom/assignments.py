@@ -1,0 +1,81 @@
+"""What tests of assignments share: a runner that starts no process, what is said of files."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import io
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minires.classroom
+from minires.classroom import child
+from minires.classroom.assignment import Assignment
+from minires.classroom.judging import CheckResult, judged, prepared
+from minires.classroom.processes import Answer
+
+
+class _Deadline(BaseException):
+    """A call takes too long."""
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    def give_up(*_: Any) -> None:
+        raise _Deadline
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def run_here(file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float) -> Answer:
+    """Do in this process what `child` does in one of its own, which costs its start each time."""
+    if not hasattr(signal, "SIGALRM"):
+        pytest.skip("deadlines in this process need SIGALRM")
+    asked = [{"function": function, "arguments": list(copy.deepcopy(call))} for call in calls]
+    modules = dict(sys.modules)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), _deadline(min(seconds, 0.5)):
+            outcomes = list(child._outcomes(file, asked))
+    finally:
+        sys.modules.clear()
+        sys.modules.update(modules)
+    if any(outcome.get("error") == "_Deadline" for outcome in outcomes):
+        return Answer([], "", "time")
+    return Answer(outcomes, said.getvalue(), "")
+
+
+class Classroom:
+    """An assignment of the package, and what is said of files to it."""
+
+    def __init__(self, name: str) -> None:
+        self.assignment = Assignment(Path(minires.classroom.__file__).parent / "assignments" / name)
+        self._files = Path(__file__).parent / name
+
+    @functools.cached_property
+    def _cases(self) -> Any:
+        return prepared(self.assignment, 7, run_here)
+
+    def files(self, kind: str) -> list[Path]:
+        """Return the files of a kind: right, second or two."""
+        return sorted((self._files / kind).glob("*.py"))
+
+    def results(self, file: Path) -> list[CheckResult]:
+        """Return what is said of a file, check by check."""
+        return judged(self.assignment, file, self._cases, run_here)
+
+    def named(self, file: Path) -> set[str]:
+        """Return the mistakes that a file is told to have."""
+        return {each.mistake for each in self.results(file) if each.mistake}

@@ -1,0 +1,174 @@
+"""The assignment on the tape: right beside minires' own, and what is said of files."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minires as mr
+from minires.classroom.assignment import executed
+from minires.classroom.judging import judged, prepared
+from minires.classroom.verify import verified
+from tests.classroom.assignments import Classroom, run_here
+
+
+@pytest.fixture(scope="module")
+def here() -> Classroom:
+    return Classroom("a1_tape")
+
+
+@pytest.fixture(scope="module")
+def solved(here: Classroom) -> Any:
+    return executed(here.assignment.source.solution(), "a1_tape")
+
+
+@pytest.mark.parametrize(
+    ("name", "op"),
+    [
+        ("add_vjp", lambda a, b: a + b),
+        ("sub_vjp", lambda a, b: a - b),
+        ("mul_vjp", lambda a, b: a * b),
+        ("div_vjp", lambda a, b: a / b),
+    ],
+)
+@pytest.mark.parametrize(
+    ("a", "b"), [((3, 2), (3, 2)), ((3, 4), (4,)), ((2, 1, 4), (3, 1)), ((), (2, 3))]
+)
+def test_rules_are_those_of_minires(solved: Any, name: str, op: Any, a: Any, b: Any) -> None:
+    _same_gradients(getattr(solved, name), op, a, b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((3, 2), (2, 4)), ((5, 3, 2), (2, 4)), ((1, 3, 2), (5, 2, 4))]
+)
+def test_the_rule_of_matmul_is_that_of_minires(solved: Any, a: Any, b: Any) -> None:
+    _same_gradients(solved.matmul_vjp, lambda a, b: a @ b, a, b)
+
+
+def test_the_residual_block_has_the_gradients_of_minires(solved: Any) -> None:
+    _same_gradients(solved.residual_vjp, lambda x, w: x + mr.ops.relu(x @ w), (4, 3), (3, 3))
+
+
+def test_a_graph_has_the_gradients_of_minires_tape(solved: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, w = (mr.tensor(rng.standard_normal((3, 2)), requires_grad=True) for _ in range(2))
+    a = x * w
+    b = a + x
+    c = b * b
+    y = c + a
+    parents = [[], [], [0, 1], [2, 0], [3, 3], [4, 2]]
+    partials = [[], [], [w.numpy(), x.numpy()], [None, None], [b.numpy(), b.numpy()], [None, None]]
+    g = rng.standard_normal((3, 2))
+    found = solved.backward(parents, partials, 5, g)
+    expected = mr.grad(y, [x, w, a, b, c], mr.tensor(g))
+    for mine, theirs in zip(found, expected, strict=False):
+        _close(mine, theirs)
+    assert np.array_equal(found[5], g)
+
+
+def test_any_right_order_is_accepted_and_every_wrong_one_is_seen(here: Classroom) -> None:
+    def seen(*order: int) -> Any:
+        [view] = [here.assignment.view("topological_order", ([[], [], [0, 1], [2]], 2), order)]
+        return view["nodes"].tolist(), view["parents_behind_a_child"]
+
+    assert seen(0, 1, 2) == seen(1, 0, 2) == ([0, 1, 2], 0)
+    assert seen(0, 2, 1) == ([0, 1, 2], 1)
+    assert seen(2, 0, 1) == ([0, 1, 2], 2)
+    assert seen(0, 2) == ([0, 2], 1)
+    assert seen(0, 1, 2, 3) == ([0, 1, 2, 3], 0)
+
+
+def test_zeros_where_no_gradient_arrives_are_told(here: Classroom, tmp_path: Path) -> None:
+    file = tmp_path / "tape.py"
+    text = here.assignment.source.solution()
+    zeros = "return [np.zeros((3, 2)) if each is None else each for each in grads]"
+    assert text.count("    return grads") == 1
+    file.write_text(text.replace("return grads", zeros), encoding="utf-8")
+    [failed, *_] = [each for each in here.results(file) if each.status == "failed"]
+    assert failed.name == "backward_chain"
+    assert "grads[3] should be None, it is an array of shape (3, 2)" in failed.says
+
+
+def _same_gradients(vjp: Any, op: Any, a: Any, b: Any) -> None:
+    rng = np.random.default_rng(1)
+    tensors = [mr.tensor(rng.standard_normal(shape), requires_grad=True) for shape in (a, b)]
+    y = op(*tensors)
+    g = rng.standard_normal(tuple(y.shape))
+    expected = mr.grad(y, tensors, mr.tensor(g))
+    for mine, theirs in zip(vjp(g, *(each.numpy() for each in tensors)), expected, strict=True):
+        assert mine.shape == tuple(theirs.shape)
+        _close(mine, theirs)
+
+
+def _close(found: Any, expected: mr.Tensor) -> None:
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_it_can_be_given_out(here: Classroom) -> None:
+    found = verified(here.assignment, seed=1, runner=run_here)
+    assert found.problems == []
+    assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_it_can_be_given_out_with_a_process_for_each_check(here: Classroom) -> None:
+    assert verified(here.assignment, seed=2).problems == []
+
+
+def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
+    for file in here.files("right"):
+        assert {
+            each.name: each.says for each in here.results(file) if each.status != "passed"
+        } == {}
+        assert here.named(file) == set()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
+    cases = prepared(here.assignment, 3, mistakes=False)
+    for file in here.files("right"):
+        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
+
+
+def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:
+    files = here.files("second")
+    assert {_mistakes(file) for file in files} == {
+        frozenset({id}) for id in here.assignment.mistakes
+    }
+    told = {file.stem: (_mistakes(file), here.named(file)) for file in files}
+    assert {stem: named for stem, (made, named) in told.items() if not named <= made} == {}
+    assert sum(named == made for made, named in told.values()) >= 0.9 * len(files)
+
+
+def test_of_two_mistakes_one_is_named_or_none(here: Classroom) -> None:
+    for file in here.files("two"):
+        assert any(each.status == "failed" for each in here.results(file))
+        assert here.named(file) <= _mistakes(file)
+
+
+def test_the_handouts_examples_hold(here: Classroom, solved: Any) -> None:
+    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
+    names = {"np": np, **vars(solved)}
+    examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
+    assert len(examples.examples) >= 3
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_the_handout_names_every_function_and_counts_the_points(here: Classroom) -> None:
+    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8")
+    assert [name for name in here.assignment.functions if f"`{name}(" not in text] == []
+    assert f"**{here.assignment.points}**" in text
+    assert f"About {here.assignment.settings.minutes} minutes" in text
+
+
+def _mistakes(file: Path) -> frozenset[str]:
+    """Return the mistakes that are in a file, by its name: ID_style.py or ID_ID.py."""
+    return frozenset(
+        part for part in file.stem.split("_") if part[0] in "ACLR" and part[1:].isdigit()
+    )

@@ -1,0 +1,143 @@
+"""The assignment on batch normalisation: right beside minires' own, and what is said of files."""
+
+from __future__ import annotations
+
+import doctest
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minires as mr
+from minires.classroom.assignment import executed
+from minires.classroom.verify import verified
+
+
+@pytest.fixture
+def here(classroom: Callable[[str], Any]) -> Any:
+    return classroom("a3_batch_norm")
+
+
+@pytest.fixture
+def solved(here: Any) -> Any:
+    return executed(here.assignment.source.solution(), "a3_batch_norm")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4, 2, 5)])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_solution_agrees_with_the_op_and_its_gradients(
+    solved: Any, rng: np.random.Generator, shape: tuple[int, ...], training: bool
+) -> None:
+    x, g = rng.standard_normal((2, *shape))
+    gamma, beta, mean = rng.standard_normal((3, shape[1]))
+    var = rng.uniform(0.5, 2.0, shape[1])
+    inputs = [mr.tensor(each, requires_grad=True) for each in (x, gamma, beta)]
+    running = mr.tensor(mean), mr.tensor(var)
+    y = mr.ops.batch_norm(inputs[0], *running, *inputs[1:], training, momentum=0.3, eps=0.1)
+    y.backward(mr.tensor(g))
+
+    if training:
+        found, cache = solved.batch_norm_train(x, gamma, beta, 0.1)
+        gradients = solved.batch_norm_train_backward(g, cache)
+        mean, var = solved.update_running(mean, var, x, 0.3)
+    else:
+        found, cache = solved.batch_norm_eval(x, gamma, beta, mean, var, 0.1)
+        gradients = solved.batch_norm_eval_backward(g, cache)
+
+    np.testing.assert_allclose(found, y.numpy(), rtol=1e-12)
+    for gradient, tensor in zip(gradients, inputs, strict=True):
+        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(mean, running[0].numpy(), rtol=1e-12)
+    np.testing.assert_allclose(var, running[1].numpy(), rtol=1e-12)
+
+
+def test_several_steps_agree_with_a_layer_and_gradient_descent(
+    solved: Any, rng: np.random.Generator
+) -> None:
+    layer = mr.nn.BatchNorm2d(2, eps=0.1, momentum=0.2)
+    optimizer = mr.optim.SGD(layer.parameters(), lr=0.05)
+    batches, gs = [list(rng.standard_normal((3, 4, 2, 3, 2))) for _ in range(2)]
+    for x, g in zip(batches, gs, strict=True):
+        optimizer.zero_grad()
+        layer(mr.tensor(x)).backward(mr.tensor(g))
+        optimizer.step()
+    found = solved.batch_norm_steps(batches, gs, np.ones(2), np.zeros(2), 0.05, 0.2, 0.1)
+    state = layer.state_dict()
+    for value, name in zip(found, ("weight", "bias", "running_mean", "running_var"), strict=True):
+        np.testing.assert_allclose(value, np.asarray(state[name]), rtol=1e-5)
+
+
+def test_the_first_intermediate_that_deviates_is_told(here: Any) -> None:
+    told = {"B7_loops": "cache.var", "B9_float32": "cache.std", "B22_loops": "cache.x_hat"}
+    files = {file.stem: file for file in here.files("second")}
+    for stem, leaf in told.items():
+        [failed, *_] = [each for each in here.results(files[stem]) if each.status == "failed"]
+        assert failed.deviates == leaf
+
+
+def test_a_cache_may_keep_an_argument_and_a_result_may_not(here: Any, tmp_path: Path) -> None:
+    text = here.assignment.source.solution()
+    assert text.count('"gamma": gamma}') == 2
+    text = text.replace('"gamma": gamma}', '"gamma": gamma, "x": x}')
+    file = tmp_path / "norm.py"
+    assert text.count("return dx, dgamma, dbeta") == 1
+    returned = "g[:] = dx\n    return g, dgamma, dbeta"
+    file.write_text(text.replace("return dx, dgamma, dbeta", returned), encoding="utf-8")
+    by_name = {each.name: each for each in here.results(file)}
+    assert by_name["train_rows"].status == by_name["eval_values"].status == "passed"
+    assert "it changes argument 1" in by_name["train_backward_rows"].says
+
+
+def test_it_can_be_given_out(here: Any) -> None:
+    found = verified(here.assignment, seed=1, runner=here.runner)
+    assert found.problems == []
+    assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
+
+
+@pytest.mark.long
+def test_it_can_be_given_out_with_a_process_for_each_check(here: Any) -> None:
+    assert verified(here.assignment, seed=2).problems == []
+
+
+def test_right_files_of_other_styles_pass_everything(here: Any) -> None:
+    for file in here.files("right"):
+        assert {
+            each.name: each.says for each in here.results(file) if each.status != "passed"
+        } == {}
+        assert here.named(file) == set()
+
+
+def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Any) -> None:
+    told = {file: here.named(file) for file in here.files("second")}
+    made = {file: file.stem.split("_")[0] for file in told}
+    assert set(made.values()) == set(here.assignment.mistakes)
+    assert {file.stem: ids for file, ids in told.items() if ids - {made[file]}} == {}
+    assert sum(bool(ids) for ids in told.values()) >= 0.9 * len(told)
+
+
+def test_of_two_mistakes_one_is_named_or_none(here: Any) -> None:
+    for file in here.files("two"):
+        assert any(each.status == "failed" for each in here.results(file))
+        assert here.named(file) <= set(file.stem.split("_"))
+
+
+def test_the_handouts_examples_hold(here: Any, solved: Any) -> None:
+    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
+    names = {"np": np, **vars(solved)}
+    examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
+    assert len(examples.examples) >= 10
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_the_handout_names_every_function_and_counts_the_points(here: Any) -> None:
+    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8")
+    assert [name for name in here.assignment.functions if f"`{name}(" not in text] == []
+    assert f"**{here.assignment.points}**" in text
+    assert f"About {here.assignment.settings.minutes} minutes" in text

@@ -1,0 +1,179 @@
+"""Assignments: what a folder must have, what students get of it, and whether it is ready."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minires.classroom.assignment import Assignment, AssignmentError, Sheet
+from minires.classroom.release import handed, release
+from minires.classroom.verify import verified
+
+from .conftest import SMALL
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Callable[..., Assignment]:
+    """Change a file of the smallest assignment."""
+
+    def changed(file: str, old: str, new: str) -> Assignment:
+        folder = tmp_path / "small"
+        shutil.copytree(SMALL, folder)
+        text = (folder / file).read_text()
+        assert old in text
+        (folder / file).write_text(text.replace(old, new))
+        return Assignment(folder)
+
+    return changed
+
+
+def test_the_smallest_assignment_is_ready(small: Assignment) -> None:
+    told = verified(small)
+    assert told.problems == []
+    assert (told.known_wrong.total, told.known_wrong.right) == (3, 3)
+    assert repr(small) == "Assignment('small', 2 checks, 5 points)"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("assignment.toml", "points = 2", "points = -2", "checks.0.points: .* greater than"),
+        ("assignment.toml", "points = 2", "points = 2\nscore = 2", "checks.0.score: extra inputs"),
+        ("assignment.toml", 'function = "relu"', 'function = "elu"', "no function of it; .* relu"),
+        ("assignment.toml", '["relu_values"]', '["others"]', "needs 'others', which .* before it"),
+        ("assignment.toml", '"relu_backward_values"', '"relu_values"', "stands there twice"),
+        ("assignment.toml", "title =", "title", "cannot be read"),
+    ],
+)
+def test_a_sheet_that_contradicts_itself_is_told(
+    changed: Callable[..., Assignment], file: str, old: str, new: str, words: str
+) -> None:
+    with pytest.raises(AssignmentError, match=words):
+        changed(file, old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('find = "x > 0"', 'find = "mask"', "L2: 'mask' stands [0-9]+ times"),
+        ('find = "x > 0"', 'find = "x < 0"', "L2: 'x < 0' stands 0 times"),
+        ('"L3"', '"L2"', "L2: stands there twice"),
+        ('caught_by = "relu_values"', 'caught_by = "no"', "there is no check 'no'"),
+    ],
+)
+def test_a_mistake_that_edits_nothing_or_too_much_is_told(
+    changed: Callable[..., Assignment], old: str, new: str, words: str
+) -> None:
+    with pytest.raises(AssignmentError, match=words):
+        _ = changed("mistakes.toml", old, new).mistakes
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "problem"),
+    [
+        (
+            "cases.py",
+            "    yield (np.array([0.0, -0.0, 1.0]),)\n",
+            "",
+            "L2: relu_values does not see",
+        ),
+        ("mistakes.toml", 'replace = "1.0 * cache"', 'replace = "(0 * g + 1) * cache"', ""),
+        ("source.py", "    # BEGIN SOLUTION\n    mask", "    mask", "the starter passes"),
+    ],
+)
+def test_what_makes_an_assignment_unready_is_told(
+    changed: Callable[..., Assignment], file: str, old: str, new: str, problem: str
+) -> None:
+    if file == "source.py":
+        source = changed(file, old, new).folder / file
+        source.write_text(source.read_text().replace("    # END SOLUTION\n", "", 1))
+        found = verified(Assignment(source.parent)).problems
+    else:
+        found = verified(changed(file, old, new)).problems
+    assert any(problem in each for each in found) == bool(problem)
+    assert bool(found) == bool(problem)
+
+
+def test_a_second_implementation_that_is_not_named_is_counted(
+    changed: Callable[..., Assignment],
+) -> None:
+    assignment = changed("handout.md", "#", "#")
+    second, right = assignment.folder / "second", assignment.folder / "right"
+    second.mkdir()
+    right.mkdir()
+    source = assignment.source.solution()
+    (second / "L2_signs.py").write_text(source.replace("x > 0", "~(x < 0)"))
+    (second / "L4_numbers.py").write_text(source.replace("g * cache", "2.0 * cache"))
+    (second / "L3_other.py").write_text(source.replace("g * cache", "np.ones(10) * cache"))
+    (right / "sign.py").write_text(source.replace("x > 0", "np.sign(x) == 1"))
+
+    told = verified(assignment)
+
+    assert (told.diagnosis.total, told.diagnosis.right, told.diagnosis.unknown) == (3, 1, 1)
+    assert told.problems == ["second/L3_other.py: it is called L4"]
+    assert (told.known_right.total, told.known_right.right) == (1, 1)
+
+
+def test_students_get_no_solution(small: Assignment, tmp_path: Path) -> None:
+    folder = release(small, tmp_path / "a0")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sorted(path.name for path in files) == [
+        *("assignment.json", "cases.npz", "explanations.json", "handout.md", "units.py")
+    ]
+    for path in files:
+        text = path.read_bytes().decode("latin-1")
+        assert "np.where(mask" not in text
+        assert "x >= 0" not in text
+        assert 'cache["mask"]' not in text
+    assert (folder / "units.py").read_text() == small.source.starter()
+
+
+def test_a_released_folder_is_checked_without_the_assignment(
+    small: Assignment, tmp_path: Path
+) -> None:
+    student = handed(release(small, tmp_path / "a0"))
+    assert student.checked().score == 0
+    student.file.write_text(small.mistaken(small.mistakes["L4"]))
+    submission = student.checked()
+    assert (submission.score, submission.max_score) == (2, 5)
+    wrong = submission.checks[1]
+    assert wrong.diagnosis == "L4"
+    assert wrong.message.startswith("The incoming gradient is ignored.\nrelu_backward(array(10,)")
+    student.file.write_text(small.source.solution())
+    assert student.checked().score == 5
+
+
+def test_hidden_checks_are_not_given_out(
+    changed: Callable[..., Assignment], tmp_path: Path
+) -> None:
+    assignment = changed("assignment.toml", "points = 3", "points = 3\nhidden = true")
+    student = handed(release(assignment, tmp_path / "a0"))
+    assert list(student.sheet.checks) == list(student.cases) == ["relu_values"]
+    assert student.sheet.name == "small"
+
+
+def test_a_folder_that_is_there_is_not_overwritten(small: Assignment, tmp_path: Path) -> None:
+    (tmp_path / "a0").mkdir()
+    with pytest.raises(AssignmentError, match="is there already"):
+        release(small, tmp_path / "a0")
+
+
+def test_what_is_no_assignments_folder_is_told(small: Assignment, tmp_path: Path) -> None:
+    with pytest.raises(AssignmentError, match=r"is no assignment's folder: it has no .assignment"):
+        handed(tmp_path)
+    folder = release(small, tmp_path / "a0")
+    (folder / "units.py").unlink()
+    with pytest.raises(AssignmentError, match="is gone, which is the file to write in"):
+        handed(folder)
+
+
+def test_a_view_says_what_is_compared(changed: Callable[..., Assignment]) -> None:
+    assignment = changed("handout.md", "#", "#")
+    view = "def view_relu(arguments, result):\n    return abs(result[0]), result[1]\n"
+    (assignment.folder / "views.py").write_text(view)
+    y = Sheet(assignment.folder).view("relu", (), (np.array([-1.0]), {}))[0]
+    assert y.tolist() == [1.0]

@@ -1,0 +1,133 @@
+"""What is said of students' files: rightly, by the name of the mistake, and never of right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minires.classroom.assignment import Assignment
+from minires.classroom.fingerprints import alike, fingerprint
+from minires.classroom.judging import CheckResult, Prepared
+
+Judge = Callable[[str], dict[str, CheckResult]]
+
+FORWARD = """
+import numpy as np
+
+def relu(x):
+    mask = x > 0
+    return x * mask, {"mask": mask}
+"""
+BACKWARD = """
+def relu_backward(g, cache):
+    return g * cache["mask"]
+"""
+
+
+def test_the_solved_file_passes(small: Assignment, results_of: Judge) -> None:
+    assert {r.status for r in results_of(small.source.solution()).values()} == {"passed"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FORWARD + BACKWARD,
+        FORWARD.replace("x * mask", "np.float32(x * mask)") + BACKWARD,
+        FORWARD.replace("x * mask", "np.asfortranarray(np.where(mask, x, 0))") + BACKWARD,
+        FORWARD.replace('{"mask": mask}', '{"mask": mask, "more": "words"}') + BACKWARD,
+        f"import warnings\nprint('working')\nwarnings.warn('hm')\n{FORWARD}{BACKWARD}",
+    ],
+)
+def test_other_right_files_pass_and_cost_nothing(results_of: Judge, text: str) -> None:
+    results = results_of(text)
+    assert [(r.status, r.mistake) for r in results.values()] == [("passed", None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def relu(x)\n  pass", r"SyntaxError: expected ':' .*units.py, line 1"),
+        ("x = 1", "there is no function relu in units.py"),
+        ("relu = 1", "there is no function relu in units.py"),
+        ("def relu(x):\n    return x / 0, {}", "mask is missing|not finite"),
+        ("def relu(x):\n    return [][1]", r"IndexError: .*units.py, line 2: return \[\]\[1\]"),
+        ("def relu(x):\n    return x", r"should return 2 values, y, cache; it returned an array"),
+        ("def relu(x):\n    return 1, 2, 3", "should return 2 values, y, cache; it returned 3"),
+        ("def relu(x):\n    return None", r"it returned nothing \(None\)"),
+        ("def relu(x):\n    return {1}, {}", "it returns a set"),
+        (
+            "def relu(x):\n    return x[:1] * 1, {'mask': x > 0}",
+            r"y should have the shape \(3, 5\)",
+        ),
+        ("def relu(x):\n    return x > 0, {'mask': x > 0}", "y should be floating-point numbers"),
+        ("import os\nos._exit(0)", "its process was ended, or ended itself"),
+        ("def relu(x):\n    return x, {'mask': x > 0}", "in the memory of an argument"),
+        ("def relu(x):\n    raise SystemExit(0)", "SystemExit"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence(results_of: Judge, text: str, words: str) -> None:
+    import re
+
+    results = results_of(text)
+    assert results["relu_values"].status == "failed"
+    assert re.search(words, results["relu_values"].says)
+    assert results["relu_values"].mistake is None
+    assert results["relu_backward_values"].says == "skipped: mend relu_values first"
+
+
+def test_an_endless_loop_ends_at_the_deadline(
+    small: Assignment, cases: dict[str, Prepared], results_of: Judge, monkeypatch: Any
+) -> None:
+    check = small.checks["relu_values"]
+    settings = small.settings.model_copy(
+        update={"checks": (check.model_copy(update={"seconds": 0.5}),)}
+    )
+    monkeypatch.setattr(small, "settings", settings)
+    result = results_of("def relu(x):\n    while True:\n        pass")["relu_values"]
+    assert result.says == "relu(array(3, 5)): it did not end within 0.5 seconds"
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (FORWARD.replace("x > 0", "~(x < 0)"), "L2"),
+        (FORWARD.replace("x > 0", "np.signbit(x) == 0"), None),  # right but for -0
+        (FORWARD.replace("return x * mask", "x[~mask] = 0\n    return x"), "L3"),
+    ],
+)
+def test_a_known_mistake_is_named_however_it_is_written(
+    results_of: Judge, text: str, mistake: str | None
+) -> None:
+    assert results_of(text)["relu_values"].mistake == mistake
+
+
+def test_the_first_intermediate_that_deviates_is_told(results_of: Judge) -> None:
+    text = FORWARD.replace("x * mask", "x").replace("mask}", 'mask, "share": 2.0}')
+    assert results_of(text)["relu_values"].deviates == "cache.share"
+
+
+def test_a_file_that_knows_other_inputs_by_heart_fails(results_of: Judge) -> None:
+    text = "def relu(x):\n    return [[0.0] * 5] * 3, {'mask': [[False] * 5] * 3}"
+    assert results_of(text)["relu_values"].status == "failed"
+
+
+def test_what_is_printed_is_kept(results_of: Judge) -> None:
+    assert results_of("print('before')")["relu_values"].printed == "before\n"
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["float32", "float64"]))
+def test_fingerprints_are_alike_only_if_values_are(seed: int, dtype: str) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((3, 4))
+    near = {"y": x.astype(dtype)}
+    assert alike(fingerprint({"y": x}), fingerprint(near))
+    assert alike(fingerprint({"y": x}), fingerprint({"y": np.asfortranarray(x)}))
+    for other in (x.T, x[::-1], -x, x * 1.001, np.where(x == x.max(), 0, x), x[None]):
+        assert not alike(fingerprint({"y": other}), fingerprint(near))
+    assert not alike(fingerprint({"y": x}), fingerprint({"z": x}))
+    assert not alike(fingerprint({"y": x}), fingerprint({"y": "x"}))
