@@ -224,6 +224,15 @@ def test_a_student_may_import_a_file_of_their_own(grader: red_team.Grader, tmp_p
     assert answer.outcomes[0]["result"] == 6.0
 
 
+def test_temporary_files_beside_a_submission_do_not_become_part_of_it(
+    grader: red_team.Grader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    file = tmp_path / "looks.py"
+    file.write_text("import os\ndef look():\n    return os.listdir('/student')\n")
+    assert run_isolated(file, "look", [()], 5.0).outcomes[0]["result"] == ["looks.py"]
+
+
 def test_a_failure_of_the_grader_is_no_failure_of_the_student(
     grader: red_team.Grader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,7 +251,7 @@ def test_when_the_grader_is_ended_so_is_what_it_grades(
     program = (
         "import sys; from pathlib import Path;"
         "from minires.classroom.isolation import missing_guards, run_isolated;"
-        "missing_guards(); sys.stdout.write('ready'); sys.stdout.close();"
+        "missing_guards(); sys.stdout.write('ready'); sys.stdout.flush();"
         "run_isolated(Path(sys.argv[1]), 'wait', [()], 30.0)"
     )
     environment = os.environ | {"PYTHONPATH": str(red_team.REPOSITORY), "TMPDIR": str(tmp_path)}
@@ -252,7 +261,7 @@ def test_when_the_grader_is_ended_so_is_what_it_grades(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.read() == b"ready"
+        assert process.stdout.read(5) == b"ready"
         until = time.monotonic() + 20
         while not red_team._of_students() - before and time.monotonic() < until:
             time.sleep(0.01)

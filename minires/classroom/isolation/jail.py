@@ -35,6 +35,7 @@ MOST_FILES = 64
 MOST_WRITTEN = 64 * 2**20
 MOST_SUBMITTED = 16 * 2**20
 MOST_SUBMITTED_FILES = 1000
+MOST_FACTS = 20
 # Nobody's, as a rule; each process has another, for what one user may start is counted.
 USERS = range(61184, 65280)
 # Of what namespaces are not to be shared (sched.h), and how a mount is to be (mount.h).
@@ -121,7 +122,7 @@ def _copied_in(order: Order, root: str) -> list[str]:
     _copy(os.path.join(order["place"], "job.npz"), f"{root}/job.npz")
     facts: list[str] = []
     size = 0
-    for count, (path, name) in enumerate(_files(order["student"], facts)):
+    for count, (path, name) in enumerate(_files(order["student"], order["place"], facts)):
         size += os.lstat(path).st_size
         if size > MOST_SUBMITTED or count >= MOST_SUBMITTED_FILES:
             facts.append("submits more than there is room for; the rest was left out")
@@ -131,18 +132,19 @@ def _copied_in(order: Order, root: str) -> list[str]:
     return facts
 
 
-def _files(folder: str, facts: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the plain files of a folder and their names in it, nearest first."""
+def _files(folder: str, place: str, facts: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the plain files of a folder and their names in it, nearest first; none of `place`."""
     folders = [""]
     for inner in folders:
         for entry in sorted(os.scandir(os.path.join(folder, inner)), key=lambda each: each.name):
             name = os.path.join(inner, entry.name)
             if entry.is_dir(follow_symlinks=False):
-                if len(folders) < MOST_SUBMITTED_FILES and len(name) < 1000:
+                fits = len(folders) < MOST_SUBMITTED_FILES and len(name) < 1000
+                if fits and entry.path != place:
                     folders.append(name)
             elif entry.is_file(follow_symlinks=False):
                 yield entry.path, name
-            else:
+            elif len(facts) < MOST_FACTS:
                 facts.append(f"submits {name}, which is no plain file; it was left out")
 
 
