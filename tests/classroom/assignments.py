@@ -62,7 +62,6 @@ class Classroom:
 
     def __init__(self, name: str) -> None:
         self.assignment = Assignment(Path(minires.classroom.__file__).parent / "assignments" / name)
-        self._files = Path(__file__).parent / name
 
     @functools.cached_property
     def _cases(self) -> Any:
@@ -70,7 +69,7 @@ class Classroom:
 
     def files(self, kind: str) -> list[Path]:
         """Return the files of a kind: right, second or two."""
-        return sorted((self._files / kind).glob("*.py"))
+        return sorted((self.assignment.folder / kind).glob("*.py"))
 
     def results(self, file: Path) -> list[CheckResult]:
         """Return what is said of a file, check by check."""
