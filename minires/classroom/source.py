@@ -68,7 +68,7 @@ class Source:
     Examples
     --------
     >>> source = Source(
-    ...     "def twice(x):\\n    # BEGIN SOLUTION\\n    return 2 * x\\n    # END SOLUTION\\n"
+    ...     "def twice(x):\n    # BEGIN SOLUTION\n    return 2 * x\n    # END SOLUTION\n"
     ... )
     >>> print(source.starter(), end="")
     def twice(x):
