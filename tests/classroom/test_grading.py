@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
-from minires.classroom.formats import FORMATS, as_csv, classroom50, gradescope, write_results
+from minires.classroom.formats import FORMATS, as_classroom50, as_csv, as_gradescope, write_results
 from minires.classroom.grading import grade, submissions_in
 from minires.classroom.processes import run_alone
 from minires.classroom.results import GradedCheck, Submission
@@ -176,7 +176,7 @@ def mixed() -> Submission:
 
 
 def test_gradescope_reads_it(mixed: Submission) -> None:
-    told = gradescope(mixed)
+    told = as_gradescope(mixed)
     assert set(told) <= {
         *("score", "execution_time", "output", "output_format", "test_output_format"),
         *("test_name_format", "visibility", "stdout_visibility", "extra_data", "tests"),
@@ -226,13 +226,13 @@ def test_classroom50_reads_it(mixed: Submission) -> None:
         "COMMIT_URL": "https://x/1",
         "RELEASE_URL": "https://x/2",
     }
-    result = classroom50(mixed, told)
+    result = as_classroom50(mixed, told)
     assert result["review"] == "https://x/1"
     assert (result["score"], result["max-score"]) == (2, 9)
     assert all(isinstance(test["score"], int) for test in result["tests"])
     assert result["tests"][2]["message"] == ""
     with pytest.raises(ValueError, match="lacks CLASSROOM"):
-        classroom50(mixed, {})
+        as_classroom50(mixed, {})
 
 
 def test_a_table_holds_no_formula(mixed: Submission, tmp_path: Path) -> None:

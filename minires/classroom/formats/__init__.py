@@ -9,30 +9,30 @@ from pathlib import Path
 from minires.classroom.results import Submission
 from minires.serialize.atomic import atomic_write
 
-from .classroom50 import classroom50
-from .exercism import exercism
-from .github import github
-from .gradescope import gradescope
-from .junit import junit
+from .classroom50 import as_classroom50
+from .exercism import as_exercism
+from .github import as_github
+from .gradescope import as_gradescope
+from .junit import as_junit
 from .table import as_csv
 
 __all__ = [
     "FORMATS",
+    "as_classroom50",
     "as_csv",
-    "classroom50",
-    "exercism",
-    "github",
-    "gradescope",
-    "junit",
+    "as_exercism",
+    "as_github",
+    "as_gradescope",
+    "as_junit",
     "write_results",
 ]
 
 # Of one submission, the text of a file and how it ends. Classroom 50 wants its service's variables.
 FORMATS: dict[str, tuple[str, Callable[[Submission], str]]] = {
-    "exercism": (".json", lambda each: json.dumps(exercism(each), indent=1) + "\n"),
-    "github": (".txt", lambda each: github(each) + "\n"),
-    "gradescope": (".json", lambda each: json.dumps(gradescope(each), indent=1) + "\n"),
-    "junit": (".xml", junit),
+    "exercism": (".json", lambda each: json.dumps(as_exercism(each), indent=1) + "\n"),
+    "github": (".txt", lambda each: as_github(each) + "\n"),
+    "gradescope": (".json", lambda each: json.dumps(as_gradescope(each), indent=1) + "\n"),
+    "junit": (".xml", as_junit),
 }
 
 

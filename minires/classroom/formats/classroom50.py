@@ -19,7 +19,7 @@ _TOLD = {
 }
 
 
-def classroom50(
+def as_classroom50(
     submission: Submission, environment: Mapping[str, str], now: datetime | None = None
 ) -> dict[str, Any]:
     """Return what belongs into ``result.json``.
@@ -40,7 +40,7 @@ def classroom50(
     --------
     >>> told = {name: "x" for name in _TOLD.values()}
     >>> check = GradedCheck("relu_values", "ReLU", "passed", 2, 2, False)
-    >>> result = classroom50(Submission("ada", "small", (check,)), told)
+    >>> result = as_classroom50(Submission("ada", "small", (check,)), told)
     >>> result["schema"], result["score"], result["max-score"]
     ('classroom50/result/v1', 2, 2)
     """

@@ -9,13 +9,13 @@ from minires.classroom.results import GradedCheck, Submission
 _MOST_OUTPUT = 500
 
 
-def exercism(submission: Submission) -> dict[str, Any]:
+def as_exercism(submission: Submission) -> dict[str, Any]:
     """Return what belongs into ``results.json``.
 
     Examples
     --------
     >>> check = GradedCheck("relu_values", "ReLU", "passed", 2, 2, False, output="x" * 600)
-    >>> told = exercism(Submission("ada", "small", (check,)))
+    >>> told = as_exercism(Submission("ada", "small", (check,)))
     >>> told["version"], told["status"], len(told["tests"][0]["output"])
     (3, 'pass', 500)
     """

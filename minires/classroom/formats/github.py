@@ -9,7 +9,7 @@ from typing import Any
 from minires.classroom.results import GradedCheck, Submission
 
 
-def github(submission: Submission) -> str:
+def as_github(submission: Submission) -> str:
     """Return the value of an output ``result``, for the reporter's ``<RUNNER>_RESULTS``.
 
     Hidden checks tell their status alone.
@@ -17,7 +17,7 @@ def github(submission: Submission) -> str:
     Examples
     --------
     >>> check = GradedCheck("relu_values", "ReLU", "failed", 0, 2, False, "y differs")
-    >>> told = json.loads(base64.b64decode(github(Submission("ada", "small", (check,)))))
+    >>> told = json.loads(base64.b64decode(as_github(Submission("ada", "small", (check,)))))
     >>> told["status"], told["max_score"], told["tests"][0]["message"]
     ('fail', 2, 'y differs')
     """

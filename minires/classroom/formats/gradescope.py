@@ -7,7 +7,7 @@ from typing import Any
 from minires.classroom.results import GradedCheck, Submission
 
 
-def gradescope(submission: Submission) -> dict[str, Any]:
+def as_gradescope(submission: Submission) -> dict[str, Any]:
     """Return what belongs into ``/autograder/results/results.json``.
 
     Hidden checks are shown once grades are published: Gradescope hides a student's total for as
@@ -25,7 +25,7 @@ def gradescope(submission: Submission) -> dict[str, Any]:
     Examples
     --------
     >>> check = GradedCheck("relu_values", "ReLU keeps what is above 0", "passed", 2, 2, False)
-    >>> told = gradescope(Submission("ada", "small", (check,)))
+    >>> told = as_gradescope(Submission("ada", "small", (check,)))
     >>> told["score"], told["tests"][0]["status"], told["tests"][0]["number"]
     (2, 'passed', '1')
     """

@@ -11,14 +11,14 @@ from minires.classroom.results import Submission
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(submission: Submission) -> str:
+def as_junit(submission: Submission) -> str:
     """Return a test suite of a submission.
 
     Examples
     --------
     >>> from minires.classroom.results import GradedCheck
     >>> check = GradedCheck("relu_values", "ReLU", "failed", 0, 2, False, "y < 0")
-    >>> print(junit(Submission("ada", "small", (check,))))  # doctest: +ELLIPSIS
+    >>> print(as_junit(Submission("ada", "small", (check,))))  # doctest: +ELLIPSIS
     <?xml version='1.0' encoding='utf-8'?>
     <testsuite name="small" ...><testcase ...><failure message="y &lt; 0">...
     """
