@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from minires.data.archives import read_member, require_plain
+from minires.data.errors import DatasetDamaged
 from minires.serialize.atomic import atomic_write
 
 from .answers import Answer
@@ -170,15 +172,15 @@ def _unzip(path: Path, folder: Path, incidents: list[str]) -> None:
                 incidents.append("its archive holds more than a submission may")
                 return
             for member in members:
-                name = PurePosixPath(member.filename.replace("\\", "/"))
-                link = (member.external_attr >> 16) & 0o170000 == 0o120000
-                if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or link:
-                    incidents.append(f"its archive names {str(name)[:100]!r}, which is left out")
+                name = member.filename.replace("\\", "/")
+                try:
+                    require_plain(path, member)
+                except DatasetDamaged:
+                    incidents.append(f"its archive names {name[:100]!r}, which is left out")
                     continue
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source:
-                    target.write_bytes(source.read(_MOST_BYTES))
+                target.write_bytes(read_member(archive, member))
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError) as error:
         incidents.append(f"its archive cannot be read: {error}")
 

@@ -21,7 +21,15 @@ from typing import Any
 
 from .errors import DatasetDamaged
 
-__all__ = ["FolderFiles", "ZipFiles", "files_of", "read_tar", "uncompressed"]
+__all__ = [
+    "FolderFiles",
+    "ZipFiles",
+    "files_of",
+    "read_member",
+    "read_tar",
+    "require_plain",
+    "uncompressed",
+]
 
 _LARGEST = 2**28  # bytes of one file in a zip
 _LARGEST_UNPACKED = 2**30  # of what gzip compressed
@@ -83,15 +91,7 @@ class ZipFiles:
         every = {each.filename: each for each in self._zip.infolist()}
         self._members = {name: each for name, each in every.items() if not name.endswith("/")}
         for name, member in self._members.items():
-            _require_safe(path, name)
-            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-                raise _refused(path, name, "is a link or no file")
-            if member.flag_bits & 1:
-                raise _refused(path, name, "is encrypted")
-            if member.compress_type not in _BOUNDED:
-                raise _refused(path, name, "is compressed otherwise than by deflate; zip it anew")
-            if member.file_size > _LARGEST:
-                raise _refused(path, name, f"has more than {_LARGEST:,} bytes")
+            require_plain(path, member)
         self.sizes = {
             name: self._members[name].file_size
             for name in sorted(self._members)
@@ -107,9 +107,7 @@ class ZipFiles:
         """Return a file's bytes, checked by the zip's own sum."""
         member = self._members[name]
         try:
-            with self._zip.open(member) as opened:
-                # Read to its end, it would swell to what it does hold, whatever the zip states.
-                return opened.read(member.file_size + 1)
+            return read_member(self._zip, member)
         except Exception as error:  # likewise
             raise DatasetDamaged(f"{name!r} in '{self.path}' cannot be read: {error}") from error
 
@@ -223,6 +221,32 @@ def _below(
                 yield from _below(entry.path, f"{prefix}{entry.name}/", above | {real})
             elif entry.is_file():
                 yield prefix + entry.name, entry.stat().st_size
+
+
+def require_plain(path: Path, member: zipfile.ZipInfo) -> None:
+    """Raise a DatasetDamaged if a member of a zip is no file that may be read.
+
+    Its name leads elsewhere, it is a link, it is encrypted, or its size cannot be bounded.
+    """
+    name = member.filename
+    _require_safe(path, name)
+    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+        raise _refused(path, name, "is a link or no file")
+    if member.flag_bits & 1:
+        raise _refused(path, name, "is encrypted")
+    if member.compress_type not in _BOUNDED:
+        raise _refused(path, name, "is compressed otherwise than by deflate; zip it anew")
+    if member.file_size > _LARGEST:
+        raise _refused(path, name, f"has more than {_LARGEST:,} bytes")
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return the bytes of a member that `require_plain` let pass, at most one more than it states.
+
+    Read to its end, it would swell to what it does hold, whatever the zip states.
+    """
+    with archive.open(member) as opened:
+        return opened.read(member.file_size + 1)
 
 
 def _require_safe(path: Path, name: str) -> None:

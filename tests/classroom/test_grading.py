@@ -143,6 +143,15 @@ def test_archives_that_are_none_or_mean_harm_are_noted(
     assert graded.incidents[0].startswith(fact)
 
 
+def test_a_member_that_would_swell_is_left_out(small: Assignment, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "eve.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("notes.txt", "x" * 10**6)
+        archive.writestr("units.py", small.source.solution(), zipfile.ZIP_DEFLATED)
+    [graded] = grade(small, [tmp_path / "eve.zip"], tmp_path / "out", run_alone)
+    assert graded.score == 5
+    assert graded.incidents == ("its archive names 'notes.txt', which is left out",)
+
+
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="there are no links here")
 def test_links_in_a_submission_are_not_followed(small: Assignment, tmp_path: Path) -> None:
     (tmp_path / "solved.py").write_text(small.source.solution())
