@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .leaves import Difference, tolerance
+from .leaves import tolerance
 from .steps import Step, left_at
 
 __all__ = ["Explanation", "HeatMapLines", "explained", "heat_map_of"]
@@ -26,7 +26,7 @@ class Explanation:
     Attributes
     ----------
     observed : tuple of str
-        What is true of all its numbers, where no known mistake does the same.
+        What is true of all its numbers; for where no known mistake is to be told.
     steps : tuple of str
         Lines: where the way back leaves the right one.
     heat_map : list of lines
@@ -35,44 +35,39 @@ class Explanation:
 
     observed: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
-    heat_map: HeatMapLines = ()
+    heat_map: HeatMapLines = field(default_factory=list)
 
 
 def explained(
-    told: Difference,
+    leaf: str,
     found: Mapping[str, Any],
     expected: Mapping[str, Any],
     call: Sequence[Any],
     steps: Sequence[Step] = (),
-    *,
-    known: bool,
 ) -> Explanation:
     """Explain the first difference of a result from the right one.
 
     Parameters
     ----------
-    told : Difference
+    leaf : str
+        Of what it is a difference; if empty, there is nothing to explain.
     found, expected : dict of leaves
     call : sequence
         Arguments.
     steps : sequence of Step
         Of the way back, if the function is one.
-    known : bool
-        Whether it is a known mistake, which says more than a pattern.
     """
-    if told.kind not in ("shape", "values"):
+    a, n = found.get(leaf), expected.get(leaf)
+    if not all(isinstance(each, np.ndarray | np.generic | float) for each in (a, n)):
         return Explanation()
-    a, n = found[told.leaf], expected[told.leaf]
-    observed: list[str] = []
-    if not known:
-        from .observing import observations  # here, for who has no mistakes needs none
+    from .observing import observations  # here, for who makes no mistake needs none
 
-        observed = observations(told.leaf, a, n, call)
-    return Explanation(
-        observed=tuple(observed),
-        steps=tuple(left_at(steps, found, expected)) if told.kind == "values" else (),
-        heat_map=heat_map_of(told.leaf, a, n) if told.kind == "values" else [],
-    )
+    with np.errstate(all="ignore"):  # numbers of students may be of any size
+        observed = tuple(observations(leaf, a, n, call))
+        if np.shape(a) != np.shape(n) or not np.isfinite(a).all():
+            return Explanation(observed)
+        way = tuple(left_at(steps, leaf, found, expected))
+        return Explanation(observed, way, heat_map_of(leaf, a, n))
 
 
 def heat_map_of(name: str, found: Any, expected: Any) -> HeatMapLines:

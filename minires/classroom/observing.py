@@ -21,7 +21,7 @@ from minires.checking.patterns.rearrangements import rearranged, same_values
 from minires.checking.patterns.regions import regions
 from minires.checking.patterns.shapes import explain_shape
 
-from .leaves import leaves, relative_tolerance, tolerance
+from .leaves import TOLERANCE, leaves, precision, tolerance
 
 __all__ = ["observations"]
 
@@ -66,11 +66,8 @@ def observations(name: str, found: Any, expected: Any, call: Sequence[Any]) -> l
     telling = a.dtype.kind in "fiub" and n.dtype.kind == "f" and not _few_whole_numbers(n)
     if not telling or max(a.ndim, n.ndim) > _MOST_AXES or max(a.size, n.size) > _MOST_VALUES:
         return []
-    with np.errstate(all="ignore"):
-        if a.shape != n.shape:
-            seen = [explain_shape(a.astype(float), n.astype(float)).partition(":")[0]]
-            return [f"{each[0].upper()}{each[1:]}." for each in seen if each]
-        told = _told(name, a, n, _arrays(call))
+    arrays = _arrays(call)
+    told = _told(name, a, n, arrays) if a.shape == n.shape else _of_its_shape(a, n, arrays)
     return list(islice(filter(None, dict.fromkeys(told)), _MOST))
 
 
@@ -87,6 +84,15 @@ def _arrays(call: Sequence[Any]) -> dict[str, Array]:
     return {name: leaf.astype(float) for name, leaf in islice(floats, _MOST_ARRAYS)}
 
 
+def _of_its_shape(a: Array, n: Array, arrays: Mapping[str, Array]) -> Iterator[str]:
+    shapes = [array.shape for array in arrays.values()]
+    told = explain_shape(a.astype(float), n.astype(float), shapes).partition(":")[0]
+    names = list(arrays)
+    told = re.sub(r"\boutput (\d+)", lambda number: names[int(number[1])], told)
+    told = re.sub(r"the output\b", lambda _: names[0], told)
+    yield f"{told[0].upper()}{told[1:]}." if told else ""
+
+
 def _told(name: str, a: Array, n: Array, arrays: Mapping[str, Array]) -> Iterator[str]:
     evidence = Evidence(
         analytic=a.astype(float),
@@ -96,11 +102,11 @@ def _told(name: str, a: Array, n: Array, arrays: Mapping[str, Array]) -> Iterato
         cotangents=(),
         entries=np.arange(0),
         slopes=np.zeros((0, 0)),
-        rtol=relative_tolerance(a),
+        rtol=TOLERANCE[precision(a)],
         owners=[*((each, array.shape) for each, array in arrays.items()), (name, n.shape)],
     )
-    if not a.any():
-        yield f"{name} is 0 everywhere."
+    if np.abs(a).max() <= 1e-12 * np.abs(n).max():
+        yield f"{name} is 0 everywhere{' but for rounding' if a.any() else ''}."
         return
     guesses = chain(scaled(evidence), rearranged(evidence), _of_arguments(evidence, arrays))
     if whole := list(evidence.supported(guesses)):
@@ -115,14 +121,11 @@ def _told(name: str, a: Array, n: Array, arrays: Mapping[str, Array]) -> Iterato
         with_it = replace(evidence, x=array, cotangents=[array])
         for told in evidence.supported(scaled_by_the_input(with_it)):
             yield _reworded(told, name, each)
+    factors = list(evidence.supported(scaled_per_axis(evidence)))
     for each, array in (beside or {"": evidence.x}).items():
         with_it = replace(evidence, x=array, cotangents=[array] if each else ())
-        for told in regions(with_it):
+        for told in (*regions(with_it), *(factors or missing_terms(with_it))):
             yield _reworded(told, name, each)
-        for told in missing_terms(with_it):
-            yield _reworded(told, name, each)
-    for told in evidence.supported(scaled_per_axis(evidence)):
-        yield _reworded(told, name)
 
 
 def _of_arguments(evidence: Evidence, arrays: Mapping[str, Array]) -> Iterator[Guess]:

@@ -1,8 +1,8 @@
 """A way back, step by step: at which one a student's gradients leave the right ones.
 
 What the steps are is told by the assignment, in ``traces.py``: ``trace_NAME(reference, *arguments)``
-yields of each its rule in words, the name of the result that it adds to, the gradient that arrives
-and, where several add up, what this one adds.
+yields of each its rule in words, the name of the result that it leads to, the gradient that arrives
+there and, where several add up, what this one adds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def noted(steps: Iterable[tuple[Any, ...]]) -> list[Step]:
 
 
 def left_at(
-    steps: Sequence[Step], found: Mapping[str, Any], expected: Mapping[str, Any]
+    steps: Sequence[Step], leaf: str, found: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> list[str]:
     """Tell the first result, in the order of the steps, that is not as it should be.
 
@@ -48,6 +48,8 @@ def left_at(
     ----------
     steps : sequence of Step
         As from `noted`.
+    leaf : str
+        One that is wrong: if no step leads to it, they do not tell why.
     found, expected : dict of leaves
 
     Returns
@@ -62,64 +64,66 @@ def left_at(
     >>> import numpy as np
     >>> one, two = np.array([3.0, 4.0]), np.array([0.0, 1.0])
     >>> steps = noted([("the shortcut", "dx", one, one), ("the branch", "dx", one, two)])
-    >>> print("\\n".join(left_at(steps, {"dx": two}, {"dx": one + two})))
-    Step by step, by the lengths of the gradients; to dx:
+    >>> print("\\n".join(left_at(steps, "dx", {"dx": two}, {"dx": one + two})))
+    On the way back, to dx, in lengths of gradients:
       (1) the shortcut: 5 arrives, 5 is added, 5 so far
       (2) the branch: 5 arrives, 1 is added, 5.83 so far
       yours is 1: without (1)
     """
+    if not any(_parts({leaf: None}, step["to"]) for step in steps):
+        return []
     right: list[str] = []
-    for to in dict.fromkeys(step["to"] for step in steps):
-        wanted, got = _parts(expected, to), _parts(found, to)
+    # By their last steps: only with these are they complete.
+    for to in reversed(dict.fromkeys(step["to"] for step in reversed(steps))):
+        wanted = _parts(expected, to)
+        got = {name: leaf for name, leaf in _parts(found, to).items() if name in wanted}
         if not wanted or any(name not in got for name in wanted):
             return []
         if any(differs(name, got[name], wanted[name]) for name in wanted):
-            lines = [_heading(right, to)]
-            return [*lines, *_told([s for s in steps if s["to"] == to], got, wanted)]
+            if not all(_can_be_told(got[name], wanted[name]) for name in wanted):
+                return []
+            so_far = f" {', '.join(right)} right;" if right else ""
+            heading = f"On the way back,{so_far} to {to}, in lengths of gradients:"
+            return [heading, *_told([s for s in steps if s["to"] == to], got, wanted)]
         right.append(to)
     return []
-
-
-def _heading(right: Sequence[str], to: str) -> str:
-    so_far = f"right for {', '.join(right)}; then, to {to}:" if right else f"to {to}:"
-    return f"Step by step, by the lengths of the gradients; {so_far}"
 
 
 def _told(
     steps: Sequence[Step], got: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> Iterator[str]:
-    total: Any = None
+    total: Any = 0.0
     for number, step in enumerate(steps):
-        mark = f"({number + 1}) " if len(steps) > 1 else ""
-        line = f"  {mark}{step['rule']}: {step['arrives']:.3g} arrives"
-        if step["adds"]:
-            [adds] = step["adds"]
-            total = adds if total is None else total + adds
-            line += f", {_norm([adds]):.3g} is added, {_norm([total]):.3g} so far"
-        else:
-            line += f", {_norm(wanted.values()):.3g} comes of it"
-        yield line
-    become = _become(steps, got, wanted)
+        line = f"{step['rule']}: {step['arrives']:.3g} arrives"
+        if len(steps) == 1:
+            yield f"  {line}, {_norm(wanted.values()):.3g} comes of it"
+            continue
+        [adds] = step["adds"]
+        total = total + adds
+        yield f"  ({number + 1}) {line}, {_norm([adds]):.3g} is added, {_norm([total]):.3g} so far"
+    become = _become([step["adds"] for step in steps], got, wanted) if len(steps) > 1 else ""
     yield f"  yours is {_norm(got.values()):.3g}" + (f": {become}" if become else "")
 
 
-def _become(steps: Sequence[Step], got: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def _become(
+    adds: Sequence[Sequence[Any]], got: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> str:
     """Say which contributions are missing, or counted otherwise, if that is all that is wrong."""
-    adds = [step["adds"][0] for step in steps if step["adds"]]
-    if len(got) != 1 or len(adds) != len(steps) or not 1 < len(adds) <= _MOST_PARTS:
+    if len(adds) > _MOST_PARTS:
         return ""
     [a], [n] = got.values(), wanted.values()
     room = tolerance(np.asarray(a), np.asarray(n))
     fits = [
         times
         for times in product((1, *_BECOME), repeat=len(adds))
-        if np.abs(sum(t * add for t, add in zip(times, adds, strict=True)) - a).max() <= room
+        if np.abs(sum(t * part for t, [part] in zip(times, adds, strict=True)) - a).max() <= room
     ]
     if len(fits) != 1:
         return ""
-    said = [
-        _BECOME[t].format(f"({number + 1})") for number, t in enumerate(fits[0]) if t in _BECOME
-    ]
+    changed = {
+        how: [f"({number + 1})" for number, t in enumerate(fits[0]) if t == how] for how in _BECOME
+    }
+    said = (_BECOME[how].format(" and ".join(which)) for how, which in changed.items() if which)
     return ", ".join(said)
 
 
@@ -127,6 +131,12 @@ def _parts(leaves: Mapping[str, Any], to: str) -> dict[str, Any]:
     """Return a leaf, or all leaves of what has several."""
     inside = (f"{to}.", f"{to}[")
     return {name: leaf for name, leaf in leaves.items() if name == to or name.startswith(inside)}
+
+
+def _can_be_told(found: Any, expected: Any) -> bool:
+    """Whether it is of finite numbers, as many as there should be; students return anything."""
+    a, n = np.asarray(found), np.asarray(expected)
+    return a.shape == n.shape and a.dtype.kind in "fiub" and bool(np.isfinite(a).all())
 
 
 def _norm(arrays: Iterable[Any]) -> float:
