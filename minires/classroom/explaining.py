@@ -57,7 +57,9 @@ def explained(
     steps : sequence of Step
         Of the way back, if the function is one.
     """
-    a, n = found.get(leaf), expected.get(leaf)
+    if leaf not in found or leaf not in expected:
+        return Explanation()
+    a, n = found[leaf], expected[leaf]
     if not all(isinstance(each, np.ndarray | np.generic | float) for each in (a, n)):
         return Explanation()
     from .observing import observations  # here, for who makes no mistake needs none
@@ -78,7 +80,7 @@ def heat_map_of(name: str, found: Any, expected: Any) -> HeatMapLines:
     >>> import numpy as np
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> for line in heat_map_of("y", right * [[1], [2]], right):
-    ...     print("".join(text for text, kind in line).rstrip())
+    ...     print("".join(text for text, kind in line))
     y minus what it should be: +5 at the worst entry (1, 2)
     0 ···
     1 ##@
@@ -98,10 +100,12 @@ def heat_map_of(name: str, found: Any, expected: Any) -> HeatMapLines:
 
 
 def _merged(line: Sequence[tuple[str, str]]) -> list[list[str]]:
+    """Return a line with few spans, and no spaces at its end."""
     merged: list[list[str]] = []
     for text, kind in line:
         if merged and merged[-1][1] == kind:
             merged[-1][0] += text
         else:
             merged.append([text, kind])
+    merged[-1][0] = merged[-1][0].rstrip()
     return merged

@@ -124,7 +124,8 @@ def _told(name: str, a: Array, n: Array, arrays: Mapping[str, Array]) -> Iterato
     factors = list(evidence.supported(scaled_per_axis(evidence)))
     for each, array in (beside or {"": evidence.x}).items():
         with_it = replace(evidence, x=array, cotangents=[array] if each else ())
-        for told in (*regions(with_it), *(factors or missing_terms(with_it))):
+        places = regions(with_it) if evidence.wrong.sum() > 1 else ()
+        for told in (*places, *(factors or missing_terms(with_it))):
             yield _reworded(told, name, each)
 
 
@@ -168,5 +169,5 @@ def _reworded(told: str, name: str, argument: str = "") -> str:
         (r"the incoming gradient|the input", argument),
         (r"\bx - mean, with the mean", f"{argument} less its mean"),
     ):
-        text = re.sub(words, lambda _, ours=ours: ours, text)
+        text = re.sub(words, ours.replace("\\", r"\\"), text)
     return text

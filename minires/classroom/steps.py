@@ -1,8 +1,8 @@
 """A way back, step by step: at which one a student's gradients leave the right ones.
 
-What the steps are is told by the assignment, in ``traces.py``: ``trace_NAME(reference, *arguments)``
-yields of each its rule in words, the name of the result that it leads to, the gradient that arrives
-there and, where several add up, what this one adds.
+What the steps are is told by the assignment, in ``traces.py``: ``trace_`` and a function's name,
+called with the reference and the arguments, yields of each step its rule in words, the name of the
+result that it leads to, the gradient that arrives and, where several add up, what it adds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from .leaves import differs, tolerance
 
-__all__ = ["Step", "left_at", "noted"]
+__all__ = ["Step", "left_at", "misleading", "noted"]
 
 Step = dict[str, Any]
 
@@ -37,6 +37,21 @@ def noted(steps: Iterable[tuple[Any, ...]]) -> list[Step]:
         {"rule": rule, "to": to, "arrives": _norm([arrives]), "adds": list(adds)}
         for rule, to, arrives, *adds in steps
     ]
+
+
+def misleading(steps: Sequence[Step], expected: Mapping[str, Any]) -> list[str]:
+    """Tell an assignment's author which results are not what the steps to them come to."""
+    wrong = []
+    for to in dict.fromkeys(step["to"] for step in steps):
+        leading = [step["adds"] for step in steps if step["to"] == to]
+        if not _parts(expected, to):
+            wrong.append(f"a step leads to {to}, which is not in the result")
+        elif any(leading) or len(leading) > 1:
+            if to not in expected or not all(leading):
+                wrong.append(f"not all of several steps to {to} say what array they add")
+            elif differs(to, sum(adds for [adds] in leading), expected[to]):
+                wrong.append(f"the steps to {to} do not add up to it")
+    return wrong
 
 
 def left_at(
@@ -64,7 +79,8 @@ def left_at(
     >>> import numpy as np
     >>> one, two = np.array([3.0, 4.0]), np.array([0.0, 1.0])
     >>> steps = noted([("the shortcut", "dx", one, one), ("the branch", "dx", one, two)])
-    >>> print("\\n".join(left_at(steps, "dx", {"dx": two}, {"dx": one + two})))
+    >>> for line in left_at(steps, "dx", {"dx": two}, {"dx": one + two}):
+    ...     print(line)
     On the way back, to dx, in lengths of gradients:
       (1) the shortcut: 5 arrives, 5 is added, 5 so far
       (2) the branch: 5 arrives, 1 is added, 5.83 so far
