@@ -48,13 +48,13 @@ class Prepared(NamedTuple):
     mistakes : dict of str to sequence of Fingerprint
         By the id of a mistake in the same function, for each call.
     steps : sequence of sequence of Step
-        For each call the way that gradients take.
+        For each call how its gradients come about; empty if that is not told.
     """
 
     calls: Calls
     expected: Sequence[dict[str, Any]]
     mistakes: Mapping[str, Sequence[Fingerprint]]
-    steps: Sequence[Sequence[Step]]
+    steps: Sequence[Sequence[Step]] = ()
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,14 @@ def prepared(
                     for each, folder in wrong.items()
                     if check.function == each.function or check.name == each.caught_by
                 },
-                [noted(assignment.trace(check.function, call)) for call in calls],
+                _steps(assignment, check, calls),
             )
         return found
+
+
+def _steps(assignment: Assignment, check: Check, calls: Calls) -> Sequence[Sequence[Step]]:
+    steps = [noted(assignment.trace(check.function, call)) for call in calls]
+    return steps if any(steps) else ()
 
 
 def judged(
@@ -156,7 +161,8 @@ def _judged(
     printed: str,
 ) -> CheckResult:
     function = sheet.functions[check.function]
-    each = zip(case.calls, seen, case.expected, case.steps, strict=True)
+    all_steps = case.steps or [()] * len(case.calls)
+    each = zip(case.calls, seen, case.expected, all_steps, strict=True)
     for call, found, expected, steps in each:
         wrong = _wrong(check, found, expected, function.intermediates)
         if wrong:

@@ -96,7 +96,7 @@ def _judge(assignment: Assignment, cases: dict[str, Prepared], runner: Runner) -
 
 def _steps(cases: dict[str, Prepared]) -> Iterator[str]:
     for name, case in cases.items():
-        for steps, expected in zip(case.steps, case.expected, strict=True):
+        for steps, expected in zip(case.steps, case.expected, strict=False):
             for problem in misleading(steps, expected):
                 yield f"traces.py: in a call of {name}, {problem}"
 
