@@ -3,7 +3,8 @@
 It is a folder: ``assignment.toml`` (functions, checks, points, hints), ``source/`` (the solved
 files with markers), ``cases.py`` (what the functions are called with), ``mistakes.toml`` (edits of
 the solution that make it wrong) and ``handout.md``. Where several results of a function are right,
-``views.py`` has a function ``view_`` and its name, which returns of a result what is compared.
+``views.py`` has a function ``view_`` and its name, which returns of a result what is compared;
+``traces.py`` has ``trace_`` and its name for those of whose gradients the steps are told.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -269,9 +270,11 @@ class Assignment(Sheet):
         functions = SimpleNamespace()
         for name, text in self.solution.items():
             module = executed(text, Path(name).stem)
-            for each in self.functions:
-                if self.file_of(each) == name:
-                    setattr(functions, each, getattr(module, each))
+            for each, value in vars(module).items():
+                # Given ones, too, of which files may have several by one name.
+                elsewhere = each in self.functions and self.file_of(each) != name
+                if isinstance(value, FunctionType) and not elsewhere:
+                    setattr(functions, each, value)
         return functions
 
     def starter(self) -> dict[str, str]:
@@ -362,6 +365,16 @@ class Assignment(Sheet):
         if not hasattr(self._cases, check):
             raise AssignmentError(f"{self.name}/cases.py has no function {check!r}")
         return list(getattr(self._cases, check)(rng, reference))
+
+    def trace(self, function: str, arguments: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+        """Return the steps of a call, if ``traces.py`` tells any of its function."""
+        trace = getattr(self._traces, f"trace_{function}", None)
+        return list(trace(self.reference, *arguments)) if trace else []
+
+    @cached_property
+    def _traces(self) -> Any:
+        path = self.folder / "traces.py"
+        return executed(_text(path), f"{self.name}_traces") if path.exists() else None
 
     @cached_property
     def _cases(self) -> Any:

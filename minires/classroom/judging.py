@@ -12,9 +12,18 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from .assignment import Assignment, AssignmentError, Check, Sheet
+from .explaining import Explanation, explained
 from .fingerprints import Fingerprint, alike, fingerprint
-from .leaves import NotAsDescribedError, difference, first_deviation, leaves, leaves_of
+from .leaves import (
+    Difference,
+    NotAsDescribedError,
+    difference,
+    first_deviation,
+    leaves,
+    leaves_of,
+)
 from .processes import Answer, Runner, run_alone
+from .steps import Step, noted
 
 __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 
@@ -38,11 +47,14 @@ class Prepared(NamedTuple):
         What is observed of each call of the solved file.
     mistakes : dict of str to sequence of Fingerprint
         By the id of a mistake in the same function, for each call.
+    steps : sequence of sequence of Step
+        For each call how its gradients come about; empty if that is not told.
     """
 
     calls: Calls
     expected: Sequence[dict[str, Any]]
     mistakes: Mapping[str, Sequence[Fingerprint]]
+    steps: Sequence[Sequence[Step]] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,8 @@ class CheckResult:
         The first intermediate that is not as it should be.
     printed : str
         What the student's code printed.
+    explanation : Explanation
+        Of the first result that is wrong.
     """
 
     name: str
@@ -70,6 +84,7 @@ class CheckResult:
     mistake: str | None = None
     deviates: str | None = None
     printed: str = field(default="", repr=False)
+    explanation: Explanation = field(default_factory=Explanation, repr=False)
 
 
 def prepared(
@@ -106,8 +121,14 @@ def prepared(
                     for each, folder in wrong.items()
                     if check.function == each.function or check.name == each.caught_by
                 },
+                _steps(assignment, check, calls),
             )
         return found
+
+
+def _steps(assignment: Assignment, check: Check, calls: Calls) -> Sequence[Sequence[Step]]:
+    steps = [noted(assignment.trace(check.function, call)) for call in calls]
+    return steps if any(steps) else ()
 
 
 def judged(
@@ -140,34 +161,45 @@ def _judged(
     printed: str,
 ) -> CheckResult:
     function = sheet.functions[check.function]
-    for call, found, expected in zip(case.calls, seen, case.expected, strict=True):
-        says, deviates = _wrong(check, found, expected, function.intermediates), None
-        if says:
-            deviates = first_deviation(found, expected, function.intermediates)
-            says = f"{check.function}({_shown(call)}): {says}"
-            return CheckResult(check.name, "failed", says, None, deviates, printed)
+    all_steps = case.steps or [()] * len(case.calls)
+    each = zip(case.calls, seen, case.expected, all_steps, strict=True)
+    for call, found, expected, steps in each:
+        wrong = _wrong(check, found, expected, function.intermediates)
+        if wrong:
+            return CheckResult(
+                check.name,
+                "failed",
+                f"{check.function}({_shown(call)}): {wrong.says}",
+                deviates=first_deviation(found, expected, function.intermediates),
+                printed=printed,
+                explanation=explained(wrong.leaf, found, expected, call, steps),
+            )
     return CheckResult(check.name, "passed", printed=printed)
 
 
 def _wrong(
     check: Check, found: dict[str, Any], expected: dict[str, Any], optional: tuple[str, ...]
-) -> str:
-    """Return what is wrong with a call, in a sentence; empty if nothing is."""
+) -> Difference | None:
+    """Return what is wrong with a call, if something is."""
     if "ended" in found:
-        return {
+        ends = {
             "time": f"it did not end within {check.seconds:g} seconds",
             "killed": "its process was ended, or ended itself, before it returned",
             "unreadable": "its answer cannot be read",
-        }[found["ended"]]
+        }
+        return Difference(ends[found["ended"]])
     if "error" in found:
-        return "" if found["error"] == check.raises else str(found["says"])
+        return None if found["error"] == check.raises else Difference(str(found["says"]))
     if check.raises:
-        return f"it should raise {check.raises} here, and it returns something"
+        return Difference(f"it should raise {check.raises} here, and it returns something")
     for name in found:
         if name.startswith("changed ") and name not in expected:
-            return f"it changes {name.removeprefix('changed ')}, which belongs to the caller"
+            changed = name.removeprefix("changed ")
+            return Difference(f"it changes {changed}, which belongs to the caller")
     if "shared" in found and "shared" not in expected:
-        return "what it returns lies in the memory of an argument, so that a change of one is felt"
+        return Difference(
+            "what it returns lies in the memory of an argument, so that a change of one is felt"
+        )
     values = {name: leaf for name, leaf in expected.items() if not name.startswith(_BESIDE)}
     return difference(found, values, optional)
 

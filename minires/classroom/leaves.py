@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,10 +59,24 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
+class Difference(NamedTuple):
+    """What is not as it should be.
+
+    Attributes
+    ----------
+    says : str
+    leaf : str
+        Whose form or values it is of; empty if it is nothing of the kind.
+    """
+
+    says: str
+    leaf: str = ""
+
+
 def difference(
     found: Mapping[str, Any], expected: Mapping[str, Any], optional: tuple[str, ...] = ()
-) -> str:
-    """Compare leaves with those that should be there; say what differs first, or nothing.
+) -> Difference | None:
+    """Compare leaves with those that should be there; return what differs first.
 
     Shapes, dtypes and finiteness are looked at everywhere before any value is.
 
@@ -76,10 +90,10 @@ def difference(
     for see in (_other_form, _other_values):
         for name in wanted:
             if name not in found:
-                return f"{name} is missing"
+                return Difference(f"{name} is missing")
             if told := see(name, found[name], expected[name]):
-                return told
-    return ""
+                return Difference(told, name)
+    return None
 
 
 def first_deviation(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .assignment import Sheet
+from .explaining import HeatMapLines
 from .judging import CheckResult
 
 __all__ = ["GradedCheck", "Submission", "graded"]
@@ -29,6 +30,8 @@ class GradedCheck:
         The id of the mistake that it was.
     output : str
         What the student's code printed.
+    heat_map : list of lines
+        Where the first wrong array is wrong, in characters: lines of ``[text, kind]``.
     """
 
     name: str
@@ -40,6 +43,7 @@ class GradedCheck:
     message: str = ""
     diagnosis: str | None = None
     output: str = ""
+    heat_map: HeatMapLines = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -118,9 +122,13 @@ def graded(
     for result in results:
         check = sheet.checks[result.name]
         passed = result.status == "passed"
+        told = result.explanation
         parts = [explanations.get(result.mistake or "", ""), result.says]
+        if result.mistake is None:
+            parts += told.observed
         if result.deviates:
             parts.append(f"The first intermediate that differs is {result.deviates}.")
+        parts += told.steps
         checks.append(
             GradedCheck(
                 name=check.name,
@@ -132,6 +140,7 @@ def graded(
                 message="\n".join(part for part in parts if part),
                 diagnosis=result.mistake,
                 output=result.printed,
+                heat_map=told.heat_map,
             )
         )
     return Submission(id, sheet.name, tuple(checks), tuple(incidents), seconds)

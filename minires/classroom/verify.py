@@ -12,6 +12,7 @@ from .assignment import Assignment
 from .fingerprints import alike
 from .judging import CheckResult, Prepared, judged, prepared
 from .processes import Runner, run_alone
+from .steps import misleading
 
 __all__ = ["Count", "Verified", "verified"]
 
@@ -69,6 +70,7 @@ def verified(assignment: Assignment, seed: int = 0, runner: Runner = run_alone) 
     settings = assignment.settings
     told = Verified(assignment.name, assignment.points, len(settings.checks))
     cases = prepared(assignment, seed, runner)
+    told.problems += _steps(cases)
     with _judge(assignment, cases, runner) as judge:
         told.problems += _whole(judge(assignment.solution), "the solved file")
         told.problems += _starter(assignment, judge(assignment.starter()))
@@ -90,6 +92,13 @@ def _judge(assignment: Assignment, cases: dict[str, Prepared], runner: Runner) -
             return {each.name: each for each in judged(assignment, folder, cases, runner)}
 
         yield judge
+
+
+def _steps(cases: dict[str, Prepared]) -> Iterator[str]:
+    for name, case in cases.items():
+        for steps, expected in zip(case.steps, case.expected, strict=False):
+            for problem in misleading(steps, expected):
+                yield f"traces.py: in a call of {name}, {problem}"
 
 
 def _whole(results: dict[str, CheckResult], what: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .groups import group
+from .heat_maps import print_heat_map
 from .refusals import refuse
 from .tables import show
 
@@ -141,6 +142,7 @@ def _print(submission: Submission) -> None:
         console.print(line)
         for said in _said(check):
             console.print(Text(f"{'':13}{said}"))
+        print_heat_map(console, check.heat_map, indent=13)
     console.print(f"{submission.score} of {submission.max_score} points")
 
 

@@ -10,6 +10,7 @@ import typer
 from minires.checking import gradcheck
 
 from .check_target import target_in
+from .heat_maps import print_heat_map
 from .user_code import UserCodeError, loaded, users_turn
 
 if TYPE_CHECKING:
@@ -79,18 +80,6 @@ def _drawn(report: GradcheckReport, png: Path) -> str:
         return f"no picture: {str(error).removeprefix('save_png: ')}"
 
 
-_STYLES = {
-    "below": "dodger_blue2",
-    "far below": "reverse dodger_blue2",
-    "above": "dark_orange3",
-    "far above": "reverse dark_orange3",
-    "worst": "bold reverse red",
-    "not finite": "bold red",
-    "unknown": "dim",
-    "right": "dim",
-}
-
-
 def _print(report: GradcheckReport) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -103,5 +92,4 @@ def _print(report: GradcheckReport) -> None:
     drawn = report.heat_map(min(console.width, 100) if console.is_terminal else 72)
     if drawn is not None:
         console.print()
-        for line in drawn.lines:
-            console.print(Text.assemble(*((text, _STYLES.get(kind, "")) for text, kind in line)))
+        print_heat_map(console, drawn.lines)

@@ -100,16 +100,17 @@ def heat_map(
     index: Index,
     width: int = 72,
     height: int = 24,
+    title: str = "analytic - numeric",
 ) -> HeatMap:
     """Draw analytic minus numeric as spans, for a caller who adds colours.
 
-    Parameters are those of `as_text`.
+    Parameters are those of `as_text`; `title` says what `difference` is.
     """
     if not difference.size:
         return HeatMap(((("no entries", "label"),),))
     kinds, strength, largest = _judged(difference, compared, wrong, index)
     head = (
-        f"analytic - numeric: {float(difference[index]):+.3g} at the worst entry"
+        f"{title}: {float(difference[index]):+.3g} at the worst entry"
         f" ({', '.join(map(str, index))})"
     )
     if abs(float(difference[index])) != largest:

@@ -62,6 +62,9 @@ class Evidence:
         By how much the M numbers of all outputs move with each of these entries.
     rtol : float
         How precise `numeric` and `slopes` are.
+    owners : sequence of (str, tuple of int)
+        Arrays whose sizes may be factors: what they are called, their shapes. The input and the
+        outputs if there are none.
     """
 
     analytic: Array
@@ -72,6 +75,7 @@ class Evidence:
     entries: Array
     slopes: Array
     rtol: float = 1e-6
+    owners: Sequence[tuple[str, tuple[int, ...]]] = ()
 
     @cached_property
     def at(self) -> Array:

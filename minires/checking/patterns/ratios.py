@@ -203,10 +203,7 @@ def _of_size(number: int, is_: Callable[[float], bool]) -> tuple[str, str]:
 
 def _sizes(evidence: Evidence) -> dict[int, str]:
     """Name the sizes of axes, and of axes together, of the input and of the outputs."""
-    owners = [("the input", evidence.numeric.shape)]
-    for number, cotangent in enumerate(evidence.cotangents):
-        one = len(evidence.cotangents) == 1
-        owners.append(("the output" if one else f"output {number}", cotangent.shape))
+    owners = evidence.owners or _input_and_outputs(evidence)
     single: dict[int, list[str]] = {}
     several: dict[int, str] = {}
     for owner, shape in owners:
@@ -217,3 +214,12 @@ def _sizes(evidence: Evidence) -> dict[int, str]:
             size = math.prod(shape[axis] for axis in axes)
             several.setdefault(size, f"{named(axes)} of {owner} together")
     return several | {size: " and of ".join(axes[:3]) for size, axes in sorted(single.items())}
+
+
+def _input_and_outputs(evidence: Evidence) -> list[tuple[str, tuple[int, ...]]]:
+    one = len(evidence.cotangents) == 1
+    outputs = [
+        ("the output" if one else f"output {number}", cotangent.shape)
+        for number, cotangent in enumerate(evidence.cotangents)
+    ]
+    return [("the input", evidence.numeric.shape), *outputs]

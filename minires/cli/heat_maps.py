@@ -1,0 +1,31 @@
+"""Heat maps on stdout: in colours where the terminal has some, in characters everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES = {
+    "below": "dodger_blue2",
+    "far below": "reverse dodger_blue2",
+    "above": "dark_orange3",
+    "far above": "reverse dark_orange3",
+    "worst": "bold reverse red",
+    "not finite": "bold red",
+    "unknown": "dim",
+    "right": "dim",
+}
+
+
+def print_heat_map(
+    console: Console, lines: Sequence[Sequence[Sequence[str]]], indent: int = 0
+) -> None:
+    """Print the lines of a heat map, each of texts and their kinds."""
+    from rich.text import Text
+
+    for line in lines:
+        parts = ((text, _STYLES.get(kind, "")) for text, kind in line)
+        console.print(Text.assemble(" " * indent, *parts))
