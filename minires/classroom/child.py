@@ -40,7 +40,7 @@ NOT_GIVEN = object()
 # How finely arguments are looked at, as parts of their length.
 _GRIDS = {"float64": 1e-6, "float32": 1e-3}
 # So many times more calls than there may be are enough to see where it leads.
-FAR = 10
+FAR = 50
 MOST_OUTPUT = 10_000
 MOST_TEXT = 2_000
 MOST_NOTED = 20
