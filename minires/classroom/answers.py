@@ -21,8 +21,6 @@ __all__ = ["MOST_BYTES", "Answer", "read_answer"]
 # Far more than any check returns.
 MOST_BYTES = 64 * 2**20
 _MOST_STRUCTURE = 2**20
-_MOST_TEXT = 2_000
-_MOST_FACTS = 20
 _DEEPEST = 50
 
 
@@ -75,7 +73,7 @@ def read_answer(out: Path, calls: Sequence[tuple[Any, ...]]) -> Answer:
         return Answer([], "", "unreadable", (f"an unreadable answer: {error}",))
     except Exception as error:  # of json, zipfile or NumPy, which met what they were not made for
         return Answer([], "", "unreadable", (f"an unreadable answer: {type(error).__name__}",))
-    incidents = [each[:_MOST_TEXT] for each in noted[:_MOST_FACTS]]
+    incidents = [each[: child.MOST_TEXT] for each in noted[: child.MOST_NOTED]]
     if any(each.get("error") == "MemoryError" for each in outcomes):
         incidents.append("ran out of memory")
     return Answer(outcomes, told["said"][: child.MOST_OUTPUT], "", tuple(incidents))
@@ -179,10 +177,14 @@ def _is_outcome(outcome: Any, call: tuple[Any, ...]) -> bool:
         isinstance(arguments, list)
         and len(arguments) == len(call)
         and isinstance(outcome.get("shared"), bool)
-        and _is_texts(outcome.get("warnings"))
+        and all(_is_count(outcome.get(name, 0)) for name in ("calls", "kept"))
         and ("result" in outcome or isinstance(outcome.get("unreadable"), str))
     )
 
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -87,6 +87,10 @@ class Check(_Table):
         After which it is given up.
     raises : str or None
         The kind of error that each of its calls must end in, such as ``ValueError``.
+    most_calls : int or None
+        How many functions a call may call: the student's own, and others from there.
+    lets_go : bool
+        Whether a call may hold on to nothing when what it returned is let go.
     hints : tuple of three str
         From a question to all but the answer.
     """
@@ -99,7 +103,15 @@ class Check(_Table):
     hidden: bool = False
     seconds: Annotated[float, Field(gt=0)] = 5.0
     raises: str | None = None
+    most_calls: Annotated[int, Field(gt=0)] | None = None
+    lets_go: bool = False
     hints: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)]
+
+    @property
+    def measure(self) -> dict[str, Any]:
+        """What is measured beside values; see `child`."""
+        measure: dict[str, Any] = {} if self.most_calls is None else {"calls": self.most_calls}
+        return measure | ({"memory": True} if self.lets_go else {})
 
 
 class Edit(_Table):

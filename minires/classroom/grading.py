@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,6 +25,7 @@ from .assignment import Assignment, AssignmentError
 from .judging import Prepared, judged, prepared
 from .processes import Runner
 from .results import GradedCheck, Submission, graded
+from .substitutes import Substitutes, substitutes
 
 __all__ = ["grade", "submissions_in"]
 
@@ -96,13 +97,17 @@ def grade(
     """
     seed = _seed(assignment, out)
     cases = prepared(assignment, seed)
+    given = {
+        check.name: substitutes(assignment, check, cases[check.name].calls)
+        for check in assignment.settings.checks
+    }
     says = {each.id: each.says for each in assignment.mistakes.values()}
 
     def one(path: Path) -> Submission:
         target = out / _RESULTS / f"{path.stem}.json"
         done = _read(target)
         if done is None:
-            done = _graded(assignment, cases, says, path, runner)
+            done = _graded(assignment, cases, given, says, path, runner)
             with atomic_write(target, "w") as file:
                 file.write(json.dumps(asdict(done), indent=1) + "\n")
         told(done)
@@ -115,6 +120,7 @@ def grade(
 def _graded(
     assignment: Assignment,
     cases: dict[str, Prepared],
+    given: Mapping[str, Substitutes],
     says: dict[str, str],
     path: Path,
     runner: Runner,
@@ -123,14 +129,15 @@ def _graded(
     incidents: list[str] = []
 
     def noting(
-        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
     ) -> Answer:
-        answer = runner(file, function, calls, seconds)
+        answer = runner(file, function, calls, seconds, **also)
         incidents.extend(fact for fact in answer.incidents if fact not in incidents)
         return answer
 
     with _unpacked(path, assignment.files, incidents) as folder:
-        results = judged(assignment, _with_files(folder, assignment.files), cases, noting)
+        folder = _with_files(folder, assignment.files)
+        results = judged(assignment, folder, cases, noting, given)
     seconds = round(time.perf_counter() - began, 3)
     return graded(assignment, results, says, path.stem, incidents, seconds)
 

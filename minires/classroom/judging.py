@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from .assignment import Assignment, AssignmentError, Check, Sheet
+from .child import TooManyCallsError, leaves
 from .explaining import Explanation, explained
 from .fingerprints import Fingerprint, alike, fingerprint
-from .leaves import (
-    Difference,
-    NotAsDescribedError,
-    difference,
-    first_deviation,
-    leaves,
-    leaves_of,
-)
+from .leaves import Difference, NotAsDescribedError, difference, first_deviation, leaves_of
 from .processes import Answer, Runner, run_alone
 from .steps import Step, noted
+from .substitutes import Substitutes, wrong_before
 
 __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 
@@ -34,6 +30,8 @@ _SHOWN = 60
 # Names of what is seen of a call beside its result. What the solved file does too, others may do
 # or not: a cache may hold x itself, or a copy of it.
 _BESIDE = ("changed ", "shared", "error", "ended")
+# Bytes: less than any array of a check that looks at memory, more than Python keeps for itself.
+_KEPT = 4096
 
 
 class Prepared(NamedTuple):
@@ -132,15 +130,33 @@ def _steps(assignment: Assignment, check: Check, calls: Calls) -> Sequence[Seque
 
 
 def judged(
-    sheet: Sheet, folder: Path, cases: dict[str, Prepared], runner: Runner = run_alone
+    sheet: Sheet,
+    folder: Path,
+    cases: dict[str, Prepared],
+    runner: Runner = run_alone,
+    given: Mapping[str, Substitutes] = MappingProxyType({}),
 ) -> list[CheckResult]:
-    """Make all checks of a student's files, in order; what needs a failed one is skipped."""
+    """Make all checks of a student's files, in order; what needs a failed one is skipped.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    folder : Path
+        Of the student's files.
+    cases : dict of str to Prepared
+        By the names of checks.
+    runner : Runner
+    given : mapping of str to Substitutes
+        For each check what the functions before it should return. What is skipped because one of
+        those is wrong is then made once more with that, and may pass.
+    """
     results: dict[str, CheckResult] = {}
     seen: dict[str, list[dict[str, Any]]] = {}
     for check in sheet.settings.checks:
-        missing = [need for need in check.needs if results[need].status != "passed"]
+        missing = [results[need] for need in check.needs if results[need].status != "passed"]
         if missing:
-            says = f"skipped: mend {missing[0]} first"
+            first = missing[0]  # which may wait for another itself
+            says = first.says if first.status == "skipped" else f"skipped: mend {first.name} first"
             results[check.name] = CheckResult(check.name, "skipped", says)
             continue
         case = cases[check.name]
@@ -150,7 +166,22 @@ def judged(
         if result.status == "failed":
             mistake = _mistake(sheet, sheet.checks[name], cases, seen)
             results[name] = replace(result, mistake=mistake)
+    for check in sheet.settings.checks if given else ():
+        passed = {name: result.status == "passed" for name, result in results.items()}
+        wrong = wrong_before(sheet, check, passed)
+        if results[check.name].status == "skipped" and check.function not in wrong:
+            case = cases[check.name]
+            stand = {name: each for name, each in given[check.name].items() if name in wrong}
+            made, said = _seen(sheet, check, case.calls, folder, runner, stand)
+            result = _judged(sheet, check, case, made, said)
+            if result.status == "passed":
+                results[check.name] = replace(result, says=_helped_by(stand))
     return list(results.values())
+
+
+def _helped_by(names: Iterable[str]) -> str:
+    listed = " and ".join(names)
+    return f"with {listed} as it should be, in place of yours" if listed else ""
 
 
 def _judged(
@@ -254,14 +285,22 @@ def _telling(
 
 
 def _seen(
-    sheet: Sheet, check: Check, calls: Calls, folder: Path, runner: Runner
+    sheet: Sheet,
+    check: Check,
+    calls: Calls,
+    folder: Path,
+    runner: Runner,
+    given: Substitutes | None = None,
 ) -> tuple[list[dict[str, Any]], str]:
     """Return what is seen of each call of a function in a folder's file, and what was printed."""
     file = folder / sheet.file_of(check.function)
     if not file.is_file():
         missing = {"error": "missing", "says": f"there is no {file.name}"}
         return [missing] * len(calls), ""
-    answer = runner(file, check.function, calls, check.seconds)
+    also: dict[str, Any] = {"given": given} if given else {}
+    if check.measure:
+        also["measure"] = check.measure
+    answer = runner(file, check.function, calls, check.seconds, **also)
     return _observed(sheet, check, calls, answer), answer.said
 
 
@@ -275,6 +314,8 @@ def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[
         if "missing" in outcome:
             says = f"there is no function {check.function} in {sheet.file_of(check.function)}"
             seen.append({"error": "missing", "says": says})
+        elif told := _too_much(check, outcome):
+            seen.append(told)
         elif "error" in outcome:
             where = "".join(f" ({frame})" for frame in outcome["frames"][-1:])
             says = f"{outcome['error']}: {outcome['message']}{where}"
@@ -285,6 +326,22 @@ def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[
         else:
             seen.append(_leaves(sheet, function, call, outcome))
     return seen
+
+
+def _too_much(check: Check, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Return what is seen of a call that took more than it may; what it returned is no matter."""
+    enough = f"where {check.most_calls} are enough"
+    if check.most_calls is not None:
+        if outcome.get("error") == TooManyCallsError.__name__:
+            says = f"it calls functions {outcome['message']} times, {enough}, and was broken off"
+            return {"error": "calls without end", "says": says}
+        if (count := outcome.get("calls", 0)) > check.most_calls:
+            says = f"it calls functions {count} times, {enough}"
+            return {"error": "many calls", "says": says}
+    if check.lets_go and (kept := outcome.get("kept", 0)) > _KEPT:
+        says = f"{kept} bytes more are held after each call, though what it returned is let go"
+        return {"error": "memory kept", "says": says}
+    return {}
 
 
 def _leaves(

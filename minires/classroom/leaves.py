@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .assignment import Function
+from .child import leaves
 
 __all__ = ["NotAsDescribedError", "difference", "leaves_of"]
 
@@ -45,18 +46,6 @@ def leaves_of(function: Function, result: Any) -> dict[str, Any]:
         )
     parts = zip(names, result, strict=True)
     return {name: leaf for part in parts for name, leaf in leaves(*part)}
-
-
-def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the arrays, numbers and strings of a value, with their names in it."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from leaves(f"{name}.{key}", each)
-    elif isinstance(value, list | tuple):
-        for place, each in enumerate(value):
-            yield from leaves(f"{name}[{place}]", each)
-    else:
-        yield name, value
 
 
 class Difference(NamedTuple):

@@ -20,13 +20,21 @@ class Runner(Protocol):
     """Calls functions of a file, each time in a process that is new."""
 
     def __call__(
-        self, file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+        self,
+        file: Path,
+        function: str,
+        calls: Sequence[tuple[Any, ...]],
+        seconds: float,
+        **also: Any,
     ) -> Answer:
-        """Call the function with each of `calls`, within so many seconds in all."""
+        """Call the function with each of `calls`, within so many seconds in all.
+
+        `also` is what else `child` is told.
+        """
 
 
 def run_alone(
-    file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+    file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
 ) -> Answer:
     """Call a function of a file in a process that sees no variable of this one's environment.
 
@@ -41,11 +49,13 @@ def run_alone(
         The arguments of each call: numbers, strings, arrays, and lists, tuples and dicts of them.
     seconds : float
         After which the process is ended.
+    also
+        What else `child` is told: `given`, `measure`.
     """
     with tempfile.TemporaryDirectory(prefix="minires-", ignore_cleanup_errors=True) as place:
         job, out = Path(place) / "job.npz", Path(place) / "out.npz"
         asked = [{"function": function, "arguments": list(arguments)} for arguments in calls]
-        child.dump(job, {"file": str(file.absolute()), "calls": asked})
+        child.dump(job, {"file": str(file.absolute()), "calls": asked, **also})
         command = [sys.executable, "-I", "-B", child.__file__, str(job), str(out)]
         try:
             subprocess.run(

@@ -41,7 +41,9 @@ def _deadline(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def run_here(file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float) -> Answer:
+def run_here(
+    file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
+) -> Answer:
     """Do in this process what `child` does in one of its own, which costs its start each time."""
     if not hasattr(signal, "SIGALRM"):
         pytest.skip("deadlines in this process need SIGALRM")
@@ -50,7 +52,7 @@ def run_here(file: Path, function: str, calls: Sequence[tuple[Any, ...]], second
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said), _deadline(min(seconds, 0.5)):
-            outcomes = list(child._outcomes(file, asked))
+            outcomes = list(child._outcomes(file, asked, **also))
     finally:
         sys.modules.clear()
         sys.modules.update(modules)

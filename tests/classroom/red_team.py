@@ -95,9 +95,9 @@ class Grader:
         answers: list[Answer] = []
 
         def runner(
-            file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+            file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
         ) -> Answer:
-            answers.append(run_isolated(file, function, calls, within))
+            answers.append(run_isolated(file, function, calls, within, **also))
             return answers[-1]
 
         results = judged(self.assignment, file.parent, self.cases, runner)

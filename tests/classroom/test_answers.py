@@ -16,7 +16,7 @@ from minires.classroom import answers, child
 from minires.classroom.answers import read_answer
 
 CALLS = [(np.ones(2), {"a": 1})]
-OUTCOME = {"arguments": [1, 2], "shared": False, "warnings": [], "result": None}
+OUTCOME = {"arguments": [1, 2], "shared": False, "result": None}
 
 
 def _told(result: Any, **changes: Any) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def test_a_value_comes_back_as_it_was(tmp_path: Path, value: Any) -> None:
         (_told(2**63), "more than 64 bits"),
         (_told(None, arguments=[1]), "not built like an answer"),
         (_told(None, shared=1), "not built like an answer"),
-        (_told(None, warnings=[1]), "not built like an answer"),
+        (_told(None, calls="many"), "not built like an answer"),
         (_told(None, error=1), "not built like an answer"),
         (_told(None, error="ValueError", frames="all"), "not built like an answer"),
         (_told(None) | {"said": 1}, "not built like an answer"),

@@ -52,7 +52,7 @@ def test_every_form_of_submission_is_graded(
     )
 
     assert [(each.id, each.score) for each in graded] == [
-        *(("ada", 5), ("bob", 2), ("cy", 0), ("dan", 0))
+        *(("ada", 5), ("bob", 2), ("cy", 3), ("dan", 0))
     ]
     assert [each.checks[0].diagnosis for each in graded] == [None, None, "L2", None]
     assert graded[1].checks[1].diagnosis == "L4"
@@ -68,9 +68,9 @@ def test_a_grading_that_was_broken_off_goes_on_with_the_same_numbers(
     paths, out = submissions_in(submissions), tmp_path / "out"
     seen: list[Any] = []
 
-    def noting(file: Path, function: str, calls: Any, seconds: float) -> Any:
+    def noting(file: Path, function: str, calls: Any, seconds: float, **also: Any) -> Any:
         seen.append([argument.tobytes() for argument in calls[0] if hasattr(argument, "tobytes")])
-        return run_alone(file, function, calls, seconds)
+        return run_alone(file, function, calls, seconds, **also)
 
     def stop(_: Submission) -> None:
         raise KeyboardInterrupt
@@ -84,7 +84,7 @@ def test_a_grading_that_was_broken_off_goes_on_with_the_same_numbers(
 
     graded = grade(small, paths, out, noting)
 
-    assert [each.score for each in graded] == [5, 2, 0, 0]
+    assert [each.score for each in graded] == [5, 2, 3, 0]
     assert done.stat().st_mtime_ns == before
     assert seen[0] == first
 

@@ -47,7 +47,7 @@ class _Guards(NamedTuple):
 
 
 def run_isolated(
-    file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+    file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
 ) -> Answer:
     """Call a function of a file in a process that can do no harm, as far as the machine allows.
 
@@ -65,13 +65,15 @@ def run_isolated(
         The arguments of each call: numbers, strings, arrays, and lists, tuples and dicts of them.
     seconds : float
         After which the process is ended, and all that it started.
+    also
+        What else `child` is told: `given`, `measure`.
 
     Raises
     ------
     IsolationError
         If that cannot be done. It says nothing of the student.
     """
-    return _run(file, function, calls, seconds, _guards())
+    return _run(file, function, calls, seconds, _guards(), **also)
 
 
 def missing_guards() -> list[str]:
@@ -118,12 +120,13 @@ def _run(
     calls: Sequence[tuple[Any, ...]],
     seconds: float,
     guards: _Guards,
+    **also: Any,
 ) -> Answer:
     with _folder() as place:
         root = Path("/") if guards.namespaces else place / "root"
         asked = [{"function": function, "arguments": list(arguments)} for arguments in calls]
         seen_as = str(root / "student" / file.name)
-        child.dump(place / "job.npz", {"file": seen_as, "calls": asked})
+        child.dump(place / "job.npz", {"file": seen_as, "calls": asked, **also})
         order = {
             "place": str(place),
             "student": str(file.absolute().parent),

@@ -11,7 +11,6 @@ outcomes = [
     {
         "arguments": each["arguments"],
         "shared": False,
-        "warnings": [],
         "result": (np.ones_like(each["arguments"][0]), {"mask": np.ones(3)}),
     }
     for each in calls

@@ -27,13 +27,13 @@ def _mixed(parents, output, rng):
     return mixed, new[output]
 
 
-def _partials(parents, rng, scale):
+def _partials(parents, rng, scale, shape):
     """Return derivatives for all edges."""
-    return [[scale * rng.standard_normal((3, 2)) + 0.1 for _ in of] for of in parents]
+    return [[scale * rng.standard_normal(shape) + 0.1 for _ in of] for of in parents]
 
 
-def _graph(parents, output, rng, scale=1.0):
-    return parents, _partials(parents, rng, scale), output, rng.standard_normal((3, 2))
+def _graph(parents, output, rng, scale=1.0, shape=(3, 2)):
+    return parents, _partials(parents, rng, scale, shape), output, rng.standard_normal(shape)
 
 
 def _residual_graph(parents, output, rng, scale=1.0):
@@ -128,6 +128,11 @@ def backward_residual(rng, reference):
 def backward_twice(rng, reference):
     yield _residual_graph(*_blocks(2), rng)
     yield _residual_graph(*_blocks(2), rng)
+
+
+def backward_lets_go(rng, reference):
+    # Arrays of 24 kB, so that one which is kept is seen.
+    yield _graph([[], [0], [0, 1]], 2, rng, shape=(60, 50))
 
 
 def backward_32_blocks(rng, reference):

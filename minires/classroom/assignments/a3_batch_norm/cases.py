@@ -85,3 +85,14 @@ def steps_values(rng, reference):
         batches = [_batch(rng, *shape) for shape in shapes]
         gs = [rng.standard_normal(shape) for shape in shapes]
         yield batches, gs, *_vectors(rng, shapes[0][1]), 0.05, 0.2, 0.1
+    # So many that the running statistics are those of the data.
+    batches, gs = zip(
+        *[(_batch(rng, 5, 2, 3, 4), rng.standard_normal((5, 2, 3, 4))) for _ in range(30)]
+    )
+    yield list(batches), list(gs), *_vectors(rng, 2), 0.001, 0.2, 0.1
+
+
+def steps_let_go(rng, reference):
+    # Batches of 5 kB, so that a cache which is kept is seen.
+    batches, gs = rng.standard_normal((2, 2, 10, 3, 4, 5))
+    yield list(batches), list(gs), *_vectors(rng, 3), 0.001, 0.2, 0.1
