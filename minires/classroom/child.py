@@ -1,9 +1,10 @@
 """Where a student's code runs: a program of its own, of Python and NumPy alone.
 
 It is started as ``python -I child.py JOB OUT``: reads from JOB, an .npz, which functions of which
-file to call with what, and writes to OUT what they returned. It judges nothing, and knows no right
-answer; whoever started it compares. Nothing here may import minires, for the code that runs here
-may not either.
+file to call with what, and writes to OUT what they returned. With ``--wait`` behind, it does so when
+it hears a line on stdin, and ends when stdin does. It judges nothing, and knows no right answer;
+whoever started it compares. Nothing here may import minires, for the code that runs here may not
+either.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import io
 import json
 import os
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -244,5 +246,21 @@ class _Said(io.StringIO):
         return len(text)
 
 
+def _wait() -> None:
+    """Wait for a line on stdin; then end as soon as whoever has its other end does."""
+    if not os.read(0, 1):
+        sys.exit()
+
+    def listen() -> None:
+        # Not by sys.stdin, the lock of which would hold up the end of this process.
+        if not os.read(0, 1):
+            os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    sys.stdin = io.StringIO()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[3:] == ["--wait"]:
+        _wait()
+    main(*sys.argv[1:3])
