@@ -1,7 +1,7 @@
 """Where a student's code runs: a program of its own, of Python and NumPy alone.
 
 It is started as ``python -I child.py JOB OUT``: reads from JOB, an .npz, which functions of which
-file to call with what, and writes to OUT what they returned. With ``--wait`` behind, it does so when
+file to call with what, and writes to OUT what they returned. With ``--wait`` behind it does so when
 it hears a line on stdin, and ends when stdin does. It judges nothing, and knows no right answer;
 whoever started it compares. Nothing here may import minires, for the code that runs here may not
 either.

@@ -8,7 +8,7 @@ import unicodedata
 __all__ = ["as_printable"]
 
 _LONGEST = 300
-# Colours, moves of the cursor, titles of windows: as an escape, or in the letters that stand for it.
+# Colours, moves of the cursor, titles of windows; 8-bit letters stand for the escape, too.
 _SEQUENCES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"

@@ -98,9 +98,15 @@ def test_a_process_that_died_while_it_waited_is_replaced(file: Path, warm: WarmR
 
 
 def test_all_end_with_the_block_and_leave_no_folder(file: Path) -> None:
-    with pytest.raises(ValueError, match="planted"), WarmRunner(spares=2) as runner:
-        waiting = list(runner._waiting)
-        raise ValueError("planted")
+    waiting = []
+
+    def broken() -> None:
+        with WarmRunner(spares=2) as runner:
+            waiting.extend(runner._waiting)
+            raise ValueError("planted")
+
+    with pytest.raises(ValueError, match="planted"):
+        broken()
     assert all(each._process.returncode is not None for each in waiting)
     assert not any(each._job.parent.exists() for each in waiting)
 
