@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .groups import group
+from .refusals import refuse
 from .tables import show
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ def _list(
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the assignments that there are."""
-    from minires.classroom.shipped import assignment_of, names
+    from minires.classroom.shipped import names, sheet_of
 
-    found = [assignment_of(name) for name in names()]
+    found = [sheet_of(name) for name in names()]
     if json:
         from minires.serialize.json_text import to_json
 
@@ -64,16 +65,17 @@ def _start(
 ) -> None:
     """Make a folder with the file to write in, the handout, and what checks need."""
     from minires.classroom.assignment import AssignmentError
-    from minires.classroom.release import release
-    from minires.classroom.shipped import assignment_of
+    from minires.classroom.shipped import start
     from minires.classroom.source import SourceError
 
+    folder = to or Path(Path(assignment).name)
     try:
-        wanted = assignment_of(assignment)
-        folder = release(wanted, to or Path(assignment))
+        wanted = start(assignment, folder)
     except (AssignmentError, SourceError) as error:
-        _refuse(error)
-    typer.echo(f"{folder / 'handout.md'} says what to do, {folder / wanted.settings.file} is yours")
+        refuse(error)
+    [first, *more] = (str(folder / name) for name in wanted.files)
+    yours = f"{first} and {len(more)} more are" if more else f"{first} is"
+    typer.echo(f"{folder / 'handout.md'} says what to do, {yours} yours")
     typer.echo(f"then: minires assignment check {folder}", err=True)
 
 
@@ -120,12 +122,7 @@ def _handed(folder: Path) -> Handed:
     try:
         return handed(folder)
     except AssignmentError as error:
-        _refuse(error)
-
-
-def _refuse(error: Exception) -> NoReturn:
-    typer.echo(f"minires: {error}", err=True)
-    raise typer.Exit(1) from None
+        refuse(error)
 
 
 def _print(submission: Submission) -> None:
