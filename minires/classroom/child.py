@@ -21,7 +21,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -68,8 +68,8 @@ def dump(path: str | os.PathLike[str], value: Any) -> None:
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """Return what `dump` wrote."""
+def load(path: str | os.PathLike[str] | IO[bytes]) -> Any:
+    """Return what `dump` wrote, to a file or to one that is open."""
     with np.load(path, allow_pickle=False) as file:
         structure = json.loads(file[STRUCTURE].tobytes().decode())
         return _unpack(structure, file)

@@ -135,11 +135,12 @@ def handed(folder: Path) -> Handed:
         raise AssignmentError(f"'{folder}' is no assignment's folder: it has no {SHEET}")
     sheet = Sheet(place)
     try:
-        cases = {name: Prepared(**case) for name, case in load(place / "cases.npz").items()}
+        with (place / "cases.npz").open("rb") as file:
+            cases = {name: Prepared(**case) for name, case in load(file).items()}
         explanations, hints, checksums = (
             _texts(place / name) for name in ("explanations.json", "hints.json", _MANIFEST)
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise AssignmentError(
             f"'{place}' is damaged ({error}): start the assignment anew, in another folder, and"
             " copy your files into that"

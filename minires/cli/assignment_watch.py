@@ -49,8 +49,8 @@ def watch(handed: Handed, manual_run: bool) -> None:
         screen = _Screen(Watch(handed, runner), keys.are_heard)
         screen.check()
         while not screen.left:
-            runner.warm_up()
             keys.forget()  # what was typed while something ran
+            runner.warm_up()
             _wait(screen, changes, keys, manual_run)
 
 
