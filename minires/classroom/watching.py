@@ -155,10 +155,10 @@ class Watch:
 
     def reset(self) -> Path | None:
         """Make the file at hand what it was when it was given out; return where the old one is."""
-        path = self.handed.folder / self.file
+        path, starter = self.handed.folder / self.file, self.handed.starter(self.file)
         kept = _kept(path) if path.is_file() else None
         with atomic_write(path, "w") as file:
-            file.write(self.handed.starter(self.file))
+            file.write(starter)
         return kept
 
     def _file_of(self, check: GradedCheck) -> str:

@@ -6,6 +6,7 @@ import queue
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +16,7 @@ import typer
 from .assignment_shown import console_of_text, line_of, print_submission, said_of
 
 if TYPE_CHECKING:
+    from minires.classroom.assignment import Sheet
     from minires.classroom.release import Handed
     from minires.classroom.results import GradedCheck
     from minires.classroom.watching import Changes, Watch
@@ -41,7 +43,7 @@ def watch(handed: Handed, manual_run: bool) -> None:
         raise typer.BadParameter("--manual-run needs a terminal, in which r can be pressed")
     with ExitStack() as stack:
         stack.enter_context(_ended_by_signals())
-        runner = stack.enter_context(WarmRunner(min(len(handed.cases), _MOST_SPARES)))
+        runner = stack.enter_context(WarmRunner(_spares(handed.sheet)))
         keys = _Keys()
         if in_terminal:
             stack.enter_context(_listening(keys))
@@ -52,6 +54,12 @@ def watch(handed: Handed, manual_run: bool) -> None:
             keys.forget()  # what was typed while something ran
             runner.warm_up()
             _wait(screen, changes, keys, manual_run)
+
+
+def _spares(sheet: Sheet) -> int:
+    """Return how many processes may be needed at once: the most checks that a file has."""
+    checks = Counter(sheet.file_of(check.function) for check in sheet.settings.checks)
+    return min(max(checks.values()), _MOST_SPARES)
 
 
 def _wait(screen: _Screen, changes: Changes, keys: _Keys, manual_run: bool) -> None:
