@@ -133,6 +133,8 @@ class Mistake(_Table):
         The check that must see it.
     says : str
         What a student is told.
+    hint : str
+        What to ask oneself first; if empty, the first hint of the check that must see it.
     edits : tuple of Edit
     """
 
@@ -140,6 +142,7 @@ class Mistake(_Table):
     function: str
     caught_by: str
     says: str
+    hint: str = ""
     edits: Annotated[tuple[Edit, ...], Field(min_length=1)]
 
 

@@ -1,9 +1,10 @@
 """Where a student's code runs: a program of its own, of Python and NumPy alone.
 
 It is started as ``python -I child.py JOB OUT``: reads from JOB, an .npz, which functions of which
-file to call with what, and writes to OUT what they returned. It judges nothing, and knows no right
-answer; whoever started it compares. Nothing here may import minires, for the code that runs here
-may not either.
+file to call with what, and writes to OUT what they returned. With ``--wait`` behind it does so when
+it hears a line on stdin, and ends when stdin does. It judges nothing, and knows no right answer;
+whoever started it compares. Nothing here may import minires, for the code that runs here may not
+either.
 
 A job may say ``given``: what functions return that an earlier part got wrong, locked so that only
 who comes to their arguments can read it. It may say ``measure``: ``calls``, how many functions a
@@ -21,6 +22,7 @@ import io
 import json
 import os
 import sys
+import threading
 import traceback
 import warnings
 import zlib
@@ -28,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -81,8 +83,8 @@ def dump(path: str | os.PathLike[str] | io.BytesIO, value: Any) -> None:
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
-def load(path: str | os.PathLike[str] | io.BytesIO) -> Any:
-    """Return what `dump` wrote."""
+def load(path: str | os.PathLike[str] | IO[bytes]) -> Any:
+    """Return what `dump` wrote, to a file or to one that is open."""
     with np.load(path, allow_pickle=False) as file:
         structure = json.loads(file[STRUCTURE].tobytes().decode())
         return _unpack(structure, file)
@@ -454,5 +456,21 @@ class _Said(io.StringIO):
         return len(text)
 
 
+def _wait() -> None:
+    """Wait for a line on stdin; then end as soon as whoever has its other end does."""
+    if not os.read(0, 1):
+        sys.exit()
+
+    def listen() -> None:
+        # Not by sys.stdin, the lock of which would hold up the end of this process.
+        if not os.read(0, 1):
+            os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    sys.stdin = io.StringIO()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[3:] == ["--wait"]:
+        _wait()
+    main(*sys.argv[1:3])

@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from . import child
 from .answers import Answer, read_answer
 
-__all__ = ["Answer", "Runner", "run_alone"]
+__all__ = ["Answer", "Runner", "WarmRunner", "run_alone"]
 
 
 class Runner(Protocol):
@@ -52,25 +55,147 @@ def run_alone(
     also
         What else `child` is told: `given`, `measure`.
     """
-    with tempfile.TemporaryDirectory(prefix="minires-", ignore_cleanup_errors=True) as place:
-        job, out = Path(place) / "job.npz", Path(place) / "out.npz"
+    with _Process() as process:
+        return process.answer(file, function, calls, seconds, also)
+
+
+class WarmRunner:
+    """Calls functions as `run_alone` does, sooner: its processes have been started before.
+
+    A process has imported NumPy and waits. It is used once, so that nothing of a run is left for
+    the next. All end with the block, and by themselves if this process is killed.
+
+    Parameters
+    ----------
+    spares : int
+        How many wait.
+
+    Examples
+    --------
+    >>> with WarmRunner(spares=1) as run:  # doctest: +SKIP
+    ...     run(Path("units.py"), "relu", [(-1.0,)], seconds=5.0)
+    """
+
+    def __init__(self, spares: int) -> None:
+        self.spares = spares
+        self._waiting: deque[_Process] = deque()
+        self.warm_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        while self._waiting:
+            self._waiting.pop().end()
+
+    def warm_up(self) -> None:
+        """Start processes in place of those that are used, or have died.
+
+        It is not done with every call, for the next one would have to share the machine with it.
+        """
+        for process in [each for each in self._waiting if not each.waits]:
+            self._waiting.remove(process)
+            process.end()
+        while len(self._waiting) < self.spares:
+            self._waiting.append(_Process())
+
+    def __call__(
+        self,
+        file: Path,
+        function: str,
+        calls: Sequence[tuple[Any, ...]],
+        seconds: float,
+        **also: Any,
+    ) -> Answer:
+        """Call the function with each of `calls`, within so many seconds in all."""
+        with self._next() as process:
+            return process.answer(file, function, calls, seconds, also)
+
+    def _next(self) -> _Process:
+        while self._waiting:
+            first = self._waiting.popleft()
+            if first.waits:
+                return first
+            first.end()
+        return _Process()
+
+
+class _Process:
+    """A process that has been started, and waits to be told what to call, once."""
+
+    def __init__(self) -> None:
+        self._place = tempfile.TemporaryDirectory(prefix="minires-", ignore_cleanup_errors=True)
+        self._job, self._out = (Path(self._place.name) / name for name in ("job.npz", "out.npz"))
+        command = [sys.executable, "-I", "-B", child.__file__, str(self._job), str(self._out)]
+        self._process = subprocess.Popen(
+            [*command, "--wait"],
+            cwd=self._place.name,
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def answer(
+        self,
+        file: Path,
+        function: str,
+        calls: Sequence[tuple[Any, ...]],
+        seconds: float,
+        also: Mapping[str, Any],
+    ) -> Answer:
+        """Return what it says to calls of a function."""
         asked = [{"function": function, "arguments": list(arguments)} for arguments in calls]
-        child.dump(job, {"file": str(file.absolute()), "calls": asked, **also})
-        command = [sys.executable, "-I", "-B", child.__file__, str(job), str(out)]
+        child.dump(self._job, {"file": str(file.absolute()), "calls": asked, **also})
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        # `wait(seconds)` would look only now and then whether the process has ended.
+        deadline = threading.Timer(seconds, give_up)
+        deadline.start()
         try:
-            subprocess.run(
-                command,
-                timeout=seconds,
-                cwd=place,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
+            stdin = self._process.stdin
+            assert stdin is not None
+            stdin.write(b"\n")
+            stdin.flush()
+            self._process.wait()
+        except OSError:  # somebody has ended it
+            self._process.wait()
+        finally:
+            deadline.cancel()
+        if late.is_set():
             return Answer([], "", "time", (f"did not end within {seconds:g} s",))
-        return read_answer(out, calls)
+        return read_answer(self._out, calls)
+
+    def end(self) -> None:
+        """End it, and leave nothing of it."""
+        self._process.kill()
+        self._process.communicate()
+        self._place.cleanup()
 
 
 def _environment() -> dict[str, str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 from .assignment import Assignment, AssignmentError, Sheet
 from .child import dump, load
 from .judging import CheckResult, Prepared, judged, prepared
+from .packing import contents
 from .processes import Runner, run_alone
 from .results import Submission, graded
 
@@ -18,13 +22,16 @@ __all__ = ["SHEET", "Handed", "handed", "release"]
 
 # Beside the student's file; what is in it tells inputs and right results, and no solution.
 SHEET = ".assignment"
+_STARTER = "starter"
+_MANIFEST = "manifest.json"
 
 
 def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) -> Path:
     """Make the folder that students get.
 
     It has the starter, the handout, and in a folder of its own the checks that are not hidden: with
-    what the functions are called, what they should return, and fingerprints of known mistakes.
+    what the functions are called, what they should return, and fingerprints of known mistakes; the
+    starter once more, and the checksums of what is not to be changed.
 
     Parameters
     ----------
@@ -50,16 +57,20 @@ def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) ->
     with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=".minires-") as place:
         made = Path(place) / folder.name
         sheet = made / SHEET
-        sheet.mkdir(parents=True)
+        (sheet / _STARTER).mkdir(parents=True)
         for name, text in starter.items():
             _write(made / name, text)
+            _write(sheet / _STARTER / name, text)
         shutil.copyfile(assignment.folder / "handout.md", made / "handout.md")
         _write(sheet / "assignment.json", settings.model_dump_json(indent=1) + "\n")
         says = {each.id: each.says for each in assignment.mistakes.values()}
         _write(sheet / "explanations.json", json.dumps(says, indent=1) + "\n")
+        _write(sheet / "hints.json", json.dumps(_hints(assignment), indent=1) + "\n")
         dump(sheet / "cases.npz", {check.name: _plain(cases[check.name]) for check in shown})
         if (assignment.folder / "views.py").exists():
             shutil.copyfile(assignment.folder / "views.py", sheet / "views.py")
+        ours = {name: data for name, data in contents(made).items() if name not in starter}
+        _write(sheet / _MANIFEST, json.dumps(_checksums(ours), indent=1) + "\n")
         made.replace(folder)
     return folder
 
@@ -74,6 +85,10 @@ class Handed(NamedTuple):
         By the names of the checks.
     explanations : dict of str to str
         By the ids of mistakes.
+    hints : dict of str to str
+        What to ask oneself first, by the ids of mistakes.
+    checksums : dict of str to str
+        Of the files that were given out, but for those that the student writes in.
     folder : Path
         With the files that the student writes in.
     """
@@ -81,12 +96,30 @@ class Handed(NamedTuple):
     sheet: Sheet
     cases: dict[str, Prepared]
     explanations: dict[str, str]
+    hints: dict[str, str]
+    checksums: dict[str, str]
     folder: Path
 
     def checked(self, runner: Runner = run_alone) -> Submission:
         """Make all checks of the student's files."""
         results: list[CheckResult] = judged(self.sheet, self.folder, self.cases, runner)
         return graded(self.sheet, results, self.explanations, self.folder.absolute().name)
+
+    def hint(self, check: str, level: int, mistake: str | None = None) -> str:
+        """Return a hint on a check, of level 1 to 3; the first is that on the mistake, if known."""
+        own = self.hints.get(mistake or "") if level == 1 else None
+        return own or self.sheet.checks[check].hints[level - 1]
+
+    def starter(self, file: str) -> str:
+        """Return what a file was when it was given out."""
+        return (self.sheet.folder / _STARTER / file).read_text(encoding="utf-8")
+
+    def changed(self) -> list[str]:
+        """Return the names of what was given out, not to be written in, and is not as it was."""
+        paths = {name: self.folder / name for name in self.checksums}
+        there = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+        now = _checksums(there)
+        return [name for name, was in self.checksums.items() if now.get(name) != was]
 
 
 def handed(folder: Path) -> Handed:
@@ -95,15 +128,42 @@ def handed(folder: Path) -> Handed:
     Raises
     ------
     AssignmentError
-        If it is none.
+        If it is none, or damaged.
     """
     place = folder / SHEET
     if not place.is_dir():
         raise AssignmentError(f"'{folder}' is no assignment's folder: it has no {SHEET}")
     sheet = Sheet(place)
-    cases = {name: Prepared(**case) for name, case in load(place / "cases.npz").items()}
-    explanations = json.loads((place / "explanations.json").read_text(encoding="utf-8"))
-    return Handed(sheet, cases, explanations, folder)
+    try:
+        with (place / "cases.npz").open("rb") as file:
+            cases = {name: Prepared(**case) for name, case in load(file).items()}
+        explanations, hints, checksums = (
+            _texts(place / name) for name in ("explanations.json", "hints.json", _MANIFEST)
+        )
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise AssignmentError(
+            f"'{place}' is damaged ({error}): start the assignment anew, in another folder, and"
+            " copy your files into that"
+        ) from None
+    return Handed(sheet, cases, explanations, hints, checksums, folder)
+
+
+def _texts(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _hints(assignment: Assignment) -> dict[str, str]:
+    """Return the first hint on each mistake: its own, or that of the check named for it."""
+    caught = {each.id: assignment.checks[each.caught_by] for each in assignment.mistakes.values()}
+    return {
+        each.id: each.hint or caught[each.id].hints[0]
+        for each in assignment.mistakes.values()
+        if each.hint or not caught[each.id].hidden
+    }
+
+
+def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
 
 
 def _plain(case: Prepared) -> dict[str, Any]:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .assignment_shown import print_submission
 from .groups import group
-from .heat_maps import print_heat_map
 from .refusals import refuse
 from .tables import show
 
 if TYPE_CHECKING:
     from minires.classroom.release import Handed
-    from minires.classroom.results import GradedCheck, Submission
 
 app = group(
     "assignment", "Assignments, for those who learn: write a part, and be told what is wrong."
@@ -96,24 +95,99 @@ def _check(
         checks = [{**asdict(check), "passed": check.passed} for check in submission.checks]
         typer.echo(to_json({"id": submission.id, **told, "checks": checks}), nl=False)
     else:
-        _print(submission)
+        print_submission(submission)
     if not all(check.passed for check in submission.checks):
         raise typer.Exit(1)
 
 
 @app.command("hint")
 def _hint(
-    check: Annotated[str, typer.Argument(help="Of which check, by its name.")],
+    check: Annotated[
+        str, typer.Argument(metavar="[CHECK]", help="By default the first that fails.")
+    ] = "",
     folder: Annotated[Path, _FOLDER] = Path(),
     level: Annotated[int, typer.Option(min=1, max=3, help="From a question to nearly all.")] = 1,
 ) -> None:
-    """Tell a hint: 1 is a question, 3 all but the answer."""
-    sheet = _handed(folder).sheet
-    if check not in sheet.checks:
+    """Tell a hint: 1 is a question, 3 all but the answer.
+
+    If it is known which mistake was made, the first hint is on that.
+    """
+    if folder == Path() and _is_started(Path(check)):
+        check, folder = "", Path(check)
+    handed = _handed(folder)
+    if check and check not in handed.sheet.checks:
         raise typer.BadParameter(
-            f"there is no check {check!r}; there are {', '.join(sheet.checks)}"
+            f"there is no check {check!r}; there are {', '.join(handed.sheet.checks)}"
         )
-    typer.echo(sheet.checks[check].hints[level - 1])
+    mistake = None
+    if not check or level == 1:
+        failed = [each for each in handed.checked().checks if each.status == "failed"]
+        if not check and not failed:
+            typer.echo("minires: no check fails", err=True)
+            return
+        check = check or failed[0].name
+        [mistake] = [each.diagnosis for each in failed if each.name == check] or [None]
+    typer.echo(f"{check}: {handed.sheet.checks[check].title}", err=True)
+    typer.echo(handed.hint(check, level, mistake))
+
+
+@app.command("watch")
+def _watch(
+    folder: Annotated[Path, _FOLDER] = Path(),
+    manual_run: Annotated[
+        bool, typer.Option("--manual-run", help="Check when r is pressed, not after each change.")
+    ] = False,
+) -> None:
+    """Check what is written after each change, and show the first check that fails.
+
+    What a change cannot have affected is not run again. Keys: n next, r run, h hint, l list,
+    c check all, x reset the file to its starter, q quit.
+    """
+    from .assignment_watch import watch
+
+    watch(_handed(folder), manual_run)
+
+
+@app.command("submit")
+def _submit(
+    folder: Annotated[Path, _FOLDER] = Path(),
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.zip", help="To write.", show_default="the assignment's name"),
+    ] = None,
+) -> None:
+    """Pack what is to be handed in: a zip that is the same whenever it is made of the same files.
+
+    It has the files that students write in, and a manifest: their checksums, the versions of what
+    they ran with, and the points that they had here, which do not count.
+    """
+    from minires.classroom.assignment import AssignmentError
+    from minires.classroom.handing_in import hand_in
+
+    handed = _handed(folder)
+    out = out or Path(f"{handed.sheet.name}.zip")
+    if out.suffix != ".zip":
+        raise typer.BadParameter(f"--out: '{out}' does not end in .zip")
+    try:
+        submission = hand_in(handed, out)
+    except AssignmentError as error:
+        refuse(error)
+    for name in handed.changed():
+        typer.echo(
+            f"minires: '{folder / name}' is not as it was given out. Grading does not use it, but"
+            " checks here may be wrong: start the assignment anew, in another folder, and copy your"
+            " files into that",
+            err=True,
+        )
+    files = ", ".join(handed.sheet.files)
+    score = f"{submission.score} of {submission.max_score} points here, which do not count"
+    typer.echo(f"{out} has {files}: {score}")
+
+
+def _is_started(folder: Path) -> bool:
+    from minires.classroom.release import SHEET
+
+    return (folder / SHEET).is_dir()
 
 
 def _handed(folder: Path) -> Handed:
@@ -124,32 +198,3 @@ def _handed(folder: Path) -> Handed:
         return handed(folder)
     except AssignmentError as error:
         refuse(error)
-
-
-def _print(submission: Submission) -> None:
-    """Print a line for each check, and below the first that fails what is wrong with it."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False, soft_wrap=True)
-    marks = {"passed": ("ok", "green"), "failed": ("wrong", "bold red"), "skipped": ("-", "dim")}
-    width = max(len(check.name) for check in submission.checks)
-    for check in submission.checks:
-        mark, style = marks[check.status]
-        points = f"{check.points:>3}/{check.max_points}"
-        line = Text(f"{mark:<6}", style=style)
-        line.append(f"{points:<7}{check.name:<{width}}  {check.title}", style="default")
-        console.print(line)
-        for said in _said(check):
-            console.print(Text(f"{'':13}{said}"))
-        print_heat_map(console, check.heat_map, indent=13)
-    console.print(f"{submission.score} of {submission.max_score} points")
-
-
-def _said(check: GradedCheck) -> list[str]:
-    if check.status != "failed":
-        return []
-    lines = check.message.split("\n")
-    if check.output.strip():
-        lines += ["printed:", *check.output.strip().split("\n")[:10]]
-    return lines

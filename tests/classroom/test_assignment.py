@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError, Sheet
-from minires.classroom.release import handed, release
+from minires.classroom.release import SHEET, handed, release
 from minires.classroom.verify import verified
 
+from .assignments import run_here
 from .conftest import SMALL
 
 
@@ -177,7 +178,8 @@ def test_students_get_no_solution(small: Assignment, tmp_path: Path) -> None:
     folder = release(small, tmp_path / "a0")
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sorted(path.name for path in files) == [
-        *("assignment.json", "cases.npz", "explanations.json", "handout.md", "units.py")
+        *("assignment.json", "cases.npz", "explanations.json", "handout.md", "hints.json"),
+        *("manifest.json", "units.py", "units.py"),
     ]
     for path in files:
         text = path.read_bytes().decode("latin-1")
@@ -235,3 +237,39 @@ def test_a_view_says_what_is_compared(changed: Callable[..., Assignment]) -> Non
     (assignment.folder / "views.py").write_text(view)
     y = Sheet(assignment.folder).view("relu", (), (np.array([-1.0]), {}))[0]
     assert y.tolist() == [1.0]
+
+
+def test_what_is_not_to_be_written_in_is_seen_to_be_changed(
+    small: Assignment, tmp_path: Path
+) -> None:
+    student = handed(release(small, tmp_path / "a0"))
+    (student.folder / "units.py").write_text("")
+    (student.folder / "notes.txt").write_text("mine")
+    assert student.changed() == []
+    (student.folder / "handout.md").unlink()
+    (student.folder / SHEET / "hints.json").write_text("{}")
+    assert student.changed() == [".assignment/hints.json", "handout.md"]
+    assert student.starter("units.py") == small.starter()["units.py"]
+
+
+@pytest.mark.parametrize("name", ["cases.npz", "hints.json", "explanations.json", "manifest.json"])
+@pytest.mark.parametrize("data", [None, b"", b"[1, 2]", b"PK\x03\x04 and so on"])
+def test_a_damaged_folder_is_told(
+    small: Assignment, tmp_path: Path, name: str, data: bytes | None
+) -> None:
+    path = release(small, tmp_path / "a0", run_here) / SHEET / name
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(AssignmentError, match=r"\.assignment' is damaged .* start the assignment"):
+        handed(tmp_path / "a0")
+
+
+def test_the_first_hint_is_on_the_mistake(changed: Callable[..., Assignment]) -> None:
+    assignment = changed("mistakes.toml", 'id = "L3"', 'id = "L3"\nhint = "Whose array is it?"')
+    student = handed(release(assignment, assignment.folder / "a0", run_here))
+    assert student.hint("relu_values", 1, "L3") == "Whose array is it?"
+    assert student.hint("relu_values", 1, "L2") == "What is max(-1, 0)?"
+    assert student.hint("relu_backward_values", 1, "L2") == "What is max(-1, 0)?"
+    assert student.hint("relu_values", 2, "L3") == "NumPy compares whole arrays."
+    assert student.hint("relu_values", 1) == "What is max(-1, 0)?"

@@ -37,7 +37,14 @@ def test_what_is_packed_tells_what_the_assignment_says_now(name: str, tmp_path: 
     assert (folder / "handout.md").read_text() == (assignment.folder / "handout.md").read_text()
     told = json.loads((folder / SHEET / "explanations.json").read_text())
     assert told == {each.id: each.says for each in assignment.mistakes.values()}
-    sheet = handed(folder).sheet
+    started = handed(folder)
+    assert started.changed() == []
+    assert {each: started.starter(each) for each in assignment.files} == assignment.starter()
+    first = {id: each.hint or None for id, each in assignment.mistakes.items()}
+    assert {id: hint for id, hint in started.hints.items() if first[id]} == {
+        id: hint for id, hint in first.items() if hint
+    }
+    sheet = started.sheet
     assert sheet.functions == assignment.functions
     assert sheet.checks == {n: each for n, each in assignment.checks.items() if not each.hidden}
 
@@ -54,7 +61,7 @@ def test_what_is_packed_has_the_numbers_of_the_assignment(name: str, tmp_path: P
         files |= contents(tmp_path / str(id(files)))
     assert made.keys() == there.keys()
     cases = f"{SHEET}/cases.npz"
-    assert {n for n in made if made[n] != there[n]} <= {cases}
+    assert {n for n in made if made[n] != there[n]} <= {cases, f"{SHEET}/manifest.json"}
     _alike(*(load(tmp_path / str(id(files)) / cases) for files in (made, there)))
 
 

@@ -48,7 +48,9 @@ def test_commands_of_students_and_teachers(minires: Any) -> None:
         (("class", "verify", "nothing"), 1, "there is no assignment 'nothing'"),
         (("assignment", "check", "."), 1, "is no assignment's folder"),
         (("assignment", "start", "nothing"), 1, "there is no assignment 'nothing'"),
-        (("assignment", "hint"), 2, "missing argument"),
+        (("assignment", "hint"), 1, "is no assignment's folder"),
+        (("assignment", "watch"), 1, "is no assignment's folder"),
+        (("assignment", "submit"), 1, "is no assignment's folder"),
     ],
 )
 def test_bad_use_is_told(minires: Any, arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -1,0 +1,152 @@
+"""`minires assignment`: hints, what is handed in, and systems that are not POSIX."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minires.classroom.assignment import Assignment
+from minires.classroom.release import release
+
+SMALL = Path(__file__).parents[1] / "classroom" / "small"
+RIGHT = Assignment(SMALL).solution["units.py"]
+
+
+@pytest.fixture(scope="module")
+def given_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return release(Assignment(SMALL), tmp_path_factory.mktemp("given") / "a0")
+
+
+@pytest.fixture
+def file(given_out: Path, tmp_path: Path) -> Path:
+    """The file to write in, of an assignment that was started."""
+    shutil.copytree(given_out, tmp_path / "a0")
+    return tmp_path / "a0" / "units.py"
+
+
+def test_a_hint_is_on_the_first_check_that_fails(minires: Any, file: Path) -> None:
+    done = minires("assignment", "hint", "a0")
+    assert done.stdout == "What is max(-1, 0)?\n"
+    assert done.stderr == "relu_values: ReLU keeps what is above 0\n"
+    file.write_text(RIGHT.replace("g * cache", "1.0 * cache"))
+    assert minires("assignment", "hint", "a0", "--level", "2").stdout == (
+        "A truth value times a number is 0 or it.\n"
+    )
+    assert minires("assignment", "hint", "relu_values", "a0").stdout == "What is max(-1, 0)?\n"
+    file.write_text(RIGHT)
+    done = minires("assignment", "hint", "a0")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "minires: no check fails\n")
+    assert minires("assignment", "hint", "other", "a0").returncode == 2
+
+
+def test_the_first_hint_is_on_the_mistake_that_was_made(minires: Any, file: Path) -> None:
+    hints = file.parent / ".assignment" / "hints.json"
+    hints.write_text(json.dumps({"L2": "Is 0 above 0?"}))
+    file.write_text(RIGHT.replace("x > 0", "x >= 0"))
+    for check in ([], ["relu_values"]):
+        assert minires("assignment", "hint", *check, "a0").stdout == "Is 0 above 0?\n"
+    assert minires("assignment", "hint", "a0", "--level", "2").stdout.startswith("NumPy compares")
+
+
+def test_what_a_terminal_would_obey_is_not_printed(minires: Any, file: Path) -> None:
+    file.write_text(
+        "print('\\x1b]0;title\\x07\\x1b[2Jsaid' + 'a' * 5000)\n"
+        "def relu(x):\n    raise ValueError('\\x1b[31m\\x9b1mred\\a\\u202e')\n"
+    )
+    done = minires("assignment", "check", "a0")
+    assert done.returncode == 1
+    assert "ValueError: red (units.py" in done.stdout
+    assert not set("\x1b\x9b\a\u202e") & set(done.stdout)
+    assert max(map(len, done.stdout.split("\n"))) < 350
+    assert "said" in done.stdout
+
+
+def test_a_zip_is_made_to_be_handed_in(minires: Any, file: Path) -> None:
+    file.write_text(RIGHT)
+    done = minires("assignment", "submit", "a0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "small.zip has units.py: 5 of 5 points here, which do not count\n"
+    (file.parent / "handout.md").write_text("")
+    done = minires("assignment", "submit", "a0", "--out", "mine.zip")
+    assert done.returncode == 0
+    assert "handout.md' is not as it was given out" in done.stderr
+    assert minires("assignment", "submit", "a0", "--out", "a0/units.py").returncode == 2
+    assert minires("assignment", "submit", "a0", "--out", "nowhere/a.zip").returncode == 1
+    file.write_text("")
+    done = minires("assignment", "submit", "a0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("leave in what is not written yet, as the starter has it\n")
+    assert file.read_text() == ""
+
+
+# -- other systems -------------------------------------------------------------------------------
+
+ELSEWHERE = """
+import sys
+for name in ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"):
+    sys.modules[name] = None
+from minires.cli import main
+codes = [main(line.split()) for line in sys.argv[1].split(";")]
+assert not [name for name in sys.modules if "isolation" in name]
+sys.exit(codes != [int(code) for code in sys.argv[2:]])
+"""
+
+
+def _elsewhere(commands: str, *codes: int) -> list[str]:
+    """Return a command that runs some of minires' on a system without POSIX."""
+    return [sys.executable, "-c", ELSEWHERE, commands, *map(str, codes)]
+
+
+def test_students_need_nothing_of_posix(tmp_path: Path) -> None:
+    done = subprocess.run(
+        _elsewhere(
+            "assignment list; assignment start a2; assignment check a2; assignment hint a2;"
+            " assignment submit a2; assignment submit nothing",
+            *(0, 0, 1, 0, 0, 1),
+        ),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    for said in ("a1_tape", "conv.py is yours", "0 of 47 points\n", "0 of 47 points here"):
+        assert said in done.stdout
+    with subprocess.Popen(
+        _elsewhere("assignment watch a2"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            told = "".join(process.stdout.readline() for _ in range(4))
+        finally:
+            process.terminate()
+    assert "NotImplementedError: output_size is yours to write" in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+def test_a_terminal_without_single_keys_is_watched_without_keys(file: Path) -> None:
+    import pty
+
+    there, here = pty.openpty()
+    with subprocess.Popen(
+        _elsewhere(f"assignment watch {file.parent}"), stdin=here, stdout=here
+    ) as process:
+        os.close(here)
+        said = b""
+        try:
+            while b"a hint:" not in said:
+                said += os.read(there, 65536)
+        finally:
+            process.terminate()
+            os.close(there)
+    assert b"q quit" not in said
