@@ -35,6 +35,6 @@ def pseudonym_of(id: str, key: bytes) -> str:
     Examples
     --------
     >>> pseudonym_of("ada", bytes(32))
-    's-9b00eee05b'
+    's-b84d0129ca'
     """
     return "s-" + hashlib.blake2b(id.encode(), key=key, digest_size=5).hexdigest()
