@@ -6,13 +6,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from minires.serialize.atomic import atomic_write
+
 from .csv_files import TableError, read_lines
 from .results import Submission
 
-__all__ = ["marked", "read_marks"]
+__all__ = ["keep_marks", "marked", "read_marks", "with_marks"]
 
 # Of a check that waits for its points, and of one that has been given them.
 UNREAD, READ = "unread", "read"
+_KEPT = "marks.csv"
 
 
 def read_marks(path: Path, submissions: Sequence[Submission]) -> dict[tuple[str, str], int]:
@@ -63,3 +66,23 @@ def marked(submission: Submission, marks: Mapping[tuple[str, str], int]) -> Subm
         for check in submission.checks
     )
     return dataclasses.replace(submission, checks=checks)
+
+
+def keep_marks(path: Path, out: Path, submissions: Sequence[Submission]) -> None:
+    """Look through a file of marks, and keep it with the results.
+
+    Raises
+    ------
+    TableError
+        As `read_marks`.
+    """
+    read_marks(path, submissions)
+    with atomic_write(out / _KEPT) as file:
+        file.write(path.read_bytes())
+
+
+def with_marks(out: Path, submissions: Sequence[Submission]) -> list[Submission]:
+    """Return submissions with the points of the marks that are kept with them."""
+    kept = out / _KEPT
+    marks = read_marks(kept, submissions) if kept.exists() else {}
+    return [marked(each, marks) for each in submissions]

@@ -17,9 +17,10 @@ import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
 from minires.classroom.formats import FORMATS, as_classroom50, as_csv, as_gradescope, write_results
-from minires.classroom.grading import grade, submissions_in
+from minires.classroom.grading import grade
 from minires.classroom.processes import run_alone
 from minires.classroom.results import GradedCheck, Submission
+from minires.classroom.submitted import submissions_in
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_results_of_another_state_of_the_assignment_are_not_mixed(
     grade(small, submissions_in(submissions)[:1], out, run_alone)
     record = out / "grading.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "digest": "another"}))
-    with pytest.raises(AssignmentError, match="in another state than small is now"):
+    with pytest.raises(AssignmentError, match="in another state than it is in now"):
         grade(small, submissions_in(submissions), out, run_alone)
 
 
