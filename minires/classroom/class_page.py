@@ -97,16 +97,16 @@ def _section(title: str, content: str) -> str:
 
 
 def _grades(grades: Sequence[Grade]) -> str:
-    named = any(each.person.name for each in grades)
-    sections = any(each.person.section for each in grades)
+    named = any(each.shown.name for each in grades)
+    sections = any(each.shown.section for each in grades)
     late = any(each.late for each in grades)
     head = ["id"]
     head += ["name"] * named + ["section"] * sections + ["score", "of"]
     head += ["hours late", "taken off", "final"] * late + ["mistakes", "incidents"]
     rows = []
     for each in grades:
-        row = [each.person.id]
-        row += [each.person.name] * named + [each.person.section] * sections
+        row = [each.shown.id]
+        row += [each.shown.name] * named + [each.shown.section] * sections
         row += [str(each.score), str(each.submission.max_score) if each.submission else "-"]
         if late:
             hours = each.late.by.total_seconds() / 3600 if each.late else 0

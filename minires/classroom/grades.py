@@ -25,11 +25,19 @@ class Grade:
         None if nothing was handed in.
     late : Late or None
         None where there is no deadline.
+    pseudonym : Person or None
+        Who that is where they go by pseudonyms: everywhere but in a gradebook.
     """
 
     person: Person
     submission: Submission | None
     late: Late | None = None
+    pseudonym: Person | None = None
+
+    @property
+    def shown(self) -> Person:
+        """Who it is, as far as it may be told."""
+        return self.pseudonym or self.person
 
     @property
     def score(self) -> int:
@@ -44,10 +52,10 @@ class Grade:
     def summary(self) -> dict[str, Any]:
         """Return it for JSON."""
         told: dict[str, Any] = {
-            "id": self.person.id,
-            "name": self.person.name,
-            "group": self.person.group,
-            "section": self.person.section,
+            "id": self.shown.id,
+            "name": self.shown.name,
+            "group": self.shown.group,
+            "section": self.shown.section,
             "submission": self.submission.id if self.submission else None,
             "score": self.score,
         }
@@ -98,10 +106,10 @@ def grades_of(
         ids = [*members[person.group], person.group] if person.group else [person.id]
         theirs = [by_id[name] for id in ids if (name := name_of(id)) in by_id]
         theirs.sort(key=lambda each: times[each.id].timestamp() if each.id in times else 0.0)
-        shown = person
+        pseudonym = None
         if name_of is not str:
-            group = person.group and name_of(person.group)
-            shown = Person(name_of(person.id), group=group, due=person.due)
+            pseudonym = Person(name_of(person.id), group=person.group and name_of(person.group))
+        shown = pseudonym or person
         if not theirs:
             notes.append(f"{shown.id} has handed in nothing")
         elif len(theirs) > 1 and theirs[0].id not in counted:
@@ -111,7 +119,7 @@ def grades_of(
                 f" counts, and {others} does not"
             )
         counted.update(each.id for each in theirs)
-        grades.append(_grade(shown, theirs[-1] if theirs else None, deadline, times))
+        grades.append(_grade(person, theirs[-1] if theirs else None, deadline, times, pseudonym))
     notes += [f"{id} is nobody in the roster" for id in by_id if id not in counted]
     return grades, notes
 
@@ -121,10 +129,11 @@ def _grade(
     submission: Submission | None,
     deadline: Deadline | None,
     times: Mapping[str, datetime],
+    pseudonym: Person | None = None,
 ) -> Grade:
     if submission is None or deadline is None:
-        return Grade(person, submission)
+        return Grade(person, submission, pseudonym=pseudonym)
     late = deadline.late(
         times[submission.id], submission.score, submission.max_score, own=person.due
     )
-    return Grade(person, submission, late)
+    return Grade(person, submission, late, pseudonym)

@@ -227,7 +227,7 @@ def _as_json(report: ClassReport) -> dict[str, object]:
         "guards": list(report.guards),
         "submissions": [each.summary() for each in report.submissions],
     }
-    if any(each.late or each.person.name or not each.submission for each in report.grades):
+    if any(each.late or each.shown.name or not each.submission for each in report.grades):
         told["grades"] = [each.summary() for each in report.grades]
     return told
 
@@ -240,13 +240,13 @@ def _print_grades(report: ClassReport) -> None:
     table = plain_table("submission", "score", "of", *more, "mistakes", "incidents", gap=2)
     for each in report.grades:
         if each.submission is None:
-            table.add_row(each.person.id, "0", "-", *["-"] * len(more), "not handed in", "-")
+            table.add_row(each.shown.id, "0", "-", *["-"] * len(more), "not handed in", "-")
             continue
         checks = each.submission.checks
         mistakes = dict.fromkeys(check.diagnosis for check in checks if check.diagnosis)
-        cost = [f"-{each.late.points_off:g}", f"{each.final:g}"] if each.late else []
+        cost = [f"{-each.late.points_off or 0:g}", f"{each.final:g}"] if each.late else []
         table.add_row(
-            *(each.person.id, str(each.score), str(each.submission.max_score), *cost),
+            *(each.shown.id, str(each.score), str(each.submission.max_score), *cost),
             *(" ".join(mistakes), str(len(each.submission.incidents))),
         )
     show(table)

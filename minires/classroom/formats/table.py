@@ -27,13 +27,13 @@ def as_csv(grades: Sequence[Grade]) -> str:
     handed_in = [each.submission for each in grades if each.submission]
     names = list(dict.fromkeys(check.name for each in handed_in for check in each.checks))
     told = ["name", "email", "group", "section"]
-    told = [field for field in told if any(getattr(each.person, field) for each in grades)]
+    told = [field for field in told if any(getattr(each.shown, field) for each in grades)]
     late = ["hours_late", "points_off", "final"] if any(each.late for each in grades) else []
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["id", *told, "score", "max", *late, "incidents", "mistakes", *names])
     for each in grades:
-        about = [safe_cell(getattr(each.person, field)) for field in ("id", *told)]
+        about = [safe_cell(getattr(each.shown, field)) for field in ("id", *told)]
         cells = [each.summary().get(name, "") for name in late]
         checks = each.submission.checks if each.submission else ()
         points = {check.name: check.points for check in checks}
