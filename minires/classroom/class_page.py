@@ -29,10 +29,12 @@ _STYLE = """
 .mistakes svg { display: block; width: 100%; height: 0.8rem; }
 .mistakes rect { fill: var(--blue); }
 .mistakes .ground { fill: var(--line); }
-.words td { white-space: normal; text-align: left; min-width: 12rem; }
+.words th, .words td { text-align: left; }
+.words td { white-space: normal; min-width: 12rem; }
+.about { margin: 0.8rem 0 0; }
 section h2 { margin-bottom: 0.7rem; }
 @media (max-width: 560px) {
-  .mistakes li { grid-template-columns: 4.5rem 1fr 3rem; }
+  .mistakes li { grid-template-columns: 4.5rem 1fr 4.5rem; }
   .mistakes .says { grid-column: 1 / -1; }
 }
 """
@@ -57,7 +59,9 @@ def _sections(report: ClassReport) -> Iterator[str]:
     count = len(report.submissions)
     yield f"<h1>{escape(report.title)}</h1>"
     yield f'<p class="lede">{escape(_lede(report, count))}</p>'
-    for said in (*report.guards, *report.notes):
+    for missing in report.guards:
+        yield f'<p class="note">Graded without a guard: {escape(missing)}</p>'
+    for said in report.notes:
         yield f'<p class="note">{escape(said)}</p>'
     if report.grades:
         yield _section("Grades", _grades(report.grades))
@@ -145,8 +149,8 @@ def _items(report: ClassReport) -> str:
     ]
     head = ("check", "points", "passed", "failed", "skipped", "by hand", "discrimination")
     return table("Skipped checks wait for another one", head, rows) + (
-        "<p>Discrimination is the correlation of passing a check with the points of all others:"
-        " near 0 or below, a check says little about who can do the rest.</p>"
+        '<p class="about">Discrimination is the correlation of passing a check with the points of'
+        " all others: near 0 or below, a check says little about who can do the rest.</p>"
     )
 
 

@@ -22,7 +22,7 @@ __all__ = ["Pair", "similar_pairs", "winnowed"]
 _RUN = 12  # tokens
 _WINDOW = 8  # runs
 _MOST_CHARACTERS = 200_000
-_FEWEST = 4  # fingerprints, below which there is nothing to compare
+_FEWEST = 6  # fingerprints, below which there is nothing to compare
 _COMMON = 0.25  # of all submissions, and more than five: what so many have says nothing
 _LAYOUT = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),

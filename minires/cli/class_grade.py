@@ -233,6 +233,8 @@ def _as_json(report: ClassReport) -> dict[str, object]:
 
 
 def _print_grades(report: ClassReport) -> None:
+    from rich.text import Text
+
     from minires.models.tables import plain_table
 
     late = any(each.late for each in report.grades)
@@ -240,15 +242,14 @@ def _print_grades(report: ClassReport) -> None:
     table = plain_table("submission", "score", "of", *more, "mistakes", "incidents", gap=2)
     for each in report.grades:
         if each.submission is None:
-            table.add_row(each.shown.id, "0", "-", *["-"] * len(more), "not handed in", "-")
+            table.add_row(Text(each.shown.id), "0", "-", *["-"] * len(more), "not handed in", "-")
             continue
         checks = each.submission.checks
         mistakes = dict.fromkeys(check.diagnosis for check in checks if check.diagnosis)
         cost = [f"{-each.late.points_off or 0:g}", f"{each.final:g}"] if each.late else []
-        table.add_row(
-            *(each.shown.id, str(each.score), str(each.submission.max_score), *cost),
-            *(" ".join(mistakes), str(len(each.submission.incidents))),
-        )
+        score, most = str(each.score), str(each.submission.max_score)
+        beside = " ".join(mistakes), str(len(each.submission.incidents))
+        table.add_row(Text(each.shown.id), score, most, *cost, *beside)
     show(table)
 
 

@@ -53,11 +53,8 @@ def _print(report: ClassReport) -> None:
         f"{told['assignment']}: {told['submissions']} submissions, mean {told['mean']}, median"
         f" {told['median']} of {told['max']}\n"
     )
-    table = plain_table("mistake", "submissions", "what it is", gap=2)
-    table.columns[-1].justify = "left"
     for id, count, says in report.mistakes:
-        table.add_row(id, str(count), says)
-    show(table)
+        typer.echo(f"{count:>4}  {id}: {says}")
     table = plain_table("check", "passed", "failed", "skipped", "by hand", "discrimination", gap=2)
     for item in report.items:
         counts = (item.passed, item.failed, item.skipped, item.by_hand)
