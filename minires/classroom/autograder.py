@@ -50,8 +50,7 @@ def autograde(root: Path) -> int:
 def _graded(root: Path) -> dict[str, Any]:
     from .isolation import missing_guards, run_isolated
 
-    guards = missing_guards()
-    sys.stdout.writelines(f"{missing}\n" for missing in guards)
+    sys.stdout.writelines(f"{missing}\n" for missing in missing_guards())
     metadata = _metadata(root / "submission_metadata.json")
     with (
         opened(str(root / "source" / "bundle")) as assignment,
@@ -64,7 +63,7 @@ def _graded(root: Path) -> dict[str, Any]:
                 f"Gradescope has {most:g} points for it, and the assignment {assignment.points}\n"
             )
     told = as_gradescope(submission)
-    told["extra_data"] = {"submission": metadata.get("id"), "guards": guards}
+    told["extra_data"] = {"submission": metadata.get("id")}
     return told
 
 
@@ -76,11 +75,8 @@ def _metadata(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(told, dict):
         return {}
-    return (
-        {**told, "assignment": told["assignment"]}
-        if isinstance(told.get("assignment"), dict)
-        else {**told, "assignment": {}}
-    )
+    about = told.get("assignment")
+    return {**told, "assignment": about if isinstance(about, dict) else {}}
 
 
 def _number(told: dict[str, Any], name: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import zipfile
 from importlib.metadata import version
@@ -32,7 +33,7 @@ def write_gradescope_zip(assignment: Assignment, path: Path, wheel: Path | None 
     AssignmentError
         If the wheel is none.
     """
-    if wheel is not None and not (wheel.is_file() and wheel.suffix == ".whl"):
+    if wheel and not (wheel.is_file() and re.fullmatch(r"[\w.+-]+\.whl", wheel.name)):
         raise AssignmentError(f"'{wheel}' is no wheel, a file that ends in .whl")
     wanted = f"minires=={version('minires')}"
     with (

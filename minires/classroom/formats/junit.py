@@ -26,7 +26,7 @@ def as_junit(submission: Submission) -> str:
         tests=str(len(counts)),
         failures=str(counts.count("failed")),
         errors="0",
-        skipped=str(counts.count("skipped")),
+        skipped=str(len(counts) - counts.count("passed") - counts.count("failed")),
         time=f"{submission.seconds:.3f}",
     )
     for check in submission.checks:
@@ -36,7 +36,7 @@ def as_junit(submission: Submission) -> str:
         said = "" if check.hidden else NO_XML.sub("?", check.message)
         if check.status == "failed":
             ElementTree.SubElement(case, "failure", message=said.split("\n")[0]).text = said
-        elif check.status == "skipped":
+        elif check.status != "passed":  # it waits for another check, or for people
             ElementTree.SubElement(case, "skipped", message=said)
         if check.output and not check.hidden:
             ElementTree.SubElement(case, "system-out").text = NO_XML.sub("?", check.output)
