@@ -81,7 +81,8 @@ def opened(name: str) -> Iterator[Assignment]:
     if path.suffix == ".zip":
         with tempfile.TemporaryDirectory(prefix="minires-") as place:
             _unpack(path, Path(place))
-            yield _checked(Path(place), path)
+            found = [*Path(place).glob(_MANIFEST), *Path(place).glob(f"*/{_MANIFEST}")]
+            yield _checked(found[0].parent if found else Path(place), path)
     elif (path / _MANIFEST).is_file():
         yield _checked(path, path)
     else:
@@ -97,8 +98,8 @@ def _unpack(path: Path, place: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
-                require_plain(path, member)
                 if not member.is_dir():
+                    require_plain(path, member)
                     target = place / member.filename
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(read_member(archive, member))
