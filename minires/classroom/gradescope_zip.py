@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import tempfile
-import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
-from minires.serialize.atomic import atomic_write
-
 from .assignment import Assignment, AssignmentError
 from .bundle import make_bundle
+from .packing import contents, pack
 
 __all__ = ["write_gradescope_zip"]
 
@@ -35,30 +33,13 @@ def write_gradescope_zip(assignment: Assignment, path: Path, wheel: Path | None 
     """
     if wheel and not (wheel.is_file() and re.fullmatch(r"[\w.+-]+\.whl", wheel.name)):
         raise AssignmentError(f"'{wheel}' is no wheel, a file that ends in .whl")
-    wanted = f"minires=={version('minires')}"
-    with (
-        tempfile.TemporaryDirectory(prefix="minires-") as place,
-        atomic_write(path) as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for script in sorted(_SCRIPTS.iterdir()):
-            text = script.read_text(encoding="utf-8")
-            if wheel is not None:
-                text = text.replace('"minires"', f'"$source/{wheel.name}"')
-            _add(archive, script.name, text.replace('"minires"', f'"{wanted}"').encode(), 0o755)
+    install = f"$source/{wheel.name}" if wheel else f"minires=={version('minires')}"
+    files = contents(_SCRIPTS)
+    files["setup.sh"] = files["setup.sh"].replace(b'"minires"', f'"{install}"'.encode())
+    if wheel:
+        files[wheel.name] = wheel.read_bytes()
+    with tempfile.TemporaryDirectory(prefix="minires-") as place:
         bundle = make_bundle(assignment, Path(place) / "bundle")
-        for each in sorted(bundle.rglob("*")):
-            if each.is_file():
-                name = each.relative_to(bundle.parent).as_posix()
-                _add(archive, name, each.read_bytes(), 0o644)
-        if wheel is not None:
-            _add(archive, wheel.name, wheel.read_bytes(), 0o644)
+        files |= {f"bundle/{name}": data for name, data in contents(bundle).items()}
+    pack(path, files, executable=("run_autograder", "setup.sh"))
     return path
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None:
-    member = zipfile.ZipInfo(name)
-    member.create_system = 3  # POSIX, which has permissions
-    member.external_attr = (0o100000 | mode) << 16
-    member.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(member, content)

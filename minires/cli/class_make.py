@@ -49,7 +49,7 @@ def run_release(
     from minires.classroom.assignment import AssignmentError
     from minires.classroom.bundle import opened
     from minires.classroom.csv_files import TableError
-    from minires.classroom.giving_out import give_out
+    from minires.classroom.releases import make_release
     from minires.classroom.roster import read_roster
     from minires.classroom.source import SourceError
 
@@ -59,7 +59,7 @@ def run_release(
         people = read_roster(roster) if roster else None
         with opened(assignment) as wanted:
             folder = to or Path(f"{wanted.name}-release")
-            made = give_out(wanted, folder, people)
+            made = make_release(wanted, folder, people)
     except (AssignmentError, SourceError, TableError) as error:
         refuse(error)
     what = f"{len(made)} folders, one for each student" if people else f"{made[0]}, for students"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
-from minires.classroom.grading import grade
+from minires.classroom.grading import grade, read_record, recorded_submissions
 from minires.classroom.processes import run_alone
 from minires.classroom.results import Submission
-from minires.classroom.submitted import submissions_in
+from minires.classroom.submitted import assignment_named_in, submissions_in
 
 
 @pytest.fixture
@@ -114,6 +115,70 @@ def test_what_cannot_be_submissions_is_told(tmp_path: Path) -> None:
     (tmp_path / "ada.py").touch()
     with pytest.raises(AssignmentError, match="two submissions that are called 'ada'"):
         submissions_in(tmp_path)
+
+
+def test_submissions_say_of_which_assignment_they_are(small: Assignment, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "ada" / ".assignment").mkdir(parents=True)
+    (folder / "ada" / ".assignment" / "assignment.json").write_text('{"name": "a2_convolution"}')
+    (folder / "bob.py").write_text("")
+    _zipped(folder / "cy.zip", {"a2/manifest.json": '{"assignment": "a2_convolution"}'})
+    assert assignment_named_in(submissions_in(folder)) == "a2_convolution"
+    # The folder of one student, as it is, is one submission.
+    assert submissions_in(folder / "ada") == [folder / "ada"]
+
+    _zipped(folder / "dan.zip", {"manifest.json": '{"assignment": "a1_tape"}'})
+    with pytest.raises(AssignmentError, match="is of 2 assignments; name it with --assignment"):
+        assignment_named_in(submissions_in(folder))
+
+
+@pytest.mark.parametrize(
+    "said", ['{"assignment": "/etc"}', '{"assignment": 3}', "[", '["a2_convolution"]', "[" * 9999]
+)
+def test_no_submission_names_what_does_not_come_with_minires(tmp_path: Path, said: str) -> None:
+    _zipped(tmp_path / "eve.zip", {"manifest.json": said})
+    with pytest.raises(AssignmentError, match="name it with --assignment"):
+        assignment_named_in([tmp_path / "eve.zip"])
+
+
+def test_what_has_changed_is_graded_again_and_nothing_else(
+    small: Assignment, submissions: Path, tmp_path: Path
+) -> None:
+    paths, out = submissions_in(submissions), tmp_path / "out"
+    grade(small, paths, out, run_alone)
+    seed = read_record(out).seed
+    (submissions / "bob" / "units.py").write_text(small.solution["units.py"])
+    called: list[Path] = []
+
+    def noting(file: Path, function: str, calls: Any, seconds: float) -> Any:
+        called.append(file)
+        return run_alone(file, function, calls, seconds)
+
+    graded = grade(small, paths, out, noting)
+
+    assert [each.score for each in graded] == [5, 5, 0, 0]
+    assert len(called) == 2  # both checks of bob's
+    assert read_record(out).seed == seed
+    assert [each.score for each in recorded_submissions(out)] == [5, 5, 0, 0]
+
+
+def test_an_assignment_that_has_changed_is_graded_anew_when_that_is_asked_for(
+    small: Assignment, submissions: Path, tmp_path: Path
+) -> None:
+    out, folder = tmp_path / "out", tmp_path / "small"
+    shutil.copytree(small.folder, folder)
+    paths = submissions_in(submissions)
+    grade(Assignment(folder), paths, out, run_alone)
+    seed = read_record(out).seed
+    sheet = folder / "assignment.toml"
+    sheet.write_text(sheet.read_text().replace("points = 3", "points = 4"))
+
+    with pytest.raises(AssignmentError, match="in another state than it is in now"):
+        grade(Assignment(folder), paths, out, run_alone)
+    graded = grade(Assignment(folder), paths, out, run_alone, again=True)
+
+    assert [each.score for each in graded] == [6, 2, 0, 0]
+    assert read_record(out).seed == seed
 
 
 @pytest.mark.parametrize(

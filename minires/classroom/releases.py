@@ -11,10 +11,10 @@ from .bundle import make_bundle, secret_of
 from .release import release
 from .roster import Person
 
-__all__ = ["give_out", "variant_seed"]
+__all__ = ["make_release", "variant_seed"]
 
 
-def give_out(
+def make_release(
     assignment: Assignment, folder: Path, people: Mapping[str, Person] | None = None
 ) -> list[Path]:
     """Make ``students/`` and ``grader/`` in a new folder.

@@ -19,10 +19,10 @@ from minires.classroom.assignment import Assignment, AssignmentError
 from minires.classroom.autograder import _metadata
 from minires.classroom.bundle import make_bundle, opened
 from minires.classroom.child import load
-from minires.classroom.giving_out import give_out
 from minires.classroom.gradescope_zip import write_gradescope_zip
 from minires.classroom.new_folder import new_assignment
 from minires.classroom.release import handed
+from minires.classroom.releases import make_release
 from minires.classroom.roster import Person
 from minires.classroom.verify import verified
 from tests.classroom import schemas
@@ -46,7 +46,7 @@ def test_names_of_new_assignments_are_plain(tmp_path: Path, name: str) -> None:
 
 
 def test_nothing_is_overwritten(small: Assignment, tmp_path: Path) -> None:
-    for make in (lambda: new_assignment("a", tmp_path), lambda: give_out(small, tmp_path)):
+    for make in (lambda: new_assignment("a", tmp_path), lambda: make_release(small, tmp_path)):
         with pytest.raises(AssignmentError, match="is there already, and is not overwritten"):
             make()
 
@@ -54,7 +54,7 @@ def test_nothing_is_overwritten(small: Assignment, tmp_path: Path) -> None:
 def test_students_get_no_solution_and_graders_all_they_need(
     small: Assignment, tmp_path: Path
 ) -> None:
-    [students] = give_out(small, tmp_path / "out")
+    [students] = make_release(small, tmp_path / "out")
     assert students == tmp_path / "out" / "students" / "small"
     solution = "return g * cache"
     for path in (tmp_path / "out" / "students").rglob("*"):
@@ -108,7 +108,7 @@ def test_variants_differ_in_numbers_and_each_can_be_solved(
     small: Assignment, tmp_path: Path
 ) -> None:
     people = {id: Person(id) for id in ("ada", "bob")}
-    folders = give_out(small, tmp_path / "out", people)
+    folders = make_release(small, tmp_path / "out", people)
     assert [path.parent.name for path in folders] == ["ada", "bob"]
     [ada, bob] = (load(each / ".assignment" / "cases.npz")["relu_values"] for each in folders)
     assert ada["calls"][0][0].shape == bob["calls"][0][0].shape
