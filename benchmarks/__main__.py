@@ -126,6 +126,12 @@ def _distributed(rounds: int) -> Measured:
     yield from measured(min(rounds, 5))
 
 
+def _classroom(rounds: int) -> Measured:
+    from .classroom import classroom
+
+    yield from classroom()
+
+
 def _mnist(rounds: int) -> Measured:
     from .whole_runs import mnist
 
@@ -162,13 +168,14 @@ SECTIONS: dict[str, Callable[[int], Measured]] = {
     "architectures": _architectures,
     "loader": _loader,
     "distributed": _distributed,
+    "classroom": _classroom,
     "mnist": _mnist,
     "fine_tuning": _fine_tuning,
     "peers": _peers,
 }
 # These need time, or data, or environments of their own: they are measured when asked for.
 SELDOM = (
-    *("checking", "block_check", "tracing", "architectures", "distributed"),
+    *("checking", "block_check", "tracing", "architectures", "distributed", "classroom"),
     *("mnist", "fine_tuning", "peers"),
 )
 USUAL = [n for n in SECTIONS if n not in SELDOM]

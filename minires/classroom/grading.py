@@ -5,57 +5,54 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import shutil
-import tempfile
 import time
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minires.data.archives import read_member, require_plain
-from minires.data.errors import DatasetDamaged
 from minires.serialize.atomic import atomic_write
 
-from .answers import Answer
 from .assignment import Assignment, AssignmentError
 from .judging import Prepared, judged, prepared
-from .processes import Runner
+from .processes import Answer, Runner
 from .results import GradedCheck, Submission, graded
+from .submitted import digest_of, unpacked, with_files
 from .substitutes import Substitutes, substitutes
 
-__all__ = ["grade", "submissions_in"]
+__all__ = ["Record", "grade", "read_record", "recorded_submissions", "write_record"]
 
 _GRADING = "grading.json"
 _RESULTS = "results"
-_MOST_BYTES = 16 * 2**20
-_MOST_FILES = 1000
 
 
-def submissions_in(folder: Path) -> list[Path]:
-    """Return what was handed in: folders, .zip and .py files; each is called as its file is.
+@dataclass(frozen=True)
+class Record:
+    """What a folder of results is of.
 
-    Raises
-    ------
-    AssignmentError
-        If there are none, or two of one name.
+    Attributes
+    ----------
+    assignment, title : str
+    digest : str
+        Of what decides about points.
+    seed : int
+        Of the numbers that all were called with.
+    guards : tuple of str
+        What the machine did not keep submissions from.
+    says : dict of str to str
+        What is said of mistakes, by their ids.
+    asked : dict
+        How grading was asked for, to do so again.
     """
-    if not folder.is_dir():
-        raise AssignmentError(f"there is no folder '{folder}' with submissions")
-    found = [
-        path
-        for path in sorted(folder.iterdir())
-        if not path.name.startswith(".") and (path.is_dir() or path.suffix in (".py", ".zip"))
-    ]
-    if not found:
-        raise AssignmentError(f"'{folder}' has no submissions: folders, .zip or .py files")
-    names = [path.stem for path in found]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise AssignmentError(f"'{folder}' has two submissions that are called {twice[0]!r}")
-    return found
+
+    assignment: str
+    title: str
+    digest: str
+    seed: int
+    guards: tuple[str, ...] = ()
+    says: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
 def grade(
@@ -65,17 +62,22 @@ def grade(
     runner: Runner,
     jobs: int = 1,
     told: Callable[[Submission], None] = lambda submission: None,
+    *,
+    name_of: Callable[[str], str] = str,
+    guards: Sequence[str] = (),
+    asked: Mapping[str, Any] | None = None,
+    again: bool = False,
 ) -> list[Submission]:
     """Grade submissions, with numbers that nobody has seen before.
 
-    Results are written one by one. Where some are there already, from a grading that was broken
-    off, it is gone on with by the same numbers, and what is done is left.
+    Results are written one by one. Where some are there already, they are gone on with by the same
+    numbers: what is done is left, unless what was handed in has changed since.
 
     Parameters
     ----------
     assignment : Assignment
     submissions : sequence of Path
-        As from `submissions_in`.
+        As from `minires.classroom.submitted.submissions_in`.
     out : Path
         Folder of the results.
     runner : Runner
@@ -84,6 +86,14 @@ def grade(
         How many are graded at a time.
     told : callable
         Hears of each.
+    name_of : callable
+        From what a submission is called to what its results are.
+    guards : sequence of str
+        What is missing on this machine, for the record.
+    asked : mapping, optional
+        For the record, too.
+    again : bool
+        Whether the assignment may have changed since: then all is graded anew, by the same numbers.
 
     Returns
     -------
@@ -95,21 +105,35 @@ def grade(
     AssignmentError
         If the folder has results of another assignment, or of another state of it.
     """
-    seed = _seed(assignment, out)
-    cases = prepared(assignment, seed)
+    record = _begun(assignment, out, again)
+    record = Record(
+        **{
+            **asdict(record),
+            "digest": _digest(assignment.folder),
+            "guards": tuple(guards),
+            "says": {each.id: each.says for each in assignment.mistakes.values()},
+            "asked": dict(asked or record.asked),
+        }
+    )
+    write_record(out, record)
+    cases = prepared(assignment, record.seed)
     given = {
         check.name: substitutes(assignment, check, cases[check.name].calls)
         for check in assignment.settings.checks
     }
-    says = {each.id: each.says for each in assignment.mistakes.values()}
 
     def one(path: Path) -> Submission:
-        target = out / _RESULTS / f"{path.stem}.json"
-        done = _read(target)
-        if done is None:
-            done = _graded(assignment, cases, given, says, path, runner)
-            with atomic_write(target, "w") as file:
-                file.write(json.dumps(asdict(done), indent=1) + "\n")
+        target = out / _RESULTS / f"{name_of(path.stem)}.json"
+        incidents: list[str] = []
+        with unpacked(path, assignment.files, incidents) as folder:
+            of = {"submission": digest_of(folder), "assignment": record.digest}
+            done = _read(target, of)
+            if done is None:
+                done = _graded(
+                    assignment, cases, given, record.says, folder, target.stem, incidents, runner
+                )
+                with atomic_write(target, "w") as file:
+                    file.write(json.dumps({"of": of, **asdict(done)}, indent=1) + "\n")
         told(done)
         return done
 
@@ -117,16 +141,65 @@ def grade(
         return list(pool.map(one, submissions))
 
 
+def read_record(out: Path) -> Record:
+    """Return what a folder of results is of.
+
+    Raises
+    ------
+    AssignmentError
+        If it is none.
+    """
+    try:
+        told = json.loads((out / _GRADING).read_text(encoding="utf-8"))
+        return Record(**{**told, "guards": tuple(told["guards"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        raise AssignmentError(f"'{out}' is no folder of results: it has no {_GRADING}") from None
+
+
+def write_record(out: Path, record: Record) -> None:
+    """Write what a folder of results is of."""
+    (out / _RESULTS).mkdir(parents=True, exist_ok=True)
+    with atomic_write(out / _GRADING, "w") as file:
+        file.write(json.dumps(asdict(record), indent=1) + "\n")
+
+
+def recorded_submissions(out: Path) -> list[Submission]:
+    """Return all results of a folder, by their ids."""
+    found = [_read(path) for path in sorted((out / _RESULTS).glob("*.json"))]
+    return [each for each in found if each is not None]
+
+
+def _begun(assignment: Assignment, out: Path, again: bool) -> Record:
+    """Return the record of a new grading, with a new seed, or of the one to be gone on with."""
+    if not (out / _GRADING).exists():
+        title, seed = assignment.settings.title, secrets.randbits(64)
+        return Record(assignment.name, title, _digest(assignment.folder), seed)
+    was = read_record(out)
+    if was.assignment != assignment.name:
+        raise AssignmentError(
+            f"'{out}' has results of {was.assignment}, not of {assignment.name}; name"
+            " another folder"
+        )
+    if was.digest != _digest(assignment.folder) and not again:
+        raise AssignmentError(
+            f"'{out}' has results of {was.assignment} in another state than it is in now; grade"
+            " into another folder, or all anew by: minires class regrade"
+        )
+    return was
+
+
 def _graded(
     assignment: Assignment,
     cases: dict[str, Prepared],
     given: Mapping[str, Substitutes],
-    says: dict[str, str],
-    path: Path,
+    says: Mapping[str, str],
+    folder: Path,
+    id: str,
+    found: Sequence[str],
     runner: Runner,
 ) -> Submission:
     began = time.perf_counter()
-    incidents: list[str] = []
+    incidents = list(found)
 
     def noting(
         file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
@@ -135,110 +208,27 @@ def _graded(
         incidents.extend(fact for fact in answer.incidents if fact not in incidents)
         return answer
 
-    with _unpacked(path, assignment.files, incidents) as folder:
-        folder = _with_files(folder, assignment.files)
-        results = judged(assignment, folder, cases, noting, given)
+    results = judged(assignment, with_files(folder, assignment.files), cases, noting, given)
     seconds = round(time.perf_counter() - began, 3)
-    return graded(assignment, results, says, path.stem, incidents, seconds)
-
-
-@contextmanager
-def _unpacked(path: Path, names: Sequence[str], incidents: list[str]) -> Iterator[Path]:
-    """Yield a folder with the submission's plain files, apart from the others.
-
-    A submission that is one file takes on the name that is asked for, if that is one.
-    """
-    with tempfile.TemporaryDirectory(prefix="minires-") as place:
-        folder = Path(place) / "submission"
-        folder.mkdir()
-        if path.suffix == ".zip" and path.is_file():
-            _unzip(path, folder, incidents)
-        elif path.is_dir():
-            _copy(path, folder, incidents)
-        elif path.is_symlink():
-            incidents.append("is a link, which is not followed")
-        else:
-            shutil.copyfile(path, folder / (names[0] if len(names) == 1 else path.name))
-        yield folder
-
-
-def _unzip(path: Path, folder: Path, incidents: list[str]) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [each for each in archive.infolist() if not each.is_dir()]
-            size = sum(each.file_size for each in members)
-            if size > _MOST_BYTES or len(members) > _MOST_FILES:
-                incidents.append("its archive holds more than a submission may")
-                return
-            for member in members:
-                name = member.filename.replace("\\", "/")
-                try:
-                    require_plain(path, member)
-                except DatasetDamaged:
-                    incidents.append(f"its archive names {name[:100]!r}, which is left out")
-                    continue
-                target = folder / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(read_member(archive, member))
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError) as error:
-        incidents.append(f"its archive cannot be read: {error}")
-
-
-def _copy(path: Path, folder: Path, incidents: list[str]) -> None:
-    size = count = 0
-    for each in sorted(path.rglob("*")):
-        name = each.relative_to(path)
-        if each.is_symlink():
-            incidents.append(f"{str(name)[:100]!r} is a link, which is not followed")
-        elif each.is_file() and not any(p.is_symlink() for p in each.parents if p != path):
-            size, count = size + each.stat().st_size, count + 1
-            if size > _MOST_BYTES or count > _MOST_FILES:
-                incidents.append("holds more than a submission may")
-                return
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(each, folder / name)
-
-
-def _with_files(folder: Path, names: Sequence[str]) -> Path:
-    """Return the folder in which the files lie that are asked for, also where it is one deeper."""
-    found = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
-    return max(found, key=lambda place: sum((place / name).is_file() for name in names))
-
-
-def _seed(assignment: Assignment, out: Path) -> int:
-    """Return the seed of a grading: a new one, or that of the one to be gone on with."""
-    digest = _digest(assignment.folder)
-    record = out / _GRADING
-    if record.exists():
-        was = json.loads(record.read_text(encoding="utf-8"))
-        if (was["assignment"], was["digest"]) != (assignment.name, digest):
-            raise AssignmentError(
-                f"'{out}' has results of {was['assignment']}, in another state than"
-                f" {assignment.name} is now; name another folder"
-            )
-        return int(was["seed"])
-    (out / _RESULTS).mkdir(parents=True, exist_ok=True)
-    seed = secrets.randbits(64)
-    with atomic_write(record, "w") as file:
-        told = {"assignment": assignment.name, "digest": digest, "seed": seed}
-        file.write(json.dumps(told, indent=1) + "\n")
-    return seed
+    return graded(assignment, results, says, id, incidents, seconds)
 
 
 def _digest(folder: Path) -> str:
     """Return a checksum of what decides about points."""
-    tables = ("assignment.toml", "cases.py", "views.py", "mistakes.toml")
+    tables = ("assignment.toml", "cases.py", "views.py", "mistakes.toml", "readings.py")
     total = hashlib.sha256()
-    for path in [*(folder / name for name in tables), *sorted((folder / "source").glob("*.py"))]:
-        total.update(path.name.encode() + (path.read_bytes() if path.exists() else b""))
+    for path in [*(folder / name for name in tables), *sorted((folder / "source").glob("*"))]:
+        if path.is_file():
+            total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 
 
-def _read(path: Path) -> Submission | None:
+def _read(path: Path, of: Mapping[str, str] | None = None) -> Submission | None:
+    """Return a result, if it is there and of what it should be."""
     if not path.exists():
         return None
     told = json.loads(path.read_text(encoding="utf-8"))
+    if told.pop("of") != of and of is not None:
+        return None
     checks = tuple(GradedCheck(**check) for check in told.pop("checks"))
-    return Submission(
-        **{**told, "checks": checks, "incidents": tuple(told["incidents"])},
-    )
+    return Submission(**{**told, "checks": checks, "incidents": tuple(told["incidents"])})

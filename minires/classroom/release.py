@@ -26,7 +26,9 @@ _STARTER = "starter"
 _MANIFEST = "manifest.json"
 
 
-def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) -> Path:
+def release(
+    assignment: Assignment, folder: Path, runner: Runner = run_alone, seed: int | None = None
+) -> Path:
     """Make the folder that students get.
 
     It has the starter, the handout, and in a folder of its own the checks that are not hidden: with
@@ -39,6 +41,8 @@ def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) ->
     folder : Path
         Must not be there yet.
     runner : Runner
+    seed : int, optional
+        Of the numbers, instead of the assignment's.
 
     Raises
     ------
@@ -50,7 +54,11 @@ def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) ->
     starter = assignment.starter()
     shown = [check for check in assignment.settings.checks if not check.hidden]
     settings = assignment.settings.model_copy(
-        update={"name": assignment.name, "checks": tuple(shown)}
+        update={
+            "name": assignment.name,
+            "checks": tuple(shown),
+            "seed": assignment.settings.seed if seed is None else seed,
+        }
     )
     cases = prepared(assignment, settings.seed, runner)
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
+
+# What XML 1.0 cannot hold, not even escaped.
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Cell(NamedTuple):
@@ -17,8 +21,11 @@ class Cell(NamedTuple):
 
 
 def escape(value: object) -> str:
-    """Return the text of `value` with all of HTML's special characters replaced."""
-    return html.escape(str(value), quote=True)
+    """Return the text of `value` with all of HTML's special characters replaced.
+
+    So are those that no page can hold: control characters, and halves of characters.
+    """
+    return html.escape(NO_XML.sub("\N{REPLACEMENT CHARACTER}", str(value)), quote=True)
 
 
 def table(

@@ -1,25 +1,22 @@
-"""Grading a folder of submissions, and how results are written."""
+"""Grading a folder of submissions."""
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
-from minires.classroom.formats import FORMATS, as_classroom50, as_csv, as_gradescope, write_results
-from minires.classroom.grading import grade, submissions_in
+from minires.classroom.grading import grade, read_record, recorded_submissions
 from minires.classroom.processes import run_alone
-from minires.classroom.results import GradedCheck, Submission
+from minires.classroom.results import Submission
+from minires.classroom.submitted import assignment_named_in, submissions_in
 
 
 @pytest.fixture
@@ -105,7 +102,7 @@ def test_results_of_another_state_of_the_assignment_are_not_mixed(
     grade(small, submissions_in(submissions)[:1], out, run_alone)
     record = out / "grading.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "digest": "another"}))
-    with pytest.raises(AssignmentError, match="in another state than small is now"):
+    with pytest.raises(AssignmentError, match="in another state than it is in now"):
         grade(small, submissions_in(submissions), out, run_alone)
 
 
@@ -118,6 +115,70 @@ def test_what_cannot_be_submissions_is_told(tmp_path: Path) -> None:
     (tmp_path / "ada.py").touch()
     with pytest.raises(AssignmentError, match="two submissions that are called 'ada'"):
         submissions_in(tmp_path)
+
+
+def test_submissions_say_of_which_assignment_they_are(small: Assignment, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "ada" / ".assignment").mkdir(parents=True)
+    (folder / "ada" / ".assignment" / "assignment.json").write_text('{"name": "a2_convolution"}')
+    (folder / "bob.py").write_text("")
+    _zipped(folder / "cy.zip", {"a2/manifest.json": '{"assignment": "a2_convolution"}'})
+    assert assignment_named_in(submissions_in(folder)) == "a2_convolution"
+    # The folder of one student, as it is, is one submission.
+    assert submissions_in(folder / "ada") == [folder / "ada"]
+
+    _zipped(folder / "dan.zip", {"manifest.json": '{"assignment": "a1_tape"}'})
+    with pytest.raises(AssignmentError, match="is of 2 assignments; name it with --assignment"):
+        assignment_named_in(submissions_in(folder))
+
+
+@pytest.mark.parametrize(
+    "said", ['{"assignment": "/etc"}', '{"assignment": 3}', "[", '["a2_convolution"]', "[" * 9999]
+)
+def test_no_submission_names_what_does_not_come_with_minires(tmp_path: Path, said: str) -> None:
+    _zipped(tmp_path / "eve.zip", {"manifest.json": said})
+    with pytest.raises(AssignmentError, match="name it with --assignment"):
+        assignment_named_in([tmp_path / "eve.zip"])
+
+
+def test_what_has_changed_is_graded_again_and_nothing_else(
+    small: Assignment, submissions: Path, tmp_path: Path
+) -> None:
+    paths, out = submissions_in(submissions), tmp_path / "out"
+    grade(small, paths, out, run_alone)
+    seed = read_record(out).seed
+    (submissions / "bob" / "units.py").write_text(small.solution["units.py"])
+    called: list[Path] = []
+
+    def noting(file: Path, function: str, calls: Any, seconds: float) -> Any:
+        called.append(file)
+        return run_alone(file, function, calls, seconds)
+
+    graded = grade(small, paths, out, noting)
+
+    assert [each.score for each in graded] == [5, 5, 0, 0]
+    assert len(called) == 2  # both checks of bob's
+    assert read_record(out).seed == seed
+    assert [each.score for each in recorded_submissions(out)] == [5, 5, 0, 0]
+
+
+def test_an_assignment_that_has_changed_is_graded_anew_when_that_is_asked_for(
+    small: Assignment, submissions: Path, tmp_path: Path
+) -> None:
+    out, folder = tmp_path / "out", tmp_path / "small"
+    shutil.copytree(small.folder, folder)
+    paths = submissions_in(submissions)
+    grade(Assignment(folder), paths, out, run_alone)
+    seed = read_record(out).seed
+    sheet = folder / "assignment.toml"
+    sheet.write_text(sheet.read_text().replace("points = 3", "points = 4"))
+
+    with pytest.raises(AssignmentError, match="in another state than it is in now"):
+        grade(Assignment(folder), paths, out, run_alone)
+    graded = grade(Assignment(folder), paths, out, run_alone, again=True)
+
+    assert [each.score for each in graded] == [6, 2, 0, 0]
+    assert read_record(out).seed == seed
 
 
 @pytest.mark.parametrize(
@@ -166,97 +227,3 @@ def _zipped(path: Path, files: dict[str, str]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
-
-
-@pytest.fixture
-def mixed() -> Submission:
-    """One check of each kind; one is hidden, and one printed what XML cannot hold."""
-    return Submission(
-        "=ada",
-        "small",
-        (
-            GradedCheck("one", "First", "passed", 2, 2, False, output="\x00 é <b>"),
-            GradedCheck("two", "Second", "failed", 0, 3, False, "wrong:\n<dw>", "L2"),
-            GradedCheck("three", "Third", "skipped", 0, 4, True, "skipped: mend two first"),
-        ),
-        ("imports torch",),
-        1.25,
-    )
-
-
-def test_gradescope_reads_it(mixed: Submission) -> None:
-    told = as_gradescope(mixed)
-    assert set(told) <= {
-        *("score", "execution_time", "output", "output_format", "test_output_format"),
-        *("test_name_format", "visibility", "stdout_visibility", "extra_data", "tests"),
-        "leaderboard",
-    }
-    assert (told["score"], told["execution_time"]) == (2, 1.25)
-    assert sum(test["score"] for test in told["tests"]) == told["score"]
-    assert [test["status"] for test in told["tests"]] == ["passed", "failed", "failed"]
-    allowed = {"hidden", "after_due_date", "after_published", "visible"}
-    assert {test["visibility"] for test in told["tests"]} <= allowed
-    assert all(isinstance(test["number"], str) for test in told["tests"])
-
-
-def test_github_reads_it(mixed: Submission) -> None:
-    told = json.loads(base64.b64decode(FORMATS["github"][1](mixed)))
-    assert (told["version"], told["status"], told["max_score"]) == (3, "fail", 9)
-    assert sum(test["score"] for test in told["tests"]) == 2.0
-    assert "message" not in told["tests"][2]  # hidden
-
-
-def test_exercism_reads_it(mixed: Submission) -> None:
-    told = json.loads(FORMATS["exercism"][1](mixed))
-    assert (told["version"], told["status"], told["message"]) == (3, "fail", None)
-    assert [test["status"] for test in told["tests"]] == ["pass", "fail", "fail"]
-
-
-def test_junit_is_xml(mixed: Submission) -> None:
-    suite = ElementTree.fromstring(FORMATS["junit"][1](mixed).encode())
-    assert suite.attrib == {
-        "name": "small",
-        "tests": "3",
-        "failures": "1",
-        "errors": "0",
-        "skipped": "1",
-        "time": "1.250",
-    }
-    first, second, _ = suite
-    assert first.find("system-out").text == "? é <b>"  # type: ignore[union-attr]
-    assert second.find("failure").attrib["message"] == "wrong:"  # type: ignore[union-attr]
-
-
-def test_classroom50_reads_it(mixed: Submission) -> None:
-    told = {
-        "CLASSROOM": "c",
-        "ASSIGNMENT": "a",
-        "SUBMISSION_TAG": "submit/1-a",
-        "COMMIT_URL": "https://x/1",
-        "RELEASE_URL": "https://x/2",
-    }
-    result = as_classroom50(mixed, told)
-    assert result["review"] == "https://x/1"
-    assert (result["score"], result["max-score"]) == (2, 9)
-    assert all(isinstance(test["score"], int) for test in result["tests"])
-    assert result["tests"][2]["message"] == ""
-    with pytest.raises(ValueError, match="lacks CLASSROOM"):
-        as_classroom50(mixed, {})
-
-
-def test_a_table_holds_no_formula(mixed: Submission, tmp_path: Path) -> None:
-    [head, row] = csv.reader(io.StringIO(as_csv([mixed])))
-    assert dict(zip(head, row, strict=True)) == {
-        "id": "'=ada",
-        "score": "2",
-        "max": "9",
-        "incidents": "1",
-        "mistakes": "L2",
-        "one": "2",
-        "two": "0",
-        "three": "0",
-    }
-    assert write_results([mixed], tmp_path, "csv").read_text().startswith("id,score")
-    assert [path.name for path in write_results([mixed], tmp_path, "junit").iterdir()] == [
-        "=ada.xml"
-    ]

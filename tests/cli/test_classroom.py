@@ -14,6 +14,22 @@ from minires.classroom.assignment import Assignment
 SMALL = Path(__file__).parents[1] / "classroom" / "small"
 
 
+def _why_not() -> str:
+    """Say why submissions of others cannot be graded here, if so."""
+    if sys.platform != "linux":
+        return "submissions of others are graded on Linux"
+    from minires.classroom.isolation import IsolationError, missing_guards
+
+    try:
+        missing_guards()
+    except IsolationError as error:
+        return str(error)
+    return ""
+
+
+needs_isolation = pytest.mark.skipif(bool(_why_not()), reason=_why_not() or "it can be done here")
+
+
 def test_commands_of_students_and_teachers(minires: Any) -> None:
     small = Assignment(SMALL)
     done = minires("class", "verify", SMALL, "--json")
@@ -59,20 +75,17 @@ def test_bad_use_is_told(minires: Any, arguments: tuple[str, ...], code: int, wo
     assert words in done.stderr.lower()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="submissions of others are graded on Linux")
+@needs_isolation
 def test_what_was_handed_in_is_graded(minires: Any) -> None:
-    from minires.classroom.isolation import IsolationError, missing_guards
-
-    try:
-        missing_guards()
-    except IsolationError as error:
-        pytest.skip(str(error))
     small = Assignment(SMALL)
     Path("in").mkdir()
     Path("in/ada.py").write_text(small.solution["units.py"])
     Path("in/bob.py").write_text(small.mistaken(small.mistakes["L4"])["units.py"])
 
-    done = minires("class", "grade", SMALL, "in", "--jobs", "2", "--format", "csv", "--json")
+    done = minires(
+        *("class", "grade", "in", "--assignment", SMALL),
+        *("--jobs", "2", "--format", "csv", "--format", "html", "--json"),
+    )
 
     assert done.returncode == 0
     told = json.loads(done.stdout)["submissions"]
@@ -85,5 +98,79 @@ def test_what_was_handed_in_is_graded(minires: Any) -> None:
         "diagnosis": "L4",
     }
     assert Path("grades/grades.csv").exists()
-    assert minires("class", "grade", SMALL, "in", "--format", "pdf").returncode == 2
-    assert minires("class", "grade", SMALL, "nothing").returncode == 1
+    assert Path("grades/grades.html").exists()
+
+    # What changed is graded again, and nothing else; the report tells of both.
+    before = Path("grades/results/ada.json").stat().st_mtime_ns
+    Path("in/bob.py").write_text(small.solution["units.py"])
+    done = minires("class", "regrade", "grades", "--format", "moodle", "--json")
+    assert [each["score"] for each in json.loads(done.stdout)["submissions"]] == [5, 5]
+    assert Path("grades/results/ada.json").stat().st_mtime_ns == before
+    told = json.loads(minires("class", "report", "grades", "--html", "r.html", "--json").stdout)
+    assert [check["rate"] for check in told["checks"]] == [1, 1]
+    assert [pair["share"] for pair in told["similar"]] == [1.0]  # it is the same file twice
+    assert Path("r.html").read_text().startswith("<!DOCTYPE html>")
+
+
+@needs_isolation
+def test_a_class_is_graded_as_it_is_taught(minires: Any) -> None:
+    small = Assignment(SMALL)
+    Path("roster.csv").write_text(
+        "id,name,email,group\nada,Ada,ada@x.org,pair\nbob,Bob,bob@x.org,pair\ncy,Cy,cy@x.org,\n"
+    )
+    Path("times.csv").write_text("id,time\nada,2026-11-30T10:00Z\n")
+    done = minires(
+        *("class", "release", SMALL, "--to", "out", "--variants", "--roster", "roster.csv")
+    )
+    assert done.returncode == 0, done.stderr
+    Path("in").mkdir()
+    Path("out/students/ada/small").rename("in/ada")
+    Path("in/ada/units.py").write_text(small.solution["units.py"])
+    asked = ("class", "grade", "in", "--assignment", "out/grader", "--roster", "roster.csv")
+    due = ("--due", "2026-11-28T10:00+00:00", "--late", "10%/day", "--submitted", "times.csv")
+
+    done = minires(*asked, *due, "--anonymous", "--format", "canvas", "--json")
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    [submission] = told["submissions"]
+    assert submission["score"] == 5
+    assert [(each["score"], each["final"]) for each in told["grades"]] == [(5, 4), (5, 4), (0, 0)]
+    names = "".join(str(path) for path in Path("grades").rglob("*"))
+    for name in ("ada", "bob", "pair"):
+        assert name not in names + done.stdout + done.stderr.lower()
+    assert "Ada,,ada,ada@x.org,,4" in Path("grades/canvas.csv").read_text()
+    Path("out/grader/assignment/small/cases.py").write_text("")
+    done = minires(*asked, "--out", "again")
+    assert done.returncode == 1
+    assert "cases.py is changed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("grade", "nothing"), 1, "there is no folder 'nothing'"),
+        (("grade", "in"), 1, "does not say of which assignment it is; name it with --assignment"),
+        (("grade", "in", "--format", "pdf", "--assignment", SMALL), 2, "there is no 'pdf'"),
+        (("grade", "in", "--gradebook", "x.csv", "--assignment", SMALL), 2, "goes with --format"),
+        (("grade", "in", "--late", "10%/day", "--assignment", SMALL), 1, "--late needs --due"),
+        (("grade", "in", "--due", "monday", "--assignment", SMALL), 1, "no date and time"),
+        (("grade", "in", "--roster", "x.csv", "--assignment", SMALL), 1, "no such file"),
+        (("grade", "in", "--format", "classroom50", "--assignment", SMALL), 1, "lacks classroom"),
+        (("regrade", "in"), 1, "is no folder of results"),
+        (("report", "in"), 1, "is no folder of results"),
+        (("new", "Big"), 1, "is no name of an assignment"),
+        (("release", SMALL, "--variants"), 2, "go together"),
+        (("release", "nothing"), 1, "there is no assignment 'nothing'"),
+        (("gradescope-zip", SMALL, "--wheel", "x"), 1, "is no wheel"),
+    ],
+)
+def test_bad_use_of_teachers_is_told(
+    minires: Any, arguments: tuple[Any, ...], code: int, words: str
+) -> None:
+    Path("in").mkdir()
+    Path("in/ada.py").touch()
+    done = minires("class", *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr.lower()
+    assert "Traceback" not in done.stderr

@@ -44,12 +44,8 @@ def as_classroom50(
     >>> result["schema"], result["score"], result["max-score"]
     ('classroom50/result/v1', 2, 2)
     """
-    told = {"REVIEW_URL": environment.get("COMMIT_URL", ""), **environment}
-    missing = [name for name in _TOLD.values() if not told.get(name)]
-    if missing:
-        raise ValueError(
-            f"classroom50: the environment lacks {', '.join(missing)}, which the service sets"
-        )
+    require_service(environment)
+    told = {"REVIEW_URL": environment["COMMIT_URL"], **environment}
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     return {
         "schema": "classroom50/result/v1",
@@ -59,6 +55,19 @@ def as_classroom50(
         "max-score": submission.max_score,
         "tests": [_test(each) for each in submission.checks],
     }
+
+
+def require_service(environment: Mapping[str, str], submissions: int = 1) -> None:
+    """Raise a ValueError if the service has not said which submission it is, or it is not one."""
+    asked = [name for name in _TOLD.values() if name != "REVIEW_URL"]
+    if missing := [name for name in asked if not environment.get(name)]:
+        raise ValueError(
+            f"classroom50: the environment lacks {', '.join(missing)}, which the service sets"
+        )
+    if submissions != 1:
+        raise ValueError(
+            f"classroom50: its variables are of one submission, and there are {submissions}"
+        )
 
 
 def _test(check: GradedCheck) -> dict[str, Any]:

@@ -1,0 +1,178 @@
+"""How grading was asked for: whose work it is, until when, and under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .assignment import Assignment, AssignmentError
+from .bundle import opened
+from .class_report import ClassReport, reported
+from .csv_files import TableError
+from .grades import grades_of
+from .grading import Record, read_record, recorded_submissions
+from .lateness import Deadline, handed_in_at, late_policy, moment, read_times
+from .marks import with_marks
+from .pseudonyms import pseudonym_key, pseudonym_of
+from .results import Submission
+from .roster import Person, read_roster
+from .similarity import Pair, similar_pairs
+from .submitted import submissions_in, texts_of
+
+__all__ = ["Asked", "ClassList", "class_report_of", "reported_again"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for; kept with the results, to do it again.
+
+    Attributes
+    ----------
+    folder : str
+        Of what was handed in.
+    assignment : str
+        A name, or a path.
+    roster, submitted : str or None
+        Files of who is in the class, and of when work was handed in.
+    due, late : str or None
+        A moment, and what it costs to be late.
+    anonymous : bool
+    """
+
+    folder: str
+    assignment: str
+    roster: str | None = None
+    submitted: str | None = None
+    due: str | None = None
+    late: str | None = None
+    anonymous: bool = False
+
+    def for_record(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+    def class_list(self, out: Path) -> ClassList:
+        """Read what it names, before anything is graded.
+
+        Raises
+        ------
+        TableError
+            If a file cannot be used.
+        ValueError
+            If the deadline or what lateness costs cannot be read.
+        """
+        if self.late and not self.due:
+            raise ValueError("--late needs --due: late is what comes after that")
+        policy = late_policy(self.late) if self.late else None
+        return ClassList(
+            roster=read_roster(Path(self.roster)) if self.roster else None,
+            times=read_times(Path(self.submitted)) if self.submitted else None,
+            deadline=Deadline(moment(self.due), policy) if self.due else None,
+            name_of=partial(pseudonym_of, key=pseudonym_key(out)) if self.anonymous else str,
+        )
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Whose work it is, until when, and under which names.
+
+    Attributes
+    ----------
+    roster : dict of str to Person or None
+    times : dict of str to datetime or None
+        When work was handed in, by what submissions are called.
+    deadline : Deadline or None
+    name_of : callable
+        From what a submission is called to the id of its results.
+    """
+
+    roster: dict[str, Person] | None
+    times: dict[str, datetime] | None
+    deadline: Deadline | None
+    name_of: Callable[[str], str]
+
+    def times_of(self, paths: Sequence[Path]) -> tuple[dict[str, datetime], list[str]]:
+        """Return when submissions were handed in, by their ids, and from where that is known."""
+        if self.times is not None:
+            absent = [path.stem for path in paths if path.stem not in self.times]
+            if absent:
+                raise TableError(f"--submitted has no time of {absent[0]!r}")
+            found = {self.name_of(path.stem): self.times[path.stem] for path in paths}
+            return found, ["times are those of the file that --submitted names"]
+        found = {self.name_of(path.stem): handed_in_at(path) for path in paths}
+        return found, ["times are when the files were last changed; --submitted names better ones"]
+
+
+def class_report_of(
+    record: Record,
+    submissions: Sequence[Submission],
+    people: ClassList,
+    paths: Sequence[Path],
+    assignment: Assignment | None,
+) -> ClassReport:
+    """Bring results together with the class that they are of.
+
+    Parameters
+    ----------
+    record : Record
+    submissions : sequence of Submission
+    people : ClassList
+    paths : sequence of Path
+        What was handed in, as far as it is still there.
+    assignment : Assignment or None
+        Without it submissions are not compared with each other.
+    """
+    times: dict[str, datetime] = {}
+    notes: list[str] = []
+    there = {each.id for each in submissions}
+    paths = [path for path in paths if people.name_of(path.stem) in there]
+    if people.deadline or any(each.group for each in (people.roster or {}).values()):
+        times, notes = people.times_of(paths)
+        if missing := [id for id in there if id not in times]:
+            raise AssignmentError(
+                f"what was handed in is gone, and with it when that was: {sorted(missing)[0]}"
+            )
+    grades, told = grades_of(submissions, people.roster, people.deadline, times, people.name_of)
+    return reported(
+        record.assignment,
+        record.title,
+        submissions,
+        grades,
+        record.says,
+        pairs=_pairs(assignment, people, paths) if assignment else None,
+        guards=record.guards,
+        notes=[*notes, *told],
+    )
+
+
+def _pairs(assignment: Assignment, people: ClassList, paths: Sequence[Path]) -> list[Pair]:
+    texts = {people.name_of(path.stem): texts_of(path, assignment.files) for path in paths}
+    return similar_pairs(texts, list(assignment.starter().values()))
+
+
+def reported_again(out: Path) -> ClassReport:
+    """Return the report of a folder of results, with what was handed in if it is still there.
+
+    Raises
+    ------
+    AssignmentError
+        If it is none; if it needs to know when work was handed in, and that is gone.
+    TableError
+        If the roster or another file cannot be used any more.
+    """
+    record = read_record(out)
+    asked = Asked(**record.asked)
+    people, submissions = asked.class_list(out), with_marks(out, recorded_submissions(out))
+    try:
+        paths = submissions_in(Path(asked.folder))
+    except AssignmentError:
+        return class_report_of(record, submissions, people, [], None)
+    try:
+        with opened(asked.assignment) as assignment:
+            return class_report_of(record, submissions, people, paths, assignment)
+    except AssignmentError:
+        return class_report_of(record, submissions, people, paths, None)

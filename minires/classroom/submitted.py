@@ -1,0 +1,179 @@
+"""What was handed in: found, unpacked with bounds, and told apart; never imported or run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from minires.data.archives import read_member, require_plain
+from minires.data.errors import DatasetDamaged
+
+from .assignment import AssignmentError
+from .shipped import names as shipped_names
+
+__all__ = [
+    "assignment_named_in",
+    "digest_of",
+    "submissions_in",
+    "texts_of",
+    "unpacked",
+    "with_files",
+]
+
+_MOST_BYTES = 16 * 2**20
+_MOST_FILES = 1000
+# A submission says of which assignment it is in the first of these that it has.
+_MANIFESTS = ("manifest.json", ".assignment/assignment.json")
+
+
+def submissions_in(folder: Path) -> list[Path]:
+    """Return what was handed in: folders, .zip and .py files; each is called as its file is.
+
+    A folder that is an assignment's itself, as students have it, is one submission.
+
+    Raises
+    ------
+    AssignmentError
+        If there are none, or two of one name.
+    """
+    if folder.is_file() and folder.suffix in (".py", ".zip"):
+        return [folder]
+    if not folder.is_dir():
+        raise AssignmentError(f"there is no folder '{folder}' with submissions")
+    if any((folder / name).is_file() for name in _MANIFESTS):
+        return [folder.absolute()]
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".") and (path.is_dir() or path.suffix in (".py", ".zip"))
+    ]
+    if not found:
+        raise AssignmentError(f"'{folder}' has no submissions: folders, .zip or .py files")
+    names = [path.stem for path in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise AssignmentError(f"'{folder}' has two submissions that are called {twice[0]!r}")
+    return found
+
+
+def assignment_named_in(submissions: Sequence[Path]) -> str:
+    """Return the name of the one assignment that submissions say they are of.
+
+    Raises
+    ------
+    AssignmentError
+        If none says, they differ, or it does not come with minires.
+    """
+    said = {name for path in submissions if (name := _named(path)) is not None}
+    if len(said) == 1 and said <= set(shipped_names()):
+        return said.pop()
+    why = "what was handed in does not say of which assignment it is"
+    if len(said) > 1:
+        why = f"what was handed in is of {len(said)} assignments"
+    elif said:
+        why = f"what was handed in is of {said.pop()[:60]!r}, which does not come with minires"
+    raise AssignmentError(f"{why}; name it with --assignment")
+
+
+def _named(path: Path) -> str | None:
+    """Return the assignment that a submission names, in so far as that can be read."""
+    ignored: list[str] = []
+    with unpacked(path, (path.name,), ignored) as folder:
+        for place in (folder, *sorted(each for each in folder.glob("*") if each.is_dir())):
+            for manifest in _MANIFESTS:
+                try:
+                    told = json.loads((place / manifest).read_text(encoding="utf-8"))
+                except (OSError, ValueError, RecursionError):
+                    continue
+                name = told.get("assignment", told.get("name")) if isinstance(told, dict) else None
+                if isinstance(name, str):
+                    return name
+    return None
+
+
+def digest_of(folder: Path) -> str:
+    """Return a checksum of all files in an unpacked submission, and of their names."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = str(path.relative_to(folder)).encode(errors="surrogateescape")
+            total.update(hashlib.sha256(name).digest())
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def texts_of(path: Path, names: Sequence[str]) -> list[str]:
+    """Return the texts of a submission's files that were asked for."""
+    ignored: list[str] = []
+    with unpacked(path, names, ignored) as folder:
+        place = with_files(folder, names)
+        found = [place / name for name in names if (place / name).is_file()]
+        return [each.read_text(encoding="utf-8", errors="replace") for each in found]
+
+
+@contextmanager
+def unpacked(path: Path, names: Sequence[str], incidents: list[str]) -> Iterator[Path]:
+    """Yield a folder with the submission's plain files, apart from the others.
+
+    A submission that is one file takes on the name that is asked for, if that is one.
+    """
+    with tempfile.TemporaryDirectory(prefix="minires-") as place:
+        folder = Path(place) / "submission"
+        folder.mkdir()
+        if path.suffix == ".zip" and path.is_file():
+            _unzip(path, folder, incidents)
+        elif path.is_dir():
+            _copy(path, folder, incidents)
+        elif path.is_symlink():
+            incidents.append("is a link, which is not followed")
+        else:
+            shutil.copyfile(path, folder / (names[0] if len(names) == 1 else path.name))
+        yield folder
+
+
+def _unzip(path: Path, folder: Path, incidents: list[str]) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [each for each in archive.infolist() if not each.is_dir()]
+            size = sum(each.file_size for each in members)
+            if size > _MOST_BYTES or len(members) > _MOST_FILES:
+                incidents.append("its archive holds more than a submission may")
+                return
+            for member in members:
+                name = member.filename.replace("\\", "/")
+                try:
+                    require_plain(path, member)
+                except DatasetDamaged:
+                    incidents.append(f"its archive names {name[:100]!r}, which is left out")
+                    continue
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(read_member(archive, member))
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError) as error:
+        incidents.append(f"its archive cannot be read: {error}")
+
+
+def _copy(path: Path, folder: Path, incidents: list[str]) -> None:
+    size = count = 0
+    for each in sorted(path.rglob("*")):
+        name = each.relative_to(path)
+        if each.is_symlink():
+            incidents.append(f"{str(name)[:100]!r} is a link, which is not followed")
+        elif each.is_file() and not any(p.is_symlink() for p in each.parents if p != path):
+            size, count = size + each.stat().st_size, count + 1
+            if size > _MOST_BYTES or count > _MOST_FILES:
+                incidents.append("holds more than a submission may")
+                return
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(each, folder / name)
+
+
+def with_files(folder: Path, names: Sequence[str]) -> Path:
+    """Return the folder in which the files lie that are asked for, also where it is one deeper."""
+    found = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+    return max(found, key=lambda place: sum((place / name).is_file() for name in names))

@@ -1,0 +1,125 @@
+"""What is said of a class: counts, likeness, and the page of it."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from minires.classroom.assignment import Assignment
+from minires.classroom.class_page import page_of
+from minires.classroom.class_report import ABOUT_SIMILARITY, ClassReport, reported
+from minires.classroom.grades import grades_of
+from minires.classroom.results import GradedCheck, Submission
+from minires.classroom.shipped import assignment_of
+from minires.classroom.similarity import Pair, similar_pairs, winnowed
+
+EVIL = "<script>alert(1)</script>\x1b[2J\x00"
+
+
+def submission(id: str, *statuses: str, mistake: str | None = None) -> Submission:
+    checks = tuple(
+        GradedCheck(
+            f"check{number}",
+            f"Check {number}",
+            status,
+            2 * (status == "passed"),
+            2,
+            False,
+            message="" if status == "passed" else f"wrong {EVIL}",
+            diagnosis=mistake if status == "failed" else None,
+            output=EVIL,
+        )
+        for number, status in enumerate(statuses)
+    )
+    return Submission(id, "small", checks, (f"imports {EVIL}",) if id == "eve" else ())
+
+
+@pytest.fixture
+def report() -> ClassReport:
+    found = [
+        submission("ada", "passed", "passed", "passed"),
+        submission("bob", "passed", "failed", "skipped", mistake="L2"),
+        submission("cy", "failed", "failed", "skipped", mistake="L2"),
+        submission("eve", "passed", "passed", "unread"),
+    ]
+    return reported(
+        "small",
+        "Small <b>",
+        found,
+        grades_of(found)[0],
+        {"L2": "[p:-p] is <empty>"},
+        pairs=[Pair("ada", "bob", 0.9, 12)],
+        guards=["no namespaces"],
+    )
+
+
+def test_mistakes_are_counted_once_for_each_submission(report: ClassReport) -> None:
+    assert report.mistakes == [("L2", 2, "[p:-p] is <empty>")]
+
+
+def test_items_tell_how_each_check_did(report: ClassReport) -> None:
+    first, second, third = report.items
+    assert (first.passed, first.failed, first.skipped, first.rate) == (3, 1, 0, 0.75)
+    # By hand: those who passed have 4, 0 and 2 other points, who failed has 0.
+    assert first.discrimination == pytest.approx(0.522, abs=1e-3)
+    assert second.discrimination == pytest.approx(0.707, abs=1e-3)
+    assert (third.by_hand, third.discrimination) == (1, None)
+    told = report.summary()
+    assert json.loads(json.dumps(told)) == told
+    assert (told["mean"], told["median"], told["max"]) == (3.0, 3.0, 6)
+    assert told["similar"] == [{"first": "ada", "second": "bob", "share": 0.9, "lines": 12}]
+    assert told["about_similarity"] == ABOUT_SIMILARITY
+
+
+def test_the_page_is_well_formed_and_holds_nothing_of_students_that_runs(
+    report: ClassReport,
+) -> None:
+    html = page_of(report)
+    page = ElementTree.fromstring(html.removeprefix("<!DOCTYPE html>\n"))
+    assert not list(page.iter("script"))
+    assert "\x1b" not in html
+    said = "".join(page.itertext())
+    for words in ("Small <b>", "imports <script>", "no namespaces", ABOUT_SIMILARITY, "2 of 4"):
+        assert words in said
+    assert len(list(page.iter("details"))) == 4
+
+
+def test_a_class_that_handed_in_nothing_has_a_page() -> None:
+    assert "nothing was handed in" in page_of(reported("small", "Small", [], [], {}))
+
+
+@pytest.fixture(scope="module")
+def convolution() -> Assignment:
+    return assignment_of("a2")
+
+
+def test_a_renamed_and_rearranged_copy_is_found_and_other_solutions_are_not(
+    convolution: Assignment,
+) -> None:
+    texts = {
+        path.stem: [path.read_text(encoding="utf-8")]
+        for path in sorted((convolution.folder / "right").glob("*.py"))
+    }
+    copied = texts["loops"][0]
+    for old, new in (("cols", "k"), ("dx", "grad"), ("weight", "w"), ("groups", "parts")):
+        copied = copied.replace(old, new)
+    head, *functions = copied.split("\ndef ")
+    moved = "\ndef ".join([head + "  # mine", *functions[::-1]])
+    texts["copy"] = [moved]
+
+    pairs = similar_pairs(texts, list(convolution.starter().values()))
+
+    assert [(pair.first, pair.second) for pair in pairs] == [("copy", "loops")]
+    assert pairs[0].lines > 30
+
+
+def test_what_everybody_was_given_is_not_alike(convolution: Assignment) -> None:
+    starter = list(convolution.starter().values())
+    assert similar_pairs({"ada": starter, "bob": starter}, starter) == []
+
+
+@pytest.mark.parametrize("text", ["", "def f(:\n  (", "'" * 3, "\x00", "(" * 10_000, "é" * 50])
+def test_what_is_no_program_is_no_trouble(text: str) -> None:
+    winnowed(text)
