@@ -109,10 +109,12 @@ class _Remembering:
 def _judge(assignment: Assignment, cases: dict[str, Prepared], runner: Runner) -> Iterator[Judge]:
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
         folder = Path(place)
+        there: dict[str, str] = {}
 
         def judge(texts: Texts) -> dict[str, CheckResult]:
-            for name, text in texts.items():
-                (folder / name).write_text(text, encoding="utf-8")
+            for name in [each for each in texts if texts[each] != there.get(each)]:
+                (folder / name).write_text(texts[name], encoding="utf-8")
+            there.update(texts)
             return {each.name: each for each in judged(assignment, folder, cases, runner)}
 
         yield judge
