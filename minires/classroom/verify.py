@@ -12,6 +12,7 @@ from .assignment import Assignment
 from .fingerprints import alike
 from .judging import CheckResult, Prepared, judged, prepared
 from .processes import Runner, run_alone
+from .remembering import Remembering
 from .steps import misleading
 
 __all__ = ["Count", "Verified", "verified"]
@@ -69,6 +70,7 @@ def verified(assignment: Assignment, seed: int = 0, runner: Runner = run_alone) 
     """
     settings = assignment.settings
     told = Verified(assignment.name, assignment.points, len(settings.checks))
+    runner = Remembering(runner)
     cases = prepared(assignment, seed, runner)
     told.problems += _steps(cases)
     with _judge(assignment, cases, runner) as judge:
@@ -85,10 +87,12 @@ def verified(assignment: Assignment, seed: int = 0, runner: Runner = run_alone) 
 def _judge(assignment: Assignment, cases: dict[str, Prepared], runner: Runner) -> Iterator[Judge]:
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
         folder = Path(place)
+        there: dict[str, str] = {}
 
         def judge(texts: Texts) -> dict[str, CheckResult]:
-            for name, text in texts.items():
-                (folder / name).write_text(text, encoding="utf-8")
+            for name in [each for each in texts if texts[each] != there.get(each)]:
+                (folder / name).write_text(texts[name], encoding="utf-8")
+            there.update(texts)
             return {each.name: each for each in judged(assignment, folder, cases, runner)}
 
         yield judge

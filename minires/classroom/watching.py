@@ -5,17 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from minires.serialize.atomic import atomic_write
 
-from .answers import Answer
 from .processes import Runner
 from .release import Handed
+from .remembering import Remembering, content
 from .results import GradedCheck, Submission
-from .syntax import NotPythonError, imported_by, parsed
 
-__all__ = ["Changes", "Remembering", "Watch"]
+__all__ = ["Changes", "Watch"]
 
 
 class Changes:
@@ -45,41 +43,7 @@ class Changes:
         return changed
 
     def _now(self) -> dict[str, bytes | None]:
-        return {name: _bytes(path) for name, path in self._paths.items()}
-
-
-class Remembering:
-    """A runner that runs nothing twice for files which are as they were.
-
-    What a function returns may have changed if its file has, or one that this imports.
-
-    Parameters
-    ----------
-    runner : Runner
-    """
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self._known: dict[tuple[Path, str, int], tuple[dict[str, bytes | None], Answer]] = {}
-
-    def __call__(
-        self,
-        file: Path,
-        function: str,
-        calls: Sequence[tuple[Any, ...]],
-        seconds: float,
-        **also: Any,
-    ) -> Answer:
-        """Call the function with each of `calls`, or remember what came of it."""
-        # Calls are those of a check, which stay where they are.
-        key, state = (file, function, id(calls)), _with_imports(file)
-        if key not in self._known or self._known[key][0] != state:
-            self._known[key] = state, self._runner(file, function, calls, seconds, **also)
-        return self._known[key][1]
-
-    def forget(self) -> None:
-        """Run everything again."""
-        self._known.clear()
+        return {name: content(path) for name, path in self._paths.items()}
 
 
 class Watch:
@@ -182,28 +146,3 @@ def _kept(path: Path) -> Path:
         number += 1
     shutil.copyfile(path, kept)
     return kept
-
-
-def _with_imports(file: Path) -> dict[str, bytes | None]:
-    """Return what is in a file, and in those of its folder that it imports."""
-    found: dict[str, bytes | None] = {}
-    todo = [file]
-    while todo:
-        path = todo.pop()
-        if path.name in found:
-            continue
-        found[path.name] = code = _bytes(path)
-        try:
-            modules = imported_by(parsed(code or b""))
-        except NotPythonError:
-            continue
-        todo += [each for name in modules if (each := file.with_name(f"{name}.py")).is_file()]
-    return found
-
-
-def _bytes(path: Path) -> bytes | None:
-    """Return what is in a file; nothing, if it is not there or, for a moment, somebody else's."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None

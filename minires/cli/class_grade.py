@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from minires.classroom.asked import Asked
     from minires.classroom.class_report import ClassReport
-    from minires.classroom.processes import Runner
+    from minires.classroom.processes import Answer, Runner
     from minires.classroom.results import Submission
 
 _FORMATS = typer.Option(
@@ -195,12 +195,18 @@ def _runner() -> tuple[Runner, list[str]]:
     for missing in guards:
         typer.echo(f"minires: {missing}", err=True)
 
-    def twice(file: Path, function: str, calls: Sequence[tuple[object, ...]], seconds: float):  # type: ignore[no-untyped-def]
+    def twice(
+        file: Path,
+        function: str,
+        calls: Sequence[tuple[Any, ...]],
+        seconds: float,
+        **also: Any,
+    ) -> Answer:
         """Try again what failed for want of something that may be there a moment later."""
         try:
-            return run_isolated(file, function, calls, seconds)
+            return run_isolated(file, function, calls, seconds, **also)
         except IsolationError:
-            return run_isolated(file, function, calls, seconds)
+            return run_isolated(file, function, calls, seconds, **also)
 
     return twice, guards
 

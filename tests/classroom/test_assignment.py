@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError, Sheet
+from minires.classroom.processes import Answer
 from minires.classroom.release import SHEET, handed, release
 from minires.classroom.verify import verified
 
@@ -152,6 +154,28 @@ def test_two_mistakes_that_no_check_sees_are_told(apart: Assignment) -> None:
     units = apart.folder / "two" / "L2_L4" / "units.py"
     units.write_text(apart.solution["units.py"])
     assert "two/L2_L4: no check sees it" in verified(apart).problems
+
+
+def test_verifying_runs_each_program_once(apart: Assignment) -> None:
+    asked = []
+
+    def counting(file: Path, function: str, calls: Any, seconds: float) -> Answer:
+        asked.append((file.read_bytes(), function, id(calls)))
+        return run_here(file, function, calls, seconds)
+
+    assert verified(apart, runner=counting).problems == []
+    assert len(asked) == len(set(asked))
+
+
+def test_a_program_is_run_again_if_one_that_it_imports_is_another(apart: Assignment) -> None:
+    for name, factor in ("one", 1.0), ("two", 2.0):
+        folder = apart.folder / "right" / name
+        folder.mkdir(parents=True)
+        (folder / "units.py").write_text(f"{apart.solution['units.py']}\n\nFACTOR = {factor}\n")
+        back = apart.solution["back.py"].replace("g * cache", "units.FACTOR * g * cache")
+        (folder / "back.py").write_text(f"import units\n\n\n{back}")
+    [problem] = verified(apart).problems
+    assert problem.startswith("right/two fails relu_backward_values")
 
 
 def test_a_second_implementation_that_is_not_named_is_counted(

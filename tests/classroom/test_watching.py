@@ -12,7 +12,8 @@ import pytest
 from minires.classroom.assignment import Assignment
 from minires.classroom.processes import Answer
 from minires.classroom.release import Handed, handed, release
-from minires.classroom.watching import Changes, Remembering, Watch
+from minires.classroom.remembering import Remembering
+from minires.classroom.watching import Changes, Watch
 
 from .assignments import run_here
 from .conftest import SMALL

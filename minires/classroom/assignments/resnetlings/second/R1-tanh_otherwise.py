@@ -1,0 +1,12 @@
+"""Saves what goes into tanh, not what comes out."""
+
+import numpy as np
+
+
+def tanh_branch(x, w, g):
+    inner = x @ w
+    branch = np.tanh(inner)
+    y = branch.copy()
+    y += x
+    slope = 1 - np.square(branch)
+    return y, (g * slope) @ w.T, x.T @ (g * slope)
