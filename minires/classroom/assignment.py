@@ -1,7 +1,7 @@
 """An assignment: what students write, how it is checked, and which mistakes are known.
 
-It is a folder: ``assignment.toml`` (functions, checks, points, hints), ``source.py`` (the solved
-file with markers), ``cases.py`` (what the functions are called with), ``mistakes.toml`` (edits of
+It is a folder: ``assignment.toml`` (functions, checks, points, hints), ``source/`` (the solved
+files with markers), ``cases.py`` (what the functions are called with), ``mistakes.toml`` (edits of
 the solution that make it wrong) and ``handout.md``. Where several results of a function are right,
 ``views.py`` has a function ``view_`` and its name, which returns of a result what is compared.
 """
@@ -9,11 +9,12 @@ the solution that make it wrong) and ``handout.md``. Where several results of a 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -53,11 +54,17 @@ class Function(_Table):
         Names of what it returns, in order.
     intermediates : tuple of str
         Of leaves that it may return beside that, in the order in which they are computed.
+    file : str
+        That it is written in; if empty, that of the assignment.
+    broken : str
+        The mistake that it is given out with, to be found; if empty, it is given out unwritten.
     """
 
     name: str
     outputs: Annotated[tuple[str, ...], Field(min_length=1)]
     intermediates: tuple[str, ...] = ()
+    file: str = ""
+    broken: str = ""
 
 
 class Check(_Table):
@@ -134,7 +141,7 @@ class Settings(_Table):
     minutes : int
         That it is expected to take.
     file : str
-        What students write in.
+        That of all functions which name none.
     seed : int
         Of the numbers that students see.
     functions : tuple of Function
@@ -144,7 +151,7 @@ class Settings(_Table):
     name: str = ""
     title: str
     minutes: Annotated[int, Field(gt=0)]
-    file: str
+    file: str = ""
     seed: int
     functions: Annotated[tuple[Function, ...], Field(min_length=1)]
     checks: Annotated[tuple[Check, ...], Field(min_length=1)]
@@ -190,6 +197,15 @@ class Sheet:
         """The most that can be had."""
         return sum(check.points for check in self.settings.checks)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that students write in."""
+        return tuple(dict.fromkeys(map(self.file_of, self.functions)))
+
+    def file_of(self, function: str) -> str:
+        """Return the name of the file that a function is written in."""
+        return self.functions[function].file or self.settings.file
+
     def view(self, function: str, arguments: Sequence[Any], result: Any) -> Any:
         """Return of a result what is compared, where several are right."""
         view = getattr(self._views, f"view_{function}", None)
@@ -202,6 +218,12 @@ class Sheet:
 
     def _refuse_contradictions(self) -> None:
         where = f"{self.name}/assignment.toml"
+        for name in self.functions:
+            if not re.fullmatch(r"\w[\w-]*\.py", file := self.file_of(name)):
+                raise AssignmentError(
+                    f"{where}: {name} is written in {file!r}, which should be the name of a file,"
+                    " such as 'conv.py'; say so at the top, file = ..., or at the function"
+                )
         seen: set[str] = set()
         for check in self.settings.checks:
             if check.name in seen:
@@ -229,14 +251,44 @@ class Assignment(Sheet):
     """
 
     @cached_property
-    def source(self) -> Source:
-        """The solved file, which only the instructor has."""
-        path = self.folder / "source.py"
-        return Source(_text(path), f"{self.name}/source.py")
+    def sources(self) -> dict[str, Source]:
+        """The solved files by their names, which only the instructor has."""
+        return {
+            name: Source(_text(self.folder / "source" / name), f"{self.name}/source/{name}")
+            for name in self.files
+        }
 
     @cached_property
-    def _solution(self) -> str:
-        return self.source.solution()
+    def solution(self) -> dict[str, str]:
+        """The texts of the solved files, by their names."""
+        return {name: source.solution() for name, source in self.sources.items()}
+
+    @cached_property
+    def reference(self) -> Any:
+        """What has all functions of the solution, to be called."""
+        functions = SimpleNamespace()
+        for name, text in self.solution.items():
+            module = executed(text, Path(name).stem)
+            for each in self.functions:
+                if self.file_of(each) == name:
+                    setattr(functions, each, getattr(module, each))
+        return functions
+
+    def starter(self) -> dict[str, str]:
+        """Return the texts of the files that students get, by their names.
+
+        Raises
+        ------
+        SourceError
+            If one holds a part of a solution.
+        """
+        broken = [self.mistakes[each.broken] for each in self.settings.functions if each.broken]
+        files = {self.file_of(mistake.function) for mistake in broken}
+        wrong = self.mistaken(*broken)
+        return {
+            name: wrong[name] if name in files else source.starter()
+            for name, source in self.sources.items()
+        }
 
     @cached_property
     def mistakes(self) -> dict[str, Mistake]:
@@ -253,20 +305,57 @@ class Assignment(Sheet):
                 raise AssignmentError(f"{where}: there is no function {mistake.function!r}")
             by_id[mistake.id] = mistake
             self.mistaken(mistake)
+        for function in self.settings.functions:
+            if function.broken and function.broken not in by_id:
+                raise AssignmentError(
+                    f"{self.name}/assignment.toml: {function.name} is broken by"
+                    f" {function.broken!r}, which is no known mistake"
+                )
         return by_id
 
-    def mistaken(self, *mistakes: Mistake) -> str:
-        """Return the solved file with mistakes in it."""
-        text = self._solution
+    def mistaken(self, *mistakes: Mistake) -> dict[str, str]:
+        """Return the texts of the solved files with mistakes in them."""
+        texts = dict(self.solution)
         for mistake in mistakes:
+            file = self.file_of(mistake.function)
             for edit in mistake.edits:
-                if (count := text.count(edit.find)) != 1:
+                if (count := texts[file].count(edit.find)) != 1:
                     raise AssignmentError(
                         f"{self.name}/mistakes.toml: {mistake.id}: {edit.find!r} stands"
                         f" {count} times in the solution; an edit needs text that stands there once"
                     )
-                text = text.replace(edit.find, edit.replace)
-        return text
+                texts[file] = texts[file].replace(edit.find, edit.replace)
+        return texts
+
+    def variants(self, kind: str) -> dict[str, dict[str, str]]:
+        """Return what else is known to be handed in, by its name: the texts of all files.
+
+        Parameters
+        ----------
+        kind : str
+            A folder: ``right``, other solutions; ``second``, mistakes in another style, whose names
+            begin with their id; ``two``, files with two mistakes, likewise. Each is a file, or
+            where there are several a folder of some; the rest is as in the solution.
+        """
+        found = {}
+        for path in sorted((self.folder / kind).glob("[!_.]*")):
+            if path.is_dir():
+                texts = {each.name: _text(each) for each in sorted(path.glob("*.py"))}
+            else:
+                texts = {self._stands_for(path): _text(path)}
+            found[path.stem] = self.solution | texts
+        return found
+
+    def _stands_for(self, path: Path) -> str:
+        if len(self.files) == 1:
+            return self.files[0]
+        id = path.stem.split("_")[0]
+        if id not in self.mistakes:
+            raise AssignmentError(
+                f"{self.name}/{path.parent.name}/{path.name} does not say which of"
+                f" {len(self.files)} files it is: put it into a folder, under the name of that one"
+            )
+        return self.file_of(self.mistakes[id].function)
 
     def calls(self, check: str, rng: Any, reference: Any) -> Sequence[tuple[Any, ...]]:
         """Return what a check calls its function with."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .leaves import TOLERANCE
+from .leaves import TOLERANCE, precision
 
 __all__ = ["Fingerprint", "alike", "fingerprint"]
 
@@ -29,7 +29,6 @@ def _of(name: str, leaf: Any) -> Any:
     if leaf is None or isinstance(leaf, str):
         return leaf
     array = np.asarray(leaf)
-    exact = "float64" if array.dtype.kind != "f" or array.dtype.itemsize == 8 else "float32"
     with np.errstate(all="ignore"):
         flat = array.astype(float).ravel()
         rng = np.random.default_rng([zlib.crc32(name.encode()), flat.size])
@@ -41,7 +40,7 @@ def _of(name: str, leaf: Any) -> Any:
         "bad": bad,
         "length": length,
         "seen": seen.tolist(),
-        "exact": exact,
+        "exact": precision(array),
     }
 
 

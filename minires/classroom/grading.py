@@ -22,7 +22,7 @@ from minires.serialize.atomic import atomic_write
 
 from .answers import Answer
 from .assignment import Assignment, AssignmentError
-from .judging import CheckResult, Prepared, judged, prepared
+from .judging import Prepared, judged, prepared
 from .processes import Runner
 from .results import GradedCheck, Submission, graded
 
@@ -129,25 +129,17 @@ def _graded(
         incidents.extend(fact for fact in answer.incidents if fact not in incidents)
         return answer
 
-    name = assignment.settings.file
-    with _unpacked(path, name, incidents) as folder:
-        file = _file(folder, name)
-        if file is None:
-            missing = f"there is no {name} in what was handed in"
-            results = [
-                CheckResult(check.name, "failed", missing) for check in assignment.settings.checks
-            ]
-        else:
-            results = judged(assignment, file, cases, noting)
+    with _unpacked(path, assignment.files, incidents) as folder:
+        results = judged(assignment, _with_files(folder, assignment.files), cases, noting)
     seconds = round(time.perf_counter() - began, 3)
     return graded(assignment, results, says, path.stem, incidents, seconds)
 
 
 @contextmanager
-def _unpacked(path: Path, name: str, incidents: list[str]) -> Iterator[Path]:
+def _unpacked(path: Path, names: Sequence[str], incidents: list[str]) -> Iterator[Path]:
     """Yield a folder with the submission's plain files, apart from the others.
 
-    A submission that is one file takes on the name that is asked for.
+    A submission that is one file takes on the name that is asked for, if that is one.
     """
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
         folder = Path(place) / "submission"
@@ -159,7 +151,7 @@ def _unpacked(path: Path, name: str, incidents: list[str]) -> Iterator[Path]:
         elif path.is_symlink():
             incidents.append("is a link, which is not followed")
         else:
-            shutil.copyfile(path, folder / name)
+            shutil.copyfile(path, folder / (names[0] if len(names) == 1 else path.name))
         yield folder
 
 
@@ -200,10 +192,10 @@ def _copy(path: Path, folder: Path, incidents: list[str]) -> None:
             shutil.copyfile(each, folder / name)
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    """Return the file that is asked for, also where it lies in one folder more."""
-    found = [folder / name, *sorted(folder.glob(f"*/{name}"))]
-    return next((path for path in found if path.is_file()), None)
+def _with_files(folder: Path, names: Sequence[str]) -> Path:
+    """Return the folder in which the files lie that are asked for, also where it is one deeper."""
+    found = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+    return max(found, key=lambda place: sum((place / name).is_file() for name in names))
 
 
 def _seed(assignment: Assignment, out: Path) -> int:
@@ -228,11 +220,10 @@ def _seed(assignment: Assignment, out: Path) -> int:
 
 def _digest(folder: Path) -> str:
     """Return a checksum of what decides about points."""
-    names = ("assignment.toml", "source.py", "cases.py", "views.py", "mistakes.toml")
+    tables = ("assignment.toml", "cases.py", "views.py", "mistakes.toml")
     total = hashlib.sha256()
-    for name in names:
-        path = folder / name
-        total.update(name.encode() + (path.read_bytes() if path.exists() else b""))
+    for path in [*(folder / name for name in tables), *sorted((folder / "source").glob("*.py"))]:
+        total.update(path.name.encode() + (path.read_bytes() if path.exists() else b""))
     return total.hexdigest()
 
 

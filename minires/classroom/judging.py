@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .assignment import Assignment, AssignmentError, Check, Sheet, executed
+from .assignment import Assignment, AssignmentError, Check, Sheet
 from .fingerprints import Fingerprint, alike, fingerprint
 from .leaves import NotAsDescribedError, difference, first_deviation, leaves, leaves_of
 from .processes import Answer, Runner, run_alone
@@ -77,17 +77,15 @@ def prepared(
 ) -> dict[str, Prepared]:
     """Run the solved file, and every known mistake, for each check of an assignment."""
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
-        solved = Path(place) / "solved" / assignment.settings.file
-        _write(solved, assignment.source.solution())
-        reference = executed(assignment.source.solution(), assignment.name)
-        files = {}
-        for each in assignment.mistakes.values() if mistakes else ():
-            files[each.id] = Path(place) / each.id / assignment.settings.file
-            _write(files[each.id], assignment.mistaken(each))
+        solved = _written(Path(place) / "solved", assignment.solution)
+        wrong = {
+            each: _written(Path(place) / each.id, assignment.mistaken(each))
+            for each in (assignment.mistakes.values() if mistakes else ())
+        }
         found = {}
         for check in assignment.settings.checks:
-            calls = assignment.calls(check.name, _rng(seed, check.name), reference)
-            expected = _observed(assignment, check, calls, _run(runner, check, solved, calls))
+            calls = assignment.calls(check.name, _rng(seed, check.name), assignment.reference)
+            expected = _seen(assignment, check, calls, solved, runner)[0]
             if any("ended" in each or each.get("error") != check.raises for each in expected):
                 raise AssignmentError(
                     f"{assignment.name}: the solved file does not do what {check.name} asks:"
@@ -95,29 +93,27 @@ def prepared(
                 )
             if check.raises:  # without its words, which quote the solution
                 expected = [{"error": check.raises} for _ in expected]
-            optional = assignment.functions[check.function].intermediates
-            seen = {
-                each.id: [
-                    fingerprint(_telling(found_, right, optional))
-                    for found_, right in zip(
-                        _observed(
-                            assignment, check, calls, _run(runner, check, files[each.id], calls)
-                        ),
+            found[check.name] = Prepared(
+                calls,
+                expected,
+                {
+                    each.id: _fingerprints(
+                        assignment,
+                        check,
+                        _seen(assignment, check, calls, folder, runner)[0],
                         expected,
-                        strict=True,
                     )
-                ]
-                for each in (assignment.mistakes.values() if mistakes else ())
-                if check.function == each.function or check.name == each.caught_by
-            }
-            found[check.name] = Prepared(calls, expected, seen)
+                    for each, folder in wrong.items()
+                    if check.function == each.function or check.name == each.caught_by
+                },
+            )
         return found
 
 
 def judged(
-    sheet: Sheet, file: Path, cases: dict[str, Prepared], runner: Runner = run_alone
+    sheet: Sheet, folder: Path, cases: dict[str, Prepared], runner: Runner = run_alone
 ) -> list[CheckResult]:
-    """Make all checks of a student's file, in order; what needs a failed one is skipped."""
+    """Make all checks of a student's files, in order; what needs a failed one is skipped."""
     results: dict[str, CheckResult] = {}
     seen: dict[str, list[dict[str, Any]]] = {}
     for check in sheet.settings.checks:
@@ -127,13 +123,12 @@ def judged(
             results[check.name] = CheckResult(check.name, "skipped", says)
             continue
         case = cases[check.name]
-        answer = _run(runner, check, file, case.calls)
-        seen[check.name] = _observed(sheet, check, case.calls, answer)
-        results[check.name] = _judged(sheet, check, case, seen[check.name], answer.said)
+        seen[check.name], said = _seen(sheet, check, case.calls, folder, runner)
+        results[check.name] = _judged(sheet, check, case, seen[check.name], said)
     for name, result in results.items():
         if result.status == "failed":
             mistake = _mistake(sheet, sheet.checks[name], cases, seen)
-            results[name] = CheckResult(**{**result.__dict__, "mistake": mistake})
+            results[name] = replace(result, mistake=mistake)
     return list(results.values())
 
 
@@ -174,8 +169,7 @@ def _wrong(
     if "shared" in found and "shared" not in expected:
         return "what it returns lies in the memory of an argument, so that a change of one is felt"
     values = {name: leaf for name, leaf in expected.items() if not name.startswith(_BESIDE)}
-    told = difference(found, values, optional)
-    return told.says if told else ""
+    return difference(found, values, optional)
 
 
 def _mistake(
@@ -186,7 +180,10 @@ def _mistake(
 ) -> str | None:
     """Return the one known mistake that does the very same in all checks of a function."""
     names = [n for n in seen if sheet.checks[n].function == check.function]
-    found = {name: _fingerprints(sheet, name, cases, seen[name]) for name in names}
+    found = {
+        name: _fingerprints(sheet, sheet.checks[name], seen[name], cases[name].expected)
+        for name in names
+    }
     fits = [
         mistake
         for mistake in cases[check.name].mistakes
@@ -200,14 +197,14 @@ def _mistake(
 
 
 def _fingerprints(
-    sheet: Sheet, check: str, cases: Mapping[str, Any], seen: Sequence[dict[str, Any]]
+    sheet: Sheet,
+    check: Check,
+    seen: Sequence[dict[str, Any]],
+    expected: Sequence[dict[str, Any]],
 ) -> list[Fingerprint]:
     """Return the fingerprints of calls, of what has to be there and what was done beside."""
-    optional = sheet.functions[sheet.checks[check].function].intermediates
-    return [
-        fingerprint(_telling(found, expected, optional))
-        for found, expected in zip(seen, cases[check].expected, strict=True)
-    ]
+    optional = sheet.functions[check.function].intermediates
+    return [fingerprint(_telling(*each, optional)) for each in zip(seen, expected, strict=True)]
 
 
 def _telling(
@@ -224,6 +221,18 @@ def _telling(
     return {name: leaf for name, leaf in found.items() if tells(name)}
 
 
+def _seen(
+    sheet: Sheet, check: Check, calls: Calls, folder: Path, runner: Runner
+) -> tuple[list[dict[str, Any]], str]:
+    """Return what is seen of each call of a function in a folder's file, and what was printed."""
+    file = folder / sheet.file_of(check.function)
+    if not file.is_file():
+        missing = {"error": "missing", "says": f"there is no {file.name}"}
+        return [missing] * len(calls), ""
+    answer = runner(file, check.function, calls, check.seconds)
+    return _observed(sheet, check, calls, answer), answer.said
+
+
 def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[dict[str, Any]]:
     """Return what is seen of each call: the leaves of its result, and what it did beside."""
     if answer.ended:
@@ -232,7 +241,7 @@ def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[
     seen: list[dict[str, Any]] = []
     for call, outcome in zip(calls, _padded(answer.outcomes, len(calls)), strict=True):
         if "missing" in outcome:
-            says = f"there is no function {check.function} in {sheet.settings.file}"
+            says = f"there is no function {check.function} in {sheet.file_of(check.function)}"
             seen.append({"error": "missing", "says": says})
         elif "error" in outcome:
             where = "".join(f" ({frame})" for frame in outcome["frames"][-1:])
@@ -284,17 +293,15 @@ def _padded(outcomes: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     return [*outcomes, *[last] * (count - len(outcomes))][:count]
 
 
-def _run(runner: Runner, check: Check, file: Path, calls: Calls) -> Answer:
-    return runner(file, check.function, calls, check.seconds)
-
-
 def _rng(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir()
-    path.write_text(text, encoding="utf-8")
+def _written(folder: Path, texts: Mapping[str, str]) -> Path:
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
 
 
 def _shown(call: tuple[Any, ...]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .assignment import Function
 
-__all__ = ["Difference", "NotAsDescribedError", "difference", "leaves_of"]
+__all__ = ["NotAsDescribedError", "difference", "leaves_of"]
 
 # Of the largest value that should be there. What computes in float32 may be as far off as that.
 TOLERANCE = {"float64": 1e-7, "float32": 1e-4}
@@ -59,26 +59,10 @@ def leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-class Difference(NamedTuple):
-    """How a value is not what it should be.
-
-    Attributes
-    ----------
-    leaf : str
-    kind : str
-        ``missing``, ``kind``, ``shape``, ``dtype``, ``finite`` or ``values``.
-    says : str
-    """
-
-    leaf: str
-    kind: str
-    says: str
-
-
 def difference(
     found: Mapping[str, Any], expected: Mapping[str, Any], optional: tuple[str, ...] = ()
-) -> Difference | None:
-    """Compare leaves with those that should be there; return the first that differs.
+) -> str:
+    """Compare leaves with those that should be there; say what differs first, or nothing.
 
     Shapes, dtypes and finiteness are looked at everywhere before any value is.
 
@@ -92,10 +76,10 @@ def difference(
     for see in (_other_form, _other_values):
         for name in wanted:
             if name not in found:
-                return Difference(name, "missing", f"{name} is missing")
+                return f"{name} is missing"
             if told := see(name, found[name], expected[name]):
                 return told
-    return None
+    return ""
 
 
 def first_deviation(
@@ -113,49 +97,49 @@ def differs(name: str, found: Any, expected: Any) -> bool:
     return bool(_other_form(name, found, expected) or _other_values(name, found, expected))
 
 
-def _other_form(name: str, found: Any, expected: Any) -> Difference | None:
+def _other_form(name: str, found: Any, expected: Any) -> str:
     if isinstance(expected, str | None.__class__) or isinstance(found, str | None.__class__):
         # An array would compare element by element.
         if type(found) is type(expected) and found == expected:
-            return None
-        return Difference(name, "kind", f"{name} should be {expected!r}, it is {_kind(found)}")
+            return ""
+        return f"{name} should be {expected!r}, it is {_kind(found)}"
     a, b = np.asarray(found), np.asarray(expected)
     if a.shape != b.shape:
-        return Difference(
-            name, "shape", f"{name} should have the shape {b.shape}, it has {a.shape}"
-        )
+        return f"{name} should have the shape {b.shape}, it has {a.shape}"
     if b.dtype.kind == "f" and a.dtype.kind != "f":
-        return Difference(name, "dtype", f"{name} should be floating-point numbers, not {a.dtype}")
+        return f"{name} should be floating-point numbers, not {a.dtype}"
     if a.dtype.kind == "f" and not np.isfinite(a).all():
         bad = np.argwhere(~np.isfinite(a))[0]
-        return Difference(name, "finite", f"{name} is not finite: {a[tuple(bad)]} at {_place(bad)}")
-    return None
+        return f"{name} is not finite: {a[tuple(bad)]} at {_place(bad)}"
+    return ""
 
 
-def _other_values(name: str, found: Any, expected: Any) -> Difference | None:
+def _other_values(name: str, found: Any, expected: Any) -> str:
     if isinstance(expected, str | None.__class__):
-        return None
+        return ""
     a, b = np.asarray(found), np.asarray(expected)
     off = np.abs(a.astype(float) - b.astype(float))
     bad = off > tolerance(a, b)
     if not bad.any():
-        return None
+        return ""
     if off.shape == ():
-        return Difference(name, "values", f"{name} should be {b:.6g}, it is {a:.6g}")
+        return f"{name} should be {b:.6g}, it is {a:.6g}"
     worst = np.unravel_index(int(off.argmax()), off.shape)
-    return Difference(
-        name,
-        "values",
+    return (
         f"{name} differs from what it should be in {int(bad.sum())} of {off.size} values; most at"
-        f" {_place(worst)}: {a[worst]:.6g}, which should be {b[worst]:.6g}",
+        f" {_place(worst)}: {a[worst]:.6g}, which should be {b[worst]:.6g}"
     )
 
 
 def tolerance(found: np.ndarray, expected: np.ndarray) -> float:
     """Return how far off a value may be."""
     largest = float(np.abs(expected.astype(float)).max(initial=0.0))
-    exact = found.dtype.kind == "f" and found.dtype.itemsize < 8
-    return max(TOLERANCE["float32" if exact else "float64"] * largest, _NOTHING)
+    return max(TOLERANCE[precision(found)] * largest, _NOTHING)
+
+
+def precision(array: np.ndarray) -> str:
+    """Return which of float64 and float32 an array was computed in."""
+    return "float32" if array.dtype.kind == "f" and array.dtype.itemsize < 8 else "float64"
 
 
 def _place(index: Any) -> str:

@@ -1,4 +1,4 @@
-"""What students are given: a file to write in, the handout, and data to check it by."""
+"""What students are given: files to write in, the handout, and data to check it by."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) ->
     """
     if folder.exists():
         raise AssignmentError(f"'{folder}' is there already, and is not overwritten")
-    starter = assignment.source.starter()
+    starter = assignment.starter()
     shown = [check for check in assignment.settings.checks if not check.hidden]
     settings = assignment.settings.model_copy(
         update={"name": assignment.name, "checks": tuple(shown)}
@@ -51,7 +51,8 @@ def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) ->
         made = Path(place) / folder.name
         sheet = made / _SHEET
         sheet.mkdir(parents=True)
-        _write(made / settings.file, starter)
+        for name, text in starter.items():
+            _write(made / name, text)
         shutil.copyfile(assignment.folder / "handout.md", made / "handout.md")
         _write(sheet / "assignment.json", settings.model_dump_json(indent=1) + "\n")
         says = {each.id: each.says for each in assignment.mistakes.values()}
@@ -73,19 +74,19 @@ class Handed(NamedTuple):
         By the names of the checks.
     explanations : dict of str to str
         By the ids of mistakes.
-    file : Path
-        That the student writes in.
+    folder : Path
+        With the files that the student writes in.
     """
 
     sheet: Sheet
     cases: dict[str, Prepared]
     explanations: dict[str, str]
-    file: Path
+    folder: Path
 
     def checked(self, runner: Runner = run_alone) -> Submission:
-        """Make all checks of the student's file."""
-        results: list[CheckResult] = judged(self.sheet, self.file, self.cases, runner)
-        return graded(self.sheet, results, self.explanations, self.file.stem)
+        """Make all checks of the student's files."""
+        results: list[CheckResult] = judged(self.sheet, self.folder, self.cases, runner)
+        return graded(self.sheet, results, self.explanations, self.folder.absolute().name)
 
 
 def handed(folder: Path) -> Handed:
@@ -94,18 +95,15 @@ def handed(folder: Path) -> Handed:
     Raises
     ------
     AssignmentError
-        If it is none, or the file to write in is gone.
+        If it is none.
     """
     place = folder / _SHEET
     if not place.is_dir():
         raise AssignmentError(f"'{folder}' is no assignment's folder: it has no {_SHEET}")
     sheet = Sheet(place)
-    file = folder / sheet.settings.file
-    if not file.is_file():
-        raise AssignmentError(f"'{file}' is gone, which is the file to write in")
     cases = {name: Prepared(**case) for name, case in load(place / "cases.npz").items()}
     explanations = json.loads((place / "explanations.json").read_text(encoding="utf-8"))
-    return Handed(sheet, cases, explanations, file)
+    return Handed(sheet, cases, explanations, folder)
 
 
 def _plain(case: Prepared) -> dict[str, Any]:

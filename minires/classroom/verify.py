@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,8 @@ from .processes import Runner, run_alone
 
 __all__ = ["Count", "Verified", "verified"]
 
-Judge = Callable[[str], dict[str, CheckResult]]
+Texts = Mapping[str, str]
+Judge = Callable[[Texts], dict[str, CheckResult]]
 
 
 @dataclass
@@ -69,22 +70,24 @@ def verified(assignment: Assignment, seed: int = 0, runner: Runner = run_alone) 
     told = Verified(assignment.name, assignment.points, len(settings.checks))
     cases = prepared(assignment, seed, runner)
     with _judge(assignment, cases, runner) as judge:
-        told.problems += _whole(judge(assignment.source.solution()), "the solved file")
-        told.problems += _starter(judge(assignment.source.starter()))
+        told.problems += _whole(judge(assignment.solution), "the solved file")
+        told.problems += _starter(assignment, judge(assignment.starter()))
         _known_wrong(assignment, judge, cases, told)
         _known_right(assignment, judge, told)
         _second(assignment, judge, told)
+        _two(assignment, judge, told)
     return told
 
 
 @contextmanager
 def _judge(assignment: Assignment, cases: dict[str, Prepared], runner: Runner) -> Iterator[Judge]:
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
-        file = Path(place) / assignment.settings.file
+        folder = Path(place)
 
-        def judge(text: str) -> dict[str, CheckResult]:
-            file.write_text(text, encoding="utf-8")
-            return {each.name: each for each in judged(assignment, file, cases, runner)}
+        def judge(texts: Texts) -> dict[str, CheckResult]:
+            for name, text in texts.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            return {each.name: each for each in judged(assignment, folder, cases, runner)}
 
         yield judge
 
@@ -95,11 +98,16 @@ def _whole(results: dict[str, CheckResult], what: str) -> Iterator[str]:
             yield f"{what} fails {each.name}: {each.says}"
 
 
-def _starter(results: dict[str, CheckResult]) -> Iterator[str]:
+def _starter(assignment: Assignment, results: dict[str, CheckResult]) -> Iterator[str]:
     for each in results.values():
+        broken = assignment.functions[assignment.checks[each.name].function].broken
         if each.status == "passed":
             yield f"the starter passes {each.name}"
-        elif each.status == "failed" and "NotImplementedError" not in each.says:
+        elif each.status != "failed":
+            continue
+        elif broken and each.mistake != broken:
+            yield f"the starter's {each.name} is called {each.mistake}, not {broken}: {each.says}"
+        elif not broken and "NotImplementedError" not in each.says:
             yield f"the starter fails {each.name} otherwise than as unwritten: {each.says}"
 
 
@@ -121,22 +129,32 @@ def _known_wrong(
 
 
 def _known_right(assignment: Assignment, judge: Judge, told: Verified) -> None:
-    for path in sorted((assignment.folder / "right").glob("*.py")):
-        problems = list(_whole(judge(path.read_text(encoding="utf-8")), f"right/{path.name}"))
+    for name, texts in assignment.variants("right").items():
+        problems = list(_whole(judge(texts), f"right/{name}"))
         told.known_right.total += 1
         told.known_right.right += not problems
         told.problems += problems
 
 
 def _second(assignment: Assignment, judge: Judge, told: Verified) -> None:
-    """Look how mistakes in another style are called; the name of a file begins with the id."""
-    for path in sorted((assignment.folder / "second").glob("*.py")):
-        called = _called(judge(path.read_text(encoding="utf-8")))
+    """Look how mistakes in another style are called; the name of a variant begins with the id."""
+    for name, texts in assignment.variants("second").items():
+        called, made = _called(judge(texts)), {name.split("_")[0]}
         told.diagnosis.total += 1
         told.diagnosis.unknown += not called
-        told.diagnosis.right += called == {path.stem.split("_")[0]}
-        if called - {path.stem.split("_")[0]}:
-            told.problems.append(f"second/{path.name}: it is called {', '.join(sorted(called))}")
+        told.diagnosis.right += called == made
+        if called - made:
+            told.problems.append(f"second/{name}: it is called {', '.join(sorted(called))}")
+
+
+def _two(assignment: Assignment, judge: Judge, told: Verified) -> None:
+    """Look that of two mistakes none is called by the name of a third."""
+    for name, texts in assignment.variants("two").items():
+        results = judge(texts)
+        if all(each.status == "passed" for each in results.values()):
+            told.problems.append(f"two/{name}: no check sees it")
+        if wrongly := _called(results) - set(name.split("_")):
+            told.problems.append(f"two/{name}: it is called {', '.join(sorted(wrongly))}")
 
 
 def _called(results: dict[str, CheckResult]) -> set[str]:

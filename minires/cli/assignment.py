@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .groups import group
+from .refusals import refuse
 from .tables import show
 
 if TYPE_CHECKING:
@@ -72,8 +73,10 @@ def _start(
         wanted = assignment_of(assignment)
         folder = release(wanted, to or Path(assignment))
     except (AssignmentError, SourceError) as error:
-        _refuse(error)
-    typer.echo(f"{folder / 'handout.md'} says what to do, {folder / wanted.settings.file} is yours")
+        refuse(error)
+    [first, *more] = (str(folder / name) for name in wanted.files)
+    yours = f"{first} and {len(more)} more are" if more else f"{first} is"
+    typer.echo(f"{folder / 'handout.md'} says what to do, {yours} yours")
     typer.echo(f"then: minires assignment check {folder}", err=True)
 
 
@@ -120,12 +123,7 @@ def _handed(folder: Path) -> Handed:
     try:
         return handed(folder)
     except AssignmentError as error:
-        _refuse(error)
-
-
-def _refuse(error: Exception) -> NoReturn:
-    typer.echo(f"minires: {error}", err=True)
-    raise typer.Exit(1) from None
+        refuse(error)
 
 
 def _print(submission: Submission) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .groups import group
+from .refusals import refuse
 from .tables import show
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ def _verify(
     try:
         told = [verified(assignment_of(each)) for each in wanted]
     except (AssignmentError, SourceError) as error:
-        typer.echo(f"minires: {error}", err=True)
-        raise typer.Exit(1) from None
+        refuse(error)
     if json:
         from minires.serialize.json_text import to_json
 
@@ -91,8 +91,7 @@ def _grade(
         wanted, paths = assignment_of(assignment), submissions_in(submissions)
         graded = grade(wanted, paths, out, _runner(), jobs, _tell)
     except (AssignmentError, SourceError) as error:
-        typer.echo(f"minires: {error}", err=True)
-        raise typer.Exit(1) from None
+        refuse(error)
     for each in dict.fromkeys(format or ()):
         typer.echo(f"minires: {write_results(graded, out, each)}", err=True)
     if json:
@@ -111,8 +110,7 @@ def _runner() -> Runner:
         for missing in missing_guards():
             typer.echo(f"minires: {missing}", err=True)
     except IsolationError as error:
-        typer.echo(f"minires: {error}", err=True)
-        raise typer.Exit(1) from None
+        refuse(error)
     return run_isolated
 
 

@@ -14,6 +14,7 @@ from .devices import require
 from .launchers import require_one_process
 from .naming import as_option
 from .numbers import numbers
+from .refusals import refuse
 from .tables import show
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ def run_evaluate(
     except ConfigError as error:
         raise typer.BadParameter(as_option(str(error))) from None
     except ValueError as error:  # a file is damaged, or belongs to something else
-        typer.echo(f"minires: {error}", err=True)
-        raise typer.Exit(1) from None
+        refuse(error)
     _print(scores, part, json)
 
 

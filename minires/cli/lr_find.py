@@ -12,6 +12,7 @@ from .devices import Device, require
 from .launchers import require_one_process
 from .naming import as_option
 from .numbers import number
+from .refusals import refuse
 from .train import run_train
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def run_lr_find(
         curve = rising_rates(config, start, end, steps)
     except ValueError as error:
         if isinstance(error, RunError) and not isinstance(error, ConfigError):
-            typer.echo(f"minires: {error}", err=True)
-            raise typer.Exit(1) from None
+            refuse(error)
         raise typer.BadParameter(as_option(str(error).removeprefix("lr_find: "))) from None
     if json:
         from dataclasses import asdict

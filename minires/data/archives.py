@@ -90,7 +90,7 @@ class ZipFiles:
             raise DatasetDamaged(f"'{path}' is no zip, or a damaged one: {error}") from error
         every = {each.filename: each for each in self._zip.infolist()}
         self._members = {name: each for name, each in every.items() if not name.endswith("/")}
-        for name, member in self._members.items():
+        for member in self._members.values():
             require_plain(path, member)
         self.sizes = {
             name: self._members[name].file_size

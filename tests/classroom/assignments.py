@@ -6,8 +6,10 @@ import contextlib
 import copy
 import functools
 import io
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import minires.classroom
 from minires.classroom import child
 from minires.classroom.assignment import Assignment
 from minires.classroom.judging import CheckResult, judged, prepared
-from minires.classroom.processes import Answer
+from minires.classroom.processes import Answer, Runner
 
 
 class _Deadline(BaseException):
@@ -64,16 +66,24 @@ class Classroom:
         self.assignment = Assignment(Path(minires.classroom.__file__).parent / "assignments" / name)
 
     @functools.cached_property
-    def _cases(self) -> Any:
-        return prepared(self.assignment, 7, run_here)
+    def text(self) -> str:
+        """The solved file, of an assignment that has one."""
+        [text] = self.assignment.solution.values()
+        return text
+
+    @functools.cache  # noqa: B019  (there is one for each assignment)
+    def _cases(self, runner: Runner) -> Any:
+        return prepared(self.assignment, 7, runner)
 
     def files(self, kind: str) -> list[Path]:
         """Return the files of a kind: right, second or two."""
         return sorted((self.assignment.folder / kind).glob("*.py"))
 
-    def results(self, file: Path) -> list[CheckResult]:
+    def results(self, file: Path, runner: Runner = run_here) -> list[CheckResult]:
         """Return what is said of a file, check by check."""
-        return judged(self.assignment, file, self._cases, run_here)
+        with tempfile.TemporaryDirectory() as place:
+            shutil.copyfile(file, Path(place, self.assignment.files[0]))
+            return judged(self.assignment, Path(place), self._cases(runner), runner)
 
     def named(self, file: Path) -> set[str]:
         """Return the mistakes that a file is told to have."""

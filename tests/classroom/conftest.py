@@ -32,8 +32,7 @@ def results_of(
     """Judge a text."""
 
     def results_of(text: str) -> dict[str, CheckResult]:
-        file = tmp_path / "units.py"
-        file.write_text(text, encoding="utf-8")
-        return {result.name: result for result in judged(small, file, cases)}
+        (tmp_path / "units.py").write_text(text, encoding="utf-8")
+        return {result.name: result for result in judged(small, tmp_path, cases)}
 
     return results_of

@@ -80,10 +80,12 @@ class Grader:
         self.cases = prepared(self.assignment, 3, run_isolated, mistakes=False)
         self.honest = place / "honest" / "units.py"
         self.honest.parent.mkdir()
-        self.honest.write_text(self.assignment.source.solution(), encoding="utf-8")
+        self.honest.write_text(self.assignment.solution["units.py"], encoding="utf-8")
         self.bundle = place / "bundle"
         self.bundle.mkdir(mode=0o700)
-        (self.bundle / "source.py").write_text(self.assignment.source.solution(), encoding="utf-8")
+        (self.bundle / "source.py").write_text(
+            self.assignment.solution["units.py"], encoding="utf-8"
+        )
         np.savez(self.bundle / "expected.npz", structure=np.zeros(3))
         self.temporary = place / "temporary"
         self.temporary.mkdir(mode=0o711)
@@ -98,7 +100,7 @@ class Grader:
             answers.append(run_isolated(file, function, calls, within))
             return answers[-1]
 
-        results = judged(self.assignment, file, self.cases, runner)
+        results = judged(self.assignment, file.parent, self.cases, runner)
         points = {each.name: each.points for each in self.assignment.settings.checks}
         score = sum(points[each.name] for each in results if each.status == "passed")
         return score, [each.says for each in results], answers

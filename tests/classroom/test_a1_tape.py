@@ -11,7 +11,7 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
-from minires.classroom.judging import judged, prepared
+from minires.classroom.processes import run_alone
 from minires.classroom.verify import verified
 from tests.classroom.assignments import Classroom, run_here
 
@@ -23,7 +23,7 @@ def here() -> Classroom:
 
 @pytest.fixture(scope="module")
 def solved(here: Classroom) -> Any:
-    return executed(here.assignment.source.solution(), "a1_tape")
+    return executed(here.text, "a1_tape")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_any_right_order_is_accepted_and_every_wrong_one_is_seen(here: Classroom
 
 def test_zeros_where_no_gradient_arrives_are_told(here: Classroom, tmp_path: Path) -> None:
     file = tmp_path / "tape.py"
-    text = here.assignment.source.solution()
+    text = here.text
     zeros = "return [np.zeros((3, 2)) if each is None else each for each in grads]"
     assert text.count("    return grads") == 1
     file.write_text(text.replace("return grads", zeros), encoding="utf-8")
@@ -131,9 +131,8 @@ def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
-    cases = prepared(here.assignment, 3, mistakes=False)
     for file in here.files("right"):
-        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
+        assert {each.status for each in here.results(file, run_alone)} == {"passed"}
 
 
 def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:

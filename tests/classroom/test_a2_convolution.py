@@ -11,7 +11,7 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
-from minires.classroom.judging import judged, prepared
+from minires.classroom.processes import run_alone
 from minires.classroom.verify import verified
 from tests.classroom.assignments import Classroom, run_here
 
@@ -23,7 +23,7 @@ def here() -> Classroom:
 
 @pytest.fixture(scope="module")
 def solved(here: Classroom) -> Any:
-    return executed(here.assignment.source.solution(), "a2_convolution")
+    return executed(here.text, "a2_convolution")
 
 
 GEOMETRIES = pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_of_a_number_both_values_are_told(here: Classroom) -> None:
 
 def test_a_wrong_column_order_is_told_by_the_cache(here: Classroom, tmp_path: Path) -> None:
     """The values alone say that y is wrong; the columns say from where on."""
-    text = here.assignment.source.solution()
+    text = here.text
     file = tmp_path / "conv.py"
     line = "    windows = cols.reshape(n, groups, -1, oh * ow)"
     assert text.count(line) == 1
@@ -110,9 +110,8 @@ def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
-    cases = prepared(here.assignment, 3, mistakes=False)
     for file in here.files("right"):
-        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
+        assert {each.status for each in here.results(file, run_alone)} == {"passed"}
 
 
 def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:

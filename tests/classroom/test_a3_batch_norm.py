@@ -11,7 +11,7 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
-from minires.classroom.judging import judged, prepared
+from minires.classroom.processes import run_alone
 from minires.classroom.verify import verified
 from tests.classroom.assignments import Classroom, run_here
 
@@ -23,7 +23,7 @@ def here() -> Classroom:
 
 @pytest.fixture(scope="module")
 def solved(here: Classroom) -> Any:
-    return executed(here.assignment.source.solution(), "a3_batch_norm")
+    return executed(here.text, "a3_batch_norm")
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_the_first_intermediate_that_deviates_is_told(here: Classroom) -> None:
 
 
 def test_a_cache_may_keep_an_argument_and_a_result_may_not(here: Classroom, tmp_path: Path) -> None:
-    text = here.assignment.source.solution()
+    text = here.text
     assert text.count('"gamma": gamma}') == 2
     text = text.replace('"gamma": gamma}', '"gamma": gamma, "x": x}')
     file = tmp_path / "norm.py"
@@ -118,9 +118,8 @@ def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
 
 @pytest.mark.long
 def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
-    cases = prepared(here.assignment, 3, mistakes=False)
     for file in here.files("right"):
-        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
+        assert {each.status for each in here.results(file, run_alone)} == {"passed"}
 
 
 def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:

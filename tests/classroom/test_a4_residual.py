@@ -12,7 +12,7 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
-from minires.classroom.judging import judged, prepared
+from minires.classroom.processes import run_alone
 from minires.classroom.release import handed, release
 from minires.classroom.verify import verified
 from tests.classroom.assignments import Classroom, run_here
@@ -25,7 +25,7 @@ def here() -> Classroom:
 
 @pytest.fixture(scope="module")
 def solved(here: Classroom) -> Any:
-    return executed(here.assignment.source.solution(), "a4_residual")
+    return executed(here.text, "a4_residual")
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_shapes_that_differ_are_to_be_refused_by_the_right_error(
     here: Classroom, tmp_path: Path
 ) -> None:
     """A check may ask for an error: to return something is wrong then, and so is another one."""
-    text = here.assignment.source.solution()
+    text = here.text
     assert text.count("raise ValueError") == 1
     file = tmp_path / "residual.py"
     for raised, says, mistake in (
@@ -137,7 +137,7 @@ def test_what_is_given_out_does_not_quote_the_error_that_is_asked_for(
     handed_out = handed(folder)
     assert handed_out.cases["add_refuses"].expected == [{"error": "ValueError"}] * 2
     files = {file.stem: file for file in here.files("second")}
-    shutil.copyfile(files["R8_turned"], handed_out.file)
+    shutil.copyfile(files["R8_turned"], handed_out.folder / "residual.py")
     results = {each.name: each for each in handed_out.checked(run_here).checks}
     assert results["add_refuses"].diagnosis == "R8"
 
@@ -191,9 +191,8 @@ def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
 
 @pytest.mark.long
 def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
-    cases = prepared(here.assignment, 3, mistakes=False)
     for file in here.files("right"):
-        assert {each.status for each in judged(here.assignment, file, cases)} == {"passed"}
+        assert {each.status for each in here.results(file, run_alone)} == {"passed"}
 
 
 def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:

@@ -47,6 +47,8 @@ def test_the_smallest_assignment_is_ready(small: Assignment) -> None:
         ("assignment.toml", '["relu_values"]', '["others"]', "needs 'others', which .* before it"),
         ("assignment.toml", '"relu_backward_values"', '"relu_values"', "stands there twice"),
         ("assignment.toml", "title =", "title", "cannot be read"),
+        ("assignment.toml", "units.py", "../units.py", "should be the name of a file"),
+        ("assignment.toml", 'file = "units.py"', "", "relu is written in '', which should be"),
     ],
 )
 def test_a_sheet_that_contradicts_itself_is_told(
@@ -82,20 +84,73 @@ def test_a_mistake_that_edits_nothing_or_too_much_is_told(
             "L2: relu_values does not see",
         ),
         ("mistakes.toml", 'replace = "1.0 * cache"', 'replace = "(0 * g + 1) * cache"', ""),
-        ("source.py", "    # BEGIN SOLUTION\n    mask", "    mask", "the starter passes"),
+        ("source/units.py", "    # BEGIN SOLUTION\n    mask", "    mask", "the starter passes"),
     ],
 )
 def test_what_makes_an_assignment_unready_is_told(
     changed: Callable[..., Assignment], file: str, old: str, new: str, problem: str
 ) -> None:
-    if file == "source.py":
-        source = changed(file, old, new).folder / file
+    assignment = changed(file, old, new)
+    if file == "source/units.py":
+        source = assignment.folder / file
         source.write_text(source.read_text().replace("    # END SOLUTION\n", "", 1))
-        found = verified(Assignment(source.parent)).problems
-    else:
-        found = verified(changed(file, old, new)).problems
+    found = verified(assignment).problems
     assert any(problem in each for each in found) == bool(problem)
     assert bool(found) == bool(problem)
+
+
+@pytest.fixture
+def apart(changed: Callable[..., Assignment]) -> Assignment:
+    """The smallest assignment, with a file for each function; the second is given out broken."""
+    folder = changed(
+        "assignment.toml", 'outputs = ["dx"]', 'outputs = ["dx"]\nfile = "back.py"\nbroken = "L4"'
+    ).folder
+    units = folder / "source" / "units.py"
+    forward, backward = units.read_text().split("\n\n\ndef relu_backward")
+    units.write_text(forward + "\n")
+    (folder / "source" / "back.py").write_text(f"def relu_backward{backward}")
+    (folder / "second").mkdir()
+    (folder / "second" / "L4_numbers.py").write_text(
+        "def relu_backward(g, cache):\n    return cache['mask'] * 1.0\n"
+    )
+    (folder / "two" / "L2_L4").mkdir(parents=True)
+    (folder / "two" / "L2_L4" / "units.py").write_text(
+        "def relu(x):\n    return (x >= 0) * x, {'mask': x >= 0}\n"
+    )
+    return Assignment(folder)
+
+
+def test_an_assignment_may_have_several_files(apart: Assignment, tmp_path: Path) -> None:
+    assert apart.files == ("units.py", "back.py")
+    told = verified(apart)
+    assert told.problems == []
+    assert (told.known_wrong.right, told.diagnosis.right) == (3, 1)
+    folder = release(apart, tmp_path / "a0")
+    assert "1.0 * cache" in (folder / "back.py").read_text()
+    submission = handed(folder).checked()
+    assert [each.status for each in submission.checks] == ["failed", "skipped"]
+
+
+def test_a_broken_program_is_told_by_the_mistake_it_has(apart: Assignment) -> None:
+    toml = apart.folder / "assignment.toml"
+    toml.write_text(toml.read_text().replace('needs = ["relu_values"]\n', ""))
+    assert verified(Assignment(apart.folder)).problems == []
+    toml.write_text(toml.read_text().replace('broken = "L4"', 'broken = "L9"'))
+    with pytest.raises(AssignmentError, match="relu_backward is broken by 'L9', which is no known"):
+        Assignment(apart.folder).starter()
+
+
+def test_a_variant_says_which_file_it_is(apart: Assignment) -> None:
+    (apart.folder / "right").mkdir()
+    (apart.folder / "right" / "other.py").write_text("")
+    with pytest.raises(AssignmentError, match=r"right/other.py does not say which of 2 files"):
+        apart.variants("right")
+
+
+def test_two_mistakes_that_no_check_sees_are_told(apart: Assignment) -> None:
+    units = apart.folder / "two" / "L2_L4" / "units.py"
+    units.write_text(apart.solution["units.py"])
+    assert "two/L2_L4: no check sees it" in verified(apart).problems
 
 
 def test_a_second_implementation_that_is_not_named_is_counted(
@@ -105,7 +160,7 @@ def test_a_second_implementation_that_is_not_named_is_counted(
     second, right = assignment.folder / "second", assignment.folder / "right"
     second.mkdir()
     right.mkdir()
-    source = assignment.source.solution()
+    source = assignment.solution["units.py"]
     (second / "L2_signs.py").write_text(source.replace("x > 0", "~(x < 0)"))
     (second / "L4_numbers.py").write_text(source.replace("g * cache", "2.0 * cache"))
     (second / "L3_other.py").write_text(source.replace("g * cache", "np.ones(10) * cache"))
@@ -114,7 +169,7 @@ def test_a_second_implementation_that_is_not_named_is_counted(
     told = verified(assignment)
 
     assert (told.diagnosis.total, told.diagnosis.right, told.diagnosis.unknown) == (3, 1, 1)
-    assert told.problems == ["second/L3_other.py: it is called L4"]
+    assert told.problems == ["second/L3_other: it is called L4"]
     assert (told.known_right.total, told.known_right.right) == (1, 1)
 
 
@@ -129,7 +184,7 @@ def test_students_get_no_solution(small: Assignment, tmp_path: Path) -> None:
         assert "np.where(mask" not in text
         assert "x >= 0" not in text
         assert 'cache["mask"]' not in text
-    assert (folder / "units.py").read_text() == small.source.starter()
+    assert (folder / "units.py").read_text() == small.starter()["units.py"]
 
 
 def test_a_released_folder_is_checked_without_the_assignment(
@@ -137,13 +192,13 @@ def test_a_released_folder_is_checked_without_the_assignment(
 ) -> None:
     student = handed(release(small, tmp_path / "a0"))
     assert student.checked().score == 0
-    student.file.write_text(small.mistaken(small.mistakes["L4"]))
+    (student.folder / "units.py").write_text(small.mistaken(small.mistakes["L4"])["units.py"])
     submission = student.checked()
     assert (submission.score, submission.max_score) == (2, 5)
     wrong = submission.checks[1]
     assert wrong.diagnosis == "L4"
     assert wrong.message.startswith("The incoming gradient is ignored.\nrelu_backward(array(10,)")
-    student.file.write_text(small.source.solution())
+    (student.folder / "units.py").write_text(small.solution["units.py"])
     assert student.checked().score == 5
 
 
@@ -165,10 +220,13 @@ def test_a_folder_that_is_there_is_not_overwritten(small: Assignment, tmp_path: 
 def test_what_is_no_assignments_folder_is_told(small: Assignment, tmp_path: Path) -> None:
     with pytest.raises(AssignmentError, match=r"is no assignment's folder: it has no .assignment"):
         handed(tmp_path)
+
+
+def test_a_file_that_is_gone_is_told(small: Assignment, tmp_path: Path) -> None:
     folder = release(small, tmp_path / "a0")
     (folder / "units.py").unlink()
-    with pytest.raises(AssignmentError, match="is gone, which is the file to write in"):
-        handed(folder)
+    [failed, *_] = handed(folder).checked().checks
+    assert "there is no units.py" in failed.message
 
 
 def test_a_view_says_what_is_compared(changed: Callable[..., Assignment]) -> None:

@@ -27,10 +27,10 @@ def submissions(small: Assignment, tmp_path: Path) -> Path:
     """What four students handed in, each in another form."""
     folder = tmp_path / "in"
     (folder / "bob").mkdir(parents=True)
-    (folder / "ada.py").write_text(small.source.solution())
-    (folder / "bob" / "units.py").write_text(small.mistaken(small.mistakes["L4"]))
+    (folder / "ada.py").write_text(small.solution["units.py"])
+    (folder / "bob" / "units.py").write_text(small.mistaken(small.mistakes["L4"])["units.py"])
     with zipfile.ZipFile(folder / "cy.zip", "w") as archive:
-        archive.writestr("work/units.py", small.mistaken(small.mistakes["L2"]))
+        archive.writestr("work/units.py", small.mistaken(small.mistakes["L2"])["units.py"])
         archive.writestr("../evil.py", "x = 1")
     (folder / "dan").mkdir()
     (folder / "dan" / "notes.txt").write_text("later")
@@ -58,7 +58,7 @@ def test_every_form_of_submission_is_graded(
     assert graded[1].checks[1].diagnosis == "L4"
     assert graded[2].incidents == ("its archive names '../evil.py', which is left out",)
     assert not (tmp_path / "evil.py").exists()
-    assert graded[3].checks[0].message == "there is no units.py in what was handed in"
+    assert graded[3].checks[0].message == "relu(array(3, 5)): there is no units.py"
     assert heard == ["ada", "bob", "cy", "dan"]
 
 
@@ -146,7 +146,7 @@ def test_archives_that_are_none_or_mean_harm_are_noted(
 def test_a_member_that_would_swell_is_left_out(small: Assignment, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "eve.zip", "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("notes.txt", "x" * 10**6)
-        archive.writestr("units.py", small.source.solution(), zipfile.ZIP_DEFLATED)
+        archive.writestr("units.py", small.solution["units.py"], zipfile.ZIP_DEFLATED)
     [graded] = grade(small, [tmp_path / "eve.zip"], tmp_path / "out", run_alone)
     assert graded.score == 5
     assert graded.incidents == ("its archive names 'notes.txt', which is left out",)
@@ -154,7 +154,7 @@ def test_a_member_that_would_swell_is_left_out(small: Assignment, tmp_path: Path
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="there are no links here")
 def test_links_in_a_submission_are_not_followed(small: Assignment, tmp_path: Path) -> None:
-    (tmp_path / "solved.py").write_text(small.source.solution())
+    (tmp_path / "solved.py").write_text(small.solution["units.py"])
     (tmp_path / "eve").mkdir()
     (tmp_path / "eve" / "units.py").symlink_to(tmp_path / "solved.py")
     [graded] = grade(small, [tmp_path / "eve"], tmp_path / "out", run_alone)

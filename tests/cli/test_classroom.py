@@ -30,14 +30,14 @@ def test_commands_of_students_and_teachers(minires: Any) -> None:
     assert "NotImplementedError: relu is yours to write" in done.stdout
     assert done.stdout.endswith("0 of 5 points\n")
 
-    Path("a0/units.py").write_text(small.mistaken(small.mistakes["L2"]))
+    Path("a0/units.py").write_text(small.mistaken(small.mistakes["L2"])["units.py"])
     told = json.loads(minires("assignment", "check", "a0", "--json").stdout)
     assert (told["score"], told["max"]) == (0, 5)
     assert [check["diagnosis"] for check in told["checks"]] == ["L2", None]
     assert minires("assignment", "hint", "relu_values", "a0", "--level", "3").stdout == (
         "np.maximum takes two.\n"
     )
-    Path("a0/units.py").write_text(small.source.solution())
+    Path("a0/units.py").write_text(small.solution["units.py"])
     assert minires("assignment", "check", "a0").returncode == 0
 
 
@@ -67,8 +67,8 @@ def test_what_was_handed_in_is_graded(minires: Any) -> None:
         pytest.skip(str(error))
     small = Assignment(SMALL)
     Path("in").mkdir()
-    Path("in/ada.py").write_text(small.source.solution())
-    Path("in/bob.py").write_text(small.mistaken(small.mistakes["L4"]))
+    Path("in/ada.py").write_text(small.solution["units.py"])
+    Path("in/bob.py").write_text(small.mistaken(small.mistakes["L4"])["units.py"])
 
     done = minires("class", "grade", SMALL, "in", "--jobs", "2", "--format", "csv", "--json")
 
