@@ -220,9 +220,9 @@ def _seed(assignment: Assignment, out: Path) -> int:
 
 def _digest(folder: Path) -> str:
     """Return a checksum of what decides about points."""
-    tables = ("assignment.toml", "cases.py", "views.py", "mistakes.toml")
+    tables = ("assignment.toml", "cases.py", "views.py", "readings.py", "mistakes.toml")
     total = hashlib.sha256()
-    for path in [*(folder / name for name in tables), *sorted((folder / "source").glob("*.py"))]:
+    for path in [*(folder / name for name in tables), *sorted((folder / "source").glob("*.*"))]:
         total.update(path.name.encode() + (path.read_bytes() if path.exists() else b""))
     return total.hexdigest()
 

@@ -15,6 +15,7 @@ from .assignment import Assignment, AssignmentError, Check, Sheet
 from .fingerprints import Fingerprint, alike, fingerprint
 from .leaves import NotAsDescribedError, difference, first_deviation, leaves, leaves_of
 from .processes import Answer, Runner, run_alone
+from .readings import Answered
 
 __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 
@@ -53,9 +54,9 @@ class CheckResult:
     ----------
     name : str
     status : str
-        ``passed``, ``failed`` or ``skipped``.
+        ``passed``, ``failed``, ``skipped`` or, of a text that a human has to read, ``unread``.
     says : str
-        What is wrong, with names and numbers; empty if nothing is.
+        What is wrong, with names and numbers; empty if nothing is. Of a text, the text.
     mistake : str or None
         The id of a known mistake that does the very same.
     deviates : str or None
@@ -65,7 +66,7 @@ class CheckResult:
     """
 
     name: str
-    status: Literal["passed", "failed", "skipped"]
+    status: Literal["passed", "failed", "skipped", "unread"]
     says: str = ""
     mistake: str | None = None
     deviates: str | None = None
@@ -84,6 +85,8 @@ def prepared(
         }
         found = {}
         for check in assignment.settings.checks:
+            if check.kind != "calls":
+                continue
             calls = assignment.calls(check.name, _rng(seed, check.name), assignment.reference)
             expected = _seen(assignment, check, calls, solved, runner)[0]
             if any("ended" in each or each.get("error") != check.raises for each in expected):
@@ -114,6 +117,7 @@ def judged(
     sheet: Sheet, folder: Path, cases: dict[str, Prepared], runner: Runner = run_alone
 ) -> list[CheckResult]:
     """Make all checks of a student's files, in order; what needs a failed one is skipped."""
+    answered = Answered(sheet, folder) if sheet.settings.answers else None
     results: dict[str, CheckResult] = {}
     seen: dict[str, list[dict[str, Any]]] = {}
     for check in sheet.settings.checks:
@@ -122,11 +126,14 @@ def judged(
             says = f"skipped: mend {missing[0]} first"
             results[check.name] = CheckResult(check.name, "skipped", says)
             continue
+        if answered and check.kind != "calls":
+            results[check.name] = CheckResult(check.name, *answered.said_of(check))
+            continue
         case = cases[check.name]
         seen[check.name], said = _seen(sheet, check, case.calls, folder, runner)
         results[check.name] = _judged(sheet, check, case, seen[check.name], said)
     for name, result in results.items():
-        if result.status == "failed":
+        if result.status == "failed" and name in seen:
             mistake = _mistake(sheet, sheet.checks[name], cases, seen)
             results[name] = replace(result, mistake=mistake)
     return list(results.values())

@@ -57,9 +57,13 @@ def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) ->
         _write(sheet / "assignment.json", settings.model_dump_json(indent=1) + "\n")
         says = {each.id: each.says for each in assignment.mistakes.values()}
         _write(sheet / "explanations.json", json.dumps(says, indent=1) + "\n")
-        dump(sheet / "cases.npz", {check.name: _plain(cases[check.name]) for check in shown})
-        if (assignment.folder / "views.py").exists():
-            shutil.copyfile(assignment.folder / "views.py", sheet / "views.py")
+        dump(
+            sheet / "cases.npz",
+            {each.name: _plain(cases[each.name]) for each in shown if each.name in cases},
+        )
+        for name in ("views.py", "readings.py"):
+            if (assignment.folder / name).exists():
+                shutil.copyfile(assignment.folder / name, sheet / name)
         made.replace(folder)
     return folder
 
