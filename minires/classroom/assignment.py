@@ -35,6 +35,8 @@ __all__ = [
 
 
 Kind = TypeVar("Kind", bound=BaseModel)
+# What is to be read, and what it comes to by known mistakes.
+Record = tuple[dict[str, float], dict[str, dict[str, float]]]
 
 
 class AssignmentError(ValueError):
@@ -209,6 +211,7 @@ class Sheet:
         self.settings = _read(path if path.exists() else path.with_suffix(".toml"), Settings)
         self.functions = {each.name: each for each in self.settings.functions}
         self.checks = {each.name: each for each in self.settings.checks}
+        self._records: dict[Any, Record] = {}
         self._refuse_contradictions()
 
     def __repr__(self) -> str:
@@ -242,9 +245,7 @@ class Sheet:
         """What the configuration of the answers may be, by its keys."""
         return self.settings.answers.choices if self.settings.answers else {}
 
-    def recorded(
-        self, seed: int, configuration: Mapping[str, int]
-    ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    def recorded(self, seed: int, configuration: Mapping[str, int]) -> Record:
         """Record anew what a student has recorded.
 
         Returns
@@ -265,10 +266,6 @@ class Sheet:
                 ) from error
             self._records[key] = record, self._readings.mistaken(record)
         return self._records[key]
-
-    @cached_property
-    def _records(self) -> dict[Any, Any]:
-        return {}
 
     @cached_property
     def _readings(self) -> Any:

@@ -198,8 +198,8 @@ def _read(sheet: Sheet, path: Path) -> _Answers:
         where = says.split(" ")[0].split(".")
     else:
         return answers
-    line = _line_of(text, where[-1])
-    raise _AnswersError(_clean(f"{path.name}{line}: {says}")[:400])
+    told = f"{path.name}{_line_of(text, where[-1])}: {says}"
+    raise _AnswersError(_clean(told)[:400])
 
 
 def _filled_in(table: dict[str, Any]) -> dict[str, Any]:

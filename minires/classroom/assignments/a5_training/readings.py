@@ -87,9 +87,11 @@ def mistaken(record):
         "G3": {f"{twin}_first": record[f"{twin}_conv1"] for twin in _TWINS},
         "G4": {f"{twin}_first": record[f"{twin}_first"] ** 2 for twin in _TWINS},
         "G5": {f"{twin}_growth": 1 / record[f"{twin}_growth"] for twin in _TWINS},
-        "G6": {f"{twin}_growth": record[f"{twin}_first"] - record[f"{twin}_last"] for twin in _TWINS},
+        "G6": {
+            f"{twin}_growth": record[f"{twin}_first"] - record[f"{twin}_last"] for twin in _TWINS
+        },
         "G7": {"shortcut_share": 1 - share},
-        "G8": {"shortcut_share": 100 * share},
+        "G8": {"shortcut_share": round(100 * share)},
         "G9": {"shortcut_share": record["norms"]},
         "G10": {"shortcut_share": record["cosine"]},
         "G11": {"shortcut_share": record["share_layer1.1"]},

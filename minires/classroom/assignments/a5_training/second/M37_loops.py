@@ -73,7 +73,9 @@ def backward(g, hidden, weights, shortcut):
 
 
 def gradient_norms(grads):
-    return [math.sqrt(sum(each * each for each in grad.ravel().tolist()) / grad.size) for grad in grads]
+    return [
+        math.sqrt(sum(each * each for each in grad.ravel().tolist()) / grad.size) for grad in grads
+    ]
 
 
 def shares(through_shortcut, through_branch):

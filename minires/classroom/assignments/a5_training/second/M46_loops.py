@@ -93,9 +93,8 @@ def train_step(x, labels, params, velocities, lr, momentum, weight_decay, shortc
     g = _product(dlogits, np.transpose(readout))
     grads = backward(g, hidden, weights, shortcut)[1]
     grads.append(_product(np.transpose(hidden[-1]), dlogits))
-    new_params, new_velocities = [], []
+    new_params = []
     for weight, grad, velocity in zip(params, grads, velocities):
         weight, velocity = sgd_step(weight, grad, velocity, lr, momentum, weight_decay)
         new_params.append(weight)
-        pass
     return loss, new_params, [np.array(each) for each in velocities]

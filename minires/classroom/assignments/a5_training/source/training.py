@@ -1,4 +1,4 @@
-"""Training twins: the loss, the step, a chain of blocks with shortcuts and without, and its norms."""
+"""Training twins: the loss, the step, a chain of blocks with and without shortcuts, its norms."""
 
 import numpy as np
 
@@ -131,7 +131,9 @@ def shares(through_shortcut, through_branch):
     # BEGIN SOLUTION
     total = through_shortcut + through_branch
     size = (total * total).sum()
-    return float((through_shortcut * total).sum() / size), float((through_branch * total).sum() / size)
+    shortcut = (through_shortcut * total).sum() / size
+    branch = (through_branch * total).sum() / size
+    return float(shortcut), float(branch)
     # END SOLUTION
 
 
