@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Answered", "Said", "solved_answers", "unanswered"]
 
 # Of a file of answers, and of a text in it as it is told.
-_MOST_BYTES = 2**15
+_MOST_BYTES = 2**14
 _MOST_TOLD = 2_000
 _SOLUTION = re.compile(r'^(\w+ = )("""[\s\S]*?"""|[^\n]*?)  # SOLUTION$', re.MULTILINE)
 
@@ -178,7 +178,7 @@ def _read(sheet: Sheet, path: Path) -> _Answers:
         raise _AnswersError(f"{path.name} is larger than {_MOST_BYTES} bytes")
     try:
         text = data.decode("utf-8").replace("\r\n", "\n")
-        found = tomllib.loads(text)
+        found = _filled_in(tomllib.loads(text))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise _AnswersError(f"{path.name}, line {line}: it is not in UTF-8") from None
@@ -187,7 +187,7 @@ def _read(sheet: Sheet, path: Path) -> _Answers:
     except ValueError as error:
         raise _AnswersError(f"{path.name} cannot be read: {_clean(str(error))[:200]}") from None
     try:
-        answers = _Answers.model_validate(_filled_in(found))
+        answers = _Answers.model_validate(found)
         _refuse_unknown(sheet, answers)
     except ValidationError as error:
         first = error.errors()[0]

@@ -1,7 +1,7 @@
 """What students read off their twins, recorded anew from their seed and configuration.
 
 In float64, in which a training is the same on every machine to many digits. (In float32 it is not:
-after twenty steps losses differ by percents, because here and there a ReLU falls on its other side.)
+after twenty steps losses differ by percents, for here and there a ReLU falls on its other side.)
 """
 
 import tempfile
