@@ -12,14 +12,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import FunctionType, ModuleType, SimpleNamespace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .readings import solved_answers, unanswered
 from .source import Source
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
 
 
 Kind = TypeVar("Kind", bound=BaseModel)
+# What is to be read, and what it comes to by known mistakes.
+Record = tuple[dict[str, float], dict[str, dict[str, float]]]
 
 
 class AssignmentError(ValueError):
@@ -68,14 +71,33 @@ class Function(_Table):
     broken: str = ""
 
 
+class Answers(_Table):
+    """What students choose, before they read off numbers: see `minires.classroom.readings`.
+
+    Attributes
+    ----------
+    file : str
+    largest_seed : int
+    choices : dict of str to tuple of int
+        For each key of the configuration, what it may be.
+    """
+
+    file: Annotated[str, Field(pattern=r"^\w[\w-]*\.toml$")] = "answers.toml"
+    largest_seed: Annotated[int, Field(ge=0, le=2**31)]
+    choices: dict[str, tuple[int, ...]] = {}
+
+
 class Check(_Table):
-    """What is looked at, of one function, for some points.
+    """What is looked at, of one function or one answer, for some points.
 
     Attributes
     ----------
     name : str
-        Also that of the function in ``cases.py`` which makes its calls.
+        Also that of the function in ``cases.py`` which makes its calls, or of the answer.
+    kind : {"calls", "reading", "written"}
+        Whether a function is called, a number was read, or a text is to be read by a human.
     function : str
+        That is called; else empty.
     title : str
         What is claimed, for the student.
     points : int
@@ -91,12 +113,15 @@ class Check(_Table):
         How many functions a call may call: the student's own, and others from there.
     lets_go : bool
         Whether a call may hold on to nothing when what it returned is let go.
+    rtol, atol : float
+        How far a reading may be from what is recorded: by this share of it, and by this beside.
     hints : tuple of three str
         From a question to all but the answer.
     """
 
     name: str
-    function: str
+    kind: Literal["calls", "reading", "written"] = "calls"
+    function: str = ""
     title: str
     points: Annotated[int, Field(ge=0)]
     needs: tuple[str, ...] = ()
@@ -105,6 +130,8 @@ class Check(_Table):
     raises: str | None = None
     most_calls: Annotated[int, Field(gt=0)] | None = None
     lets_go: bool = False
+    rtol: Annotated[float, Field(ge=0)] = 0.01
+    atol: Annotated[float, Field(ge=0)] = 0.0
     hints: Annotated[tuple[str, ...], Field(min_length=3, max_length=3)]
 
     @property
@@ -128,7 +155,7 @@ class Mistake(_Table):
     ----------
     id : str
     function : str
-        In which it is made.
+        In which it is made; empty if it is made in reading.
     caught_by : str
         The check that must see it.
     says : str
@@ -139,7 +166,7 @@ class Mistake(_Table):
     """
 
     id: str
-    function: str
+    function: str = ""
     caught_by: str
     says: str
     hint: str = ""
@@ -160,6 +187,8 @@ class Settings(_Table):
         That of all functions which name none.
     seed : int
         Of the numbers that students see.
+    answers : Answers or None
+        If there is something to be read off and written down, beside the functions.
     functions : tuple of Function
     checks : tuple of Check
     """
@@ -169,6 +198,7 @@ class Settings(_Table):
     minutes: Annotated[int, Field(gt=0)]
     file: str = ""
     seed: int
+    answers: Answers | None = None
     functions: Annotated[tuple[Function, ...], Field(min_length=1)]
     checks: Annotated[tuple[Check, ...], Field(min_length=1)]
 
@@ -197,6 +227,7 @@ class Sheet:
         self.settings = _read(path if path.exists() else path.with_suffix(".toml"), Settings)
         self.functions = {each.name: each for each in self.settings.functions}
         self.checks = {each.name: each for each in self.settings.checks}
+        self._records: dict[Any, Record] = {}
         self._refuse_contradictions()
 
     def __repr__(self) -> str:
@@ -216,11 +247,45 @@ class Sheet:
     @property
     def files(self) -> tuple[str, ...]:
         """Names of the files that students write in."""
-        return tuple(dict.fromkeys(map(self.file_of, self.functions)))
+        answers = [""] if self.settings.answers else []
+        return tuple(dict.fromkeys(map(self.file_of, [*self.functions, *answers])))
 
     def file_of(self, function: str) -> str:
-        """Return the name of the file that a function is written in."""
+        """Return the name of the file that a function is written in; of none, that of answers."""
+        if not function and self.settings.answers:
+            return self.settings.answers.file
         return self.functions[function].file or self.settings.file
+
+    @property
+    def choices(self) -> dict[str, tuple[int, ...]]:
+        """What the configuration of the answers may be, by its keys."""
+        return self.settings.answers.choices if self.settings.answers else {}
+
+    def recorded(self, seed: int, configuration: Mapping[str, int]) -> Record:
+        """Record anew what a student has recorded.
+
+        Returns
+        -------
+        record : dict of str to float
+            What is to be read, by the names of the checks.
+        mistaken : dict of str to dict
+            What it comes to with a known mistake, by its id.
+        """
+        key = (seed, *sorted(configuration.items()))
+        if key not in self._records:
+            try:
+                record = self._readings.record(seed, dict(configuration))
+            except Exception as error:
+                raise AssignmentError(
+                    f"{self.name}/readings.py: record({seed}, {dict(configuration)}) ends in"
+                    f" {type(error).__name__}: {error}"
+                ) from error
+            self._records[key] = record, self._readings.mistaken(record)
+        return self._records[key]
+
+    @cached_property
+    def _readings(self) -> Any:
+        return executed(_text(self.folder / "readings.py"), f"{self.name}_readings")
 
     def view(self, function: str, arguments: Sequence[Any], result: Any) -> Any:
         """Return of a result what is compared, where several are right."""
@@ -244,7 +309,13 @@ class Sheet:
         for check in self.settings.checks:
             if check.name in seen:
                 raise AssignmentError(f"{where}: the check {check.name!r} stands there twice")
-            if check.function not in self.functions:
+            if check.kind != "calls":
+                if check.function or check.hidden or not self.settings.answers:
+                    raise AssignmentError(
+                        f"{where}: the check {check.name!r} is a {check.kind} answer: it needs"
+                        " [answers], has no function, and cannot be hidden"
+                    )
+            elif check.function not in self.functions:
                 raise AssignmentError(
                     f"{where}: the check {check.name!r} is of {check.function!r}, which is no"
                     f" function of it; there are {', '.join(self.functions)}"
@@ -271,20 +342,29 @@ class Assignment(Sheet):
         """The solved files by their names, which only the instructor has."""
         return {
             name: Source(_text(self.folder / "source" / name), f"{self.name}/source/{name}")
-            for name in self.files
+            for name in dict.fromkeys(map(self.file_of, self.functions))
         }
+
+    @cached_property
+    def _answers(self) -> dict[str, str]:
+        """The solved answers with their markers, by the name of their file."""
+        if not self.settings.answers:
+            return {}
+        name = self.file_of("")
+        return {name: _text(self.folder / "source" / name)}
 
     @cached_property
     def solution(self) -> dict[str, str]:
         """The texts of the solved files, by their names."""
-        return {name: source.solution() for name, source in self.sources.items()}
+        solved = {name: source.solution() for name, source in self.sources.items()}
+        return solved | {name: solved_answers(text) for name, text in self._answers.items()}
 
     @cached_property
     def reference(self) -> Any:
         """What has all functions of the solution, to be called."""
         functions = SimpleNamespace()
-        for name, text in self.solution.items():
-            module = executed(text, Path(name).stem)
+        for name in self.sources:
+            module = executed(self.solution[name], Path(name).stem)
             for each, value in vars(module).items():
                 # Given ones, too, of which files may have several by one name.
                 elsewhere = each in self.functions and self.file_of(each) != name
@@ -303,9 +383,13 @@ class Assignment(Sheet):
         broken = [self.mistakes[each.broken] for each in self.settings.functions if each.broken]
         files = {self.file_of(mistake.function) for mistake in broken}
         wrong = self.mistaken(*broken)
-        return {
+        starter = {
             name: wrong[name] if name in files else source.starter()
             for name, source in self.sources.items()
+        }
+        return starter | {
+            name: unanswered(text, f"{self.name}/source/{name}")
+            for name, text in self._answers.items()
         }
 
     @cached_property
@@ -319,7 +403,9 @@ class Assignment(Sheet):
                 raise AssignmentError(f"{where}: stands there twice")
             if mistake.caught_by not in self.checks:
                 raise AssignmentError(f"{where}: there is no check {mistake.caught_by!r}")
-            if mistake.function not in self.functions:
+            if mistake.function not in self.functions and (
+                mistake.function or self.checks[mistake.caught_by].kind != "reading"
+            ):
                 raise AssignmentError(f"{where}: there is no function {mistake.function!r}")
             by_id[mistake.id] = mistake
             self.mistaken(mistake)
@@ -358,7 +444,8 @@ class Assignment(Sheet):
         found = {}
         for path in sorted((self.folder / kind).glob("[!_.]*")):
             if path.is_dir():
-                texts = {each.name: _text(each) for each in sorted(path.glob("*.py"))}
+                names = [each for each in self.files if (path / each).is_file()]
+                texts = {each: _text(path / each) for each in names}
             else:
                 texts = {self._stands_for(path): _text(path)}
             found[path.stem] = self.solution | texts

@@ -32,8 +32,9 @@ def _of(name: str, leaf: Any) -> Any:
     with np.errstate(all="ignore"):
         flat = array.astype(float).ravel()
         rng = np.random.default_rng([zlib.crc32(name.encode()), flat.size])
-        seen = rng.standard_normal((_DIRECTIONS, flat.size)) @ np.nan_to_num(flat)
-        length = float(np.linalg.norm(np.nan_to_num(flat)))
+        finite = np.where(np.isfinite(flat), flat, 0)
+        seen = rng.standard_normal((_DIRECTIONS, flat.size)) @ finite
+        length = float(np.linalg.norm(finite))
     bad = int((~np.isfinite(flat)).sum())
     return {
         "shape": list(array.shape),

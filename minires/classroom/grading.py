@@ -118,8 +118,8 @@ def grade(
     write_record(out, record)
     cases = prepared(assignment, record.seed)
     given = {
-        check.name: substitutes(assignment, check, cases[check.name].calls)
-        for check in assignment.settings.checks
+        name: substitutes(assignment, assignment.checks[name], case.calls)
+        for name, case in cases.items()
     }
 
     def one(path: Path) -> Submission:

@@ -18,6 +18,7 @@ from .explaining import Explanation, explained
 from .fingerprints import Fingerprint, alike, fingerprint
 from .leaves import Difference, NotAsDescribedError, difference, first_deviation, leaves_of
 from .processes import Answer, Runner, run_alone
+from .readings import Answered
 from .steps import Step, noted
 from .substitutes import Substitutes, wrong_before
 
@@ -63,9 +64,9 @@ class CheckResult:
     ----------
     name : str
     status : str
-        ``passed``, ``failed`` or ``skipped``.
+        ``passed``, ``failed``, ``skipped`` or, of a text that a human has to read, ``unread``.
     says : str
-        What is wrong, with names and numbers; empty if nothing is.
+        What is wrong, with names and numbers; empty if nothing is. Of a text, the text.
     mistake : str or None
         The id of a known mistake that does the very same.
     deviates : str or None
@@ -77,7 +78,7 @@ class CheckResult:
     """
 
     name: str
-    status: Literal["passed", "failed", "skipped"]
+    status: Literal["passed", "failed", "skipped", "unread"]
     says: str = ""
     mistake: str | None = None
     deviates: str | None = None
@@ -97,6 +98,8 @@ def prepared(
         }
         found = {}
         for check in assignment.settings.checks:
+            if check.kind != "calls":
+                continue
             calls = assignment.calls(check.name, _rng(seed, check.name), assignment.reference)
             expected = _seen(assignment, check, calls, solved, runner)[0]
             if any("ended" in each or each.get("error") != check.raises for each in expected):
@@ -150,6 +153,7 @@ def judged(
         For each check what the functions before it should return. What is skipped because one of
         those is wrong is then made once more with that, and may pass.
     """
+    answered = Answered(sheet, folder) if sheet.settings.answers else None
     results: dict[str, CheckResult] = {}
     seen: dict[str, list[dict[str, Any]]] = {}
     for check in sheet.settings.checks:
@@ -159,14 +163,17 @@ def judged(
             says = first.says if first.status == "skipped" else f"skipped: mend {first.name} first"
             results[check.name] = CheckResult(check.name, "skipped", says)
             continue
+        if answered and check.kind != "calls":
+            results[check.name] = CheckResult(check.name, *answered.said_of(check))
+            continue
         case = cases[check.name]
         seen[check.name], said = _seen(sheet, check, case.calls, folder, runner)
         results[check.name] = _judged(sheet, check, case, seen[check.name], said)
     for name, result in results.items():
-        if result.status == "failed":
+        if result.status == "failed" and name in seen:
             mistake = _mistake(sheet, sheet.checks[name], cases, seen)
             results[name] = replace(result, mistake=mistake)
-    for check in sheet.settings.checks if given else ():
+    for check in [sheet.checks[name] for name in given]:
         passed = {name: result.status == "passed" for name, result in results.items()}
         wrong = wrong_before(sheet, check, passed)
         if results[check.name].status == "skipped" and check.function not in wrong:

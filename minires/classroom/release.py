@@ -74,9 +74,13 @@ def release(
         says = {each.id: each.says for each in assignment.mistakes.values()}
         _write(sheet / "explanations.json", json.dumps(says, indent=1) + "\n")
         _write(sheet / "hints.json", json.dumps(_hints(assignment), indent=1) + "\n")
-        dump(sheet / "cases.npz", {check.name: _plain(cases[check.name]) for check in shown})
-        if (assignment.folder / "views.py").exists():
-            shutil.copyfile(assignment.folder / "views.py", sheet / "views.py")
+        dump(
+            sheet / "cases.npz",
+            {each.name: _plain(cases[each.name]) for each in shown if each.name in cases},
+        )
+        for name in ("views.py", "readings.py"):
+            if (assignment.folder / name).exists():
+                shutil.copyfile(assignment.folder / name, sheet / name)
         ours = {name: data for name, data in contents(made).items() if name not in starter}
         _write(sheet / _MANIFEST, json.dumps(_checksums(ours), indent=1) + "\n")
         made.replace(folder)

@@ -21,11 +21,11 @@ class GradedCheck:
     ----------
     name, title : str
     status : str
-        ``passed``, ``failed`` or ``skipped``.
+        ``passed``, ``failed``, ``skipped`` or, of a text that a human has to read, ``unread``.
     points, max_points : int
     hidden : bool
     message : str
-        For the student; empty if it is passed.
+        For the student; empty if it is passed. Of a text that is to be read, the text.
     diagnosis : str or None
         The id of the mistake that it was.
     output : str

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from minires.classroom.results import GradedCheck, Submission
 
 _MOST_PRINTED = 10
-_MARKS = {"passed": ("ok", "green"), "failed": ("wrong", "bold red"), "skipped": ("-", "dim")}
+_MARKS = {
+    "passed": ("ok", "green"),
+    "failed": ("wrong", "bold red"),
+    "skipped": ("-", "dim"),
+    "unread": ("unread", "cyan"),
+}
 
 
 def console_of_text() -> Console:
