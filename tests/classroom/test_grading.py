@@ -156,10 +156,10 @@ def test_what_has_changed_is_graded_again_and_nothing_else(
 
     graded = grade(small, paths, out, noting)
 
-    assert [each.score for each in graded] == [5, 5, 0, 0]
+    assert [each.score for each in graded] == [5, 5, 3, 0]
     assert len(called) == 2  # both checks of bob's
     assert read_record(out).seed == seed
-    assert [each.score for each in recorded_submissions(out)] == [5, 5, 0, 0]
+    assert [each.score for each in recorded_submissions(out)] == [5, 5, 3, 0]
 
 
 def test_an_assignment_that_has_changed_is_graded_anew_when_that_is_asked_for(
@@ -177,7 +177,7 @@ def test_an_assignment_that_has_changed_is_graded_anew_when_that_is_asked_for(
         grade(Assignment(folder), paths, out, run_alone)
     graded = grade(Assignment(folder), paths, out, run_alone, again=True)
 
-    assert [each.score for each in graded] == [6, 2, 0, 0]
+    assert [each.score for each in graded] == [6, 2, 4, 0]
     assert read_record(out).seed == seed
 
 

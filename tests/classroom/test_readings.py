@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
-from minires.classroom.grading import grade, submissions_in
+from minires.classroom.grading import grade
 from minires.classroom.judging import CheckResult, judged, prepared
 from minires.classroom.processes import run_alone
 from minires.classroom.readings import unanswered
 from minires.classroom.release import handed, release
 from minires.classroom.source import SourceError
+from minires.classroom.submitted import submissions_in
 from minires.classroom.verify import verified
 from tests.classroom.assignments import run_here
 
