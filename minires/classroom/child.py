@@ -228,6 +228,7 @@ def _kept(function: Callable[..., Any], arguments: list[Any]) -> int:
     import tracemalloc
 
     held = []
+    gc.freeze()  # what is there already is not looked through each time
     tracemalloc.start()
     with contextlib.redirect_stdout(_Said(0)), contextlib.redirect_stderr(_Said(0)):
         for _ in range(4):
@@ -235,6 +236,7 @@ def _kept(function: Callable[..., Any], arguments: list[Any]) -> int:
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
+    gc.unfreeze()
     # What is kept once, such as a table that is made when it is needed first, does not grow.
     return min(after - before for before, after in pairwise(held))
 
