@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minires.classroom import child
-from minires.classroom.child import leaves, load, locked
+from minires.classroom.child import leaves, load, stand_in
 from minires.classroom.judging import CheckResult, judged, prepared
 from minires.classroom.processes import Runner, run_alone
-from minires.classroom.substitutes import Substitutes, substitutes, wrong_before
+from minires.classroom.substitutes import Substitutes, locked, substitutes, wrong_before
 from tests.classroom.assignments import Classroom, run_here
 
 RELU = "return np.maximum(x, 0.0)"
@@ -161,7 +160,7 @@ def test_who_reads_all_that_is_given_finds_no_answer(
 ) -> None:
     """Relu's last result is its block's own: were it not locked, it could be handed in."""
     if not hidden:
-        monkeypatch.setattr(child, "_turned", lambda key, data: data)
+        monkeypatch.setattr("minires.classroom.substitutes.turned", lambda key, data: data)
     check = here.assignment.checks["basic_identity"]
     given = {check.name: substitutes(here.assignment, check, cases[check.name].calls)}
     text = here.text.replace(RELU, WRONG)
@@ -213,7 +212,7 @@ def test_arguments_open_a_lock_up_to_their_rounding(
     x = np.random.default_rng(1).standard_normal((6, 6))
     cache = {"mask": x > 0, "shape": (6, 6)}
     locks = locked("f", [([x, cache], x + 1)])
-    own = child._given("f", lambda x, cache: None, locks)
+    own = stand_in("f", lambda x, cache: None, locks)
     for given in (own(change(x), cache), own(change(x), cache | {"more": [1]})):
         assert (given is not None) == opens
     assert own(x, {"mask": x > 0}) is None
@@ -223,12 +222,12 @@ def test_arguments_open_a_lock_up_to_their_rounding(
 
 def test_arguments_may_be_named(here: Classroom) -> None:
     x = np.arange(3.0)
-    named = child._given("f", lambda x, y=2: None, locked("f", [([x, 2], 5.0)]))
+    named = stand_in("f", lambda x, y=2: None, locked("f", [([x, 2], 5.0)]))
     assert [named(x), named(y=2, x=x), named(x, y=3)] == [5.0, 5.0, None]
 
 
 def test_each_result_is_a_new_one() -> None:
-    own = child._given("f", None, locked("f", [([1.0], np.zeros(3))]))
+    own = stand_in("f", None, locked("f", [([1.0], np.zeros(3))]))
     own(1.0)[:] = 7
     assert own(1.0).tolist() == [0, 0, 0]
 
