@@ -34,13 +34,13 @@ from typing import IO, Any
 
 import numpy as np
 
-__all__ = ["dump", "leaves", "load", "locked"]
+__all__ = ["dump", "leaves", "load", "positional", "stand_in"]
 
 Packed = Any
 Lock = Mapping[str, Any]
 NOT_GIVEN = object()
 # How finely arguments are looked at, as parts of their length.
-_GRIDS = {"float64": 1e-6, "float32": 1e-3}
+GRIDS = {"float64": 1e-6, "float32": 1e-3}
 # So many times more calls than there may be are enough to see where it leads.
 FAR = 50
 MOST_OUTPUT = 10_000
@@ -157,7 +157,7 @@ def _outcomes(
     try:
         module = _imported(file)
         for name, locks in (given or {}).items():
-            _stand_in(module, file, name, locks)
+            _replace(module, file, name, locks)
     except BaseException as error:
         yield _told(error, file)
         return
@@ -230,6 +230,7 @@ def _kept(function: Callable[..., Any], arguments: list[Any]) -> int:
     import tracemalloc
 
     held = []
+    gc.freeze()  # what is there already is not looked through each time
     tracemalloc.start()
     with contextlib.redirect_stdout(_Said(0)), contextlib.redirect_stderr(_Said(0)):
         for _ in range(4):
@@ -237,48 +238,12 @@ def _kept(function: Callable[..., Any], arguments: list[Any]) -> int:
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
+    gc.unfreeze()
     # What is kept once, such as a table that is made when it is needed first, does not grow.
     return min(after - before for before, after in pairwise(held))
 
 
-def locked(name: str, calls: Sequence[tuple[list[Any], Any]]) -> list[Lock]:
-    """Lock what a function returned, so that only who has its arguments can read it.
-
-    The code that reads it may be that of somebody who would rather not compute them: what relu
-    returned last, in a block that ends with it, is what the block returns.
-
-    Parameters
-    ----------
-    name : str
-    calls : sequence of tuple
-        Arguments, and what came of them.
-
-    Returns
-    -------
-    list of dict
-        Two for each call, as its arguments may come with the rounding of float64 or of float32.
-
-    Examples
-    --------
-    >>> [one, another] = locked("double", [([3.0], 6.0)])
-    >>> _opened(one, "double", dict(leaves("", [1.5 + 1.5])))
-    6.0
-    >>> _opened(one, "double", dict(leaves("", [3.1]))) is NOT_GIVEN
-    True
-    """
-    locks: list[Lock] = []
-    for arguments, result in calls:
-        found, file = dict(leaves("", arguments)), io.BytesIO()
-        dump(file, result)
-        for precision in _GRIDS:
-            key = _key(name, found, sorted(found), precision)
-            label, data = _label(key), _turned(key, np.frombuffer(file.getvalue(), np.uint8))
-            about = {"leaves": sorted(found), "precision": precision}
-            locks.append({**about, "label": label, "data": data})
-    return locks
-
-
-def _stand_in(module: Any, file: Path, name: str, locks: Sequence[Lock]) -> None:
+def _replace(module: Any, file: Path, name: str, locks: Sequence[Lock]) -> None:
     """Put in the place of a function one that returns what it should, where that is given."""
     folder = f"{file.parent}{os.sep}"
     own = [
@@ -287,10 +252,12 @@ def _stand_in(module: Any, file: Path, name: str, locks: Sequence[Lock]) -> None
         if str(getattr(each, "__file__", "")).startswith(folder) and hasattr(each, name)
     ]
     for each in own or [module]:
-        setattr(each, name, _given(name, getattr(each, name, None), locks))
+        setattr(each, name, stand_in(name, getattr(each, name, None), locks))
 
 
-def _given(name: str, own: Any, locks: Sequence[Lock]) -> Callable[..., Any]:
+def stand_in(name: str, own: Any, locks: Sequence[Lock]) -> Callable[..., Any]:
+    """Return what stands in for a function: it opens locks, and leaves the rest to the function."""
+
     def given(*arguments: Any, **named: Any) -> Any:
         found = dict(leaves("", positional(own, arguments, named)))
         for lock in locks:
@@ -312,6 +279,7 @@ def positional(function: Any, arguments: Sequence[Any], named: Mapping[str, Any]
 
 
 def _opened(lock: Lock, name: str, found: Mapping[str, Any]) -> Any:
+    """Return what is behind a lock, if the arguments are those it was made for."""
     arrays = [each for each in found.values() if isinstance(each, np.ndarray)]
     single = any(each.dtype.kind == "f" and each.dtype.itemsize < 8 for each in arrays)
     more = found.keys() - set(lock["leaves"])
@@ -319,19 +287,19 @@ def _opened(lock: Lock, name: str, found: Mapping[str, Any]) -> Any:
     fits = found.keys() >= set(lock["leaves"]) and all("." in each for each in more)
     if not fits or lock["precision"] != ("float32" if single else "float64"):
         return NOT_GIVEN
-    key = _key(name, found, lock["leaves"], lock["precision"])
-    if _label(key) != lock["label"]:
+    key = key_of(name, found, lock["leaves"], lock["precision"])
+    if label_of(key) != lock["label"]:
         return NOT_GIVEN
-    return load(io.BytesIO(_turned(key, lock["data"]).tobytes()))
+    return load(io.BytesIO(turned(key, lock["data"]).tobytes()))
 
 
-def _key(name: str, found: Mapping[str, Any], names: Sequence[str], precision: str) -> bytes:
+def key_of(name: str, found: Mapping[str, Any], names: Sequence[str], precision: str) -> bytes:
     """Return what arguments are, up to rounding."""
     import hashlib
 
     total = hashlib.sha256(name.encode())
     for each in names:
-        total.update(f"{each} {_rounded(each, found[each], _GRIDS[precision])}\n".encode())
+        total.update(f"{each} {_rounded(each, found[each], GRIDS[precision])}\n".encode())
     return total.digest()
 
 
@@ -350,13 +318,13 @@ def _rounded(name: str, value: Any, grid: float) -> str:
     return f"{array.shape} {seen.tolist()}"
 
 
-def _label(key: bytes) -> str:
+def label_of(key: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(b"label" + key).hexdigest()
 
 
-def _turned(key: bytes, data: np.ndarray) -> np.ndarray:
+def turned(key: bytes, data: np.ndarray) -> np.ndarray:
     """Make data unreadable, or readable again."""
     import hashlib
 

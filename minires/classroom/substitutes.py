@@ -2,8 +2,9 @@
 
 Who got an early part wrong is not to lose the points of all that calls it. So at grading a check
 that waits for another one is made once more, and what the functions before it should have returned
-stands in for what they do. Results alone are handed over, never code, and they are locked: see
-`minires.classroom.child.locked`.
+stands in for what they do. Results alone are handed over, never code; and each is locked by the
+arguments it belongs to, for the code that could read it may be that of somebody who would rather
+not compute them: what relu returns last, in a block that ends with it, is what the block returns.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .assignment import Assignment, Check, Sheet
-from .child import Lock, locked, positional
+import numpy as np
 
-__all__ = ["Substitutes", "substitutes", "wrong_before"]
+from .assignment import Assignment, Check, Sheet
+from .child import GRIDS, Lock, dump, key_of, label_of, leaves, positional, turned
+
+__all__ = ["Substitutes", "locked", "substitutes", "wrong_before"]
 
 Substitutes = Mapping[str, Sequence[Lock]]
 
@@ -72,6 +76,39 @@ def wrong_before(sheet: Sheet, check: Check, passed: Mapping[str, bool]) -> set[
 
 def _before(sheet: Sheet, check: Check) -> set[str]:
     return wrong_before(sheet, check, dict.fromkeys(sheet.checks, False)) - {check.function}
+
+
+def locked(name: str, calls: Sequence[tuple[list[Any], Any]]) -> list[Lock]:
+    """Lock what a function returned, so that only who has its arguments can read it.
+
+    Parameters
+    ----------
+    name : str
+    calls : sequence of tuple
+        Arguments, and what came of them.
+
+    Returns
+    -------
+    list of dict
+        Two for each call, as its arguments may come with the rounding of float64 or of float32.
+
+    Examples
+    --------
+    >>> from minires.classroom.child import stand_in
+    >>> double = stand_in("double", lambda x: "unknown", locked("double", [([3.0], 6.0)]))
+    >>> double(1.5 + 1.5), double(3.1)
+    (6.0, 'unknown')
+    """
+    locks: list[Lock] = []
+    for arguments, result in calls:
+        found, file = dict(leaves("", arguments)), io.BytesIO()
+        dump(file, result)
+        for precision in GRIDS:
+            key = key_of(name, found, sorted(found), precision)
+            data = turned(key, np.frombuffer(file.getvalue(), np.uint8))
+            about = {"leaves": sorted(found), "precision": precision}
+            locks.append({**about, "label": label_of(key), "data": data})
+    return locks
 
 
 @contextlib.contextmanager

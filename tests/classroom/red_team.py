@@ -25,12 +25,13 @@ from minires.classroom.assignment import Assignment
 from minires.classroom.isolation import jail, missing_guards, run_isolated
 from minires.classroom.judging import judged, prepared
 from minires.classroom.processes import Answer
+from minires.classroom.substitutes import substitutes
 
 HERE = Path(__file__).parent
 ATTACKS = HERE / "attacks"
 REPOSITORY = HERE.parents[1]
 # What never ends gets less time than a check has by default.
-ENDLESS = ("clocks", "endless", "escapes_and_waits")
+ENDLESS = ("clocks", "endless", "endless_at_last", "escapes_and_waits")
 SECONDS = 1.0
 # Nobody's, and none that the jail gives away.
 SOMEBODY = 60999
@@ -78,6 +79,10 @@ class Grader:
         self.place = place
         self.assignment = Assignment(HERE / "small")
         self.cases = prepared(self.assignment, 3, run_isolated, mistakes=False)
+        self.given = {
+            name: substitutes(self.assignment, check, self.cases[name].calls)
+            for name, check in self.assignment.checks.items()
+        }
         self.honest = place / "honest" / "units.py"
         self.honest.parent.mkdir()
         self.honest.write_text(self.assignment.solution["units.py"], encoding="utf-8")
@@ -100,7 +105,7 @@ class Grader:
             answers.append(run_isolated(file, function, calls, within, **also))
             return answers[-1]
 
-        results = judged(self.assignment, file.parent, self.cases, runner)
+        results = judged(self.assignment, file.parent, self.cases, runner, self.given)
         points = {each.name: each.points for each in self.assignment.settings.checks}
         score = sum(points[each.name] for each in results if each.status == "passed")
         return score, [each.says for each in results], answers

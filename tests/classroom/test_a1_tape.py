@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,35 @@ def test_zeros_where_no_gradient_arrives_are_told(here: Classroom, tmp_path: Pat
     [failed, *_] = [each for each in here.results(file) if each.status == "failed"]
     assert failed.name == "backward_chain"
     assert "grads[3] should be None, it is an array of shape (3, 2)" in failed.says
+
+
+@pytest.mark.parametrize(
+    ("stem", "check", "words"),
+    [
+        ("A3_paths", "backward_32_blocks", r"calls functions more than 130000 times, where 2600"),
+        ("A21_each_time", "backward_32_blocks", r"calls functions 2\d{4} times, where 2600 are"),
+        ("A22_global", "backward_lets_go", r"\d{5} bytes more are held after each call"),
+    ],
+)
+def test_what_takes_too_much_is_told_with_numbers(
+    here: Classroom, stem: str, check: str, words: str
+) -> None:
+    [file] = [each for each in here.files("second") if each.stem == stem]
+    [failed] = [each for each in here.results(file) if each.status == "failed"]
+    assert failed.name == check
+    assert re.search(words, failed.says)
+
+
+def test_a_walk_through_residual_blocks_calls_few_functions_for_each_node(here: Classroom) -> None:
+    """Whichever way is right, it is far from the 40 for each node that are allowed."""
+    for check in ("topological_order_residual", "backward_32_blocks"):
+        assert here.assignment.checks[check].most_calls == 40 * 65
+        calls = here.assignment.calls(check, np.random.default_rng(0), here.assignment.reference)
+        for file in here.files("right"):
+            answer = run_here(
+                file, here.assignment.checks[check].function, calls, 5.0, measure={"calls": 2600}
+            )
+            assert max(each["calls"] for each in answer.outcomes) <= 10 * 65
 
 
 def _same_gradients(vjp: Any, op: Any, a: Any, b: Any) -> None:

@@ -96,6 +96,25 @@ def test_a_cache_may_keep_an_argument_and_a_result_may_not(here: Classroom, tmp_
     assert "it changes argument 1" in by_name["train_backward_rows"].says
 
 
+def test_after_many_steps_the_running_statistics_are_those_of_the_data(here: Classroom) -> None:
+    rng = np.random.default_rng(0)
+    *_, (batches, gs, *rest) = here.assignment.calls("steps_values", rng, here.assignment.reference)
+    assert len(batches) == len(gs) == 30
+    _, _, mean, var = here.assignment.reference.batch_norm_steps(batches, gs, *rest)
+    pooled = np.concatenate(batches)
+    np.testing.assert_allclose(mean, pooled.mean((0, 2, 3)), atol=0.15)
+    np.testing.assert_allclose(var, pooled.var((0, 2, 3)), rtol=0.15)
+    # With the wrong weight, or had they not moved, they would be somewhere else.
+    assert (np.abs(pooled.mean((0, 2, 3))) > 0.5).all()
+
+
+def test_caches_that_are_kept_are_told(here: Classroom) -> None:
+    [file] = [each for each in here.files("second") if each.stem == "B17_step_by_step"]
+    [failed] = [each for each in here.results(file) if each.status == "failed"]
+    assert (failed.name, failed.mistake) == ("steps_let_go", "B17")
+    assert "bytes more are held after each call, though what it returned is let go" in failed.says
+
+
 def test_it_can_be_given_out(here: Classroom) -> None:
     found = verified(here.assignment, seed=1, runner=run_here)
     assert found.problems == []

@@ -102,9 +102,11 @@ def test_a_member_that_says_it_is_larger_than_the_file_is_not_read(tmp_path: Pat
     assert "larger than it is" in read_answer(path, CALLS).incidents[0]
 
 
-def test_text_that_no_file_can_hold_is_changed_so_that_one_can(tmp_path: Path) -> None:
-    child.dump(tmp_path / "out.npz", _told(None) | {"said": "a\ud800b"})
-    assert read_answer(tmp_path / "out.npz", CALLS).said == "a?b"
+def test_text_that_no_file_can_hold_or_a_terminal_obeys_is_changed(tmp_path: Path) -> None:
+    # Half a character, an order to clear the screen, one to turn the direction of writing.
+    said = "a\ud800b\x1b[2J\r\u202e é 数\n\tx"
+    child.dump(tmp_path / "out.npz", _told(None) | {"said": said})
+    assert read_answer(tmp_path / "out.npz", CALLS).said == "a?b?[2J?? é 数\n\tx"
 
 
 def test_a_dict_that_names_its_kind_twice_is_not_read(tmp_path: Path) -> None:

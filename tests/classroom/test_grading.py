@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -14,9 +15,13 @@ import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
 from minires.classroom.grading import grade, read_record, recorded_submissions
+from minires.classroom.judging import prepared
 from minires.classroom.processes import run_alone
 from minires.classroom.results import Submission
+from minires.classroom.shipped import assignment_of
 from minires.classroom.submitted import assignment_named_in, submissions_in
+
+from .assignments import run_here
 
 
 @pytest.fixture
@@ -57,6 +62,22 @@ def test_every_form_of_submission_is_graded(
     assert not (tmp_path / "evil.py").exists()
     assert graded[3].checks[0].message == "relu(array(3, 5)): there is no units.py"
     assert heard == ["ada", "bob", "cy", "dan"]
+
+
+def test_an_error_in_an_early_part_does_not_zero_what_is_built_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quickly = functools.partial(prepared, runner=run_here, mistakes=False)
+    monkeypatch.setattr("minires.classroom.grading.prepared", quickly)
+    assignment = assignment_of("a4")
+    text = assignment.solution["residual.py"]
+    (tmp_path / "eve.py").write_text(text.replace("np.maximum(x, 0.0)", "np.maximum(x, 0.1)"))
+    [graded] = grade(assignment, [tmp_path / "eve.py"], tmp_path / "out", run_alone)
+    lost = {each.name: each.max_points for each in graded.checks if not each.passed}
+    assert lost == {"relu_values": 1}
+    assert graded.score == graded.max_score - 1
+    [block] = [each for each in graded.checks if each.name == "basic_identity"]
+    assert (block.passed, block.message) == (True, "with relu as it should be, in place of yours")
 
 
 def test_a_grading_that_was_broken_off_goes_on_with_the_same_numbers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -71,8 +72,6 @@ def test_other_right_files_pass_and_cost_nothing(results_of: Judge, text: str) -
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(results_of: Judge, text: str, words: str) -> None:
-    import re
-
     results = results_of(text)
     assert results["relu_values"].status == "failed"
     assert re.search(words, results["relu_values"].says)
@@ -131,3 +130,65 @@ def test_fingerprints_are_alike_only_if_values_are(seed: int, dtype: str) -> Non
         assert not alike(fingerprint({"y": other}), fingerprint(near))
     assert not alike(fingerprint({"y": x}), fingerprint({"z": x}))
     assert not alike(fingerprint({"y": x}), fingerprint({"y": "x"}))
+
+
+def test_what_is_warned_of_is_told_and_costs_nothing(results_of: Judge) -> None:
+    text = FORWARD.replace("mask = x > 0", "mask = x > 0\n    np.array([0.0]) / 0.0") + BACKWARD
+    result = results_of(text)["relu_values"]
+    assert result.status == "passed"
+    assert result.printed == "warning: invalid value encountered in divide\n" * 2
+
+
+KEEPS = """
+KEPT = {}
+
+def relu(x):
+    KEPT[%s] = np.zeros(10_000)
+    return x * (x > 0), {"mask": x > 0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "status"), [("len(KEPT)", "failed"), ("x.shape", "passed"), ("'last'", "passed")]
+)
+def test_memory_may_be_kept_once_and_not_with_each_call(
+    measured: Callable[..., Judge], key: str, status: str
+) -> None:
+    """A table that is made when it is needed first does not grow."""
+    result = measured(lets_go=True)("import numpy as np\n" + KEEPS % key)["relu_values"]
+    assert result.status == status
+    assert ("80" in result.says) == (status == "failed")
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        (10, ""),
+        (60, r"it calls functions 6\d times, where 50 are enough$"),
+        (10**9, "more than 2500 times, where 50 are enough, and was broken off$"),
+    ],
+)
+def test_calls_are_counted(measured: Callable[..., Judge], times: int, says: str) -> None:
+    text = FORWARD.replace("mask = x > 0", f"for _ in range({times}): abs(-1)\n    mask = x > 0")
+    result = measured(most_calls=50)(text)["relu_values"]
+    assert (result.status == "passed") == (not says)
+    assert re.search(says, result.says)
+
+
+def test_who_goes_on_after_being_broken_off_is_counted_too(measured: Callable[..., Judge]) -> None:
+    loop = "try:\n        while True: abs(-1)\n    except BaseException: pass\n    mask = x > 0"
+    result = measured(most_calls=50)(FORWARD.replace("mask = x > 0", loop))["relu_values"]
+    assert "it calls functions 2501 times" in result.says
+
+
+@pytest.fixture
+def measured(small: Assignment, results_of: Judge, monkeypatch: Any) -> Callable[..., Judge]:
+    """Let the first check of the smallest assignment measure something."""
+
+    def measured(**measures: Any) -> Judge:
+        check = small.checks["relu_values"].model_copy(update=measures)
+        settings = small.settings.model_copy(update={"checks": (check,)})
+        monkeypatch.setattr(small, "settings", settings)
+        return results_of
+
+    return measured

@@ -52,8 +52,10 @@ EXPECTED = {
     "comet": Expected(5, "starts a process"),
     "crashes": Expected(0, "was ended by SIGSEGV"),
     "deep_folders": Expected(0, "ended itself with code 1"),
+    "descriptors": Expected(0),
     "disk_fill": Expected(0, UNREADABLE),
     "endless": Expected(0, "did not end within 1 s"),
+    "endless_at_last": Expected(2, "did not end within 1 s"),
     "ends_well": Expected(0, "ended itself with code 0"),
     "escapes": Expected(5, "starts a process"),
     "escapes_and_waits": Expected(0, "did not end within 1 s"),
@@ -63,6 +65,7 @@ EXPECTED = {
     "frames": Expected(0),
     "framework": Expected(0, "imports (minires|torch|jax|autograd)"),
     "kills_parent": Expected(5),
+    "memory_of_the_harness": Expected(0, "was ended by SIG"),
     "memory_bomb": Expected(0, "ran out of memory"),
     "network": Expected(5, "uses the network", "REFUSED"),
     "new_rights": Expected(5, said="REFUSED namespace\nREFUSED mount\nREFUSED root\nREFUSED user"),
@@ -75,7 +78,9 @@ EXPECTED = {
     "reads_reference": Expected(0, "opens .*source.py", "REFUSED"),
     "remembers": Expected(5, "writes /tmp/.*-kept"),
     "stands_for_all": Expected(0),
+    "stands_for_reference": Expected(0),
     "threads": Expected(5, said="REFUSED"),
+    "wipes_traces": Expected(0, UNREADABLE + "it is not built like an answer"),
     "writes_outside": Expected(5, "writes /.*/os.py.more"),
 }
 # What each form cannot keep a student from. It says so itself: `missing_guards`.
@@ -177,7 +182,7 @@ def test_of_a_submission_only_plain_files_count(grader: red_team.Grader) -> None
 
     outcome = grader.attacked("linked", linked)
     assert outcome.score == 0
-    assert outcome.incidents == [
+    assert list(dict.fromkeys(outcome.incidents)) == [
         f"submits {name}, which is no plain file; it was left out"
         for name in ("more", "pipe", "units.py")
     ]
