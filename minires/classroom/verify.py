@@ -153,10 +153,13 @@ def _known_right(assignment: Assignment, judge: Judge, told: Verified) -> None:
 def _second(assignment: Assignment, judge: Judge, told: Verified) -> None:
     """Look how mistakes in another style are called; the name of a variant begins with the id."""
     for name, texts in assignment.variants("second").items():
-        called, made = _called(judge(texts)), {name.split("_")[0]}
+        results = judge(texts)
+        called, made = _called(results), {name.split("_")[0]}
         told.diagnosis.total += 1
         told.diagnosis.unknown += not called
         told.diagnosis.right += called == made
+        if all(each.status == "passed" for each in results.values()):
+            told.problems.append(f"second/{name}: no check sees it")
         if called - made:
             told.problems.append(f"second/{name}: it is called {', '.join(sorted(called))}")
 

@@ -156,6 +156,11 @@ def test_two_mistakes_that_no_check_sees_are_told(apart: Assignment) -> None:
     assert "two/L2_L4: no check sees it" in verified(apart).problems
 
 
+def test_a_second_implementation_that_no_check_sees_is_told(apart: Assignment) -> None:
+    (apart.folder / "second" / "L4_right.py").write_text(apart.solution["back.py"])
+    assert verified(apart, runner=run_here).problems == ["second/L4_right: no check sees it"]
+
+
 def test_verifying_runs_each_program_once(apart: Assignment) -> None:
     asked = []
 

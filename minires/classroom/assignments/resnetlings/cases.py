@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-# Nodes of two residual blocks by their names. A walk that begins at y comes to h by the shortcut.
-BLOCKS = {"x": [], "f1": ["x"], "h": ["x", "f1"], "f2": ["h"], "y": ["h", "f2"]}
+# Nodes of three residual blocks by their names. What a sum names first is now the shortcut and now
+# the branch, so that no walk comes to all of them in the right order by luck.
+BLOCKS = {"x": [], "f1": ["x"], "a": ["x", "f1"], "f2": ["a"], "b": ["f2", "a"]}
+BLOCKS |= {"f3": ["b"], "y": ["b", "f3"]}
 
 
 def _weights(rng, count, size):
@@ -19,10 +21,14 @@ def _weights(rng, count, size):
 
 
 def _residual(rng, count, shape):
-    """Return the parents and slopes of blocks y = x + f(x), and the number of the output."""
+    """Return the parents and slopes of blocks y = x + f(x), and the number of the output.
+
+    Every other block is f(x) + x.
+    """
     parents, x = [[]], 0
-    for _ in range(count):
-        parents += [[x], [x, len(parents)]]
+    for block in range(count):
+        both = [x, len(parents)]
+        parents += [[x], both[::-1] if block % 2 else both]
         x = len(parents) - 1
     slopes = [[0.5 * rng.standard_normal(shape) + 0.1 for _ in of] for of in parents]
     return parents, slopes, x
@@ -93,7 +99,7 @@ def order(rng, reference):
 
 
 def queue(rng, reference):
-    for count in 2, 4:
+    for count in 3, 4:
         yield *_residual(rng, count, (3, 2)), rng.standard_normal((3, 2))
 
 

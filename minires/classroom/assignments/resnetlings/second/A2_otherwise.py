@@ -1,36 +1,74 @@
-"""Each value knows its parents and slopes."""
+"""Each value has a function that takes its step back."""
 
 import numpy as np
 
 
 class Value:
-    def __init__(self, data, parts=()):
-        self.data, self.grad, self.parts = data, np.zeros(data.shape), parts
+    """An array, its gradient, and the step that takes its gradient back to its parents."""
 
-    def made(self, data, *parts):
-        return Value(data, parts)
+    def __init__(self, data, parents=()):
+        self.data, self.parents = data, parents
+        self.grad = np.zeros_like(data)
+        self.step_back = lambda: None
 
     def __add__(self, other):
-        return self.made(self.data + other.data, (self, 1.0), (other, 1.0))
+        out = Value(self.data + other.data, (self, other))
+
+        def step_back():
+            self.grad = self.grad + out.grad
+            other.grad = other.grad + out.grad
+
+        out.step_back = step_back
+        return out
 
     def __mul__(self, other):
-        return self.made(self.data * other.data, (self, other.data), (other, self.data))
+        out = Value(self.data * other.data, (self, other))
+
+        def step_back():
+            self.grad = self.grad + out.grad * other.data
+            other.grad = other.grad + out.grad * self.data
+
+        out.step_back = step_back
+        return out
 
     def tanh(self):
-        y = np.tanh(self.data)
-        return self.made(y, (self, 1 - y * y))
+        """Return the hyperbolic tangent."""
+        out = Value(np.tanh(self.data), (self,))
 
-    def back(self):
-        for parent, slope in self.parts:
-            parent.grad = parent.grad + slope * self.grad
-            parent.back()
+        def step_back():
+            self.grad = self.grad + out.grad * (1.0 - out.data**2)
+
+        out.step_back = step_back
+        return out
+
+
+def back_from(output):
+    """Give all values that an output was made of their gradients. It has its own already."""
+    output.step_back()
+    for parent in output.parents:
+        back_from(parent)
 
 
 def values(x, weights, g):
-    first = h = Value(x)
-    factors = [Value(w) for w in weights]
+    """Go forward through all blocks, and back again.
+
+    Parameters
+    ----------
+    x : (N, D)
+    weights : list of (N, D)
+        One for each block; the product is element by element.
+    g : (N, D)
+        Gradient of the loss in what the last block returns.
+
+    Returns
+    -------
+    y, dx : (N, D)
+    dweights : list of (N, D)
+    """
+    start, factors = Value(x), [Value(w) for w in weights]
+    h = start
     for factor in factors:
         h = h + (h * factor).tanh()
-    h.grad = g * 1.0
-    h.back()
-    return h.data, first.grad, [factor.grad for factor in factors]
+    h.grad = g.copy()
+    back_from(h)
+    return h.data, start.grad, [factor.grad for factor in factors]

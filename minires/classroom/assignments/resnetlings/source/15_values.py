@@ -4,57 +4,42 @@ import numpy as np
 
 
 class Value:
-    """An array, its gradient, and the step that takes its gradient back to its parents."""
+    """An array, its gradient, and what it was made of: pairs of a value and the slope by it."""
 
-    def __init__(self, data, parents=()):
-        self.data, self.parents = data, parents
+    def __init__(self, data, *made_of):
+        self.data, self.made_of = data, made_of
         self.grad = np.zeros_like(data)
-        self.step_back = lambda: None
 
     def __add__(self, other):
-        out = Value(self.data + other.data, (self, other))
-
-        def step_back():
-            self.grad = self.grad + out.grad
-            other.grad = other.grad + out.grad
-
-        out.step_back = step_back
-        return out
+        return Value(self.data + other.data, (self, 1.0), (other, 1.0))
 
     def __mul__(self, other):
-        out = Value(self.data * other.data, (self, other))
-
-        def step_back():
-            self.grad = self.grad + out.grad * other.data
-            other.grad = other.grad + out.grad * self.data
-
-        out.step_back = step_back
-        return out
+        return Value(self.data * other.data, (self, other.data), (other, self.data))
 
     def tanh(self):
         """Return the hyperbolic tangent."""
-        out = Value(np.tanh(self.data), (self,))
+        y = np.tanh(self.data)
+        return Value(y, (self, 1.0 - y**2))
 
-        def step_back():
-            self.grad = self.grad + out.grad * (1.0 - out.data**2)
-
-        out.step_back = step_back
-        return out
+    def step_back(self):
+        """Pass the gradient on to what the value was made of."""
+        for parent, slope in self.made_of:
+            parent.grad = parent.grad + slope * self.grad
 
 
 def back_from(output):
     """Give all values that an output was made of their gradients. It has its own already."""
-    made, seen = [], set()
+    order, seen = [], set()
 
     def visit(value):
         if value not in seen:
             seen.add(value)
-            for parent in value.parents:
+            for parent, _ in value.made_of:
                 visit(parent)
-            made.append(value)
+            order.append(value)
 
     visit(output)
-    for value in reversed(made):
+    for value in reversed(order):
         value.step_back()
 
 
