@@ -14,10 +14,10 @@ from .judging import CheckResult, Prepared, judged, prepared
 from .processes import Runner, run_alone
 from .results import Submission, graded
 
-__all__ = ["Handed", "handed", "release"]
+__all__ = ["SHEET", "Handed", "handed", "release"]
 
 # Beside the student's file; what is in it tells inputs and right results, and no solution.
-_SHEET = ".assignment"
+SHEET = ".assignment"
 
 
 def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) -> Path:
@@ -49,7 +49,7 @@ def release(assignment: Assignment, folder: Path, runner: Runner = run_alone) ->
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=".minires-") as place:
         made = Path(place) / folder.name
-        sheet = made / _SHEET
+        sheet = made / SHEET
         sheet.mkdir(parents=True)
         for name, text in starter.items():
             _write(made / name, text)
@@ -101,9 +101,9 @@ def handed(folder: Path) -> Handed:
     AssignmentError
         If it is none.
     """
-    place = folder / _SHEET
+    place = folder / SHEET
     if not place.is_dir():
-        raise AssignmentError(f"'{folder}' is no assignment's folder: it has no {_SHEET}")
+        raise AssignmentError(f"'{folder}' is no assignment's folder: it has no {SHEET}")
     sheet = Sheet(place)
     cases = {name: Prepared(**case) for name, case in load(place / "cases.npz").items()}
     explanations = json.loads((place / "explanations.json").read_text(encoding="utf-8"))

@@ -27,9 +27,9 @@ def _list(
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the assignments that there are."""
-    from minires.classroom.shipped import assignment_of, names
+    from minires.classroom.shipped import names, sheet_of
 
-    found = [assignment_of(name) for name in names()]
+    found = [sheet_of(name) for name in names()]
     if json:
         from minires.serialize.json_text import to_json
 
@@ -65,13 +65,12 @@ def _start(
 ) -> None:
     """Make a folder with the file to write in, the handout, and what checks need."""
     from minires.classroom.assignment import AssignmentError
-    from minires.classroom.release import release
-    from minires.classroom.shipped import assignment_of
+    from minires.classroom.shipped import start
     from minires.classroom.source import SourceError
 
+    folder = to or Path(Path(assignment).name)
     try:
-        wanted = assignment_of(assignment)
-        folder = release(wanted, to or Path(assignment))
+        wanted = start(assignment, folder)
     except (AssignmentError, SourceError) as error:
         refuse(error)
     [first, *more] = (str(folder / name) for name in wanted.files)
