@@ -4,6 +4,8 @@ It is a folder: ``assignment.toml`` (functions, checks, points, hints), ``source
 files with markers), ``cases.py`` (what the functions are called with), ``mistakes.toml`` (edits of
 the solution that make it wrong) and ``handout.md``. Where several results of a function are right,
 ``views.py`` has a function ``view_`` and its name, which returns of a result what is compared.
+Where something is to be read off and written down, too, there is ``readings.py``: see
+`minires.classroom.readings`.
 """
 
 from __future__ import annotations

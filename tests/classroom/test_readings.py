@@ -229,6 +229,13 @@ def test_a_number_with_thousands_of_digits_is_wrong_and_no_crash(judge: Judge) -
     assert judge(answers)["norm"].status == "failed"
 
 
+def test_answers_may_be_written_on_windows(halves: Assignment, judge: Judge) -> None:
+    text = halves.solution["answers.toml"].replace("\n", "\r\n").encode("utf-8-sig")
+    results = judge(text)
+    assert results["ratio"].status == "passed"
+    assert results["why"].says == "Because of this,\nand of that."
+
+
 def test_what_steers_a_terminal_is_left_out_of_texts_and_messages(judge: Judge) -> None:
     red = "\\u001b[31m"
     told = judge(ANSWERS.replace("Because", f"{red}Because"))["why"]
@@ -276,6 +283,9 @@ def test_what_is_given_out_is_empty_and_says_what_is_yours(
 def test_answers_that_would_be_given_out_solved_are_refused() -> None:
     with pytest.raises(SourceError, match="norm is given out solved"):
         unanswered("[readings]\nnorm = 3\n", "answers.toml")
+    twice = "[readings]\nnorm = 3\n[written]\nnorm = 4  # SOLUTION\n"
+    with pytest.raises(SourceError, match="norm is given out solved"):
+        unanswered(twice, "answers.toml")
     with pytest.raises(SourceError, match="it is no TOML"):
         unanswered("[readings\n", "answers.toml")
 
