@@ -259,14 +259,15 @@ class Sheet:
         """
         key = (seed, *sorted(configuration.items()))
         if key not in self._records:
+            readings = self._readings
             try:
-                record = self._readings.record(seed, dict(configuration))
+                record = readings.record(seed, dict(configuration))
             except Exception as error:
                 raise AssignmentError(
                     f"{self.name}/readings.py: record({seed}, {dict(configuration)}) ends in"
                     f" {type(error).__name__}: {error}"
                 ) from error
-            self._records[key] = record, self._readings.mistaken(record)
+            self._records[key] = record, readings.mistaken(record)
         return self._records[key]
 
     @cached_property
