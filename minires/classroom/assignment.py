@@ -4,7 +4,9 @@ It is a folder: ``assignment.toml`` (functions, checks, points, hints), ``source
 files with markers), ``cases.py`` (what the functions are called with), ``mistakes.toml`` (edits of
 the solution that make it wrong) and ``handout.md``. Where several results of a function are right,
 ``views.py`` has a function ``view_`` and its name, which returns of a result what is compared;
-``traces.py`` has ``trace_`` and its name for those of whose gradients the steps are told.
+``traces.py`` has ``trace_`` and its name for those of whose gradients the steps are told. Where
+something is to be read off and written down, too, there is ``readings.py``: see
+`minires.classroom.readings`.
 """
 
 from __future__ import annotations
@@ -273,14 +275,15 @@ class Sheet:
         """
         key = (seed, *sorted(configuration.items()))
         if key not in self._records:
+            readings = self._readings
             try:
-                record = self._readings.record(seed, dict(configuration))
+                record = readings.record(seed, dict(configuration))
             except Exception as error:
                 raise AssignmentError(
                     f"{self.name}/readings.py: record({seed}, {dict(configuration)}) ends in"
                     f" {type(error).__name__}: {error}"
                 ) from error
-            self._records[key] = record, self._readings.mistaken(record)
+            self._records[key] = record, readings.mistaken(record)
         return self._records[key]
 
     @cached_property

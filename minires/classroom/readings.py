@@ -152,10 +152,10 @@ def unanswered(text: str, name: str) -> str:
     """
     empty = _SOLUTION.sub(r'\1""', text)
     try:
-        values = dict(_values(tomllib.loads(empty)))
+        values = list(_values(tomllib.loads(empty)))
     except tomllib.TOMLDecodeError as error:
         raise SourceError(f"{name}: without its solutions it is no TOML: {error}") from None
-    for key, value in values.items():
+    for key, value in values:
         if value != "":
             raise SourceError(f"{name}: {key} is given out solved; end its line in '  # SOLUTION'")
     return empty
@@ -177,7 +177,7 @@ def _read(sheet: Sheet, path: Path) -> _Answers:
     if len(data) > _MOST_BYTES:
         raise _AnswersError(f"{path.name} is larger than {_MOST_BYTES} bytes")
     try:
-        text = data.decode("utf-8").replace("\r\n", "\n")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
         found = _filled_in(tomllib.loads(text))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1

@@ -85,7 +85,12 @@ def _check(
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Check what is written so far. The exit code is 1 where a check is not passed, else 0."""
-    submission = _handed(folder).checked()
+    from minires.classroom.assignment import AssignmentError
+
+    try:
+        submission = _handed(folder).checked()
+    except AssignmentError as error:  # what is to be read cannot be recorded
+        refuse(error)
     if json:
         from dataclasses import asdict
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from minires.classroom.release import handed, release
 from minires.classroom.source import SourceError
 from minires.classroom.submitted import submissions_in
 from minires.classroom.verify import verified
+from minires.cli.entry import main
 from tests.classroom.assignments import run_here
 
 SHEET = """
@@ -230,6 +232,13 @@ def test_a_number_with_thousands_of_digits_is_wrong_and_no_crash(judge: Judge) -
     assert judge(answers)["norm"].status == "failed"
 
 
+def test_answers_may_be_written_on_windows(halves: Assignment, judge: Judge) -> None:
+    text = halves.solution["answers.toml"].replace("\n", "\r\n").encode("utf-8-sig")
+    results = judge(text)
+    assert results["ratio"].status == "passed"
+    assert results["why"].says == "Because of this,\nand of that."
+
+
 def test_what_steers_a_terminal_is_left_out_of_texts_and_messages(judge: Judge) -> None:
     red = "\\u001b[31m"
     told = judge(ANSWERS.replace("Because", f"{red}Because"))["why"]
@@ -249,7 +258,7 @@ def test_answers_that_are_missing_or_a_link_are_not_there(
     judge(ANSWERS)
     cases, folder = prepared(halves, 3, run_here), tmp_path / "submission"
     elsewhere = (folder / "answers.toml").rename(tmp_path / "elsewhere.toml")
-    for linked in (False, True):
+    for linked in (False, True) if sys.platform != "win32" else (False,):
         if linked:
             (folder / "answers.toml").symlink_to(elsewhere)
         results = {each.name: each for each in judged(halves, folder, cases, run_here)}
@@ -277,6 +286,9 @@ def test_what_is_given_out_is_empty_and_says_what_is_yours(
 def test_answers_that_would_be_given_out_solved_are_refused() -> None:
     with pytest.raises(SourceError, match="norm is given out solved"):
         unanswered("[readings]\nnorm = 3\n", "answers.toml")
+    twice = "[readings]\nnorm = 3\n[written]\nnorm = 4  # SOLUTION\n"
+    with pytest.raises(SourceError, match="norm is given out solved"):
+        unanswered(twice, "answers.toml")
     with pytest.raises(SourceError, match="it is no TOML"):
         unanswered("[readings\n", "answers.toml")
 
@@ -328,6 +340,24 @@ def test_students_are_told_the_same_as_is_graded(halves: Assignment, tmp_path: P
     assert (told["norm"].points, told["ratio"].points, told["why"].points) == (2, 0, 0)
     assert told["ratio"].message.startswith("It is upside down.\nratio is 4 here; ")
     assert told["why"].status == "unread"
+
+
+def test_the_command_is_content_with_texts_that_are_to_be_read(
+    halves: Assignment, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = release(halves, tmp_path / "handed-out", run_here)
+    for name, text in halves.solution.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    assert main(["assignment", "check", str(folder)]) == 0
+    said = capfd.readouterr().out
+    assert "unread  0/3  why          Why\n" in said
+    assert said.endswith("5 of 8 points\n")
+    (folder / ".assignment" / "readings.py").unlink()
+    assert main(["assignment", "check", str(folder)]) == 1
+    assert capfd.readouterr().err == "minires: .assignment: there is no readings.py\n"
+    (folder / "answers.toml").write_text("seed = ", encoding="utf-8")
+    assert main(["assignment", "check", str(folder)]) == 1
+    assert "answers.toml cannot be read: Invalid value" in capfd.readouterr().out
 
 
 def test_nothing_that_is_handed_in_beside_the_answers_counts(
