@@ -30,8 +30,18 @@ def print_submission(submission: Submission) -> None:
     for check in submission.checks:
         console.print(line_of(check, width))
         for said in said_of(check):
-            console.print(Text(f"{'':13}{said}"))
+            print_indented(console, Text(said), 13)
     console.print(f"{submission.score} of {submission.max_score} points")
+
+
+def print_indented(console: Console, text: Text, indent: int) -> None:
+    """Print a text some columns from the left, in a terminal each line of it."""
+    from rich.padding import Padding
+
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, indent)), soft_wrap=False)
+    else:
+        console.print(" " * indent + text.plain, markup=False)
 
 
 def line_of(check: GradedCheck, width: int = 0) -> Text:

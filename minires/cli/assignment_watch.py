@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from .assignment_shown import console_of_text, line_of, print_submission, said_of
+from .assignment_shown import console_of_text, line_of, print_indented, print_submission, said_of
 
 if TYPE_CHECKING:
     from minires.classroom.assignment import Sheet
@@ -149,17 +149,17 @@ class _Screen:
         if self._asks:
             print_(f"make {watch.file} what it was at the start? y or n")
         elif self._has_keys:
-            print_(_KEYS, style="dim")
+            print_(f"\n{_KEYS}", style="dim")
 
     def _show_one(self, check: GradedCheck) -> None:
         from rich.text import Text
 
         self._console.print(line_of(check))
         for said in said_of(check) or [check.message]:
-            self._console.print(Text(f"{'':6}{said}"))
+            print_indented(self._console, Text(said), 6)
         hints = self._watch.hints()
         for level, hint in enumerate(hints, 1):
-            self._console.print(Text(f"hint {level} of 3: {hint}", style="cyan"))
+            print_indented(self._console, Text(f"hint {level} of 3: {hint}", style="cyan"), 0)
         if not hints and not self._has_keys:
             self._console.print(f"a hint: minires assignment hint {check.name}", style="dim")
 

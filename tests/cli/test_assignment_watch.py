@@ -183,7 +183,7 @@ def test_keys_pressed_during_a_run_are_no_keys_afterwards(terminal: Any, file: P
     os.write(shown._terminal, b"xyq")
     shown.read("all checks are passed")
     assert file.read_text() == text
-    assert "ReLU keeps what" in shown.press("l", "5 of 5 points\r\nn next")
+    assert "ReLU keeps what" in shown.press("l", "5 of 5 points\r\n\r\nn next")
 
 
 def test_an_endless_loop_is_told_and_nothing_is_left_of_it(terminal: Any, file: Path) -> None:
