@@ -60,17 +60,17 @@ class Remembering:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._known: dict[tuple[Path, str, int], tuple[dict[str, bytes | None], Answer]] = {}
+        self._known: dict[tuple[Path, str, int], tuple[object, object, Answer]] = {}
 
     def __call__(
         self, file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
     ) -> Answer:
         """Call the function with each of `calls`, or remember what came of it."""
-        # Calls are those of a check, which stay where they are.
+        # Calls have no hash. Those that are kept keep their id, too.
         key, state = (file, function, id(calls)), _with_imports(file)
         if key not in self._known or self._known[key][0] != state:
-            self._known[key] = state, self._runner(file, function, calls, seconds)
-        return self._known[key][1]
+            self._known[key] = state, calls, self._runner(file, function, calls, seconds)
+        return self._known[key][-1]
 
     def forget(self) -> None:
         """Run everything again."""

@@ -67,7 +67,7 @@ class Terminal:
             plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text.decode("utf-8", "replace"))
             if until and until in plain:
                 # The rest of the screen.
-                until, end = "", min(end, time.monotonic() + 0.15)
+                until, end = "", min(end, time.monotonic() + 0.06)
         assert not until, plain
         return plain
 
@@ -177,7 +177,7 @@ def test_every_key_does_what_it_says(terminal: Any, file: Path) -> None:
 def test_keys_pressed_during_a_run_are_no_keys_afterwards(terminal: Any, file: Path) -> None:
     shown = terminal()
     shown.read("q quit")
-    text = "import time\ntime.sleep(0.5)\n" + RIGHT
+    text = "import time\ntime.sleep(0.4)\n" + RIGHT
     file.write_text(text)
     shown.read("checking ...")
     os.write(shown._terminal, b"xyq")
