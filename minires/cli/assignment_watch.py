@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.04  # between two looks at the files, in seconds
 _MOST_SPARES = 12
+# Windows has no SIGHUP.
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 _KEYS = "n next  r run  h hint  l list  c check all  x reset  q quit"
 
 
@@ -47,6 +49,7 @@ def watch(handed: Handed, manual_run: bool) -> None:
         keys = _Keys()
         if in_terminal:
             stack.enter_context(_listening(keys))
+        stack.callback(_hear_no_signals)
         changes = Changes(handed.folder, handed.sheet.files)
         screen = _Screen(Watch(handed, runner), keys.are_heard)
         screen.check()
@@ -222,10 +225,17 @@ def _ended_by_signals() -> Iterator[None]:
     def leave(number: int, _: Any) -> NoReturn:
         sys.exit(128 + number)
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), leave) for name in names}
+    before = {each: signal.getsignal(each) for each in _SIGNALS}
     try:
+        for each in _SIGNALS - {signal.SIGINT}:
+            signal.signal(each, leave)
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _hear_no_signals() -> None:
+    """Let no second Ctrl-C break off what is done at the end."""
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)

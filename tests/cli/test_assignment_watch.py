@@ -34,6 +34,7 @@ def given_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def file(given_out: Path, tmp_path: Path) -> Path:
     """The file to write in, of an assignment that was started."""
     shutil.copytree(given_out, tmp_path / "a0")
+    (tmp_path / "tmp").mkdir()
     return tmp_path / "a0" / "units.py"
 
 
@@ -47,6 +48,7 @@ class Terminal:
         self.pid, self._terminal = pty.fork()
         if not self.pid:
             os.environ |= {"TERM": "xterm", "COLUMNS": "200", "LINES": "40", "NO_COLOR": "1"}
+            os.environ["TMPDIR"] = str(folder.parent / "tmp")
             os.execv(sys.executable, [*COMMAND, str(folder), *options])
         self.before = termios.tcgetattr(self._terminal)
 
@@ -226,6 +228,7 @@ def test_it_leaves_no_process_and_the_terminal_as_it_was(
         os.kill(shown.pid, end)
     assert shown.code() == code
     assert shown.modes() == shown.before[3]
+    assert list((file.parents[1] / "tmp").iterdir()) == []
     for pid in processes:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
