@@ -29,7 +29,7 @@ class Runner(Protocol):
 
 
 def run_alone(
-    file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+    file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
 ) -> Answer:
     """Call a function of a file in a process that sees no variable of this one's environment.
 
@@ -44,9 +44,11 @@ def run_alone(
         The arguments of each call: numbers, strings, arrays, and lists, tuples and dicts of them.
     seconds : float
         After which the process is ended.
+    also
+        What else `child` is told.
     """
     with _Process() as process:
-        return process.answer(file, function, calls, seconds)
+        return process.answer(file, function, calls, seconds, **also)
 
 
 class WarmRunner:
@@ -95,11 +97,16 @@ class WarmRunner:
             self._waiting.append(_Process())
 
     def __call__(
-        self, file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+        self,
+        file: Path,
+        function: str,
+        calls: Sequence[tuple[Any, ...]],
+        seconds: float,
+        **also: Any,
     ) -> Answer:
         """Call the function with each of `calls`, within so many seconds in all."""
         with self._next() as process:
-            return process.answer(file, function, calls, seconds)
+            return process.answer(file, function, calls, seconds, **also)
 
     def _next(self) -> _Process:
         while self._waiting:
@@ -143,11 +150,16 @@ class _Process:
         return self._process.poll() is None
 
     def answer(
-        self, file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+        self,
+        file: Path,
+        function: str,
+        calls: Sequence[tuple[Any, ...]],
+        seconds: float,
+        **also: Any,
     ) -> Answer:
         """Return what it says to calls of a function."""
         asked = [{"function": function, "arguments": list(arguments)} for arguments in calls]
-        child.dump(self._job, {"file": str(file.absolute()), "calls": asked})
+        child.dump(self._job, {"file": str(file.absolute()), "calls": asked, **also})
         late = threading.Event()
 
         def give_up() -> None:
