@@ -18,7 +18,7 @@ def console_of_text() -> Console:
     """Return a console that prints words as they are, and breaks no line."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def print_submission(submission: Submission) -> None:
@@ -41,7 +41,7 @@ def print_indented(console: Console, text: Text, indent: int) -> None:
     if console.is_terminal:
         console.print(Padding(text, (0, 0, 0, indent)), soft_wrap=False)
     else:
-        console.print(" " * indent + text.plain, markup=False)
+        console.print(" " * indent + text.plain)
 
 
 def line_of(check: GradedCheck, width: int = 0) -> Text:

@@ -166,7 +166,8 @@ class _Screen:
         for level, hint in enumerate(hints, 1):
             print_indented(self._console, Text(f"hint {level} of 3: {hint}", style="cyan"), 0)
         if not hints and not self._has_keys:
-            self._console.print(f"a hint: minires assignment hint {check.name}", style="dim")
+            where = f"{check.name} {self._watch.handed.folder}"
+            self._console.print(f"a hint: minires assignment hint {where}", style="dim")
 
 
 class _Keys:
