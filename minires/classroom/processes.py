@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -56,7 +56,7 @@ def run_alone(
         What else `child` is told: `given`, `measure`.
     """
     with _Process() as process:
-        return process.answer(file, function, calls, seconds, also)
+        return process.answer(file, function, calls, seconds, **also)
 
 
 class WarmRunner:
@@ -114,7 +114,7 @@ class WarmRunner:
     ) -> Answer:
         """Call the function with each of `calls`, within so many seconds in all."""
         with self._next() as process:
-            return process.answer(file, function, calls, seconds, also)
+            return process.answer(file, function, calls, seconds, **also)
 
     def _next(self) -> _Process:
         while self._waiting:
@@ -163,7 +163,7 @@ class _Process:
         function: str,
         calls: Sequence[tuple[Any, ...]],
         seconds: float,
-        also: Mapping[str, Any],
+        **also: Any,
     ) -> Answer:
         """Return what it says to calls of a function."""
         asked = [{"function": function, "arguments": list(arguments)} for arguments in calls]

@@ -103,7 +103,8 @@ class Watch:
         if self.shown:
             place = names.index(self.shown.name)
         else:
-            place = max(n for n, each in enumerate(checks) if self._file_of(each) == self.file)
+            here = [n for n, each in enumerate(checks) if self._file_of(each) == self.file]
+            place = max(here, default=-1)  # a file may have hidden checks alone
         around = [*checks[place + 1 :], *checks[: place + 1]]
         for each in [each for each in around if each.status == "failed"][:1]:
             self._wanted, self.file = each.name, self._file_of(each)

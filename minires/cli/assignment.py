@@ -76,7 +76,7 @@ def _start(
     [first, *more] = (str(folder / name) for name in wanted.files)
     yours = f"{first} and {len(more)} more are" if more else f"{first} is"
     typer.echo(f"{folder / 'handout.md'} says what to do, {yours} yours")
-    typer.echo(f"then: minires assignment check {folder}", err=True)
+    typer.echo(f"then: minires assignment watch {folder}", err=True)
 
 
 @app.command("check")

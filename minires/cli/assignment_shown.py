@@ -25,7 +25,7 @@ def console_of_text() -> Console:
     """Return a console that prints words as they are, and breaks no line."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def print_submission(submission: Submission) -> None:
@@ -37,9 +37,19 @@ def print_submission(submission: Submission) -> None:
     for check in submission.checks:
         console.print(line_of(check, width))
         for said in said_of(check):
-            console.print(Text(f"{'':13}{said}"))
+            print_indented(console, Text(said), 13)
         print_heat_map(console, check.heat_map, indent=13)
     console.print(f"{submission.score} of {submission.max_score} points")
+
+
+def print_indented(console: Console, text: Text, indent: int) -> None:
+    """Print a text some columns from the left, in a terminal each line of it."""
+    from rich.padding import Padding
+
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, indent)), soft_wrap=False)
+    else:
+        console.print(" " * indent + text.plain)
 
 
 def line_of(check: GradedCheck, width: int = 0) -> Text:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from .assignment_shown import console_of_text, line_of, print_submission, said_of
+from .assignment_shown import console_of_text, line_of, print_indented, print_submission, said_of
 from .heat_maps import print_heat_map
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.04  # between two looks at the files, in seconds
 _MOST_SPARES = 12
+# Windows has no SIGHUP.
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 _KEYS = "n next  r run  h hint  l list  c check all  x reset  q quit"
 
 
@@ -48,6 +50,7 @@ def watch(handed: Handed, manual_run: bool) -> None:
         keys = _Keys()
         if in_terminal:
             stack.enter_context(_listening(keys))
+        stack.callback(_hear_no_signals)
         changes = Changes(handed.folder, handed.sheet.files)
         screen = _Screen(Watch(handed, runner), keys.are_heard)
         screen.check()
@@ -142,7 +145,9 @@ class _Screen:
         elif check := watch.shown:
             self._show_one(check)
         elif watch.done:
-            print_("all checks are passed", style="green")
+            whole = passed == len(submission.checks)
+            what = "all checks are passed" if whole else "all that can be checked is passed"
+            print_(what, style="green")
         else:
             print_(f"{watch.file} is done: n goes on", style="green")
         if self._news:
@@ -150,20 +155,21 @@ class _Screen:
         if self._asks:
             print_(f"make {watch.file} what it was at the start? y or n")
         elif self._has_keys:
-            print_(_KEYS, style="dim")
+            print_(f"\n{_KEYS}", style="dim")
 
     def _show_one(self, check: GradedCheck) -> None:
         from rich.text import Text
 
         self._console.print(line_of(check))
         for said in said_of(check) or [check.message]:
-            self._console.print(Text(f"{'':6}{said}"))
+            print_indented(self._console, Text(said), 6)
         print_heat_map(self._console, check.heat_map, indent=6)
         hints = self._watch.hints()
         for level, hint in enumerate(hints, 1):
-            self._console.print(Text(f"hint {level} of 3: {hint}", style="cyan"))
+            print_indented(self._console, Text(f"hint {level} of 3: {hint}", style="cyan"), 0)
         if not hints and not self._has_keys:
-            self._console.print(f"a hint: minires assignment hint {check.name}", style="dim")
+            where = f"{check.name} {self._watch.handed.folder}"
+            self._console.print(f"a hint: minires assignment hint {where}", style="dim")
 
 
 class _Keys:
@@ -224,10 +230,17 @@ def _ended_by_signals() -> Iterator[None]:
     def leave(number: int, _: Any) -> NoReturn:
         sys.exit(128 + number)
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), leave) for name in names}
+    before = {each: signal.getsignal(each) for each in _SIGNALS}
     try:
+        for each in _SIGNALS - {signal.SIGINT}:
+            signal.signal(each, leave)
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _hear_no_signals() -> None:
+    """Let no second Ctrl-C break off what is done at the end."""
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)

@@ -162,6 +162,19 @@ def test_the_first_check_that_is_not_passed_is_shown(
     assert watch.file == "back.py"
 
 
+def test_a_file_of_which_no_check_is_shown_can_be_at_hand(
+    watch: Watch, started: Handed, write: Callable[[str, str], None]
+) -> None:
+    started.sheet.functions["other"] = started.sheet.functions["relu"].model_copy(
+        update={"name": "other", "file": "other.py"}
+    )
+    write("other.py", "")
+    assert (watch.file, watch.shown, watch.done) == ("other.py", None, False)
+    watch.hint()
+    watch.next()
+    assert watch.file == "units.py"
+
+
 def test_next_goes_around_and_a_change_brings_its_file_to_hand(
     watch: Watch, write: Callable[[str, str], None]
 ) -> None:

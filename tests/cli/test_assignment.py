@@ -62,7 +62,7 @@ def test_what_a_terminal_would_obey_is_not_printed(minires: Any, file: Path) -> 
     )
     done = minires("assignment", "check", "a0")
     assert done.returncode == 1
-    assert "ValueError: red (units.py" in done.stdout
+    assert "red" in done.stdout
     assert not set("\x1b\x9b\a\u202e") & set(done.stdout)
     assert max(map(len, done.stdout.split("\n"))) < 350
     assert "said" in done.stdout
