@@ -18,7 +18,7 @@ from .assignment import Assignment, AssignmentError
 from .judging import Prepared, judged, prepared
 from .processes import Answer, Runner
 from .results import GradedCheck, Submission, graded
-from .submitted import digest_of, unpacked, with_files
+from .submitted import digest_of, id_of, unpacked, with_files
 
 __all__ = ["Record", "grade", "read_record", "recorded_submissions", "write_record"]
 
@@ -105,6 +105,9 @@ def grade(
         If the folder has results of another assignment, or of another state of it.
     """
     record = _begun(assignment, out, again)
+    names = "pseudonyms" if record.asked.get("anonymous") else "names"
+    if asked and record.asked and record.asked["anonymous"] != asked["anonymous"]:
+        raise AssignmentError(f"'{out}' has results under {names}; name another folder")
     record = Record(
         **{
             **asdict(record),
@@ -118,7 +121,7 @@ def grade(
     cases = prepared(assignment, record.seed)
 
     def one(path: Path) -> Submission:
-        target = out / _RESULTS / f"{name_of(path.stem)}.json"
+        target = out / _RESULTS / f"{name_of(id_of(path))}.json"
         incidents: list[str] = []
         with unpacked(path, assignment.files, incidents) as folder:
             of = {"submission": digest_of(folder), "assignment": record.digest}
