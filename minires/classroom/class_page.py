@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from minires.pages import details, escape, page, percent, table
 
-from .class_report import ABOUT_SIMILARITY, ClassReport
+from .class_report import ABOUT_SIMILARITY, MOST_PAIRS, ClassReport
 from .grades import Grade
 from .results import GradedCheck, Submission
 
@@ -162,7 +162,10 @@ def _likeness(report: ClassReport) -> str:
         [pair.first, pair.second, percent(pair.share), str(pair.lines)] for pair in report.pairs
     ]
     head = ("submission", "and", "in common", "lines of the first")
-    return about + table("Without comments, names and the starter", head, rows)
+    caption = "Without comments, names and the starter"
+    if len(rows) < len(report.pairs):
+        caption += f"; the first {len(rows)} of {len(report.pairs)} pairs"
+    return about + table(caption, head, rows)
 
 
 def _submission(submission: Submission) -> str:

@@ -153,7 +153,8 @@ def _graded(
             if marks is not None:
                 keep_marks(marks, out, graded)
             graded = with_marks(out, graded)
-            report = class_report_of(read_record(out), graded, people, paths, assignment)
+            compared = assignment if "html" in wanted else None
+            report = class_report_of(read_record(out), graded, people, paths, compared)
         for note in report.notes:
             typer.echo(f"minires: {note}", err=True)
         _write(report, out, wanted, gradebook)
