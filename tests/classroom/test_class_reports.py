@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from xml.etree import ElementTree
 
@@ -84,6 +85,14 @@ def test_the_page_is_well_formed_and_holds_nothing_of_students_that_runs(
     for words in ("Small <b>", "imports <script>", "no namespaces", ABOUT_SIMILARITY, "2 of 4"):
         assert words in said
     assert len(list(page.iter("details"))) == 4
+
+
+def test_a_page_shows_the_pairs_that_are_most_alike(report: ClassReport) -> None:
+    pairs = [Pair(f"x{number}", "y", 0.9, number) for number in range(60)]
+    html = page_of(dataclasses.replace(report, pairs=pairs))
+    assert "the first 50 of 60 pairs" in html
+    assert ">x49<" in html
+    assert ">x50<" not in html
 
 
 def test_a_class_that_handed_in_nothing_has_a_page() -> None:
