@@ -159,7 +159,8 @@ def _likeness(report: ClassReport) -> str:
     if not report.pairs:
         return about + "<p>No two submissions have much in common beside the starter.</p>"
     rows = [
-        [pair.first, pair.second, percent(pair.share), str(pair.lines)] for pair in report.pairs
+        [pair.first, pair.second, percent(pair.share), str(pair.lines)]
+        for pair in report.pairs[:MOST_PAIRS]
     ]
     head = ("submission", "and", "in common", "lines of the first")
     caption = "Without comments, names and the starter"
