@@ -17,6 +17,12 @@ _STYLE = """
 .said { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.3rem 0 0; max-width: none; }
 .printed { color: var(--soft); border-left: 3px solid var(--line); padding-left: 0.7rem; }
 .said, .printed { font: 0.85rem/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; }
+.heat { white-space: pre; overflow-x: auto; line-height: 1.25; }
+.heat .below { color: var(--blue); }
+.heat .above { color: var(--orange); }
+.heat .far { font-weight: 700; }
+.heat .worst, .heat .finite { color: var(--page); background: var(--ink); }
+.heat .right { color: var(--soft); }
 .checks { list-style: none; margin: 0.5rem 0; padding: 0; }
 .checks li { border-top: 1px solid var(--line); padding: 0.5rem 0.2rem; }
 .status { font-weight: 600; margin-right: 0.5rem; }
@@ -189,4 +195,16 @@ def _check(check: GradedCheck) -> str:
         parts.append(f'<div class="said">{escape(check.message)}</div>')
     if check.output.strip():
         parts.append(f'<div class="said printed">{escape(check.output.strip())}</div>')
+    parts.append(_heat_map(getattr(check, "heat_map", [])))
     return "".join(parts) + "</li>"
+
+
+def _heat_map(lines: Sequence[Sequence[Sequence[str]]]) -> str:
+    """Draw where an array is wrong: lines of texts, each with the kind of its cells."""
+    if not lines:
+        return ""
+    drawn = "\n".join(
+        "".join(f'<span class="{escape(kind)}">{escape(text)}</span>' for text, kind in line)
+        for line in lines
+    )
+    return f'<div class="said heat">{drawn}</div>'

@@ -199,9 +199,9 @@ def _graded(
     incidents = list(found)
 
     def noting(
-        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
     ) -> Answer:
-        answer = runner(file, function, calls, seconds)
+        answer = runner(file, function, calls, seconds, **also)
         incidents.extend(fact for fact in answer.incidents if fact not in incidents)
         return answer
 

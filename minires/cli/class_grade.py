@@ -206,12 +206,12 @@ def _trying_twice(runner: Runner) -> Runner:
     from minires.classroom.isolation import IsolationError
 
     def twice(
-        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
     ) -> Answer:
         try:
-            return runner(file, function, calls, seconds)
+            return runner(file, function, calls, seconds, **also)
         except IsolationError:
-            return runner(file, function, calls, seconds)
+            return runner(file, function, calls, seconds, **also)
 
     return twice
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from minires.classroom.assignment import Assignment
-from minires.classroom.class_page import page_of
+from minires.classroom.class_page import _heat_map, page_of
 from minires.classroom.class_report import ABOUT_SIMILARITY, ClassReport, reported
 from minires.classroom.grades import grades_of
 from minires.classroom.results import GradedCheck, Submission
@@ -93,6 +93,13 @@ def test_a_page_shows_the_pairs_that_are_most_alike(report: ClassReport) -> None
     assert "the first 50 of 60 pairs" in html
     assert ">x49<" in html
     assert ">x50<" not in html
+
+
+def test_heat_maps_are_drawn_with_their_characters_and_escaped() -> None:
+    drawn = ElementTree.fromstring(_heat_map([[["0 ", ""], ["<#", "far below"]], [["@", "worst"]]]))
+    assert "".join(drawn.itertext()) == "0 <#\n@"
+    assert [part.get("class") for part in drawn] == ["", "far below", "worst"]
+    assert _heat_map([]) == ""
 
 
 def test_a_class_that_handed_in_nothing_has_a_page() -> None:
