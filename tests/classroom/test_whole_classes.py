@@ -25,7 +25,7 @@ try:
 except IsolationError as error:
     pytest.skip(str(error), allow_module_level=True)
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
