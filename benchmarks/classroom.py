@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,16 @@ def classroom(count: int = SUBMISSIONS) -> Iterator[tuple[str, Any]]:
     yield "all", {"submissions": graded, "seconds": seconds, "jobs": JOBS}
 
 
-def synthetic(place: Path, count: int, seed: int = 0) -> dict[str, Path]:
+def synthetic(
+    place: Path, count: int, seed: int = 0, of: Sequence[str] | None = None
+) -> dict[str, Path]:
     """Make submissions in a folder for each assignment; return the folders by assignments' names.
 
     Each is a solution, another right one, the starter, a known mistake, the same in another style,
     or a file with two mistakes: as often as there are of these. Some are zips.
     """
     rng = random.Random(seed)
-    assignments = [assignment_of(name) for name in names()]
+    assignments = [assignment_of(name) for name in of or names()]
     files = {each.name: _files(each) for each in assignments}
     folders: dict[str, Path] = {}
     for number in range(count):

@@ -21,9 +21,9 @@ from .pseudonyms import pseudonym_key, pseudonym_of
 from .results import Submission
 from .roster import Person, read_roster
 from .similarity import Pair, similar_pairs
-from .submitted import submissions_in, texts_of
+from .submitted import id_of, submissions_in, texts_of
 
-__all__ = ["Asked", "ClassList", "class_report_of", "reported_again"]
+__all__ = ["Asked", "ClassList", "asked_for", "class_report_of", "reported_again"]
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ class ClassList:
     def times_of(self, paths: Sequence[Path]) -> tuple[dict[str, datetime], list[str]]:
         """Return when submissions were handed in, by their ids, and from where that is known."""
         if self.times is not None:
-            absent = [path.stem for path in paths if path.stem not in self.times]
+            absent = [id_of(path) for path in paths if id_of(path) not in self.times]
             if absent:
                 raise TableError(f"--submitted has no time of {absent[0]!r}")
-            found = {self.name_of(path.stem): self.times[path.stem] for path in paths}
+            found = {self.name_of(id_of(path)): self.times[id_of(path)] for path in paths}
             return found, ["times are those of the file that --submitted names"]
-        found = {self.name_of(path.stem): handed_in_at(path) for path in paths}
+        found = {self.name_of(id_of(path)): handed_in_at(path) for path in paths}
         return found, ["times are when the files were last changed; --submitted names better ones"]
 
 
@@ -129,7 +129,7 @@ def class_report_of(
     times: dict[str, datetime] = {}
     notes: list[str] = []
     there = {each.id for each in submissions}
-    paths = [path for path in paths if people.name_of(path.stem) in there]
+    paths = [path for path in paths if people.name_of(id_of(path)) in there]
     if people.deadline or any(each.group for each in (people.roster or {}).values()):
         times, notes = people.times_of(paths)
         if missing := [id for id in there if id not in times]:
@@ -150,8 +150,15 @@ def class_report_of(
 
 
 def _pairs(assignment: Assignment, people: ClassList, paths: Sequence[Path]) -> list[Pair]:
-    texts = {people.name_of(path.stem): texts_of(path, assignment.files) for path in paths}
+    texts = {people.name_of(id_of(path)): texts_of(path, assignment.files) for path in paths}
     return similar_pairs(texts, list(assignment.starter().values()))
+
+
+def asked_for(record: Record, out: Path) -> Asked:
+    """Return how the grading of a folder of results was asked for."""
+    if not record.asked:
+        raise AssignmentError(f"'{out}' does not say what was graded: minires class grade does")
+    return Asked(**record.asked)
 
 
 def reported_again(out: Path) -> ClassReport:
@@ -165,12 +172,14 @@ def reported_again(out: Path) -> ClassReport:
         If the roster or another file cannot be used any more.
     """
     record = read_record(out)
-    asked = Asked(**record.asked)
+    asked = asked_for(record, out)
     people, submissions = asked.class_list(out), with_marks(out, recorded_submissions(out))
     try:
         paths = submissions_in(Path(asked.folder))
     except AssignmentError:
         return class_report_of(record, submissions, people, [], None)
+    there = {people.name_of(id_of(path)) for path in paths}
+    submissions = [each for each in submissions if each.id in there]
     try:
         with opened(asked.assignment) as assignment:
             return class_report_of(record, submissions, people, paths, assignment)

@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from minires.pages import details, escape, page, percent, table
 
-from .class_report import ABOUT_SIMILARITY, ClassReport
+from .class_report import ABOUT_SIMILARITY, MOST_PAIRS, ClassReport
 from .grades import Grade
 from .results import GradedCheck, Submission
 
@@ -17,6 +17,12 @@ _STYLE = """
 .said { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.3rem 0 0; max-width: none; }
 .printed { color: var(--soft); border-left: 3px solid var(--line); padding-left: 0.7rem; }
 .said, .printed { font: 0.85rem/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; }
+.heat { white-space: pre; overflow-x: auto; line-height: 1.25; }
+.heat .below { color: var(--blue); }
+.heat .above { color: var(--orange); }
+.heat .far { font-weight: 700; }
+.heat .worst, .heat .finite { color: var(--page); background: var(--ink); }
+.heat .right { color: var(--soft); }
 .checks { list-style: none; margin: 0.5rem 0; padding: 0; }
 .checks li { border-top: 1px solid var(--line); padding: 0.5rem 0.2rem; }
 .status { font-weight: 600; margin-right: 0.5rem; }
@@ -159,10 +165,14 @@ def _likeness(report: ClassReport) -> str:
     if not report.pairs:
         return about + "<p>No two submissions have much in common beside the starter.</p>"
     rows = [
-        [pair.first, pair.second, percent(pair.share), str(pair.lines)] for pair in report.pairs
+        [pair.first, pair.second, percent(pair.share), str(pair.lines)]
+        for pair in report.pairs[:MOST_PAIRS]
     ]
     head = ("submission", "and", "in common", "lines of the first")
-    return about + table("Without comments, names and the starter", head, rows)
+    caption = "Without comments, names and the starter"
+    if len(rows) < len(report.pairs):
+        caption += f"; the first {len(rows)} of {len(report.pairs)} pairs"
+    return about + table(caption, head, rows)
 
 
 def _submission(submission: Submission) -> str:
@@ -185,4 +195,16 @@ def _check(check: GradedCheck) -> str:
         parts.append(f'<div class="said">{escape(check.message)}</div>')
     if check.output.strip():
         parts.append(f'<div class="said printed">{escape(check.output.strip())}</div>')
+    parts.append(_heat_map(getattr(check, "heat_map", [])))
     return "".join(parts) + "</li>"
+
+
+def _heat_map(lines: Sequence[Sequence[Sequence[str]]]) -> str:
+    """Draw where an array is wrong: lines of texts, each with the kind of its cells."""
+    if not lines:
+        return ""
+    drawn = "\n".join(
+        "".join(f'<span class="{escape(kind)}">{escape(text)}</span>' for text, kind in line)
+        for line in lines
+    )
+    return f'<div class="said heat">{drawn}</div>'

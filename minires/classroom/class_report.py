@@ -13,12 +13,15 @@ from .grades import Grade
 from .results import Submission
 from .similarity import Pair
 
-__all__ = ["ABOUT_SIMILARITY", "ClassReport", "Item", "reported"]
+__all__ = ["ABOUT_SIMILARITY", "MOST_PAIRS", "ClassReport", "Item", "reported"]
 
 ABOUT_SIMILARITY = (
     "Likeness proves nothing: the same short function is written alike by people who never met."
     " It says where to look, and costs no points."
 )
+
+# That people are shown.
+MOST_PAIRS = 50
 
 
 class Item(NamedTuple):

@@ -8,17 +8,18 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from minires.serialize.atomic import atomic_write
 
 from .assignment import Assignment, AssignmentError
+from .changes import affected, check_digests, with_checks
 from .judging import Prepared, judged, prepared
 from .processes import Answer, Runner
 from .results import GradedCheck, Submission, graded
-from .submitted import digest_of, unpacked, with_files
+from .submitted import digest_of, id_of, unpacked, with_files
 from .substitutes import Substitutes, substitutes
 
 __all__ = ["Record", "grade", "read_record", "recorded_submissions", "write_record"]
@@ -93,7 +94,7 @@ def grade(
     asked : mapping, optional
         For the record, too.
     again : bool
-        Whether the assignment may have changed since: then all is graded anew, by the same numbers.
+        Whether the assignment may have changed since: then the checks that have are made again.
 
     Returns
     -------
@@ -106,6 +107,9 @@ def grade(
         If the folder has results of another assignment, or of another state of it.
     """
     record = _begun(assignment, out, again)
+    names = "pseudonyms" if record.asked.get("anonymous") else "names"
+    if asked and record.asked and record.asked["anonymous"] != asked["anonymous"]:
+        raise AssignmentError(f"'{out}' has results under {names}; name another folder")
     record = Record(
         **{
             **asdict(record),
@@ -121,17 +125,22 @@ def grade(
         name: substitutes(assignment, assignment.checks[name], case.calls)
         for name, case in cases.items()
     }
+    digests = check_digests(assignment, cases)
 
     def one(path: Path) -> Submission:
-        target = out / _RESULTS / f"{name_of(path.stem)}.json"
+        target = out / _RESULTS / f"{name_of(id_of(path))}.json"
         incidents: list[str] = []
         with unpacked(path, assignment.files, incidents) as folder:
-            of = {"submission": digest_of(folder), "assignment": record.digest}
-            done = _read(target, of)
-            if done is None:
-                done = _graded(
-                    assignment, cases, given, record.says, folder, target.stem, incidents, runner
+            of = {"submission": digest_of(folder), "checks": digests}
+            was, done = _read(target)
+            kept = was.get("checks", {}) if was.get("submission") == of["submission"] else {}
+            changed = [name for name in digests if kept.get(name) != digests[name]]
+            if done is None or changed or kept.keys() != digests.keys():
+                part = with_checks(assignment, affected(assignment, changed))
+                again = _graded(
+                    part, cases, given, record.says, folder, target.stem, incidents, runner
                 )
+                done = _merged(assignment, done if kept else None, again)
                 with atomic_write(target, "w") as file:
                     file.write(json.dumps({"of": of, **asdict(done)}, indent=1) + "\n")
         told(done)
@@ -165,7 +174,7 @@ def write_record(out: Path, record: Record) -> None:
 
 def recorded_submissions(out: Path) -> list[Submission]:
     """Return all results of a folder, by their ids."""
-    found = [_read(path) for path in sorted((out / _RESULTS).glob("*.json"))]
+    found = [_read(path)[1] for path in sorted((out / _RESULTS).glob("*.json"))]
     return [each for each in found if each is not None]
 
 
@@ -183,7 +192,7 @@ def _begun(assignment: Assignment, out: Path, again: bool) -> Record:
     if was.digest != _digest(assignment.folder) and not again:
         raise AssignmentError(
             f"'{out}' has results of {was.assignment} in another state than it is in now; grade"
-            " into another folder, or all anew by: minires class regrade"
+            " into another folder, or again what has changed: minires class regrade OUT"
         )
     return was
 
@@ -223,12 +232,23 @@ def _digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _read(path: Path, of: Mapping[str, str] | None = None) -> Submission | None:
-    """Return a result, if it is there and of what it should be."""
+def _merged(assignment: Assignment, before: Submission | None, again: Submission) -> Submission:
+    """Return what was found again, and of before what was not looked at again."""
+    if before is None:
+        return again
+    checks = {each.name: each for each in (*before.checks, *again.checks)}
+    return replace(
+        again,
+        checks=tuple(checks[check.name] for check in assignment.settings.checks),
+        incidents=tuple(dict.fromkeys([*before.incidents, *again.incidents])),
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Submission | None]:
+    """Return of what a result is, and the result, if it is there."""
     if not path.exists():
-        return None
+        return {}, None
     told = json.loads(path.read_text(encoding="utf-8"))
-    if told.pop("of") != of and of is not None:
-        return None
+    of = dict(told.pop("of"))
     checks = tuple(GradedCheck(**check) for check in told.pop("checks"))
-    return Submission(**{**told, "checks": checks, "incidents": tuple(told["incidents"])})
+    return of, Submission(**{**told, "checks": checks, "incidents": tuple(told["incidents"])})

@@ -173,7 +173,7 @@ def judged(
         if result.status == "failed" and name in seen:
             mistake = _mistake(sheet, sheet.checks[name], cases, seen)
             results[name] = replace(result, mistake=mistake)
-    for check in [sheet.checks[name] for name in given]:
+    for check in [each for each in sheet.settings.checks if each.name in given]:
         passed = {name: result.status == "passed" for name, result in results.items()}
         wrong = wrong_before(sheet, check, passed)
         if results[check.name].status == "skipped" and check.function not in wrong:

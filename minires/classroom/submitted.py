@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from minires.data.archives import read_member, require_plain
 from minires.data.errors import DatasetDamaged
@@ -20,6 +21,7 @@ from .shipped import names as shipped_names
 __all__ = [
     "assignment_named_in",
     "digest_of",
+    "id_of",
     "submissions_in",
     "texts_of",
     "unpacked",
@@ -55,10 +57,23 @@ def submissions_in(folder: Path) -> list[Path]:
     ]
     if not found:
         raise AssignmentError(f"'{folder}' has no submissions: folders, .zip or .py files")
-    names = [path.stem for path in found]
+    names = [id_of(path) for path in found]
     if twice := [name for name in names if names.count(name) > 1]:
         raise AssignmentError(f"'{folder}' has two submissions that are called {twice[0]!r}")
     return found
+
+
+def id_of(path: Path) -> str:
+    r"""Return what a submission is called: as its file, with what cannot be shown written out.
+
+    Examples
+    --------
+    >>> id_of(Path("in/ada.zip")), id_of(Path("in/\x1b[31meve.py"))
+    ('ada', '%1B[31meve')
+    """
+    return "".join(
+        each if each.isprintable() else quote(each, errors="surrogatepass") for each in path.stem
+    )
 
 
 def assignment_named_in(submissions: Sequence[Path]) -> str:

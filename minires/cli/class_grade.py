@@ -103,13 +103,13 @@ def run_regrade(
     gradebook: Annotated[Path | None, _GRADEBOOK] = None,
 ) -> None:
     """Grade again what has changed, with the same numbers: submissions, or the assignment."""
-    from minires.classroom.asked import Asked
+    from minires.classroom.asked import asked_for
     from minires.classroom.assignment import AssignmentError
     from minires.classroom.grading import read_record
 
     try:
-        asked = Asked(**read_record(out).asked)
-    except (AssignmentError, TypeError) as error:
+        asked = asked_for(read_record(out), out)
+    except AssignmentError as error:
         refuse(error)
     _graded(asked, out, jobs, format, json, gradebook, marks, again=True)
 
@@ -153,7 +153,8 @@ def _graded(
             if marks is not None:
                 keep_marks(marks, out, graded)
             graded = with_marks(out, graded)
-            report = class_report_of(read_record(out), graded, people, paths, assignment)
+            compared = assignment if "html" in wanted else None
+            report = class_report_of(read_record(out), graded, people, paths, compared)
         for note in report.notes:
             typer.echo(f"minires: {note}", err=True)
         _write(report, out, wanted, gradebook)
@@ -189,26 +190,30 @@ def _require_one_of_classroom50(formats: Sequence[str], submissions: int) -> Non
 
 def _runner() -> tuple[Runner, list[str]]:
     """Return what runs code of people one does not know; tell what is missing, and return it."""
-    from minires.classroom.isolation import IsolationError, missing_guards, run_isolated
+    from minires.classroom.isolation import missing_guards, run_isolated
 
     guards = missing_guards()
     for missing in guards:
         typer.echo(f"minires: {missing}", err=True)
+    return _trying_twice(run_isolated), guards
+
+
+def _trying_twice(runner: Runner) -> Runner:
+    """Return what tries again what failed for want of something that may be there a moment later.
+
+    It says nothing of the student; nor is one such moment the end of a whole grading.
+    """
+    from minires.classroom.isolation import IsolationError
 
     def twice(
-        file: Path,
-        function: str,
-        calls: Sequence[tuple[Any, ...]],
-        seconds: float,
-        **also: Any,
+        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
     ) -> Answer:
-        """Try again what failed for want of something that may be there a moment later."""
         try:
-            return run_isolated(file, function, calls, seconds, **also)
+            return runner(file, function, calls, seconds, **also)
         except IsolationError:
-            return run_isolated(file, function, calls, seconds, **also)
+            return runner(file, function, calls, seconds, **also)
 
-    return twice, guards
+    return twice
 
 
 def _write(report: ClassReport, out: Path, formats: Sequence[str], gradebook: Path | None) -> None:

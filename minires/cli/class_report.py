@@ -45,7 +45,7 @@ def run_report(
 
 
 def _print(report: ClassReport) -> None:
-    from minires.classroom.class_report import ABOUT_SIMILARITY
+    from minires.classroom.class_report import ABOUT_SIMILARITY, MOST_PAIRS
     from minires.models.tables import plain_table
 
     told = report.summary()
@@ -65,9 +65,11 @@ def _print(report: ClassReport) -> None:
     for each in report.submissions:
         for fact in each.incidents:
             typer.echo(f"incident: {each.id}: {fact!r}")
-    for pair in report.pairs or ():
+    for pair in (report.pairs or ())[:MOST_PAIRS]:
         typer.echo(f"alike: {pair.first} and {pair.second}, {pair.share:.0%}, {pair.lines} lines")
     if report.pairs:
+        if len(report.pairs) > MOST_PAIRS:
+            typer.echo(f"and {len(report.pairs) - MOST_PAIRS} pairs more")
         typer.echo(ABOUT_SIMILARITY)
     for said in (*report.notes, *report.guards):
         typer.echo(f"minires: {said}", err=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from xml.etree import ElementTree
 
 import pytest
 
 from minires.classroom.assignment import Assignment
-from minires.classroom.class_page import page_of
+from minires.classroom.class_page import _heat_map, page_of
 from minires.classroom.class_report import ABOUT_SIMILARITY, ClassReport, reported
 from minires.classroom.grades import grades_of
 from minires.classroom.results import GradedCheck, Submission
@@ -84,6 +85,21 @@ def test_the_page_is_well_formed_and_holds_nothing_of_students_that_runs(
     for words in ("Small <b>", "imports <script>", "no namespaces", ABOUT_SIMILARITY, "2 of 4"):
         assert words in said
     assert len(list(page.iter("details"))) == 4
+
+
+def test_a_page_shows_the_pairs_that_are_most_alike(report: ClassReport) -> None:
+    pairs = [Pair(f"x{number}", "y", 0.9, number) for number in range(60)]
+    html = page_of(dataclasses.replace(report, pairs=pairs))
+    assert "the first 50 of 60 pairs" in html
+    assert ">x49<" in html
+    assert ">x50<" not in html
+
+
+def test_heat_maps_are_drawn_with_their_characters_and_escaped() -> None:
+    drawn = ElementTree.fromstring(_heat_map([[["0 ", ""], ["<#", "far below"]], [["@", "worst"]]]))
+    assert "".join(drawn.itertext()) == "0 <#\n@"
+    assert [part.get("class") for part in drawn] == ["", "far below", "worst"]
+    assert _heat_map([]) == ""
 
 
 def test_a_class_that_handed_in_nothing_has_a_page() -> None:

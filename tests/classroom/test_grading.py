@@ -183,22 +183,42 @@ def test_what_has_changed_is_graded_again_and_nothing_else(
     assert [each.score for each in recorded_submissions(out)] == [5, 5, 3, 0]
 
 
-def test_an_assignment_that_has_changed_is_graded_anew_when_that_is_asked_for(
+def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
     small: Assignment, submissions: Path, tmp_path: Path
 ) -> None:
     out, folder = tmp_path / "out", tmp_path / "small"
     shutil.copytree(small.folder, folder)
     paths = submissions_in(submissions)
+    sheet, cases = folder / "assignment.toml", folder / "cases.py"
+    sheet.write_text(
+        sheet.read_text()
+        + '[[checks]]\nname = "alone"\nfunction = "other"\ntitle = "t"\npoints = 0\n'
+        'hints = ["1", "2", "3"]\n[[functions]]\nname = "other"\noutputs = ["x"]\n'
+    )
+    cases.write_text(cases.read_text() + "\n\ndef alone(rng, reference):\n    yield (1.0,)\n")
+    source = folder / "source" / "units.py"
+    source.write_text(source.read_text() + "\n\ndef other(x):\n    return x\n")
     grade(Assignment(folder), paths, out, run_alone)
     seed = read_record(out).seed
-    sheet = folder / "assignment.toml"
     sheet.write_text(sheet.read_text().replace("points = 3", "points = 4"))
+    called: list[str] = []
+
+    def noting(file: Path, function: str, *calls: Any) -> Any:
+        called.append(function)
+        return run_alone(file, function, *calls)
 
     with pytest.raises(AssignmentError, match="in another state than it is in now"):
         grade(Assignment(folder), paths, out, run_alone)
-    graded = grade(Assignment(folder), paths, out, run_alone, again=True)
+    graded = grade(Assignment(folder), paths, out, noting, again=True)
 
     assert [each.score for each in graded] == [6, 2, 4, 0]
+    assert [len(each.checks) for each in graded] == [3] * 4
+    assert "other" not in called
+    assert called.count("relu_backward") == 3  # of those who got so far, and of one with a stand-in
+
+    called.clear()
+    grade(Assignment(folder), paths, out, noting, again=True)
+    assert called == []
     assert read_record(out).seed == seed
 
 

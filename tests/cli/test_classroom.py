@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment
+from minires.cli.class_grade import _trying_twice
 
 SMALL = Path(__file__).parents[1] / "classroom" / "small"
 
@@ -140,6 +141,8 @@ def test_a_class_is_graded_as_it_is_taught(minires: Any) -> None:
     for name in ("ada", "bob", "pair"):
         assert name not in names + done.stdout + done.stderr.lower()
     assert "Ada,,ada,ada@x.org,,4" in Path("grades/canvas.csv").read_text()
+    done = minires(*asked)
+    assert (done.returncode, "has results under pseudonyms" in done.stderr) == (1, True)
     Path("out/grader/assignment/small/cases.py").write_text("")
     done = minires(*asked, "--out", "again")
     assert done.returncode == 1
@@ -174,3 +177,22 @@ def test_bad_use_of_teachers_is_told(
     assert (done.returncode, done.stdout) == (code, "")
     assert words in done.stderr.lower()
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="submissions of others are graded on Linux")
+def test_what_cannot_be_run_apart_is_tried_once_more_and_then_told() -> None:
+    from minires.classroom.isolation import IsolationError
+
+    answers: list[Any] = [IsolationError("busy"), "done", *[IsolationError("gone")] * 2]
+
+    def runner(*_: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    twice = _trying_twice(runner)
+    assert twice(Path(), "f", [], 1.0) == "done"
+    with pytest.raises(IsolationError, match="gone"):
+        twice(Path(), "f", [], 1.0)
+    assert not answers
