@@ -1,10 +1,9 @@
 """Where a student's code runs: a program of its own, of Python and NumPy alone.
 
 It is started as ``python -I child.py JOB OUT``: reads from JOB, an .npz, which functions of which
-file to call with what, and writes to OUT what they returned. With ``--wait`` behind it does so when
-it hears a line on stdin, and ends when stdin does. It judges nothing, and knows no right answer;
-whoever started it compares. Nothing here may import minires, for the code that runs here may not
-either.
+file to call with what, and writes to OUT what they returned. It judges nothing, and knows no right
+answer; whoever started it compares. Nothing here may import minires, for the code that runs here
+may not either.
 
 A job may say ``given``: what functions return that an earlier part got wrong, locked so that only
 who comes to their arguments can read it. It may say ``measure``: ``calls``, how many functions a
@@ -30,7 +29,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -83,8 +82,8 @@ def dump(path: str | os.PathLike[str] | io.BytesIO, value: Any) -> None:
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
-def load(path: str | os.PathLike[str] | IO[bytes]) -> Any:
-    """Return what `dump` wrote, to a file or to one that is open."""
+def load(path: str | os.PathLike[str] | io.BytesIO) -> Any:
+    """Return what `dump` wrote."""
     with np.load(path, allow_pickle=False) as file:
         structure = json.loads(file[STRUCTURE].tobytes().decode())
         return _unpack(structure, file)
@@ -425,7 +424,10 @@ class _Said(io.StringIO):
 
 
 def _wait() -> None:
-    """Wait for a line on stdin; then end as soon as whoever has its other end does."""
+    """Wait for a line on stdin before the job is read; end as soon as who has its other end does.
+
+    So a process can be started before it is known what for.
+    """
     if not os.read(0, 1):
         sys.exit()
 

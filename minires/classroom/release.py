@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import tempfile
@@ -147,8 +148,8 @@ def handed(folder: Path) -> Handed:
         raise AssignmentError(f"'{folder}' is no assignment's folder: it has no {SHEET}")
     sheet = Sheet(place)
     try:
-        with (place / "cases.npz").open("rb") as file:
-            cases = {name: Prepared(**case) for name, case in load(file).items()}
+        data = io.BytesIO((place / "cases.npz").read_bytes())
+        cases = {name: Prepared(**case) for name, case in load(data).items()}
         explanations, hints, checksums = (
             _texts(place / name) for name in ("explanations.json", "hints.json", _MANIFEST)
         )
