@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
+from minires.classroom.changes import affected, with_checks
 from minires.classroom.grading import grade, read_record, recorded_submissions
 from minires.classroom.processes import run_alone
 from minires.classroom.results import Submission
+from minires.classroom.shipped import assignment_of
 from minires.classroom.submitted import assignment_named_in, submissions_in
 
 
@@ -247,3 +249,16 @@ def _zipped(path: Path, files: dict[str, str]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
+
+
+def test_checks_that_are_made_again_bring_those_along_that_they_need(small: Assignment) -> None:
+    both = {"relu_values", "relu_backward_values"}
+    assert affected(small, []) == set()
+    assert affected(small, ["relu_values"]) == both  # it needs it
+    assert affected(small, ["relu_backward_values"]) == both  # it is needed
+    tape = assignment_of("a1")
+    part = with_checks(tape, affected(tape, ["residual_vjp_values"]))
+    assert list(part.checks) == [check.name for check in part.settings.checks]
+    assert list(part.checks) == ["residual_vjp_values"]
+    assert len(affected(tape, ["unbroadcast_ones"])) == 8  # both of it, and what needs them
+    assert len(tape.checks) > 8
