@@ -80,15 +80,5 @@ def _files(assignment: Assignment) -> list[dict[str, str]]:
     found = [assignment.solution, assignment.starter()]
     found += [assignment.mistaken(each) for each in assignment.mistakes.values()]
     for kind in ("right", "second", "two"):
-        for path in sorted((assignment.folder / kind).glob("*")):
-            found.append({**assignment.solution, **_texts(assignment, path)})
+        found += assignment.variants(kind).values()
     return found
-
-
-def _texts(assignment: Assignment, path: Path) -> dict[str, str]:
-    """Return the files of a folder, or the one file: that of its mistake, or the only one."""
-    if path.is_dir():
-        return {each.name: each.read_text(encoding="utf-8") for each in path.glob("*.*")}
-    mistake = assignment.mistakes.get(path.stem.split("_")[0])
-    name = assignment.file_of(mistake.function) if mistake else assignment.files[0]
-    return {name: path.read_text(encoding="utf-8")}

