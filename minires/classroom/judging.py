@@ -346,7 +346,7 @@ def _too_much(check: Check, outcome: dict[str, Any]) -> dict[str, Any]:
             says = f"it calls functions {count} times, {enough}"
             return {"error": "many calls", "says": says}
     if check.lets_go and (kept := outcome.get("kept", 0)) > _KEPT:
-        says = f"{kept} bytes more are held after each call, though what it returned is let go"
+        says = f"{kept // 1000} kB more are held after each call, though what it returned is let go"
         return {"error": "memory kept", "says": says}
     return {}
 

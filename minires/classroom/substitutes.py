@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .assignment import Assignment, Check, Sheet
-from .child import GRIDS, Lock, dump, key_of, label_of, leaves, positional, turned
+from .child import Lock, dump, key_of, label_of, leaves, positional, turned
 
 __all__ = ["Substitutes", "locked", "substitutes", "wrong_before"]
 
@@ -90,7 +90,7 @@ def locked(name: str, calls: Sequence[tuple[list[Any], Any]]) -> list[Lock]:
     Returns
     -------
     list of dict
-        Two for each call, as its arguments may come with the rounding of float64 or of float32.
+        One for each call. Arguments may be rounded, as by float32.
 
     Examples
     --------
@@ -103,11 +103,9 @@ def locked(name: str, calls: Sequence[tuple[list[Any], Any]]) -> list[Lock]:
     for arguments, result in calls:
         found, file = dict(leaves("", arguments)), io.BytesIO()
         dump(file, result)
-        for precision in GRIDS:
-            key = key_of(name, found, sorted(found), precision)
-            data = turned(key, np.frombuffer(file.getvalue(), np.uint8))
-            about = {"leaves": sorted(found), "precision": precision}
-            locks.append({**about, "label": label_of(key), "data": data})
+        key = key_of(name, found, sorted(found))
+        data = turned(key, np.frombuffer(file.getvalue(), np.uint8))
+        locks.append({"leaves": sorted(found), "label": label_of(key), "data": data})
     return locks
 
 

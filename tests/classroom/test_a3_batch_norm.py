@@ -112,7 +112,7 @@ def test_caches_that_are_kept_are_told(here: Classroom) -> None:
     [file] = [each for each in here.files("second") if each.stem == "B17_step_by_step"]
     [failed] = [each for each in here.results(file) if each.status == "failed"]
     assert (failed.name, failed.mistake) == ("steps_let_go", "B17")
-    assert "bytes more are held after each call, though what it returned is let go" in failed.says
+    assert "kB more are held after each call, though what it returned is let go" in failed.says
 
 
 def test_it_can_be_given_out(here: Classroom) -> None:

@@ -19,6 +19,7 @@ if sys.platform != "linux":
     pytest.skip("submissions of others are graded on Linux", allow_module_level=True)
 
 from minires.classroom.isolation import IsolationError, missing_guards, run_isolated, runner
+from minires.classroom.substitutes import locked
 from tests.classroom import red_team
 
 try:
@@ -232,6 +233,27 @@ def test_a_student_may_import_a_file_of_their_own(grader: red_team.Grader, tmp_p
     (tmp_path / "main.py").write_text("import helper\ndef f(x):\n    return x * helper.TWO\n")
     answer = run_isolated(tmp_path / "main.py", "f", [(np.float64(3.0),)], 5.0)
     assert answer.outcomes[0]["result"] == 6.0
+
+
+def test_what_is_given_can_be_used_where_nothing_else_is(
+    grader: red_team.Grader, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(
+        "def wrong(x):\n    return x\ndef f(x):\n    return wrong(x)\n"
+    )
+    given = {"wrong": locked("wrong", [([np.ones(3)], np.zeros(2))])}
+    answer = run_isolated(tmp_path / "main.py", "f", [(np.ones(3),)], 5.0, given=given)
+    assert answer.outcomes[0]["result"].tolist() == [0.0, 0.0]
+    assert answer.incidents == ()
+
+
+def test_calls_and_memory_are_measured_there_too(grader: red_team.Grader, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("def f(x):\n    return abs(x)\n")
+    measure = {"calls": 10, "memory": True}
+    answer = run_isolated(tmp_path / "main.py", "f", [(np.ones(3),)], 5.0, measure=measure)
+    assert answer.outcomes[0]["calls"] == 2
+    assert answer.outcomes[0]["kept"] < 1000
+    assert answer.incidents == ()
 
 
 def test_temporary_files_beside_a_submission_do_not_become_part_of_it(

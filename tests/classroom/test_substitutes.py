@@ -180,7 +180,7 @@ def test_who_reads_all_that_is_given_finds_no_answer(
     sheet.settings = here.assignment.settings.model_copy(update={"checks": chosen})
     found = judged(sheet, tmp_path, cases, runner, {each.name: {} for each in chosen} | given)
     assert found[-1].status == ("skipped" if hidden else "passed")
-    assert int(said[-1].split()[1]) >= 4
+    assert int(said[-1].split()[1]) >= 2
 
 
 def test_what_is_locked_is_not_to_be_read_without_its_arguments() -> None:
@@ -199,8 +199,8 @@ def test_what_is_locked_is_not_to_be_read_without_its_arguments() -> None:
         (lambda x: x * (1 + 1e-13), True),
         (np.float32, True),
         (lambda x: np.asfortranarray(x[::-1])[::-1], True),
-        (lambda x: x * (1 + 1e-5), False),
-        (lambda x: np.float32(x * 1.01), False),
+        (lambda x: np.float64(np.float32(x)), True),
+        (lambda x: x * 1.01, False),
         (lambda x: x.T, False),
         (lambda x: -x, False),
         (lambda x: np.where(x == x.max(), 0, x), False),
@@ -220,10 +220,35 @@ def test_arguments_open_a_lock_up_to_their_rounding(
     assert own(x, [cache]) is None
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["a1_tape", "a2_convolution", "a3_batch_norm", "a4_residual"])
+def test_a_known_mistake_costs_the_points_of_its_function_alone(name: str, tmp_path: Path) -> None:
+    assignment = Classroom(name).assignment
+    cases = prepared(assignment, 6, run_here, mistakes=False)
+    given = {n: substitutes(assignment, c, cases[n].calls) for n, c in assignment.checks.items()}
+    for mistake in assignment.mistakes.values():
+        for file, text in assignment.mistaken(mistake).items():
+            (tmp_path / file).write_text(text, encoding="utf-8")
+        results = judged(assignment, tmp_path, cases, run_here, given)
+        lost = {each.name for each in results if each.status != "passed"}
+        assert mistake.caught_by in lost
+        assert {assignment.checks[each].function for each in lost} == {mistake.function}
+
+
 def test_arguments_may_be_named(here: Classroom) -> None:
     x = np.arange(3.0)
     named = stand_in("f", lambda x, y=2: None, locked("f", [([x, 2], 5.0)]))
     assert [named(x), named(y=2, x=x), named(x, y=3)] == [5.0, 5.0, None]
+
+
+def test_who_computes_in_float32_is_given_float32() -> None:
+    x = np.arange(3.0)
+    own = stand_in("f", None, locked("f", [([x], (x, {"y": [x], "n": 3}))]))
+    found, cache = own(np.float32(x))
+    assert found.dtype == cache["y"][0].dtype == np.float32
+    assert cache["n"] == 3
+    assert own(x)[0].dtype == own([0, 1, 2])[0].dtype == np.float64
 
 
 def test_each_result_is_a_new_one() -> None:
