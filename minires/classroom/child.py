@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["dump", "leaves", "load", "positional", "stand_in"]
+__all__ = ["dump", "leaves", "load", "outcomes_of", "positional", "stand_in"]
 
 Packed = Any
 Lock = Mapping[str, Any]
@@ -159,6 +159,28 @@ def _outcomes(
     except BaseException as error:
         yield _told(error, file)
         return
+    yield from outcomes_of(module, file, calls, measure)
+
+
+def outcomes_of(
+    module: Any,
+    file: Path,
+    calls: list[dict[str, Any]],
+    measure: Mapping[str, Any] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield what each call of a module's function came to.
+
+    Parameters
+    ----------
+    module : object
+        Has the functions.
+    file : Path
+        That they are in; where an error came up is told of the files beside it.
+    calls : list of dict
+        function, by its name, and arguments.
+    measure : dict or None
+        What is measured beside values.
+    """
     for call in calls:
         function = getattr(module, call["function"], None)
         if not callable(function):

@@ -1,0 +1,48 @@
+"""Checks in a cell of a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minires.classroom.assignment import Assignment, AssignmentError
+from minires.classroom.notebook import check
+
+from .conftest import SMALL
+
+
+def _cell(text: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(compile(text, "<cell>", "exec"), names)
+    return names
+
+
+def test_what_is_right_is_let_pass_without_a_word(
+    small: Assignment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(str(SMALL), _cell(small.solution["units.py"]))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_known_mistake_is_raised_by_its_explanation(small: Assignment) -> None:
+    wrong = _cell(small.mistaken(small.mistakes["L4"])["units.py"])
+    check(str(SMALL), wrong, "relu_values")
+    with pytest.raises(
+        AssertionError, match=r"relu_backward_values\)\nThe incoming grad"
+    ):
+        check(str(SMALL), wrong)
+
+
+def test_errors_are_those_of_the_cell() -> None:
+    names = _cell("def relu(x):\n    return undefined\n")
+    with pytest.raises(AssertionError, match="NameError: name 'undefined' is not defined"):
+        check(str(SMALL), names, "relu_values")
+    check(str(SMALL), {})  # nothing is there yet, and nothing is asked
+    with pytest.raises(AssertionError, match="there is no function relu"):
+        check(str(SMALL), {}, "relu_values")
+
+
+def test_a_check_that_is_not_there_is_told() -> None:
+    with pytest.raises(AssignmentError, match="small has no check 'relu'; there are relu_values"):
+        check(str(SMALL), {}, "relu")
