@@ -63,13 +63,18 @@ class Remembering:
         self._known: dict[tuple[Path, str, int], tuple[object, object, Answer]] = {}
 
     def __call__(
-        self, file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float
+        self,
+        file: Path,
+        function: str,
+        calls: Sequence[tuple[Any, ...]],
+        seconds: float,
+        **also: Any,
     ) -> Answer:
         """Call the function with each of `calls`, or remember what came of it."""
         # Calls have no hash. Those that are kept keep their id, too.
         key, state = (file, function, id(calls)), _with_imports(file)
         if key not in self._known or self._known[key][0] != state:
-            self._known[key] = state, calls, self._runner(file, function, calls, seconds)
+            self._known[key] = state, calls, self._runner(file, function, calls, seconds, **also)
         return self._known[key][-1]
 
     def forget(self) -> None:
