@@ -10,11 +10,11 @@ import hashlib
 import json
 import secrets
 import shutil
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from minires.data.errors import DatasetDamaged
 from .assignment import Assignment, AssignmentError
 from .shipped import assignment_of
 
-__all__ = ["make_bundle", "opened", "secret_of"]
+__all__ = ["make_bundle", "minires_version", "opened", "secret_of"]
 
 _MANIFEST = "bundle.json"
 _SCHEMA = "minires.classroom.bundle/1"
@@ -59,7 +59,7 @@ def make_bundle(assignment: Assignment, folder: Path) -> Path:
         manifest = {
             "schema": _SCHEMA,
             "assignment": assignment.name,
-            "minires": version("minires"),
+            "minires": minires_version(),
             "secret": secrets.token_hex(32),
             "files": _checksums(made),
         }
@@ -87,6 +87,11 @@ def opened(name: str) -> Iterator[Assignment]:
         yield _checked(path, path)
     else:
         yield assignment_of(name)
+
+
+def minires_version() -> str:
+    """Return the version of minires, of which the front door, that no room imports, is open."""
+    return str(sys.modules[__name__.partition(".")[0]].__version__)
 
 
 def secret_of(folder: Path) -> bytes:

@@ -207,4 +207,5 @@ def _heat_map(lines: Sequence[Sequence[Sequence[str]]]) -> str:
         "".join(f'<span class="{escape(kind)}">{escape(text)}</span>' for text, kind in line)
         for line in lines
     )
-    return f'<div class="said heat">{drawn}</div>'
+    about = 'role="region" tabindex="0" aria-label="Where it is wrong"'
+    return f'<div class="said heat" {about}>{drawn}</div>'

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 from .assignment import Assignment, AssignmentError
-from .bundle import make_bundle
+from .bundle import make_bundle, minires_version
 from .packing import contents, pack
 
 __all__ = ["write_gradescope_zip"]
@@ -33,7 +32,7 @@ def write_gradescope_zip(assignment: Assignment, path: Path, wheel: Path | None 
     """
     if wheel and not (wheel.is_file() and re.fullmatch(r"[\w.+-]+\.whl", wheel.name)):
         raise AssignmentError(f"'{wheel}' is no wheel, a file that ends in .whl")
-    install = f"$source/{wheel.name}" if wheel else f"minires=={version('minires')}"
+    install = f"$source/{wheel.name}" if wheel else f"minires=={minires_version()}"
     files = contents(_SCRIPTS)
     files["setup.sh"] = files["setup.sh"].replace(b'"minires"', f'"{install}"'.encode())
     if wheel:

@@ -120,7 +120,7 @@ def grade(
         }
     )
     write_record(out, record)
-    cases = prepared(assignment, record.seed)
+    cases = _prepared(assignment, record.seed, jobs)
     given = {
         name: substitutes(assignment, assignment.checks[name], case.calls)
         for name, case in cases.items()
@@ -176,6 +176,21 @@ def recorded_submissions(out: Path) -> list[Submission]:
     """Return all results of a folder, by their ids."""
     found = [_read(path)[1] for path in sorted((out / _RESULTS).glob("*.json"))]
     return [each for each in found if each is not None]
+
+
+def _prepared(assignment: Assignment, seed: int, jobs: int) -> dict[str, Prepared]:
+    """Prepare all checks, as many at a time as submissions are graded.
+
+    The assignment's mistakes have been read: they name checks, and a part has one check alone.
+    """
+    parts = [with_checks(assignment, [check.name]) for check in assignment.settings.checks]
+    with ThreadPoolExecutor(jobs) as pool:
+        each = pool.map if jobs > 1 else map
+        return {
+            name: case
+            for found in each(lambda part: prepared(part, seed), parts)
+            for name, case in found.items()
+        }
 
 
 def _begun(assignment: Assignment, out: Path, again: bool) -> Record:

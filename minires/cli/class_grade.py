@@ -130,11 +130,14 @@ def _graded(
     from minires.classroom.bundle import opened
     from minires.classroom.csv_files import TableError
     from minires.classroom.grading import grade, read_record
-    from minires.classroom.isolation import IsolationError
     from minires.classroom.marks import keep_marks, with_marks
     from minires.classroom.source import SourceError
     from minires.classroom.submitted import submissions_in
 
+    try:
+        from minires.classroom.isolation import IsolationError
+    except ImportError:  # of what only POSIX has
+        refuse(RuntimeError("submissions of others are graded on Linux, in a container if need be"))
     wanted = list(dict.fromkeys(formats or ()))
     _require(wanted, gradebook)
     try:
