@@ -40,7 +40,7 @@ Lock = Mapping[str, Any]
 # How finely arguments are looked at, as a part of their length: what float32 rounds is far smaller.
 _GRID = 1e-3
 # So many times more calls than there may be are enough to see where it leads.
-FAR = 50
+FAR = 20
 MOST_OUTPUT = 10_000
 MOST_TEXT = 2_000
 MOST_NOTED = 20

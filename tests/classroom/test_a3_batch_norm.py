@@ -102,10 +102,10 @@ def test_after_many_steps_the_running_statistics_are_those_of_the_data(here: Cla
     assert len(batches) == len(gs) == 30
     _, _, mean, var = here.assignment.reference.batch_norm_steps(batches, gs, *rest)
     pooled = np.concatenate(batches)
-    np.testing.assert_allclose(mean, pooled.mean((0, 2, 3)), atol=0.15)
-    np.testing.assert_allclose(var, pooled.var((0, 2, 3)), rtol=0.15)
+    np.testing.assert_allclose(mean, pooled.mean((0, 2, 3)), atol=0.4)
+    np.testing.assert_allclose(var, pooled.var((0, 2, 3)), rtol=0.4)
     # With the wrong weight, or had they not moved, they would be somewhere else.
-    assert (np.abs(pooled.mean((0, 2, 3))) > 0.5).all()
+    assert (np.abs(pooled.mean((0, 2, 3))) > 1.5).all()
 
 
 def test_caches_that_are_kept_are_told(here: Classroom) -> None:

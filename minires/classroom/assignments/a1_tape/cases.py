@@ -131,8 +131,8 @@ def backward_twice(rng, reference):
 
 
 def backward_lets_go(rng, reference):
-    # Arrays of 24 kB, so that one which is kept is seen.
-    yield _graph([[], [0], [0, 1]], 2, rng, shape=(60, 50))
+    # Arrays of 6 kB, so that one which is kept is seen.
+    yield _graph([[], [0], [0, 1]], 2, rng, shape=(25, 30))
 
 
 def backward_32_blocks(rng, reference):

@@ -87,7 +87,7 @@ def steps_values(rng, reference):
         yield batches, gs, *_vectors(rng, shapes[0][1]), 0.05, 0.2, 0.1
     # So many that the running statistics are those of the data.
     batches, gs = zip(
-        *[(_batch(rng, 5, 2, 3, 4), rng.standard_normal((5, 2, 3, 4))) for _ in range(30)]
+        *[(_batch(rng, 5, 2, 2, 2), rng.standard_normal((5, 2, 2, 2))) for _ in range(30)]
     )
     yield list(batches), list(gs), *_vectors(rng, 2), 0.001, 0.2, 0.1
 
