@@ -112,7 +112,7 @@ def test_steps_that_mislead_are_told_to_their_author(steps: Any, problem: str | 
     assert not told if problem is None else problem in told[0]
 
 
-@pytest.mark.parametrize("name", ["a1_tape", "a3_batch_norm", "a4_residual"])
+@pytest.mark.parametrize("name", ["a1_tape", "a2_convolution", "a3_batch_norm", "a4_residual"])
 def test_the_steps_of_assignments_come_to_their_results(
     classroom: Callable[[str], Classroom], name: str
 ) -> None:
@@ -128,6 +128,12 @@ def test_the_steps_of_assignments_come_to_their_results(
     ("name", "mistake", "check", "lines"),
     [
         ("a1_tape", "A1", "backward_shared", ["grads[2] right; to grads[1]", "without (1)"]),
+        (
+            "a2_convolution",
+            "C12",
+            "conv_backward_values",
+            ["db right; to dw", "without (1) and (2)"],
+        ),
         ("a1_tape", "A10", "backward_chain", ["to grads[2]", "it starts from what is given"]),
         ("a1_tape", "R2", "residual_vjp_values", ["to dx", "with (1) twice"]),
         ("a3_batch_norm", "B1", "train_backward_rows", ["dbeta, dgamma right", "without (3)"]),

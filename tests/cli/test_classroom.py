@@ -58,6 +58,20 @@ def test_commands_of_students_and_teachers(minires: Any) -> None:
     assert minires("assignment", "check", "a0").returncode == 0
 
 
+def test_a_wrong_array_is_drawn_and_told_in_words(minires: Any) -> None:
+    minires("assignment", "start", SMALL, "--to", "a0")
+    right = Assignment(SMALL).solution["units.py"]
+    Path("a0/units.py").write_text(right.replace("np.where(mask, x", "np.where(mask, 3 * x"))
+
+    lines = minires("assignment", "check", "a0").stdout.splitlines()
+
+    said = [line.strip() for line in lines if line.startswith(" " * 13)]
+    assert said[1].startswith("y = 3 × what it should be everywhere, and 3 is the size of axis 0")
+    assert said[2].startswith("y minus what it should be: ")
+    assert [line[:2] for line in said[3:6]] == ["0 ", "1 ", "2 "]
+    assert {*"".join(line[2:] for line in said[3:6])} <= {*"·+-#=@"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
