@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -182,13 +182,15 @@ def judged(
             made, said = _seen(sheet, check, case.calls, folder, runner, stand)
             result = _judged(sheet, check, case, made, said)
             if result.status == "passed":
-                results[check.name] = replace(result, says=_helped_by(stand))
+                results[check.name] = replace(result, says=_helped_by(list(stand)))
     return list(results.values())
 
 
-def _helped_by(names: Iterable[str]) -> str:
-    listed = " and ".join(names)
-    return f"with {listed} as it should be, in place of yours" if listed else ""
+def _helped_by(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    be = "it should be" if len(names) == 1 else "they should be"
+    return f"with {' and '.join(names)} as {be}, in place of yours"
 
 
 def _judged(

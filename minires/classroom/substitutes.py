@@ -46,7 +46,7 @@ def substitutes(
     """
     function = getattr(assignment.reference, check.function)
     noted: dict[str, list[tuple[list[Any], Any]]] = {
-        name: [] for name in _before(assignment, check) if name in function.__globals__
+        name: [] for name in sorted(_before(assignment, check)) if name in function.__globals__
     }
     with _noting(function.__globals__, noted):
         for call in calls:
