@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import child
+from .printable import as_printable
 
 __all__ = ["MOST_BYTES", "Answer", "read_answer"]
 
@@ -137,7 +138,7 @@ def _checked(packed: Any, arrays: dict[str, np.ndarray], depth: int) -> Any:
     if depth > _DEEPEST:
         raise _UnreadableError("its values lie in one another too deep")
     if isinstance(packed, str):
-        return _printable(packed[: child.MOST_OUTPUT])
+        return as_printable(packed[: child.MOST_OUTPUT], child.MOST_TEXT)
     if isinstance(packed, int) and not -(2**63) <= packed < 2**63:
         raise _UnreadableError("a whole number in it has more than 64 bits")
     if packed is None or isinstance(packed, bool | int | float):
@@ -154,11 +155,6 @@ def _checked(packed: Any, arrays: dict[str, np.ndarray], depth: int) -> Any:
         }
     values = [_checked(each, arrays, depth + 1) for each in parts]
     return {"list": list, "tuple": tuple}[kind](values)
-
-
-def _printable(text: str) -> str:
-    """Return a text without what a terminal obeys, or what no file can hold."""
-    return "".join(each if each.isprintable() or each in "\n\t" else "?" for each in text)
 
 
 def _are_outcomes(outcomes: Any, calls: Sequence[tuple[Any, ...]]) -> bool:

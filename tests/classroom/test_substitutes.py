@@ -127,7 +127,7 @@ import gc, io, sys
 import numpy as np
 
 def basic_block(x, params, stride):
-    found, todo, seen = [], [sys.modules["__main__"].load(sys.argv[-2]), relu], set()
+    found, todo, seen = [], [sys.modules["__main__"].load(sys.argv[1]), relu], set()
     while todo:
         each = todo.pop()
         if id(each) in seen:
