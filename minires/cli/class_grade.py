@@ -144,6 +144,9 @@ def _graded(
         paths = submissions_in(Path(asked.folder))
         people = asked.class_list(out)
         _require_one_of_classroom50(wanted, len(paths))
+    except ValueError as error:
+        refuse(error)
+    try:
         runner, guards = _runner()
         with opened(asked.assignment) as assignment:
             graded = grade(
@@ -161,7 +164,7 @@ def _graded(
         for note in report.notes:
             typer.echo(f"minires: {note}", err=True)
         _write(report, out, wanted, gradebook)
-    except (AssignmentError, SourceError, TableError, ValueError, IsolationError) as error:
+    except (AssignmentError, SourceError, TableError, IsolationError) as error:
         refuse(error)
     if json:
         from minires.serialize.json_text import to_json
