@@ -48,7 +48,7 @@ def autograde(root: Path) -> int:
 
 
 def _graded(root: Path) -> dict[str, Any]:
-    from .isolation import missing_guards, run_isolated
+    from .running.isolation import missing_guards, run_isolated
 
     sys.stdout.writelines(f"{missing}\n" for missing in missing_guards())
     metadata = _metadata(root / "submission_metadata.json")

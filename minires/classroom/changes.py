@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from .assignment import Assignment
-from .child import dump
 from .judging import Prepared
+from .running.child import dump
 
 __all__ = ["affected", "check_digests", "with_checks"]
 

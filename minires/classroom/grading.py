@@ -17,10 +17,10 @@ from minires.serialize.atomic import atomic_write
 from .assignment import Assignment, AssignmentError
 from .changes import affected, check_digests, with_checks
 from .judging import Prepared, judged, prepared
-from .processes import Answer, Runner
 from .results import GradedCheck, Submission, graded
+from .running.processes import Answer, Runner
+from .running.substitutes import Substitutes, substitutes
 from .submitted import digest_of, id_of, unpacked, with_files
-from .substitutes import Substitutes, substitutes
 
 __all__ = ["Record", "grade", "read_record", "recorded_submissions", "write_record"]
 
@@ -82,7 +82,7 @@ def grade(
     out : Path
         Folder of the results.
     runner : Runner
-        `minires.classroom.isolation.run_isolated`, for code of people one does not know.
+        `minires.classroom.running.isolation.run_isolated`, for code of people one does not know.
     jobs : int
         How many are graded at a time.
     told : callable

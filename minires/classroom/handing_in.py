@@ -12,9 +12,9 @@ import numpy as np
 
 from .assignment import AssignmentError, Sheet
 from .packing import pack
-from .processes import Runner, run_alone
 from .release import Handed
 from .results import Submission
+from .running.processes import Runner, run_alone
 from .syntax import NotPythonError, names_in, parsed
 
 __all__ = ["MOST_BYTES", "hand_in"]

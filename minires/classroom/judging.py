@@ -13,14 +13,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from .assignment import Assignment, AssignmentError, Check, Sheet
-from .child import TooManyCallsError, leaves
-from .explaining import Explanation, explained
-from .fingerprints import Fingerprint, alike, fingerprint
-from .leaves import Difference, NotAsDescribedError, difference, first_deviation, leaves_of
-from .processes import Answer, Runner, run_alone
+from .comparing.explaining import Explanation, explained
+from .comparing.fingerprints import Fingerprint, alike, fingerprint
+from .comparing.leaves import (
+    Difference,
+    NotAsDescribedError,
+    difference,
+    first_deviation,
+    leaves_of,
+)
+from .comparing.steps import Step, noted
 from .readings import Answered
-from .steps import Step, noted
-from .substitutes import Substitutes, wrong_before
+from .running.child import TooManyCallsError, leaves
+from .running.processes import Answer, Runner, run_alone
+from .running.substitutes import Substitutes, wrong_before
 
 __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 

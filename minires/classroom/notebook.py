@@ -9,10 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from .child import outcomes_of
-from .processes import Answer
 from .release import handed
 from .results import Submission
+from .running.child import outcomes_of
+from .running.processes import Answer
 from .shipped import start
 
 __all__ = ["check"]

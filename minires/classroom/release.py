@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 from .assignment import Assignment, AssignmentError, Sheet
-from .child import dump, load
 from .judging import CheckResult, Prepared, judged, prepared
 from .packing import contents
-from .processes import Runner, run_alone
 from .results import Submission, graded
+from .running.child import dump, load
+from .running.processes import Runner, run_alone
 
 __all__ = ["SHEET", "Handed", "handed", "release"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from .assignment import Assignment, AssignmentError
 from .bundle import make_bundle, secret_of
+from .classes.roster import Person
 from .release import release
-from .roster import Person
 
 __all__ = ["make_release", "variant_seed"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .assignment import Sheet
-from .explaining import HeatMapLines
+from .comparing.explaining import HeatMapLines
 from .judging import CheckResult
 
 __all__ = ["GradedCheck", "Submission", "graded"]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from .assignment import Assignment, AssignmentError, Sheet
 from .packing import contents, pack
-from .processes import Runner, run_alone
 from .release import SHEET, release
+from .running.processes import Runner, run_alone
 
 __all__ = ["assignment_of", "give_out", "names", "sheet_of", "start"]
 

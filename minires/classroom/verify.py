@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .assignment import Assignment
-from .fingerprints import alike
+from .comparing.fingerprints import alike
+from .comparing.steps import misleading
 from .judging import CheckResult, Prepared, judged, prepared
-from .processes import Runner, run_alone
-from .remembering import Remembering
-from .steps import misleading
+from .running.processes import Runner, run_alone
+from .running.remembering import Remembering
 
 __all__ = ["Count", "Verified", "verified"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from minires.serialize.atomic import atomic_write
 
-from .processes import Runner
 from .release import Handed
-from .remembering import Remembering, content
 from .results import GradedCheck, Submission
+from .running.processes import Runner
+from .running.remembering import Remembering, content
 
 __all__ = ["Changes", "Watch"]
 

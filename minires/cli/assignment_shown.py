@@ -65,7 +65,7 @@ def line_of(check: GradedCheck, width: int = 0) -> Text:
 
 def said_of(check: GradedCheck) -> list[str]:
     """Return the lines of what is wrong, and of what was printed, fit for a terminal."""
-    from minires.classroom.printable import as_printable
+    from minires.classroom.running.printable import as_printable
 
     if check.status != "failed":
         return []

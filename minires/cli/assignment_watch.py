@@ -38,7 +38,7 @@ def watch(handed: Handed, manual_run: bool) -> None:
     manual_run : bool
         Whether to leave it to the key r to check.
     """
-    from minires.classroom.processes import WarmRunner
+    from minires.classroom.running.processes import WarmRunner
     from minires.classroom.watching import Changes, Watch
 
     in_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()

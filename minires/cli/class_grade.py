@@ -13,10 +13,10 @@ from .tables import show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from minires.classroom.asked import Asked
-    from minires.classroom.class_report import ClassReport
-    from minires.classroom.processes import Answer, Runner
+    from minires.classroom.classes.asked import Asked
+    from minires.classroom.classes.class_report import ClassReport
     from minires.classroom.results import Submission
+    from minires.classroom.running.processes import Answer, Runner
 
 _FORMATS = typer.Option(
     help="canvas, classroom50, csv, exercism, github, gradescope, html, junit or moodle; as often"
@@ -72,8 +72,8 @@ def run_grade(
 
     What is handed in late loses points beside the score, never instead of it.
     """
-    from minires.classroom.asked import Asked
     from minires.classroom.assignment import AssignmentError
+    from minires.classroom.classes.asked import Asked
     from minires.classroom.submitted import assignment_named_in, submissions_in
 
     try:
@@ -103,8 +103,8 @@ def run_regrade(
     gradebook: Annotated[Path | None, _GRADEBOOK] = None,
 ) -> None:
     """Grade again what has changed, with the same numbers: submissions, or the assignment."""
-    from minires.classroom.asked import asked_for
     from minires.classroom.assignment import AssignmentError
+    from minires.classroom.classes.asked import asked_for
     from minires.classroom.grading import read_record
 
     try:
@@ -125,17 +125,17 @@ def _graded(
     *,
     again: bool = False,
 ) -> None:
-    from minires.classroom.asked import class_report_of
     from minires.classroom.assignment import AssignmentError
     from minires.classroom.bundle import opened
-    from minires.classroom.csv_files import TableError
+    from minires.classroom.classes.asked import class_report_of
+    from minires.classroom.classes.csv_files import TableError
+    from minires.classroom.classes.marks import keep_marks, with_marks
     from minires.classroom.grading import grade, read_record
-    from minires.classroom.marks import keep_marks, with_marks
     from minires.classroom.source import SourceError
     from minires.classroom.submitted import submissions_in
 
     try:
-        from minires.classroom.isolation import IsolationError
+        from minires.classroom.running.isolation import IsolationError
     except ImportError:  # of what only POSIX has
         refuse(RuntimeError("submissions of others are graded on Linux, in a container if need be"))
     wanted = list(dict.fromkeys(formats or ()))
@@ -175,8 +175,8 @@ def _graded(
 
 
 def _require(formats: Sequence[str], gradebook: Path | None) -> None:
+    from minires.classroom.classes.gradebooks import GRADEBOOKS
     from minires.classroom.formats import CLASS_FORMATS, FORMATS
-    from minires.classroom.gradebooks import GRADEBOOKS
 
     for each in formats:
         if each not in (*FORMATS, *CLASS_FORMATS, *GRADEBOOKS, "classroom50"):
@@ -196,7 +196,7 @@ def _require_one_of_classroom50(formats: Sequence[str], submissions: int) -> Non
 
 def _runner() -> tuple[Runner, list[str]]:
     """Return what runs code of people one does not know; tell what is missing, and return it."""
-    from minires.classroom.isolation import missing_guards, run_isolated
+    from minires.classroom.running.isolation import missing_guards, run_isolated
 
     guards = missing_guards()
     for missing in guards:
@@ -209,7 +209,7 @@ def _trying_twice(runner: Runner) -> Runner:
 
     It says nothing of the student; nor is one such moment the end of a whole grading.
     """
-    from minires.classroom.isolation import IsolationError
+    from minires.classroom.running.isolation import IsolationError
 
     def twice(
         file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
@@ -223,8 +223,8 @@ def _trying_twice(runner: Runner) -> Runner:
 
 
 def _write(report: ClassReport, out: Path, formats: Sequence[str], gradebook: Path | None) -> None:
+    from minires.classroom.classes.gradebooks import GRADEBOOKS
     from minires.classroom.formats import write_results
-    from minires.classroom.gradebooks import GRADEBOOKS
 
     for each in formats:
         exported = gradebook if each in GRADEBOOKS else None

@@ -48,9 +48,9 @@ def run_release(
     """
     from minires.classroom.assignment import AssignmentError
     from minires.classroom.bundle import opened
-    from minires.classroom.csv_files import TableError
+    from minires.classroom.classes.csv_files import TableError
+    from minires.classroom.classes.roster import read_roster
     from minires.classroom.releases import make_release
-    from minires.classroom.roster import read_roster
     from minires.classroom.source import SourceError
 
     if variants != (roster is not None):

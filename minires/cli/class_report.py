@@ -11,7 +11,7 @@ from .refusals import refuse
 from .tables import show
 
 if TYPE_CHECKING:
-    from minires.classroom.class_report import ClassReport
+    from minires.classroom.classes.class_report import ClassReport
 
 
 def run_report(
@@ -20,9 +20,9 @@ def run_report(
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Tell which mistake is how frequent, how each check did, incidents, and what is much alike."""
-    from minires.classroom.asked import reported_again
     from minires.classroom.assignment import AssignmentError
-    from minires.classroom.csv_files import TableError
+    from minires.classroom.classes.asked import reported_again
+    from minires.classroom.classes.csv_files import TableError
     from minires.classroom.source import SourceError
 
     try:
@@ -30,7 +30,7 @@ def run_report(
     except (AssignmentError, SourceError, TableError, ValueError) as error:
         refuse(error)
     if html:
-        from minires.classroom.class_page import page_of
+        from minires.classroom.classes.class_page import page_of
         from minires.serialize.atomic import atomic_write
 
         with atomic_write(html, "w") as file:
@@ -45,7 +45,7 @@ def run_report(
 
 
 def _print(report: ClassReport) -> None:
-    from minires.classroom.class_report import ABOUT_SIMILARITY, MOST_PAIRS
+    from minires.classroom.classes.class_report import ABOUT_SIMILARITY, MOST_PAIRS
     from minires.models.tables import plain_table
 
     told = report.summary()

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import minires.classroom
-from minires.classroom import child
 from minires.classroom.assignment import Assignment
 from minires.classroom.judging import CheckResult, judged, prepared
-from minires.classroom.processes import Answer, Runner
+from minires.classroom.running import child
+from minires.classroom.running.processes import Answer, Runner
 
 
 class _Deadline(BaseException):

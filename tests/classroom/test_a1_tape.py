@@ -12,7 +12,7 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
-from minires.classroom.processes import run_alone
+from minires.classroom.running.processes import run_alone
 from minires.classroom.verify import verified
 from tests.classroom.assignments import Classroom, run_here
 

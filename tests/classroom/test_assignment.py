@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError, Sheet
-from minires.classroom.processes import Answer
 from minires.classroom.release import SHEET, handed, release
+from minires.classroom.running.processes import Answer
 from minires.classroom.verify import verified
 
 from .assignments import run_here

@@ -13,11 +13,11 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from minires.classroom.class_report import ClassReport, reported
+from minires.classroom.classes.class_report import ClassReport, reported
+from minires.classroom.classes.grades import Grade, grades_of
+from minires.classroom.classes.roster import Person
 from minires.classroom.formats import FORMATS, as_classroom50, as_csv, as_gradescope, write_results
-from minires.classroom.grades import Grade, grades_of
 from minires.classroom.results import GradedCheck, Submission
-from minires.classroom.roster import Person
 from tests.classroom import schemas
 
 SERVICE = {

@@ -17,8 +17,8 @@ from minires.classroom.assignment import Assignment, AssignmentError
 from minires.classroom.changes import affected, with_checks
 from minires.classroom.grading import grade, read_record, recorded_submissions
 from minires.classroom.judging import prepared
-from minires.classroom.processes import run_alone
 from minires.classroom.results import Submission
+from minires.classroom.running.processes import run_alone
 from minires.classroom.shipped import assignment_of
 from minires.classroom.submitted import assignment_named_in, submissions_in
 

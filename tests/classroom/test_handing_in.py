@@ -13,8 +13,8 @@ import pytest
 from minires.classroom.assignment import Assignment, AssignmentError
 from minires.classroom.grading import grade
 from minires.classroom.handing_in import MOST_BYTES, hand_in
-from minires.classroom.processes import run_alone
 from minires.classroom.release import Handed, handed, release
+from minires.classroom.running.processes import run_alone
 
 from .assignments import run_here
 

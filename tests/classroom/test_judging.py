@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minires.classroom.assignment import Assignment
-from minires.classroom.fingerprints import alike, fingerprint
+from minires.classroom.comparing.fingerprints import alike, fingerprint
 from minires.classroom.judging import CheckResult, Prepared
 
 Judge = Callable[[str], dict[str, CheckResult]]

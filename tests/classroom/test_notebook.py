@@ -28,9 +28,7 @@ def test_what_is_right_is_let_pass_without_a_word(
 def test_a_known_mistake_is_raised_by_its_explanation(small: Assignment) -> None:
     wrong = _cell(small.mistaken(small.mistakes["L4"])["units.py"])
     check(str(SMALL), wrong, "relu_values")
-    with pytest.raises(
-        AssertionError, match=r"relu_backward_values\)\nThe incoming grad"
-    ):
+    with pytest.raises(AssertionError, match=r"relu_backward_values\)\nThe incoming grad"):
         check(str(SMALL), wrong)
 
 

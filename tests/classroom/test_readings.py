@@ -13,9 +13,9 @@ import pytest
 from minires.classroom.assignment import Assignment, AssignmentError
 from minires.classroom.grading import grade
 from minires.classroom.judging import CheckResult, judged, prepared
-from minires.classroom.processes import run_alone
 from minires.classroom.readings import unanswered
 from minires.classroom.release import handed, release
+from minires.classroom.running.processes import run_alone
 from minires.classroom.source import SourceError
 from minires.classroom.submitted import submissions_in
 from minires.classroom.verify import verified

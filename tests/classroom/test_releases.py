@@ -18,12 +18,12 @@ import pytest
 from minires.classroom.assignment import Assignment, AssignmentError
 from minires.classroom.autograder import _metadata
 from minires.classroom.bundle import make_bundle, opened
-from minires.classroom.child import load
+from minires.classroom.classes.roster import Person
 from minires.classroom.gradescope_zip import write_gradescope_zip
 from minires.classroom.new_folder import new_assignment
 from minires.classroom.release import handed
 from minires.classroom.releases import make_release
-from minires.classroom.roster import Person
+from minires.classroom.running.child import load
 from minires.classroom.verify import verified
 from tests.classroom import schemas
 from tests.classroom.assignments import run_here
@@ -145,7 +145,7 @@ def autograder(small: Assignment, tmp_path: Path) -> Path:
     """A tree like Gradescope's, with an environment that has this Python."""
     if sys.platform != "linux":
         pytest.skip("submissions of others are graded on Linux")
-    from minires.classroom.isolation import IsolationError, missing_guards
+    from minires.classroom.running.isolation import IsolationError, missing_guards
 
     try:
         missing_guards()

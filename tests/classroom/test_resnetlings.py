@@ -16,10 +16,10 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
-from minires.classroom.leaves import leaves, leaves_of
-from minires.classroom.processes import run_alone
+from minires.classroom.comparing.leaves import leaves, leaves_of
 from minires.classroom.release import handed, release
 from minires.classroom.results import Submission
+from minires.classroom.running.processes import run_alone
 from minires.classroom.verify import verified
 from minires.ops import conv2d, pad, relu, sigmoid, tanh
 from tests.classroom.assignments import Classroom, run_here

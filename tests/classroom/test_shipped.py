@@ -14,9 +14,9 @@ import pytest
 
 from minires.classroom import shipped
 from minires.classroom.assignment import AssignmentError
-from minires.classroom.child import load
 from minires.classroom.packing import contents, pack
 from minires.classroom.release import SHEET, handed
+from minires.classroom.running.child import load
 
 from .assignments import run_here
 

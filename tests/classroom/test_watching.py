@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment
-from minires.classroom.processes import Answer
 from minires.classroom.release import Handed, handed, release
-from minires.classroom.remembering import Remembering
+from minires.classroom.running.processes import Answer
+from minires.classroom.running.remembering import Remembering
 from minires.classroom.watching import Changes, Watch
 
 from .assignments import run_here

@@ -18,7 +18,7 @@ from benchmarks.classroom import synthetic
 if sys.platform != "linux":
     pytest.skip("submissions of others are graded on Linux", allow_module_level=True)
 
-from minires.classroom.isolation import IsolationError, missing_guards
+from minires.classroom.running.isolation import IsolationError, missing_guards
 
 try:
     missing_guards()

@@ -19,7 +19,7 @@ def _why_not() -> str:
     """Say why submissions of others cannot be graded here, if so."""
     if sys.platform != "linux":
         return "submissions of others are graded on Linux"
-    from minires.classroom.isolation import IsolationError, missing_guards
+    from minires.classroom.running.isolation import IsolationError, missing_guards
 
     try:
         missing_guards()
@@ -195,7 +195,7 @@ def test_bad_use_of_teachers_is_told(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="submissions of others are graded on Linux")
 def test_what_cannot_be_run_apart_is_tried_once_more_and_then_told() -> None:
-    from minires.classroom.isolation import IsolationError
+    from minires.classroom.running.isolation import IsolationError
 
     answers: list[Any] = [IsolationError("busy"), "done", *[IsolationError("gone")] * 2]
 

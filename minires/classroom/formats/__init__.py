@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from minires.classroom.class_page import page_of
-from minires.classroom.class_report import ClassReport
-from minires.classroom.gradebooks import GRADEBOOKS
+from minires.classroom.classes.class_page import page_of
+from minires.classroom.classes.class_report import ClassReport
+from minires.classroom.classes.gradebooks import GRADEBOOKS
 from minires.classroom.results import Submission
 from minires.serialize.atomic import atomic_write
 

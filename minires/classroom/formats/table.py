@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
-from minires.classroom.csv_files import safe_cell
-from minires.classroom.grades import Grade
+from minires.classroom.classes.csv_files import safe_cell
+from minires.classroom.classes.grades import Grade
 
 
 def as_csv(grades: Sequence[Grade]) -> str:
@@ -18,7 +18,7 @@ def as_csv(grades: Sequence[Grade]) -> str:
     Examples
     --------
     >>> from minires.classroom.results import GradedCheck, Submission
-    >>> from minires.classroom.roster import Person
+    >>> from minires.classroom.classes.roster import Person
     >>> check = GradedCheck("relu_values", "ReLU", "failed", 0, 2, False, diagnosis="L2")
     >>> print(as_csv([Grade(Person("=ada"), Submission("=ada", "small", (check,)))]), end="")
     id,score,max,incidents,mistakes,relu_values

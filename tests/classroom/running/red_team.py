@@ -22,14 +22,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minires.classroom.assignment import Assignment
-from minires.classroom.isolation import jail, missing_guards, run_isolated
 from minires.classroom.judging import judged, prepared
-from minires.classroom.processes import Answer
-from minires.classroom.substitutes import substitutes
+from minires.classroom.running.isolation import jail, missing_guards, run_isolated
+from minires.classroom.running.processes import Answer
+from minires.classroom.running.substitutes import substitutes
 
 HERE = Path(__file__).parent
 ATTACKS = HERE / "attacks"
-REPOSITORY = HERE.parents[1]
+REPOSITORY = HERE.parents[2]
 # What never ends gets less time than a check has by default.
 ENDLESS = ("clocks", "endless", "endless_at_last", "escapes_and_waits")
 SECONDS = 1.0
@@ -77,7 +77,7 @@ class Grader:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.assignment = Assignment(HERE / "small")
+        self.assignment = Assignment(HERE.parent / "small")
         self.cases = prepared(self.assignment, 3, run_isolated, mistakes=False)
         self.given = {
             name: substitutes(self.assignment, check, self.cases[name].calls)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .assignment import Assignment, Check, Sheet
+from ..assignment import Assignment, Check, Sheet
 from .child import Lock, dump, key_of, label_of, leaves, positional, turned
 
 __all__ = ["Substitutes", "locked", "substitutes", "wrong_before"]
@@ -94,7 +94,7 @@ def locked(name: str, calls: Sequence[tuple[list[Any], Any]]) -> list[Lock]:
 
     Examples
     --------
-    >>> from minires.classroom.child import stand_in
+    >>> from minires.classroom.running.child import stand_in
     >>> double = stand_in("double", lambda x: "unknown", locked("double", [([3.0], 6.0)]))
     >>> double(1.5 + 1.5), double(3.1)
     (6.0, 'unknown')

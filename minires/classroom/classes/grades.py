@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..results import Submission
 from .lateness import Deadline, Late
-from .results import Submission
 from .roster import Person
 
 __all__ = ["Grade", "grades_of"]

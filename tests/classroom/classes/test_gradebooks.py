@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from minires.classroom.csv_files import TableError
-from minires.classroom.gradebooks import as_canvas, as_moodle
-from minires.classroom.grades import Grade
+from minires.classroom.classes.csv_files import TableError
+from minires.classroom.classes.gradebooks import as_canvas, as_moodle
+from minires.classroom.classes.grades import Grade
+from minires.classroom.classes.roster import Person
 from minires.classroom.results import GradedCheck, Submission
-from minires.classroom.roster import Person
 
 TITLE = "Residual"
 CANVAS = """\

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minires.classroom import answers, child
-from minires.classroom.answers import read_answer
+from minires.classroom.running import answers, child
+from minires.classroom.running.answers import read_answer
 
 CALLS = [(np.ones(2), {"a": 1})]
 OUTCOME = {"arguments": [1, 2], "shared": False, "result": None}

@@ -7,9 +7,9 @@ from statistics import fmean, median
 
 from minires.pages import details, escape, page, percent, table
 
+from ..results import GradedCheck, Submission
 from .class_report import ABOUT_SIMILARITY, MOST_PAIRS, ClassReport
 from .grades import Grade
-from .results import GradedCheck, Submission
 
 __all__ = ["page_of"]
 
@@ -53,7 +53,7 @@ def page_of(report: ClassReport) -> str:
 
     Examples
     --------
-    >>> from minires.classroom.class_report import reported
+    >>> from minires.classroom.classes.class_report import reported
     >>> "<b>" in page_of(reported("small", "<b>Small</b>", [], [], {}))
     False
     """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minires.classroom.printable import as_printable
+from minires.classroom.running.printable import as_printable
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .assignment import Function
-from .child import leaves
+from ..assignment import Function
+from ..running.child import leaves
 
 __all__ = ["NotAsDescribedError", "difference", "leaves_of"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..syntax import NotPythonError, imported_by, parsed
 from .processes import Answer, Runner
-from .syntax import NotPythonError, imported_by, parsed
 
 __all__ = ["Remembering"]
 

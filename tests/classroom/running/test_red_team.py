@@ -18,9 +18,9 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("submissions of others are graded on Linux", allow_module_level=True)
 
-from minires.classroom.isolation import IsolationError, missing_guards, run_isolated, runner
-from minires.classroom.substitutes import locked
-from tests.classroom import red_team
+from minires.classroom.running.isolation import IsolationError, missing_guards, run_isolated, runner
+from minires.classroom.running.substitutes import locked
+from tests.classroom.running import red_team
 
 try:
     missing_guards()
@@ -282,7 +282,7 @@ def test_when_the_grader_is_ended_so_is_what_it_grades(
     file.write_text("import time\ndef wait():\n    time.sleep(30)\n")
     program = (
         "import sys; from pathlib import Path;"
-        "from minires.classroom.isolation import missing_guards, run_isolated;"
+        "from minires.classroom.running.isolation import missing_guards, run_isolated;"
         "missing_guards(); sys.stdout.write('ready'); sys.stdout.flush();"
         "run_isolated(Path(sys.argv[1]), 'wait', [()], 30.0)"
     )

@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from minires.classroom.assignment import Assignment
-from minires.classroom.explaining import Explanation, explained, heat_map_of
+from minires.classroom.comparing.explaining import Explanation, explained, heat_map_of
+from minires.classroom.comparing.steps import left_at, misleading, noted
 from minires.classroom.judging import CheckResult
 from minires.classroom.results import graded
-from minires.classroom.steps import left_at, misleading, noted
 from minires.cli.heat_maps import print_heat_map
 from tests.classroom.assignments import Classroom
 

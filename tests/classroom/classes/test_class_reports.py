@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 import pytest
 
 from minires.classroom.assignment import Assignment
-from minires.classroom.class_page import _heat_map, page_of
-from minires.classroom.class_report import ABOUT_SIMILARITY, ClassReport, reported
-from minires.classroom.grades import grades_of
+from minires.classroom.classes.class_page import _heat_map, page_of
+from minires.classroom.classes.class_report import ABOUT_SIMILARITY, ClassReport, reported
+from minires.classroom.classes.grades import grades_of
+from minires.classroom.classes.similarity import Pair, similar_pairs, winnowed
 from minires.classroom.results import GradedCheck, Submission
 from minires.classroom.shipped import assignment_of
-from minires.classroom.similarity import Pair, similar_pairs, winnowed
 
 EVIL = "<script>alert(1)</script>\x1b[2J\x00"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minires.classroom.observing import observations
+from minires.classroom.comparing.observing import observations
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((3, 4, 5, 6))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minires.classroom.processes import Answer, WarmRunner, run_alone
+from minires.classroom.running.processes import Answer, WarmRunner, run_alone
 
 PROGRAM = """
 import os
@@ -119,7 +119,7 @@ def test_all_end_by_themselves_if_this_process_is_killed(file: Path, busy: bool)
     call = f"runner(Path({str(file)!r}), 'loop', [()], 60.0)" if busy else "time.sleep(60)"
     program = (
         "import time; from pathlib import Path;"
-        "from minires.classroom.processes import WarmRunner;"
+        "from minires.classroom.running.processes import WarmRunner;"
         "runner = WarmRunner(spares=2);"
         "print(*[each._process.pid for each in runner._waiting], flush=True);" + call
     )

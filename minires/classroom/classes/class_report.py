@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
+from ..results import Submission
 from .grades import Grade
-from .results import Submission
 from .similarity import Pair
 
 __all__ = ["ABOUT_SIMILARITY", "MOST_PAIRS", "ClassReport", "Item", "reported"]

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from minires.classroom.csv_files import TableError, safe_cell
-from minires.classroom.grades import grades_of
-from minires.classroom.lateness import (
+from minires.classroom.classes.csv_files import TableError, safe_cell
+from minires.classroom.classes.grades import grades_of
+from minires.classroom.classes.lateness import (
     Deadline,
     handed_in_at,
     late_policy,
     moment,
     read_times,
 )
-from minires.classroom.marks import keep_marks, with_marks
-from minires.classroom.pseudonyms import pseudonym_key, pseudonym_of
+from minires.classroom.classes.marks import keep_marks, with_marks
+from minires.classroom.classes.pseudonyms import pseudonym_key, pseudonym_of
+from minires.classroom.classes.roster import Person, read_roster
 from minires.classroom.results import GradedCheck, Submission
-from minires.classroom.roster import Person, read_roster
 
 DUE = moment("2026-11-30T12:00+00:00")
 

@@ -9,19 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .assignment import Assignment, AssignmentError
-from .bundle import opened
+from ..assignment import Assignment, AssignmentError
+from ..bundle import opened
+from ..grading import Record, read_record, recorded_submissions
+from ..results import Submission
+from ..submitted import id_of, submissions_in, texts_of
 from .class_report import ClassReport, reported
 from .csv_files import TableError
 from .grades import grades_of
-from .grading import Record, read_record, recorded_submissions
 from .lateness import Deadline, handed_in_at, late_policy, moment, read_times
 from .marks import with_marks
 from .pseudonyms import pseudonym_key, pseudonym_of
-from .results import Submission
 from .roster import Person, read_roster
 from .similarity import Pair, similar_pairs
-from .submitted import id_of, submissions_in, texts_of
 
 __all__ = ["Asked", "ClassList", "asked_for", "class_report_of", "reported_again"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from minires.serialize.atomic import atomic_write
 
+from ..results import Submission
 from .csv_files import TableError, read_lines
-from .results import Submission
 
 __all__ = ["keep_marks", "marked", "read_marks", "with_marks"]
 

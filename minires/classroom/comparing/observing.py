@@ -21,7 +21,7 @@ from minires.checking.patterns.rearrangements import rearranged, same_values
 from minires.checking.patterns.regions import regions
 from minires.checking.patterns.shapes import explain_shape
 
-from .child import leaves
+from ..running.child import leaves
 from .leaves import TOLERANCE, precision, tolerance
 
 __all__ = ["observations"]

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minires.classroom.child import leaves, load, stand_in
 from minires.classroom.judging import CheckResult, judged, prepared
-from minires.classroom.processes import Runner, run_alone
-from minires.classroom.substitutes import Substitutes, locked, substitutes, wrong_before
+from minires.classroom.running.child import leaves, load, stand_in
+from minires.classroom.running.processes import Runner, run_alone
+from minires.classroom.running.substitutes import Substitutes, locked, substitutes, wrong_before
 from tests.classroom.assignments import Classroom, run_here
 
 RELU = "return np.maximum(x, 0.0)"
@@ -158,7 +158,7 @@ def test_who_reads_all_that_is_given_finds_no_answer(
 ) -> None:
     """Relu's last result is its block's own: were it not locked, it could be handed in."""
     if not hidden:
-        monkeypatch.setattr("minires.classroom.substitutes.turned", lambda key, data: data)
+        monkeypatch.setattr("minires.classroom.running.substitutes.turned", lambda key, data: data)
     check = here.assignment.checks["basic_identity"]
     given = {check.name: substitutes(here.assignment, check, cases[check.name].calls)}
     text = here.text.replace(RELU, WRONG)

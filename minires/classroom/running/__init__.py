@@ -1,0 +1,1 @@
+"""Calling functions of somebody else's file, and reading what came of it."""
