@@ -7,14 +7,18 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
+from minires.classroom.formats.gradescope import as_gradescope
+from minires.classroom.formats.junit import as_junit
 from minires.classroom.grading import grade
 from minires.classroom.judging import CheckResult, judged, prepared
 from minires.classroom.readings import unanswered
 from minires.classroom.release import handed, release
+from minires.classroom.results import graded
 from minires.classroom.running.processes import run_alone
 from minires.classroom.source import SourceError
 from minires.classroom.submitted import submissions_in
@@ -340,6 +344,17 @@ def test_students_are_told_the_same_as_is_graded(halves: Assignment, tmp_path: P
     assert (told["norm"].points, told["ratio"].points, told["why"].points) == (2, 0, 0)
     assert told["ratio"].message.startswith("It is upside down.\nratio is 4 here; ")
     assert told["why"].status == "unread"
+
+
+def test_no_format_tells_a_text_that_is_to_be_read_as_passed(
+    halves: Assignment, judge: Judge
+) -> None:
+    results = list(judge(halves.solution["answers.toml"]).values())
+    done = graded(halves, results, {}, "ada")
+    told = ElementTree.fromstring(as_junit(done))
+    assert (told.get("failures"), told.get("skipped")) == ("0", "1")
+    assert as_gradescope(done)["tests"][3]["status"] == "failed"
+    assert done.summary()["checks"][3] == {"name": "why", "passed": False, "diagnosis": None}
 
 
 def test_the_command_is_content_with_texts_that_are_to_be_read(
