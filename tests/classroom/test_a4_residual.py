@@ -169,6 +169,7 @@ def _close(found: Any, expected: mr.Tensor) -> None:
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.long
 def test_it_can_be_given_out(here: Classroom) -> None:
     found = verified(here.assignment, seed=1, runner=run_here)
     assert found.problems == []
