@@ -79,7 +79,7 @@ def run_grade(
     try:
         asked = Asked(
             folder=str(folder.absolute()),
-            assignment=_whole(assignment or assignment_named_in(submissions_in(folder))),
+            assignment=_whole(assignment or assignment_named_in(submissions_in(folder, out))),
             roster=_path(roster),
             submitted=_path(submitted),
             due=due,
@@ -132,7 +132,7 @@ def _graded(
     from minires.classroom.classes.marks import keep_marks, with_marks
     from minires.classroom.grading import grade, read_record
     from minires.classroom.source import SourceError
-    from minires.classroom.submitted import submissions_in
+    from minires.classroom.submitted import not_looked_at, submissions_in
 
     try:
         from minires.classroom.running.isolation import IsolationError
@@ -141,11 +141,13 @@ def _graded(
     wanted = list(dict.fromkeys(formats or ()))
     _require(wanted, gradebook)
     try:
-        paths = submissions_in(Path(asked.folder))
+        paths = submissions_in(Path(asked.folder), but=out)
         people = asked.class_list(out)
         _require_one_of_classroom50(wanted, len(paths))
     except ValueError as error:
         refuse(error)
+    for name in not_looked_at(Path(asked.folder)):
+        typer.echo(f"minires: {name!r} is not graded: no folder, .zip or .py file", err=True)
     try:
         runner, guards = _runner()
         with opened(asked.assignment) as assignment:

@@ -20,7 +20,12 @@ from minires.classroom.judging import prepared
 from minires.classroom.results import Submission
 from minires.classroom.running.processes import run_alone
 from minires.classroom.shipped import assignment_of
-from minires.classroom.submitted import assignment_named_in, submissions_in
+from minires.classroom.submitted import (
+    assignment_named_in,
+    id_of,
+    not_looked_at,
+    submissions_in,
+)
 
 from .assignments import run_here
 
@@ -282,3 +287,37 @@ def test_checks_that_are_made_again_bring_those_along_that_they_need(small: Assi
     assert list(part.checks) == ["residual_vjp_values"]
     assert len(affected(tape, ["unbroadcast_ones"])) == 8  # both of it, and what needs them
     assert len(tape.checks) > 8
+
+
+def test_a_damaged_archive_ends_no_grading(small: Assignment, tmp_path: Path) -> None:
+    _zipped(tmp_path / "ada.zip", {"units.py": small.solution["units.py"]})
+    with zipfile.ZipFile(tmp_path / "eve.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("units.py", small.solution["units.py"])
+    data = bytearray((tmp_path / "eve.zip").read_bytes())
+    data[38] = 0xFF  # where what is compressed begins: no block is of this kind
+    (tmp_path / "eve.zip").write_bytes(data)
+    ada, eve = grade(small, submissions_in(tmp_path), tmp_path / "out", run_alone)
+    assert (ada.score, eve.score) == (5, 0)
+    assert eve.incidents[0].startswith("its archive cannot be read")
+
+
+def test_submissions_are_called_as_they_are_whatever_their_names(tmp_path: Path) -> None:
+    for name in ("ada.lovelace", "ada.byron", "ada@x.org"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bob.ZIP").touch()
+    (tmp_path / f"{'é' * 120}.py").touch()
+    (tmp_path / "cafe\u0301.py").touch()
+    (tmp_path / "dan.rar").touch()
+    names = [id_of(path) for path in submissions_in(tmp_path)]
+    assert names[:5] == ["ada.byron", "ada.lovelace", "ada@x.org", "bob", "café"]
+    assert len(names[5].encode()) < 220
+    assert not_looked_at(tmp_path) == ["dan.rar"]
+
+
+def test_results_that_lie_among_what_was_handed_in_are_no_submission(
+    small: Assignment, submissions: Path
+) -> None:
+    out = submissions / "grades"
+    grade(small, submissions_in(submissions, but=out)[:1], out, run_alone)
+    names = [path.name for path in submissions_in(submissions, but=out)]
+    assert names == ["ada.py", "bob", "cy.zip", "dan"]

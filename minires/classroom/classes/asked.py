@@ -175,7 +175,7 @@ def reported_again(out: Path) -> ClassReport:
     asked = asked_for(record, out)
     people, submissions = asked.class_list(out), with_marks(out, recorded_submissions(out))
     try:
-        paths = submissions_in(Path(asked.folder))
+        paths = submissions_in(Path(asked.folder), but=out)
     except AssignmentError:
         return class_report_of(record, submissions, people, [], None)
     there = {people.name_of(id_of(path)) for path in paths}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -45,7 +46,8 @@ def cells_of(path: Path) -> list[tuple[int, list[str]]]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise TableError(f"{path}: has more than {_MOST_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8-sig")
+        # Names of files are taken so, too, whichever way a system writes accents.
+        text = unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise TableError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
