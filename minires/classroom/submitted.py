@@ -71,7 +71,8 @@ def submissions_in(folder: Path, but: Path | None = None) -> list[Path]:
     if not found:
         raise AssignmentError(f"'{folder}' has no submissions: folders, .zip or .py files")
     names = [id_of(path) for path in found]
-    if twice := [name for name in names if names.count(name) > 1]:
+    folded = [name.casefold() for name in names]  # results may be taken to where case is no matter
+    if twice := [name for name in names if folded.count(name.casefold()) > 1]:
         raise AssignmentError(f"'{folder}' has two submissions that are called {twice[0]!r}")
     return found
 

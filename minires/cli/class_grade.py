@@ -130,7 +130,7 @@ def _graded(
     from minires.classroom.classes.asked import class_report_of
     from minires.classroom.classes.csv_files import TableError
     from minires.classroom.classes.marks import keep_marks, with_marks
-    from minires.classroom.grading import grade, read_record
+    from minires.classroom.grading import grade, grading_in, read_record
     from minires.classroom.source import SourceError
     from minires.classroom.submitted import not_looked_at, submissions_in
 
@@ -150,7 +150,7 @@ def _graded(
         typer.echo(f"minires: {name!r} is not graded: no folder, .zip or .py file", err=True)
     try:
         runner, guards = _runner()
-        with opened(asked.assignment) as assignment:
+        with opened(asked.assignment) as assignment, grading_in(out):
             graded = grade(
                 *(assignment, paths, out, runner, jobs, _tell),
                 name_of=people.name_of,

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
-from minires.classroom.changes import affected, with_checks
-from minires.classroom.grading import grade, read_record, recorded_submissions
+from minires.classroom.changes import affected, check_digests, with_checks
+from minires.classroom.grading import grade, grading_in, read_record, recorded_submissions
 from minires.classroom.judging import prepared
 from minires.classroom.results import Submission
 from minires.classroom.running.processes import run_alone
@@ -141,6 +142,9 @@ def test_what_cannot_be_submissions_is_told(tmp_path: Path) -> None:
     (tmp_path / "ada").mkdir()
     (tmp_path / "ada.py").touch()
     with pytest.raises(AssignmentError, match="two submissions that are called 'ada'"):
+        submissions_in(tmp_path)
+    (tmp_path / "ada.py").rename(tmp_path / "ADA.py")
+    with pytest.raises(AssignmentError, match="two submissions that are called 'ADA'"):
         submissions_in(tmp_path)
 
 
@@ -286,6 +290,11 @@ def test_checks_that_are_made_again_bring_those_along_that_they_need(small: Assi
     assert list(part.checks) == [check.name for check in part.settings.checks]
     assert list(part.checks) == ["residual_vjp_values"]
     assert len(affected(tape, ["unbroadcast_ones"])) == 8  # both of it, and what needs them
+    assert "topological_order_residual" in affected(tape, ["backward_chain"])
+    for check in tape.checks.values():  # what tells together which mistake it is
+        again = {tape.checks[name].function for name in affected(tape, [check.name])}
+        whole = {each.name for each in tape.checks.values() if each.function in again}
+        assert affected(tape, [check.name]) == whole
     assert len(tape.checks) > 8
 
 
@@ -321,3 +330,48 @@ def test_results_that_lie_among_what_was_handed_in_are_no_submission(
     grade(small, submissions_in(submissions, but=out)[:1], out, run_alone)
     names = [path.name for path in submissions_in(submissions, but=out)]
     assert names == ["ada.py", "bob", "cy.zip", "dan"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+def test_two_gradings_do_not_share_a_folder(tmp_path: Path) -> None:
+    with (
+        grading_in(tmp_path / "out"),
+        pytest.raises(AssignmentError, match="another grading is at work"),
+        grading_in(tmp_path / "out"),
+    ):
+        pass
+    with grading_in(tmp_path / "out"):
+        pass
+
+
+def test_no_two_submissions_have_one_result(
+    small: Assignment, submissions: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(AssignmentError, match="two submissions are called the same"):
+        grade(
+            *(small, submissions_in(submissions), tmp_path / "out", run_alone),
+            name_of=lambda id: "s-1",
+        )
+
+
+def test_a_result_of_another_version_is_told(
+    small: Assignment, submissions: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "out" / "results" / "ada.json"
+    grade(small, submissions_in(submissions)[:1], tmp_path / "out", run_alone)
+    path.write_text(path.read_text().replace('"hidden"', '"secret"'))
+    with pytest.raises(AssignmentError, match=r"ada.json' is no result that this version"):
+        grade(small, submissions_in(submissions)[:1], tmp_path / "out", run_alone)
+
+
+def test_what_may_be_chosen_decides_about_answers_and_nothing_else() -> None:
+    training = assignment_of("a5")
+    before = check_digests(training, {})
+    answers = training.settings.answers
+    assert answers is not None
+    training.settings = training.settings.model_copy(
+        update={"answers": answers.model_copy(update={"largest_seed": 3})}
+    )
+    after = check_digests(training, {})
+    changed = {training.checks[name].kind for name in after if after[name] != before[name]}
+    assert changed == {"reading", "written"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from minires.classroom.assignment import AssignmentError
 from minires.classroom.classes.csv_files import TableError, safe_cell
 from minires.classroom.classes.grades import grades_of
 from minires.classroom.classes.lateness import (
@@ -164,6 +165,9 @@ def test_pseudonyms_are_kept_with_the_results_and_tell_nothing(tmp_path: Path) -
     assert pseudonym_key(tmp_path / "other") != key
     if os.name == "posix":
         assert stat.S_IMODE((tmp_path / "pseudonyms.key").stat().st_mode) == 0o600
+    written(tmp_path / "other" / "pseudonyms.key", "")
+    with pytest.raises(AssignmentError, match="is damaged"):
+        pseudonym_key(tmp_path / "other")
     name_of = partial(pseudonym_of, key=key)
     roster = {"ada": Person("ada", "Ada", "ada@x.org", "pair")}
 
