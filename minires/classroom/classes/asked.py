@@ -18,7 +18,7 @@ from .class_report import ClassReport, reported
 from .csv_files import TableError
 from .grades import grades_of
 from .lateness import Deadline, handed_in_at, late_policy, moment, read_times
-from .marks import with_marks
+from .marks import UNREAD, with_marks
 from .pseudonyms import pseudonym_key, pseudonym_of
 from .roster import Person, read_roster
 from .similarity import Pair, similar_pairs
@@ -145,8 +145,15 @@ def class_report_of(
         record.says,
         pairs=_pairs(assignment, people, paths) if assignment else None,
         guards=record.guards,
-        notes=[*notes, *told],
+        notes=[*notes, *told, *_unread(submissions)],
     )
+
+
+def _unread(submissions: Sequence[Submission]) -> list[str]:
+    count = sum(check.status == UNREAD for each in submissions for check in each.checks)
+    if not count:
+        return []
+    return [f"texts that wait for points, which people give with --marks: {count}"]
 
 
 def _pairs(assignment: Assignment, people: ClassList, paths: Sequence[Path]) -> list[Pair]:

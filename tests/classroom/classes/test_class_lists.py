@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import stat
@@ -188,6 +189,24 @@ def test_marks_are_points_for_what_people_read(tmp_path: Path) -> None:
     assert [check.status for check in bob.checks] == ["passed", "unread"]
 
 
+def test_marks_of_several_files_are_kept_together_and_the_last_counts(tmp_path: Path) -> None:
+    both = [submission("ada"), submission("=bob")]
+    for line in ("3,ada,essay", "2,'=bob,essay", "4,ada,essay"):
+        keep_marks(written(tmp_path / "m.csv", f"points,id,check\n{line}\n"), tmp_path, both)
+    assert [each.score for each in with_marks(tmp_path, both)] == [12, 10]
+    assert "\n=bob" not in (tmp_path / "marks.csv").read_text()
+    assert [each.score for each in with_marks(tmp_path, both[1:])] == [10]
+
+
+def test_a_mark_is_of_the_text_that_was_read(tmp_path: Path) -> None:
+    ada = submission("ada")
+    keep_marks(written(tmp_path / "m.csv", "points,id,check\n3,ada,essay\n"), tmp_path, [ada])
+    for change in ({"message": "another"}, {"message": "", "status": "failed"}):
+        later = dataclasses.replace(ada.checks[1], **change)
+        [graded] = with_marks(tmp_path, [dataclasses.replace(ada, checks=(later,))])
+        assert graded.checks == (later,)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -195,6 +214,7 @@ def test_marks_are_points_for_what_people_read(tmp_path: Path) -> None:
         ("ada,one,1", "line 2: 'one' is no check of ada that people read; there are essay"),
         ("ada,essay,5", "line 2: '5' is no number of points; whole ones from 0 to 4 are"),
         ("ada,essay,-1", "line 2: '-1' is no number"),
+        ("ada,essay,0000000009", "line 2: '0000000009' is no number"),
         ("ada,essay,1\nada,essay,2", "line 3: essay of ada has a mark already"),
     ],
 )
