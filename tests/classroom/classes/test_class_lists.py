@@ -56,6 +56,7 @@ def test_a_roster_is_read_in_any_order_and_any_spreadsheets_way(tmp_path: Path) 
         ("id,name,email,ID\n", "line 1: the column 'id' stands there twice"),
         ("id,name,email\n", "names nobody"),
         ("id,name,email\nada,,\nbob,,\nada,,\n", "line 4: the id 'ada' stands in line 2 already"),
+        ("id,name,email\nada,,\nADA,,\n", "line 3: the id 'ADA' stands in line 2 already"),
         ("id,name,email\n../x,,\n", "line 2: the id '../x' cannot be that of a file"),
         ("id,name,email\nada,Ada,here\n", "line 2: 'here' is no email address"),
         ("id,name,email\nada,Ada,a@b,1,2\n", "line 2: has 5 cells, and there are 3 columns"),
@@ -79,9 +80,14 @@ def test_files_that_are_no_tables_are_told(tmp_path: Path) -> None:
         read_roster(tmp_path / "r.csv")
 
 
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\t=1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=1", "+1+1", "-1-1", "@x", "\t=1", "\r=1", "\uff1d1"])
 def test_no_cell_is_taken_for_a_formula(cell: str) -> None:
     assert safe_cell(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["", "-", "-1.50", "+3", "ada"])
+def test_what_is_none_is_left(cell: str) -> None:
+    assert safe_cell(cell) == cell
 
 
 @pytest.mark.parametrize(
