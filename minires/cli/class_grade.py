@@ -132,7 +132,7 @@ def _graded(
     from minires.classroom.classes.marks import keep_marks, with_marks
     from minires.classroom.grading import grade, grading_in, read_record
     from minires.classroom.source import SourceError
-    from minires.classroom.submitted import not_looked_at, submissions_in
+    from minires.classroom.submitted import id_of, not_looked_at, submissions_in
 
     try:
         from minires.classroom.running.isolation import IsolationError
@@ -143,6 +143,10 @@ def _graded(
     try:
         paths = submissions_in(Path(asked.folder), but=out)
         people = asked.class_list(out)
+        # By what results are called: the order of names would tell whose a pseudonym is.
+        paths.sort(key=lambda path: people.name_of(id_of(path)))
+        if people.asks_for_times:
+            people.times_of(paths)
         _require_one_of_classroom50(wanted, len(paths))
     except ValueError as error:
         refuse(error)
@@ -177,14 +181,21 @@ def _graded(
 
 
 def _require(formats: Sequence[str], gradebook: Path | None) -> None:
+    from minires.classroom.classes.csv_files import TableError
     from minires.classroom.classes.gradebooks import GRADEBOOKS
     from minires.classroom.formats import CLASS_FORMATS, FORMATS
 
     for each in formats:
         if each not in (*FORMATS, *CLASS_FORMATS, *GRADEBOOKS, "classroom50"):
             raise typer.BadParameter(f"--format: there is no {each!r}; see --help")
-    if gradebook and sum(each in GRADEBOOKS for each in formats) != 1:
-        raise typer.BadParameter("--gradebook goes with --format canvas or --format moodle")
+    if gradebook:
+        books = [GRADEBOOKS[each] for each in formats if each in GRADEBOOKS]
+        if len(books) != 1:
+            raise typer.BadParameter("--gradebook goes with --format canvas or --format moodle")
+        try:
+            books[0]([], "", gradebook)
+        except TableError as error:
+            refuse(error)
 
 
 def _require_one_of_classroom50(formats: Sequence[str], submissions: int) -> None:
