@@ -51,6 +51,18 @@ def test_nothing_is_overwritten(small: Assignment, tmp_path: Path) -> None:
             make()
 
 
+def test_a_release_that_is_broken_off_leaves_nothing(
+    small: Assignment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minires.classroom.releases.release", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make_release(small, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_students_get_no_solution_and_graders_all_they_need(
     small: Assignment, tmp_path: Path
 ) -> None:
