@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from minires.classroom.classes.asked import Asked
     from minires.classroom.classes.class_report import ClassReport
     from minires.classroom.results import Submission
-    from minires.classroom.running.processes import Answer, Runner
+    from minires.classroom.running.processes import Runner
 
 _FORMATS = typer.Option(
     help="canvas, classroom50, csv, exercism, github, gradescope, html, junit or moodle; as often"
@@ -209,30 +209,12 @@ def _require_one_of_classroom50(formats: Sequence[str], submissions: int) -> Non
 
 def _runner() -> tuple[Runner, list[str]]:
     """Return what runs code of people one does not know; tell what is missing, and return it."""
-    from minires.classroom.running.isolation import missing_guards, run_isolated
+    from minires.classroom.running.isolation import missing_guards, run_isolated, trying_twice
 
     guards = missing_guards()
     for missing in guards:
         typer.echo(f"minires: {missing}", err=True)
-    return _trying_twice(run_isolated), guards
-
-
-def _trying_twice(runner: Runner) -> Runner:
-    """Return what tries again what failed for want of something that may be there a moment later.
-
-    It says nothing of the student; nor is one such moment the end of a whole grading.
-    """
-    from minires.classroom.running.isolation import IsolationError
-
-    def twice(
-        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
-    ) -> Answer:
-        try:
-            return runner(file, function, calls, seconds, **also)
-        except IsolationError:
-            return runner(file, function, calls, seconds, **also)
-
-    return twice
+    return trying_twice(run_isolated), guards
 
 
 def _write(report: ClassReport, out: Path, formats: Sequence[str], gradebook: Path | None) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment
-from minires.cli.class_grade import _trying_twice
 
 SMALL = Path(__file__).parents[1] / "classroom" / "small"
 
@@ -211,7 +210,7 @@ def test_bad_use_of_teachers_is_told(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="submissions of others are graded on Linux")
 def test_what_cannot_be_run_apart_is_tried_once_more_and_then_told() -> None:
-    from minires.classroom.running.isolation import IsolationError
+    from minires.classroom.running.isolation import IsolationError, trying_twice
 
     answers: list[Any] = [IsolationError("busy"), "done", *[IsolationError("gone")] * 2]
 
@@ -221,7 +220,7 @@ def test_what_cannot_be_run_apart_is_tried_once_more_and_then_told() -> None:
             raise answer
         return answer
 
-    twice = _trying_twice(runner)
+    twice = trying_twice(runner)
     assert twice(Path(), "f", [], 1.0) == "done"
     with pytest.raises(IsolationError, match="gone"):
         twice(Path(), "f", [], 1.0)
