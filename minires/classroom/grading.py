@@ -141,6 +141,7 @@ def grade(
     record = Record(
         **{
             **asdict(record),
+            "title": assignment.settings.title,
             "digest": _digest(assignment.folder),
             "guards": tuple(guards),
             "says": {each.id: each.says for each in assignment.mistakes.values()},

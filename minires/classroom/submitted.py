@@ -32,6 +32,7 @@ __all__ = [
 
 _MOST_BYTES = 16 * 2**20
 _MOST_FILES = 1000
+_DEEPEST = 32  # folders in each other: what walks through them goes as deep
 _SUFFIXES = (".py", ".zip")
 # Of what a submission is called: what it becomes is named after it, and names of files have an end.
 _LONGEST = 200
@@ -204,6 +205,8 @@ def _unzip(path: Path, folder: Path, incidents: list[str]) -> None:
                 name = member.filename.replace("\\", "/")
                 try:
                     require_plain(path, member)
+                    if name.count("/") > _DEEPEST:
+                        raise DatasetDamaged(f"{name!r} lies too deep")
                 except DatasetDamaged:
                     incidents.append(f"its archive names {name[:100]!r}, which is left out")
                     continue

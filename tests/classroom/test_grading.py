@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -210,7 +211,8 @@ def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
     source.write_text(source.read_text() + "\n\ndef other(x):\n    return x\n")
     grade(Assignment(folder), paths, out, run_alone)
     seed = read_record(out).seed
-    sheet.write_text(sheet.read_text().replace("points = 3", "points = 4"))
+    changed = sheet.read_text().replace("points = 3", "points = 4")
+    sheet.write_text(re.sub('title = ".*"', 'title = "New"', changed, count=1))
     called: list[str] = []
 
     def noting(file: Path, function: str, *calls: Any) -> Any:
@@ -229,7 +231,7 @@ def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
     called.clear()
     grade(Assignment(folder), paths, out, noting, again=True)
     assert called == []
-    assert read_record(out).seed == seed
+    assert (read_record(out).seed, read_record(out).title) == (seed, "New")
 
 
 @pytest.mark.parametrize(
@@ -241,6 +243,7 @@ def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
             "its archive holds more than a submission may",
         ),
         (lambda path: _zipped(path, {"/etc/x.py": ""}), "its archive names '/etc/x.py'"),
+        (lambda path: _zipped(path, {"a/" * 960 + "x.py": ""}), "its archive names 'a/a/a/"),
     ],
 )
 def test_archives_that_are_none_or_mean_harm_are_noted(
