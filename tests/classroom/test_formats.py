@@ -75,6 +75,17 @@ def test_exercism_reads_it(mixed: Submission) -> None:
     assert "secret" not in str(told)
 
 
+@pytest.mark.parametrize(("points", "passed"), [(5, True), (4, False)])
+def test_a_text_with_all_its_points_is_passed(points: int, passed: bool) -> None:
+    submission = Submission("ada", "small", (GradedCheck("t", "T", "read", points, 5, False, "x"),))
+    status = "pass" if passed else "fail"
+    assert json.loads(FORMATS["exercism"][1](submission))["status"] == status
+    assert json.loads(base64.b64decode(FORMATS["github"][1](submission)))["status"] == status
+    assert as_classroom50(submission, SERVICE)["tests"][0]["passed"] is passed
+    suite = ElementTree.fromstring(FORMATS["junit"][1](submission).encode())
+    assert suite.attrib["skipped"] == str(len(suite[0])) == ("0" if passed else "1")
+
+
 def test_junit_is_xml(mixed: Submission) -> None:
     text = FORMATS["junit"][1](mixed)
     assert "secret" not in text

@@ -306,7 +306,7 @@ def test_a_damaged_archive_ends_no_grading(small: Assignment, tmp_path: Path) ->
     with zipfile.ZipFile(tmp_path / "eve.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("units.py", small.solution["units.py"])
     data = bytearray((tmp_path / "eve.zip").read_bytes())
-    data[38] = 0xFF  # where what is compressed begins: no block is of this kind
+    data[30 + len("units.py")] = 0xFF  # where what is compressed begins: no block is of this kind
     (tmp_path / "eve.zip").write_bytes(data)
     ada, eve = grade(small, submissions_in(tmp_path), tmp_path / "out", run_alone)
     assert (ada.score, eve.score) == (5, 0)

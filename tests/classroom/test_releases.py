@@ -110,6 +110,13 @@ def test_a_bundle_may_be_a_zip_and_that_may_be_none(small: Assignment, tmp_path:
     (tmp_path / "none.zip").write_bytes(b"PK")
     with pytest.raises(AssignmentError, match="cannot be read"), opened(str(tmp_path / "none.zip")):
         pass
+    with zipfile.ZipFile(tmp_path / "none.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bundle.json", "{}" * 100)
+    data = bytearray((tmp_path / "none.zip").read_bytes())
+    data[30 + len("bundle.json")] = 0xFF  # where what is compressed begins: no block is so
+    (tmp_path / "none.zip").write_bytes(data)
+    with pytest.raises(AssignmentError, match="cannot be read"), opened(str(tmp_path / "none.zip")):
+        pass
     with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
         archive.writestr("../evil", "")
     with pytest.raises(AssignmentError, match="leads out"), opened(str(tmp_path / "slip.zip")):
