@@ -182,18 +182,18 @@ def _graded(
 
 def _require(formats: Sequence[str], gradebook: Path | None) -> None:
     from minires.classroom.classes.csv_files import TableError
-    from minires.classroom.classes.gradebooks import GRADEBOOKS
+    from minires.classroom.classes.gradebooks import GRADEBOOKS, require_exported
     from minires.classroom.formats import CLASS_FORMATS, FORMATS
 
     for each in formats:
         if each not in (*FORMATS, *CLASS_FORMATS, *GRADEBOOKS, "classroom50"):
             raise typer.BadParameter(f"--format: there is no {each!r}; see --help")
     if gradebook:
-        books = [GRADEBOOKS[each] for each in formats if each in GRADEBOOKS]
+        books = [each for each in formats if each in GRADEBOOKS]
         if len(books) != 1:
             raise typer.BadParameter("--gradebook goes with --format canvas or --format moodle")
         try:
-            books[0]([], "", gradebook)
+            require_exported(gradebook, books[0])
         except TableError as error:
             refuse(error)
 
@@ -266,8 +266,13 @@ def _print_grades(report: ClassReport) -> None:
 
 
 def _whole(assignment: str) -> str:
-    """Return a path whole, which is to be found from elsewhere; a name as it is."""
-    return str(Path(assignment).absolute()) if Path(assignment).exists() else assignment
+    """Return a path whole, which is to be found from elsewhere; a name as it is.
+
+    A student's folder may lie there that is called as the assignment is.
+    """
+    path = Path(assignment)
+    of_one = any((path / name).is_file() for name in ("assignment.toml", "bundle.json"))
+    return str(path.absolute()) if of_one or path.suffix == ".zip" else assignment
 
 
 def _path(path: Path | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment
+from minires.cli.class_grade import _whole
 
 SMALL = Path(__file__).parents[1] / "classroom" / "small"
 
@@ -161,6 +162,19 @@ def test_a_class_is_graded_as_it_is_taught(minires: Any) -> None:
     done = minires(*asked, "--out", "again")
     assert done.returncode == 1
     assert "cases.py is changed" in done.stderr
+
+
+def test_a_folder_of_an_assignments_name_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a2", "mine", "bundled"):
+        Path(name).mkdir()
+    Path("mine/assignment.toml").touch()
+    Path("bundled/bundle.json").touch()
+    assert _whole("a2") == "a2"
+    for path in ("mine", "bundled", "bundle.zip"):
+        assert _whole(path) == str(tmp_path / path)
 
 
 @pytest.mark.parametrize(

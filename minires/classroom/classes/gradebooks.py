@@ -17,11 +17,13 @@ from typing import NamedTuple
 from .csv_files import TableError, cells_of, safe_cell
 from .grades import Grade
 
-__all__ = ["GRADEBOOKS", "as_canvas", "as_moodle"]
+__all__ = ["GRADEBOOKS", "as_canvas", "as_moodle", "require_exported"]
 
 _CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 _CANVAS_KEPT = {*_CANVAS, "Root Account", "Integration ID"}
 _CANVAS_KEYS = ("SIS User ID", "SIS Login ID", "ID")
+# What there is in all that a platform exports.
+_NEEDED = {"Canvas": ("Student", "ID", "Section"), "Moodle": ("Email address",)}
 _MOODLE_KEYS = ("ID number", "Email address", "Username")
 
 
@@ -56,8 +58,8 @@ def as_canvas(
             person = each.person
             rows.append([person.name, "", person.id, person.email, person.section, _points(each)])
         return _written(head, rows), []
-    book = _book(exported, ("Student", "ID", "Section"), "Canvas")
-    column = _column(book.head, title)
+    book = _book(exported, "Canvas")
+    column = _column(book.head, title, exported)
     kept = [name for name in book.head if name in _CANVAS_KEPT]
     heading = title if column is None else book.head[column]
     find, found = _finder(grades, book.head, _CANVAS_KEYS), set[str]()
@@ -97,8 +99,10 @@ def as_moodle(
     if exported is None:
         rows = [[each.person.id, each.person.email, _points(each)] for each in grades]
         return _written(["ID number", "Email address", title], rows), []
-    book = _book(exported, ("Email address",), "Moodle")
-    column = book.head.index("Grade") if "Grade" in book.head else _column(book.head, title)
+    book = _book(exported, "Moodle")
+    column = (
+        book.head.index("Grade") if "Grade" in book.head else _column(book.head, title, exported)
+    )
     head = book.head if column is not None else [*book.head, title]
     find, found = _finder(grades, book.head, _MOODLE_KEYS), set[str]()
     rows = []
@@ -116,20 +120,28 @@ GRADEBOOKS: dict[str, Callable[[Sequence[Grade], str, Path | None], tuple[str, l
 }
 
 
-def _book(path: Path, needed: Sequence[str], platform: str) -> _Book:
+def require_exported(path: Path, format: str) -> None:
+    """Raise a TableError if a file is not what ``canvas`` or ``moodle`` exports."""
+    _book(path, format.capitalize())
+
+
+def _book(path: Path, platform: str) -> _Book:
     [(_, head), *rows] = cells_of(path)
     head = [name.strip() for name in head]
-    if missing := [name for name in needed if name not in head]:
+    if missing := [name for name in _NEEDED[platform] if name not in head]:
         raise TableError(
             f"{path}: line 1: there is no column {missing[0]!r}; export it from {platform} anew"
         )
     return _Book(head, [[*row, *[""] * (len(head) - len(row))][: len(head)] for _, row in rows])
 
 
-def _column(head: Sequence[str], title: str) -> int | None:
+def _column(head: Sequence[str], title: str, path: Path) -> int | None:
     """Return where an assignment stands, whose title the platform may have given a number."""
     title_and_number = re.compile(re.escape(title) + r"( \(\d+\)| \(Real\))?")
-    return next((i for i, name in enumerate(head) if title_and_number.fullmatch(name)), None)
+    found = [i for i, name in enumerate(head) if title_and_number.fullmatch(name)]
+    if len(found) > 1:
+        raise TableError(f"{path}: line 1: {len(found)} columns may be {title!r}; keep one of them")
+    return found[0] if found else None
 
 
 def _finder(

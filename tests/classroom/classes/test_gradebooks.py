@@ -112,3 +112,9 @@ def test_nobody_gets_the_points_of_somebody_else(grades: list[Grade], tmp_path: 
     text, absent = as_moodle(shared, TITLE, tmp_path / "m.csv")
     assert rows_of(text)[1] == ["x@x.org", ""]
     assert len(absent) == 3
+
+
+def test_no_column_is_taken_where_several_may_be_meant(grades: list[Grade], tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(CANVAS.replace("Other (11)", "Residual (11)"))
+    with pytest.raises(TableError, match="2 columns may be 'Residual'"):
+        as_canvas(grades, TITLE, tmp_path / "c.csv")
