@@ -48,7 +48,7 @@ def autograde(root: Path) -> int:
 
 
 def _graded(root: Path) -> dict[str, Any]:
-    from .running.isolation import missing_guards, run_isolated
+    from .running.isolation import missing_guards, run_isolated, trying_twice
 
     sys.stdout.writelines(f"{missing}\n" for missing in missing_guards())
     metadata = _metadata(root / "submission_metadata.json")
@@ -56,7 +56,8 @@ def _graded(root: Path) -> dict[str, Any]:
         opened(str(root / "source" / "bundle")) as assignment,
         tempfile.TemporaryDirectory(prefix="minires-") as place,
     ):
-        [submission] = grade(assignment, [root / "submission"], Path(place), run_isolated)
+        runner = trying_twice(run_isolated)
+        [submission] = grade(assignment, [root / "submission"], Path(place), runner)
         most = _number(metadata.get("assignment", {}), "total_points")
         if most is not None and most != assignment.points:
             sys.stdout.write(

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from minires.data.archives import read_member, require_plain
-from minires.data.errors import DatasetDamaged
 
 from .assignment import Assignment, AssignmentError
 from .shipped import assignment_of
@@ -108,7 +107,7 @@ def _unpack(path: Path, place: Path) -> None:
                     target = place / member.filename
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(read_member(archive, member))
-    except (OSError, zipfile.BadZipFile, DatasetDamaged, ValueError) as error:
+    except Exception as error:  # of a damaged one, zipfile raises what it likes
         raise AssignmentError(f"the bundle '{path}' cannot be read: {error}") from None
 
 

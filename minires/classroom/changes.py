@@ -13,10 +13,10 @@ from .assignment import Assignment
 from .judging import Prepared
 from .running.child import dump
 
-__all__ = ["affected", "check_digests", "with_checks"]
+__all__ = ["SHARED", "affected", "check_digests", "with_checks"]
 
 # What may decide about every check.
-_SHARED = ("views.py", "readings.py", "traces.py")
+SHARED = ("views.py", "readings.py", "traces.py")
 
 
 def check_digests(assignment: Assignment, cases: Mapping[str, Prepared]) -> dict[str, str]:
@@ -28,9 +28,10 @@ def check_digests(assignment: Assignment, cases: Mapping[str, Prepared]) -> dict
     cases : mapping of str to Prepared
     """
     shared = hashlib.sha256()
-    for path in (assignment.folder / name for name in _SHARED):
+    for path in (assignment.folder / name for name in SHARED):
         shared.update(path.read_bytes() if path.exists() else b"")
     found = {}
+    answers = assignment.settings.answers and assignment.settings.answers.model_dump(mode="json")
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
         for check in assignment.settings.checks:
             function = assignment.functions.get(check.function)
@@ -43,6 +44,7 @@ def check_digests(assignment: Assignment, cases: Mapping[str, Prepared]) -> dict
                 check.model_dump(mode="json", exclude={"hints"}),
                 function.model_dump(mode="json") if function else None,
                 says,
+                answers if check.kind != "calls" else None,
             ]
             total = shared.copy()
             total.update(json.dumps(told).encode())
@@ -61,16 +63,14 @@ def affected(assignment: Assignment, changed: Collection[str]) -> set[str]:
     is written in one file is looked at together.
     """
     checks = assignment.settings.checks
-    functions = {check.function for check in checks if check.name in changed}
-    found = {check.name for check in checks if check.function in functions}
-    for check in checks:  # what is needed stands before what needs it
-        if found.intersection(check.needs):
-            found.add(check.name)
-    for check in reversed(checks):
-        if check.name in found:
-            found.update(check.needs)
-    functions = {check.function for check in checks if check.name in found}
-    return found | {check.name for check in checks if not check.function and "" in functions}
+    found, before = set(changed), set[str]()
+    while found != before:
+        before = set(found)
+        functions = {check.function for check in checks if check.name in found}
+        found.update(check.name for check in checks if check.function in functions)
+        found.update(check.name for check in checks if found.intersection(check.needs))
+        found.update(need for check in checks if check.name in found for need in check.needs)
+    return found
 
 
 def with_checks(assignment: Assignment, names: Collection[str]) -> Assignment:

@@ -6,23 +6,32 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from minires.serialize.atomic import atomic_write
+from minires.serialize.locking import alone_in
 
 from .assignment import Assignment, AssignmentError
-from .changes import affected, check_digests, with_checks
+from .changes import SHARED, affected, check_digests, with_checks
 from .judging import Prepared, judged, prepared
 from .results import GradedCheck, Submission, graded
 from .running.processes import Answer, Runner
 from .running.substitutes import Substitutes, substitutes
 from .submitted import digest_of, id_of, unpacked, with_files
 
-__all__ = ["Record", "grade", "read_record", "recorded_submissions", "write_record"]
+__all__ = [
+    "Record",
+    "grade",
+    "grading_in",
+    "read_record",
+    "recorded_submissions",
+    "write_record",
+]
 
 _GRADING = "grading.json"
 _RESULTS = "results"
@@ -54,6 +63,24 @@ class Record:
     guards: tuple[str, ...] = ()
     says: dict[str, str] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def grading_in(out: Path) -> Iterator[None]:
+    """Keep other gradings out of a folder of results: each would draw numbers of its own.
+
+    Raises
+    ------
+    AssignmentError
+        If another one is at work in it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with alone_in(out) as alone:
+        if not alone:
+            raise AssignmentError(
+                f"another grading is at work in '{out}'; wait for its end, or name another folder"
+            )
+        yield
 
 
 def grade(
@@ -104,7 +131,8 @@ def grade(
     Raises
     ------
     AssignmentError
-        If the folder has results of another assignment, or of another state of it.
+        If the folder has results of another assignment, or of another state of it; if two
+        submissions would have one result.
     """
     record = _begun(assignment, out, again)
     names = "pseudonyms" if record.asked.get("anonymous") else "names"
@@ -113,6 +141,7 @@ def grade(
     record = Record(
         **{
             **asdict(record),
+            "title": assignment.settings.title,
             "digest": _digest(assignment.folder),
             "guards": tuple(guards),
             "says": {each.id: each.says for each in assignment.mistakes.values()},
@@ -121,6 +150,8 @@ def grade(
     )
     write_record(out, record)
     targets = {path: out / _RESULTS / f"{name_of(id_of(path))}.json" for path in submissions}
+    if len(set(targets.values())) < len(targets):
+        raise AssignmentError("two submissions are called the same; grade into another folder")
     if (done := _all_done(assignment, targets, record.digest)) is not None:
         for each in done:
             told(each)
@@ -262,8 +293,8 @@ def _graded(
 
 
 def _digest(folder: Path) -> str:
-    """Return a checksum of what decides about points."""
-    tables = ("assignment.toml", "cases.py", "views.py", "mistakes.toml", "readings.py")
+    """Return a checksum of what decides about points, and about what is said."""
+    tables = ("assignment.toml", "cases.py", "mistakes.toml", *SHARED)
     total = hashlib.sha256()
     for path in [*(folder / name for name in tables), *sorted((folder / "source").glob("*"))]:
         if path.is_file():
@@ -287,7 +318,13 @@ def _read(path: Path) -> tuple[dict[str, Any], Submission | None]:
     """Return of what a result is, and the result, if it is there."""
     if not path.exists():
         return {}, None
-    told = json.loads(path.read_text(encoding="utf-8"))
-    of = dict(told.pop("of"))
-    checks = tuple(GradedCheck(**check) for check in told.pop("checks"))
-    return of, Submission(**{**told, "checks": checks, "incidents": tuple(told["incidents"])})
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        of = dict(told.pop("of"))
+        checks = tuple(GradedCheck(**check) for check in told.pop("checks"))
+        told |= {"checks": checks, "incidents": tuple(told["incidents"])}
+        return of, Submission(**told)
+    except (ValueError, TypeError, KeyError):
+        raise AssignmentError(
+            f"'{path}' is no result that this version of minires wrote; grade into another folder"
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,7 @@ __all__ = ["make_release", "variant_seed"]
 def make_release(
     assignment: Assignment, folder: Path, people: Mapping[str, Person] | None = None
 ) -> list[Path]:
-    """Make ``students/`` and ``grader/`` in a new folder.
+    """Make ``students/`` and ``grader/`` in a new folder, or nothing at all.
 
     Parameters
     ----------
@@ -40,15 +41,19 @@ def make_release(
     """
     if folder.exists():
         raise AssignmentError(f"'{folder}' is there already, and is not overwritten")
-    secret = secret_of(make_bundle(assignment, folder / "grader"))
-    if people is None:
-        return [release(assignment, folder / "students" / assignment.name)]
-    return [
-        release(
-            assignment, folder / "students" / id / assignment.name, seed=variant_seed(secret, id)
-        )
-        for id in people
-    ]
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=".minires-") as place:
+        made = Path(place) / folder.name
+        secret = secret_of(make_bundle(assignment, made / "grader"))
+        students, name = Path("students"), assignment.name
+        if people is None:
+            seeds: dict[Path, int | None] = {students / name: None}
+        else:
+            seeds = {students / id / name: variant_seed(secret, id) for id in people}
+        for path, seed in seeds.items():
+            release(assignment, made / path, seed=seed)
+        made.replace(folder)
+    return [folder / path for path in seeds]
 
 
 def variant_seed(secret: bytes, id: str) -> int:

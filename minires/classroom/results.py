@@ -21,7 +21,8 @@ class GradedCheck:
     ----------
     name, title : str
     status : str
-        ``passed``, ``failed``, ``skipped`` or, of a text that a human has to read, ``unread``.
+        ``passed``, ``failed``, ``skipped`` or, of a text that a human has to read, ``unread``; with
+        the points that it was given, ``read``.
     points, max_points : int
     hidden : bool
     message : str
@@ -47,8 +48,8 @@ class GradedCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether it has its points."""
-        return self.status == "passed"
+        """Whether it has its points, all of them if a human gave some."""
+        return self.status == "passed" or (self.status == "read" and self.points == self.max_points)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ __all__ = [
     "assignment_named_in",
     "digest_of",
     "id_of",
+    "not_looked_at",
     "submissions_in",
     "texts_of",
     "unpacked",
@@ -30,50 +32,89 @@ __all__ = [
 
 _MOST_BYTES = 16 * 2**20
 _MOST_FILES = 1000
+_DEEPEST = 32  # folders in each other: what walks through them goes as deep
+_SUFFIXES = (".py", ".zip")
+# Of what a submission is called: what it becomes is named after it, and names of files have an end.
+_LONGEST = 200
 # A submission says of which assignment it is in the first of these that it has.
 _MANIFESTS = ("manifest.json", ".assignment/assignment.json")
 
 
-def submissions_in(folder: Path) -> list[Path]:
+def submissions_in(folder: Path, but: Path | None = None) -> list[Path]:
     """Return what was handed in: folders, .zip and .py files; each is called as its file is.
 
     A folder that is an assignment's itself, as students have it, is one submission.
+
+    Parameters
+    ----------
+    folder : Path
+    but : Path, optional
+        The folder of the results, which is none of them where it lies among them.
 
     Raises
     ------
     AssignmentError
         If there are none, or two of one name.
     """
-    if folder.is_file() and folder.suffix in (".py", ".zip"):
+    if folder.is_file() and _may_be_one(folder):
         return [folder]
     if not folder.is_dir():
         raise AssignmentError(f"there is no folder '{folder}' with submissions")
-    if any((folder / name).is_file() for name in _MANIFESTS):
+    if _is_one(folder):
         return [folder.absolute()]
     found = [
         path
         for path in sorted(folder.iterdir())
-        if not path.name.startswith(".") and (path.is_dir() or path.suffix in (".py", ".zip"))
+        if not path.name.startswith(".") and _may_be_one(path)
     ]
+    if but is not None:
+        found = [path for path in found if path.resolve() != but.resolve()]
     if not found:
         raise AssignmentError(f"'{folder}' has no submissions: folders, .zip or .py files")
     names = [id_of(path) for path in found]
-    if twice := [name for name in names if names.count(name) > 1]:
+    folded = [name.casefold() for name in names]  # results may be taken to where case is no matter
+    if twice := [name for name in names if folded.count(name.casefold()) > 1]:
         raise AssignmentError(f"'{folder}' has two submissions that are called {twice[0]!r}")
     return found
+
+
+def not_looked_at(folder: Path) -> list[str]:
+    """Return the names of what lies among submissions and is none, though somebody may think so."""
+    if not folder.is_dir() or _is_one(folder):
+        return []
+    return [
+        path.name
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".") and not _may_be_one(path)
+    ]
+
+
+def _is_one(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _MANIFESTS)
+
+
+def _may_be_one(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() in _SUFFIXES
 
 
 def id_of(path: Path) -> str:
     r"""Return what a submission is called: as its file, with what cannot be shown written out.
 
+    Letters with accents are the same however a system writes them.
+
     Examples
     --------
-    >>> id_of(Path("in/ada.zip")), id_of(Path("in/\x1b[31meve.py"))
-    ('ada', '%1B[31meve')
+    >>> id_of(Path("in/ada.zip")), id_of(Path("in/ada@x.org")), id_of(Path("in/\x1b[31meve.py"))
+    ('ada', 'ada@x.org', '%1B[31meve')
     """
-    return "".join(
-        each if each.isprintable() else quote(each, errors="surrogatepass") for each in path.stem
+    name = path.stem if path.suffix.lower() in _SUFFIXES else path.name
+    shown = "".join(
+        each if each.isprintable() else quote(each, errors="surrogatepass")
+        for each in unicodedata.normalize("NFC", name)
     )
+    if len(data := shown.encode()) <= _LONGEST:
+        return shown
+    return f"{data[:_LONGEST].decode(errors='ignore')}~{hashlib.sha256(data).hexdigest()[:8]}"
 
 
 def assignment_named_in(submissions: Sequence[Path]) -> str:
@@ -141,7 +182,7 @@ def unpacked(path: Path, names: Sequence[str], incidents: list[str]) -> Iterator
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
         folder = Path(place) / "submission"
         folder.mkdir()
-        if path.suffix == ".zip" and path.is_file():
+        if path.suffix.lower() == ".zip" and path.is_file():
             _unzip(path, folder, incidents)
         elif path.is_dir():
             _copy(path, folder, incidents)
@@ -164,13 +205,15 @@ def _unzip(path: Path, folder: Path, incidents: list[str]) -> None:
                 name = member.filename.replace("\\", "/")
                 try:
                     require_plain(path, member)
+                    if name.count("/") > _DEEPEST:
+                        raise DatasetDamaged(f"{name!r} lies too deep")
                 except DatasetDamaged:
                     incidents.append(f"its archive names {name[:100]!r}, which is left out")
                     continue
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(read_member(archive, member))
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError) as error:
+    except Exception as error:  # of a damaged one, zipfile raises what it likes
         incidents.append(f"its archive cannot be read: {error}")
 
 

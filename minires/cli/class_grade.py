@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from minires.classroom.classes.asked import Asked
     from minires.classroom.classes.class_report import ClassReport
     from minires.classroom.results import Submission
-    from minires.classroom.running.processes import Answer, Runner
+    from minires.classroom.running.processes import Runner
 
 _FORMATS = typer.Option(
     help="canvas, classroom50, csv, exercism, github, gradescope, html, junit or moodle; as often"
@@ -79,7 +79,7 @@ def run_grade(
     try:
         asked = Asked(
             folder=str(folder.absolute()),
-            assignment=_whole(assignment or assignment_named_in(submissions_in(folder))),
+            assignment=_whole(assignment or assignment_named_in(submissions_in(folder, out))),
             roster=_path(roster),
             submitted=_path(submitted),
             due=due,
@@ -130,9 +130,9 @@ def _graded(
     from minires.classroom.classes.asked import class_report_of
     from minires.classroom.classes.csv_files import TableError
     from minires.classroom.classes.marks import keep_marks, with_marks
-    from minires.classroom.grading import grade, read_record
+    from minires.classroom.grading import grade, grading_in, read_record
     from minires.classroom.source import SourceError
-    from minires.classroom.submitted import submissions_in
+    from minires.classroom.submitted import id_of, not_looked_at, submissions_in
 
     try:
         from minires.classroom.running.isolation import IsolationError
@@ -141,14 +141,20 @@ def _graded(
     wanted = list(dict.fromkeys(formats or ()))
     _require(wanted, gradebook)
     try:
-        paths = submissions_in(Path(asked.folder))
+        paths = submissions_in(Path(asked.folder), but=out)
         people = asked.class_list(out)
+        # By what results are called: the order of names would tell whose a pseudonym is.
+        paths.sort(key=lambda path: people.name_of(id_of(path)))
+        if people.asks_for_times:
+            people.times_of(paths)
         _require_one_of_classroom50(wanted, len(paths))
     except ValueError as error:
         refuse(error)
+    for name in not_looked_at(Path(asked.folder)):
+        typer.echo(f"minires: {name!r} is not graded: no folder, .zip or .py file", err=True)
     try:
         runner, guards = _runner()
-        with opened(asked.assignment) as assignment:
+        with opened(asked.assignment) as assignment, grading_in(out):
             graded = grade(
                 *(assignment, paths, out, runner, jobs, _tell),
                 name_of=people.name_of,
@@ -175,14 +181,21 @@ def _graded(
 
 
 def _require(formats: Sequence[str], gradebook: Path | None) -> None:
-    from minires.classroom.classes.gradebooks import GRADEBOOKS
+    from minires.classroom.classes.csv_files import TableError
+    from minires.classroom.classes.gradebooks import GRADEBOOKS, require_exported
     from minires.classroom.formats import CLASS_FORMATS, FORMATS
 
     for each in formats:
         if each not in (*FORMATS, *CLASS_FORMATS, *GRADEBOOKS, "classroom50"):
             raise typer.BadParameter(f"--format: there is no {each!r}; see --help")
-    if gradebook and sum(each in GRADEBOOKS for each in formats) != 1:
-        raise typer.BadParameter("--gradebook goes with --format canvas or --format moodle")
+    if gradebook:
+        books = [each for each in formats if each in GRADEBOOKS]
+        if len(books) != 1:
+            raise typer.BadParameter("--gradebook goes with --format canvas or --format moodle")
+        try:
+            require_exported(gradebook, books[0])
+        except TableError as error:
+            refuse(error)
 
 
 def _require_one_of_classroom50(formats: Sequence[str], submissions: int) -> None:
@@ -196,30 +209,12 @@ def _require_one_of_classroom50(formats: Sequence[str], submissions: int) -> Non
 
 def _runner() -> tuple[Runner, list[str]]:
     """Return what runs code of people one does not know; tell what is missing, and return it."""
-    from minires.classroom.running.isolation import missing_guards, run_isolated
+    from minires.classroom.running.isolation import missing_guards, run_isolated, trying_twice
 
     guards = missing_guards()
     for missing in guards:
         typer.echo(f"minires: {missing}", err=True)
-    return _trying_twice(run_isolated), guards
-
-
-def _trying_twice(runner: Runner) -> Runner:
-    """Return what tries again what failed for want of something that may be there a moment later.
-
-    It says nothing of the student; nor is one such moment the end of a whole grading.
-    """
-    from minires.classroom.running.isolation import IsolationError
-
-    def twice(
-        file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
-    ) -> Answer:
-        try:
-            return runner(file, function, calls, seconds, **also)
-        except IsolationError:
-            return runner(file, function, calls, seconds, **also)
-
-    return twice
+    return trying_twice(run_isolated), guards
 
 
 def _write(report: ClassReport, out: Path, formats: Sequence[str], gradebook: Path | None) -> None:
@@ -271,8 +266,13 @@ def _print_grades(report: ClassReport) -> None:
 
 
 def _whole(assignment: str) -> str:
-    """Return a path whole, which is to be found from elsewhere; a name as it is."""
-    return str(Path(assignment).absolute()) if Path(assignment).exists() else assignment
+    """Return a path whole, which is to be found from elsewhere; a name as it is.
+
+    A student's folder may lie there that is called as the assignment is.
+    """
+    path = Path(assignment)
+    of_one = any((path / name).is_file() for name in ("assignment.toml", "bundle.json"))
+    return str(path.absolute()) if of_one or path.suffix == ".zip" else assignment
 
 
 def _path(path: Path | None) -> str | None:

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["lock"]
+__all__ = ["alone_in", "lock"]
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Lock a folder against other processes inside the block; a kill lets go of it, too.
+
+    The folder itself is what is locked, so that no file tells of it. Windows, whose folders cannot
+    be, is trusted.
+
+    Yields
+    ------
+    bool
+        False if another process has it; there is no waiting for that.
+    """
+    if sys.platform == "win32":
+        yield True
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield lock(descriptor, wait=False)
+    finally:
+        os.close(descriptor)
 
 
 def lock(opened: IO[Any] | int, *, wait: bool = True) -> bool:

@@ -38,7 +38,7 @@ def mixed() -> Submission:
         (
             GradedCheck("one", "First", "passed", 2, 2, False, output="\x00 é <b>" + "x" * 600),
             GradedCheck("two", "Second", "failed", 0, 3, False, "wrong:\n<dw>", "L2"),
-            GradedCheck("three", "Third", "skipped", 0, 4, True, "skipped: mend two first"),
+            GradedCheck("three", "Third", "failed", 0, 4, True, "secret", "L4", output="secret"),
             GradedCheck("four", "Fourth", "unread", 0, 5, False, "what was written"),
         ),
         ("imports torch",),
@@ -64,7 +64,7 @@ def test_github_reads_it(mixed: Submission) -> None:
     jsonschema.validate(told, schemas.GITHUB)
     assert (told["version"], told["status"], told["max_score"]) == (3, "fail", 14)
     assert sum(test["score"] for test in told["tests"]) == 2.0
-    assert "message" not in told["tests"][2]  # hidden
+    assert "secret" not in str(told)
 
 
 def test_exercism_reads_it(mixed: Submission) -> None:
@@ -72,16 +72,30 @@ def test_exercism_reads_it(mixed: Submission) -> None:
     jsonschema.validate(told, schemas.EXERCISM)
     assert (told["version"], told["status"], told["message"]) == (3, "fail", None)
     assert [test["status"] for test in told["tests"]] == ["pass", "fail", "fail", "fail"]
+    assert "secret" not in str(told)
+
+
+@pytest.mark.parametrize(("points", "passed"), [(5, True), (4, False)])
+def test_a_text_with_all_its_points_is_passed(points: int, passed: bool) -> None:
+    submission = Submission("ada", "small", (GradedCheck("t", "T", "read", points, 5, False, "x"),))
+    status = "pass" if passed else "fail"
+    assert json.loads(FORMATS["exercism"][1](submission))["status"] == status
+    assert json.loads(base64.b64decode(FORMATS["github"][1](submission)))["status"] == status
+    assert as_classroom50(submission, SERVICE)["tests"][0]["passed"] is passed
+    suite = ElementTree.fromstring(FORMATS["junit"][1](submission).encode())
+    assert suite.attrib["skipped"] == str(len(suite[0])) == ("0" if passed else "1")
 
 
 def test_junit_is_xml(mixed: Submission) -> None:
-    suite = ElementTree.fromstring(FORMATS["junit"][1](mixed).encode())
+    text = FORMATS["junit"][1](mixed)
+    assert "secret" not in text
+    suite = ElementTree.fromstring(text.encode())
     assert suite.attrib == {
         "name": "small",
         "tests": "4",
-        "failures": "1",
+        "failures": "2",
         "errors": "0",
-        "skipped": "2",
+        "skipped": "1",
         "time": "1.250",
     }
     first, second, _, fourth = suite
@@ -91,13 +105,14 @@ def test_junit_is_xml(mixed: Submission) -> None:
 
 
 def test_classroom50_reads_it(mixed: Submission, tmp_path: Path) -> None:
-    path, _ = write_results(report_of(mixed), tmp_path, "classroom50", environment=SERVICE)
+    service = {**SERVICE, "REVIEW_URL": ""}
+    path, _ = write_results(report_of(mixed), tmp_path, "classroom50", environment=service)
     assert path == tmp_path / "result.json"
     result = json.loads(path.read_text())
     jsonschema.validate(result, schemas.CLASSROOM50)
     assert result["review"] == "https://x/1"
     assert (result["score"], result["max-score"]) == (2, 14)
-    assert result["tests"][2]["message"] == ""
+    assert (result["tests"][2]["message"], result["tests"][2]["diagnosis"]) == ("", None)
     assert result["tests"][1]["diagnosis"] == "L2"
 
 
@@ -134,7 +149,7 @@ def test_a_table_holds_no_formula(mixed: Submission, tmp_path: Path) -> None:
         "score": "2",
         "max": "14",
         "incidents": "1",
-        "mistakes": "L2",
+        "mistakes": "L2 L4",
         "one": "2",
         "two": "0",
         "three": "0",

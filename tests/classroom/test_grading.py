@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +16,18 @@ from typing import Any
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
-from minires.classroom.changes import affected, with_checks
-from minires.classroom.grading import grade, read_record, recorded_submissions
+from minires.classroom.changes import affected, check_digests, with_checks
+from minires.classroom.grading import grade, grading_in, read_record, recorded_submissions
 from minires.classroom.judging import prepared
 from minires.classroom.results import Submission
 from minires.classroom.running.processes import run_alone
 from minires.classroom.shipped import assignment_of
-from minires.classroom.submitted import assignment_named_in, submissions_in
+from minires.classroom.submitted import (
+    assignment_named_in,
+    id_of,
+    not_looked_at,
+    submissions_in,
+)
 
 from .assignments import run_here
 
@@ -137,6 +144,9 @@ def test_what_cannot_be_submissions_is_told(tmp_path: Path) -> None:
     (tmp_path / "ada.py").touch()
     with pytest.raises(AssignmentError, match="two submissions that are called 'ada'"):
         submissions_in(tmp_path)
+    (tmp_path / "ada.py").rename(tmp_path / "ADA.py")
+    with pytest.raises(AssignmentError, match="two submissions that are called 'ADA'"):
+        submissions_in(tmp_path)
 
 
 def test_submissions_say_of_which_assignment_they_are(small: Assignment, tmp_path: Path) -> None:
@@ -201,7 +211,8 @@ def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
     source.write_text(source.read_text() + "\n\ndef other(x):\n    return x\n")
     grade(Assignment(folder), paths, out, run_alone)
     seed = read_record(out).seed
-    sheet.write_text(sheet.read_text().replace("points = 3", "points = 4"))
+    changed = sheet.read_text().replace("points = 3", "points = 4")
+    sheet.write_text(re.sub('title = ".*"', 'title = "New"', changed, count=1))
     called: list[str] = []
 
     def noting(file: Path, function: str, *calls: Any) -> Any:
@@ -220,7 +231,7 @@ def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
     called.clear()
     grade(Assignment(folder), paths, out, noting, again=True)
     assert called == []
-    assert read_record(out).seed == seed
+    assert (read_record(out).seed, read_record(out).title) == (seed, "New")
 
 
 @pytest.mark.parametrize(
@@ -232,6 +243,7 @@ def test_of_an_assignment_that_has_changed_the_checks_that_have_are_made_again(
             "its archive holds more than a submission may",
         ),
         (lambda path: _zipped(path, {"/etc/x.py": ""}), "its archive names '/etc/x.py'"),
+        (lambda path: _zipped(path, {"a/" * 960 + "x.py": ""}), "its archive names 'a/a/a/"),
     ],
 )
 def test_archives_that_are_none_or_mean_harm_are_noted(
@@ -281,4 +293,88 @@ def test_checks_that_are_made_again_bring_those_along_that_they_need(small: Assi
     assert list(part.checks) == [check.name for check in part.settings.checks]
     assert list(part.checks) == ["residual_vjp_values"]
     assert len(affected(tape, ["unbroadcast_ones"])) == 8  # both of it, and what needs them
+    assert "topological_order_residual" in affected(tape, ["backward_chain"])
+    for check in tape.checks.values():  # what tells together which mistake it is
+        again = {tape.checks[name].function for name in affected(tape, [check.name])}
+        whole = {each.name for each in tape.checks.values() if each.function in again}
+        assert affected(tape, [check.name]) == whole
     assert len(tape.checks) > 8
+
+
+def test_a_damaged_archive_ends_no_grading(small: Assignment, tmp_path: Path) -> None:
+    _zipped(tmp_path / "ada.zip", {"units.py": small.solution["units.py"]})
+    with zipfile.ZipFile(tmp_path / "eve.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("units.py", small.solution["units.py"])
+    data = bytearray((tmp_path / "eve.zip").read_bytes())
+    data[30 + len("units.py")] = 0xFF  # where what is compressed begins: no block is of this kind
+    (tmp_path / "eve.zip").write_bytes(data)
+    ada, eve = grade(small, submissions_in(tmp_path), tmp_path / "out", run_alone)
+    assert (ada.score, eve.score) == (5, 0)
+    assert eve.incidents[0].startswith("its archive cannot be read")
+
+
+def test_submissions_are_called_as_they_are_whatever_their_names(tmp_path: Path) -> None:
+    for name in ("ada.lovelace", "ada.byron", "ada@x.org"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bob.ZIP").touch()
+    (tmp_path / f"{'é' * 120}.py").touch()
+    (tmp_path / "cafe\u0301.py").touch()
+    (tmp_path / "dan.rar").touch()
+    names = [id_of(path) for path in submissions_in(tmp_path)]
+    assert names[:5] == ["ada.byron", "ada.lovelace", "ada@x.org", "bob", "café"]
+    assert len(names[5].encode()) < 220
+    assert not_looked_at(tmp_path) == ["dan.rar"]
+
+
+def test_results_that_lie_among_what_was_handed_in_are_no_submission(
+    small: Assignment, submissions: Path
+) -> None:
+    out = submissions / "grades"
+    grade(small, submissions_in(submissions, but=out)[:1], out, run_alone)
+    names = [path.name for path in submissions_in(submissions, but=out)]
+    assert names == ["ada.py", "bob", "cy.zip", "dan"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked there")
+def test_two_gradings_do_not_share_a_folder(tmp_path: Path) -> None:
+    with (
+        grading_in(tmp_path / "out"),
+        pytest.raises(AssignmentError, match="another grading is at work"),
+        grading_in(tmp_path / "out"),
+    ):
+        pass
+    with grading_in(tmp_path / "out"):
+        pass
+
+
+def test_no_two_submissions_have_one_result(
+    small: Assignment, submissions: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(AssignmentError, match="two submissions are called the same"):
+        grade(
+            *(small, submissions_in(submissions), tmp_path / "out", run_alone),
+            name_of=lambda id: "s-1",
+        )
+
+
+def test_a_result_of_another_version_is_told(
+    small: Assignment, submissions: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "out" / "results" / "ada.json"
+    grade(small, submissions_in(submissions)[:1], tmp_path / "out", run_alone)
+    path.write_text(path.read_text().replace('"hidden"', '"secret"'))
+    with pytest.raises(AssignmentError, match=r"ada.json' is no result that this version"):
+        grade(small, submissions_in(submissions)[:1], tmp_path / "out", run_alone)
+
+
+def test_what_may_be_chosen_decides_about_answers_and_nothing_else() -> None:
+    training = assignment_of("a5")
+    before = check_digests(training, {})
+    answers = training.settings.answers
+    assert answers is not None
+    training.settings = training.settings.model_copy(
+        update={"answers": answers.model_copy(update={"largest_seed": 3})}
+    )
+    after = check_digests(training, {})
+    changed = {training.checks[name].kind for name in after if after[name] != before[name]}
+    assert changed == {"reading", "written"}

@@ -51,6 +51,18 @@ def test_nothing_is_overwritten(small: Assignment, tmp_path: Path) -> None:
             make()
 
 
+def test_a_release_that_is_broken_off_leaves_nothing(
+    small: Assignment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minires.classroom.releases.release", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make_release(small, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_students_get_no_solution_and_graders_all_they_need(
     small: Assignment, tmp_path: Path
 ) -> None:
@@ -96,6 +108,13 @@ def test_a_bundle_may_be_a_zip_and_that_may_be_none(small: Assignment, tmp_path:
         with opened(archive) as found:
             assert found.solution == small.solution
     (tmp_path / "none.zip").write_bytes(b"PK")
+    with pytest.raises(AssignmentError, match="cannot be read"), opened(str(tmp_path / "none.zip")):
+        pass
+    with zipfile.ZipFile(tmp_path / "none.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bundle.json", "{}" * 100)
+    data = bytearray((tmp_path / "none.zip").read_bytes())
+    data[30 + len("bundle.json")] = 0xFF  # where what is compressed begins: no block is so
+    (tmp_path / "none.zip").write_bytes(data)
     with pytest.raises(AssignmentError, match="cannot be read"), opened(str(tmp_path / "none.zip")):
         pass
     with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:

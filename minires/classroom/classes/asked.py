@@ -18,7 +18,7 @@ from .class_report import ClassReport, reported
 from .csv_files import TableError
 from .grades import grades_of
 from .lateness import Deadline, handed_in_at, late_policy, moment, read_times
-from .marks import with_marks
+from .marks import UNREAD, with_marks
 from .pseudonyms import pseudonym_key, pseudonym_of
 from .roster import Person, read_roster
 from .similarity import Pair, similar_pairs
@@ -95,13 +95,18 @@ class ClassList:
     deadline: Deadline | None
     name_of: Callable[[str], str]
 
+    @property
+    def asks_for_times(self) -> bool:
+        """Whether it matters when work was handed in."""
+        return bool(self.deadline or any(each.group for each in (self.roster or {}).values()))
+
     def times_of(self, paths: Sequence[Path]) -> tuple[dict[str, datetime], list[str]]:
         """Return when submissions were handed in, by their ids, and from where that is known."""
         if self.times is not None:
             absent = [id_of(path) for path in paths if id_of(path) not in self.times]
             if absent:
                 raise TableError(f"--submitted has no time of {absent[0]!r}")
-            found = {self.name_of(id_of(path)): self.times[id_of(path)] for path in paths}
+            found = {self.name_of(id): at for id, at in self.times.items()}
             return found, ["times are those of the file that --submitted names"]
         found = {self.name_of(id_of(path)): handed_in_at(path) for path in paths}
         return found, ["times are when the files were last changed; --submitted names better ones"]
@@ -130,13 +135,16 @@ def class_report_of(
     notes: list[str] = []
     there = {each.id for each in submissions}
     paths = [path for path in paths if people.name_of(id_of(path)) in there]
-    if people.deadline or any(each.group for each in (people.roster or {}).values()):
+    if people.asks_for_times:
         times, notes = people.times_of(paths)
         if missing := [id for id in there if id not in times]:
             raise AssignmentError(
                 f"what was handed in is gone, and with it when that was: {sorted(missing)[0]}"
             )
     grades, told = grades_of(submissions, people.roster, people.deadline, times, people.name_of)
+    if people.name_of is not str:  # the order of the roster would tell who is who
+        grades.sort(key=lambda each: each.shown.id)
+        told.sort()
     return reported(
         record.assignment,
         record.title,
@@ -145,8 +153,15 @@ def class_report_of(
         record.says,
         pairs=_pairs(assignment, people, paths) if assignment else None,
         guards=record.guards,
-        notes=[*notes, *told],
+        notes=[*notes, *told, *_unread(submissions)],
     )
+
+
+def _unread(submissions: Sequence[Submission]) -> list[str]:
+    count = sum(check.status == UNREAD for each in submissions for check in each.checks)
+    if not count:
+        return []
+    return [f"texts that wait for points, which people give with --marks: {count}"]
 
 
 def _pairs(assignment: Assignment, people: ClassList, paths: Sequence[Path]) -> list[Pair]:
@@ -175,7 +190,7 @@ def reported_again(out: Path) -> ClassReport:
     asked = asked_for(record, out)
     people, submissions = asked.class_list(out), with_marks(out, recorded_submissions(out))
     try:
-        paths = submissions_in(Path(asked.folder))
+        paths = submissions_in(Path(asked.folder), but=out)
     except AssignmentError:
         return class_report_of(record, submissions, people, [], None)
     there = {people.name_of(id_of(path)) for path in paths}

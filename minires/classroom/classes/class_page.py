@@ -195,7 +195,7 @@ def _check(check: GradedCheck) -> str:
         parts.append(f'<div class="said">{escape(check.message)}</div>')
     if check.output.strip():
         parts.append(f'<div class="said printed">{escape(check.output.strip())}</div>')
-    parts.append(_heat_map(getattr(check, "heat_map", [])))
+    parts.append(_heat_map(check.heat_map))
     return "".join(parts) + "</li>"
 
 

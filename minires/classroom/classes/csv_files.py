@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +13,10 @@ from typing import NamedTuple
 __all__ = ["Line", "TableError", "cells_of", "read_lines", "safe_cell"]
 
 _MOST_BYTES = 16 * 2**20
-# With these a spreadsheet takes a cell for a formula.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+# With these, and with the wide ones of Asian keyboards, a spreadsheet takes a cell for a formula.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# None are a number, and the dash that gradebooks have where there is none.
+_HARMLESS = re.compile(r"-|[+-]?[0-9]+([.,][0-9]+)?")
 
 
 class TableError(ValueError):
@@ -45,7 +49,8 @@ def cells_of(path: Path) -> list[tuple[int, list[str]]]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise TableError(f"{path}: has more than {_MOST_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8-sig")
+        # Names of files are taken so, too, whichever way a system writes accents.
+        text = unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise TableError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -103,7 +108,7 @@ def safe_cell(text: str) -> str:
 
     Examples
     --------
-    >>> safe_cell("=1+1"), safe_cell("ada")
-    ("'=1+1", 'ada')
+    >>> safe_cell("=1+1"), safe_cell("ada"), safe_cell("-1.5")
+    ("'=1+1", 'ada', '-1.5')
     """
-    return f"'{text}" if text.startswith(_FORMULAS) else text
+    return f"'{text}" if text.startswith(_FORMULAS) and not _HARMLESS.fullmatch(text) else text

@@ -61,8 +61,8 @@ def read_roster(path: Path) -> dict[str, Person]:
         cells, id = line.cells, line.cells["id"]
         if not _ID.fullmatch(id):
             raise TableError(f"{line.where}: the id {id[:100]!r} cannot be that of a file")
-        if id in people:
-            raise TableError(f"{line.where}: the id {id!r} stands in {first[id]} already")
+        if (folded := id.casefold()) in first:  # not all systems and gradebooks tell them apart
+            raise TableError(f"{line.where}: the id {id!r} stands in {first[folded]} already")
         if cells["email"] and "@" not in cells["email"]:
             raise TableError(f"{line.where}: {cells['email'][:100]!r} is no email address")
         try:
@@ -71,7 +71,7 @@ def read_roster(path: Path) -> dict[str, Person]:
             raise TableError(f"{line.where}: {error}") from None
         texts = {name: cells[name] for name in ("name", "email", "group", "section")}
         people[id] = Person(id, **texts, due=due)
-        first[id] = line.where.rpartition(": ")[2]
+        first[folded] = line.where.rpartition(": ")[2]
     if not people:
         raise TableError(f"{path}: names nobody")
     for person in people.values():

@@ -24,6 +24,8 @@ def as_classroom50(
 ) -> dict[str, Any]:
     """Return what belongs into ``result.json``.
 
+    Hidden checks tell their status alone.
+
     Parameters
     ----------
     submission : Submission
@@ -45,7 +47,7 @@ def as_classroom50(
     ('classroom50/result/v1', 2, 2)
     """
     require_service(environment)
-    told = {"REVIEW_URL": environment["COMMIT_URL"], **environment}
+    told = {**environment, "REVIEW_URL": environment.get("REVIEW_URL") or environment["COMMIT_URL"]}
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     return {
         "schema": "classroom50/result/v1",
@@ -76,6 +78,6 @@ def _test(check: GradedCheck) -> dict[str, Any]:
         "passed": check.passed,
         "score": check.points,
         "max-score": check.max_points,
-        "diagnosis": check.diagnosis,
+        "diagnosis": None if check.hidden else check.diagnosis,
         "message": "" if check.hidden else check.message,
     }

@@ -26,7 +26,7 @@ def as_junit(submission: Submission) -> str:
         tests=str(len(counts)),
         failures=str(counts.count("failed")),
         errors="0",
-        skipped=str(len(counts) - counts.count("passed") - counts.count("failed")),
+        skipped=str(sum(not each.passed and each.status != "failed" for each in submission.checks)),
         time=f"{submission.seconds:.3f}",
     )
     for check in submission.checks:
@@ -36,7 +36,7 @@ def as_junit(submission: Submission) -> str:
         said = "" if check.hidden else NO_XML.sub("?", check.message)
         if check.status == "failed":
             ElementTree.SubElement(case, "failure", message=said.split("\n")[0]).text = said
-        elif check.status != "passed":  # it waits for another check, or for people
+        elif not check.passed:  # it waits for another check, or for people, or they gave less
             ElementTree.SubElement(case, "skipped", message=said)
         if check.output and not check.hidden:
             ElementTree.SubElement(case, "system-out").text = NO_XML.sub("?", check.output)

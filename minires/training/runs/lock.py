@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from minires.serialize.locking import lock
+from minires.serialize.locking import alone_in
 
 from .errors import RunError
 
@@ -27,15 +25,9 @@ def locked(folder: Path) -> Iterator[None]:
     RunError
         If another process is in it.
     """
-    if sys.platform == "win32":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if not lock(descriptor, wait=False):
+    with alone_in(folder) as alone:
+        if not alone:
             raise RunError(
                 f"another process is training in '{folder}'; wait for its end, or stop it"
             )
         yield
-    finally:
-        os.close(descriptor)

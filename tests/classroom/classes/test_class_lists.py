@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from minires.classroom.assignment import AssignmentError
 from minires.classroom.classes.csv_files import TableError, safe_cell
 from minires.classroom.classes.grades import grades_of
 from minires.classroom.classes.lateness import (
@@ -54,6 +56,7 @@ def test_a_roster_is_read_in_any_order_and_any_spreadsheets_way(tmp_path: Path) 
         ("id,name,email,ID\n", "line 1: the column 'id' stands there twice"),
         ("id,name,email\n", "names nobody"),
         ("id,name,email\nada,,\nbob,,\nada,,\n", "line 4: the id 'ada' stands in line 2 already"),
+        ("id,name,email\nada,,\nADA,,\n", "line 3: the id 'ADA' stands in line 2 already"),
         ("id,name,email\n../x,,\n", "line 2: the id '../x' cannot be that of a file"),
         ("id,name,email\nada,Ada,here\n", "line 2: 'here' is no email address"),
         ("id,name,email\nada,Ada,a@b,1,2\n", "line 2: has 5 cells, and there are 3 columns"),
@@ -77,9 +80,14 @@ def test_files_that_are_no_tables_are_told(tmp_path: Path) -> None:
         read_roster(tmp_path / "r.csv")
 
 
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\t=1", "\r=1"])
+@pytest.mark.parametrize("cell", ["=1", "+1+1", "-1-1", "@x", "\t=1", "\r=1", "\uff1d1"])
 def test_no_cell_is_taken_for_a_formula(cell: str) -> None:
     assert safe_cell(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["", "-", "-1.50", "+3", "ada"])
+def test_what_is_none_is_left(cell: str) -> None:
+    assert safe_cell(cell) == cell
 
 
 @pytest.mark.parametrize(
@@ -164,6 +172,9 @@ def test_pseudonyms_are_kept_with_the_results_and_tell_nothing(tmp_path: Path) -
     assert pseudonym_key(tmp_path / "other") != key
     if os.name == "posix":
         assert stat.S_IMODE((tmp_path / "pseudonyms.key").stat().st_mode) == 0o600
+    written(tmp_path / "other" / "pseudonyms.key", "")
+    with pytest.raises(AssignmentError, match="is damaged"):
+        pseudonym_key(tmp_path / "other")
     name_of = partial(pseudonym_of, key=key)
     roster = {"ada": Person("ada", "Ada", "ada@x.org", "pair")}
 
@@ -184,6 +195,24 @@ def test_marks_are_points_for_what_people_read(tmp_path: Path) -> None:
     assert [check.status for check in bob.checks] == ["passed", "unread"]
 
 
+def test_marks_of_several_files_are_kept_together_and_the_last_counts(tmp_path: Path) -> None:
+    both = [submission("ada"), submission("=bob")]
+    for line in ("3,ada,essay", "2,'=bob,essay", "4,ada,essay"):
+        keep_marks(written(tmp_path / "m.csv", f"points,id,check\n{line}\n"), tmp_path, both)
+    assert [each.score for each in with_marks(tmp_path, both)] == [12, 10]
+    assert "\n=bob" not in (tmp_path / "marks.csv").read_text()
+    assert [each.score for each in with_marks(tmp_path, both[1:])] == [10]
+
+
+def test_a_mark_is_of_the_text_that_was_read(tmp_path: Path) -> None:
+    ada = submission("ada")
+    keep_marks(written(tmp_path / "m.csv", "points,id,check\n3,ada,essay\n"), tmp_path, [ada])
+    for change in ({"message": "another"}, {"message": "", "status": "failed"}):
+        later = dataclasses.replace(ada.checks[1], **change)
+        [graded] = with_marks(tmp_path, [dataclasses.replace(ada, checks=(later,))])
+        assert graded.checks == (later,)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -191,6 +220,7 @@ def test_marks_are_points_for_what_people_read(tmp_path: Path) -> None:
         ("ada,one,1", "line 2: 'one' is no check of ada that people read; there are essay"),
         ("ada,essay,5", "line 2: '5' is no number of points; whole ones from 0 to 4 are"),
         ("ada,essay,-1", "line 2: '-1' is no number"),
+        ("ada,essay,0000000009", "line 2: '0000000009' is no number"),
         ("ada,essay,1\nada,essay,2", "line 3: essay of ada has a mark already"),
     ],
 )

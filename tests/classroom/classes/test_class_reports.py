@@ -9,10 +9,14 @@ from xml.etree import ElementTree
 import pytest
 
 from minires.classroom.assignment import Assignment
+from minires.classroom.classes.asked import ClassList, class_report_of
 from minires.classroom.classes.class_page import _heat_map, page_of
 from minires.classroom.classes.class_report import ABOUT_SIMILARITY, ClassReport, reported
 from minires.classroom.classes.grades import grades_of
+from minires.classroom.classes.lateness import Deadline, moment
+from minires.classroom.classes.roster import Person
 from minires.classroom.classes.similarity import Pair, similar_pairs, winnowed
+from minires.classroom.grading import Record
 from minires.classroom.results import GradedCheck, Submission
 from minires.classroom.shipped import assignment_of
 
@@ -139,3 +143,28 @@ def test_what_everybody_was_given_is_not_alike(convolution: Assignment) -> None:
 @pytest.mark.parametrize("text", ["", "def f(:\n  (", "'" * 3, "\x00", "(" * 10_000, "é" * 50])
 def test_what_is_no_program_is_no_trouble(text: str) -> None:
     winnowed(text)
+
+
+def test_the_order_of_pseudonyms_tells_nobody() -> None:
+    names = {"ada": "s-3", "bob": "s-1", "cy": "s-4", "dan": "s-2"}
+    roster = {id: Person(id) for id in names}
+    people = ClassList(roster, None, None, names.__getitem__)
+    found = [submission(names[id], "passed") for id in ("ada", "bob")]
+    told = class_report_of(Record("small", "Small", "", 1), found, people, [], None)
+    assert [each.shown.id for each in told.grades] == ["s-1", "s-2", "s-3", "s-4"]
+    assert list(told.notes) == [f"{id} has handed in nothing" for id in ("s-2", "s-4")]
+
+
+def test_where_times_are_told_lateness_is_known_when_what_was_handed_in_is_gone() -> None:
+    at = moment("2026-11-30T12:00Z")
+    people = ClassList(None, {"ada": at}, Deadline(at), str)
+    found = [submission("ada", "passed")]
+    told = class_report_of(Record("small", "Small", "", 1), found, people, [], None)
+    assert told.grades[0].late is not None
+
+
+def test_texts_that_nobody_has_read_are_told() -> None:
+    people = ClassList(None, None, None, str)
+    found = [submission("ada", "passed", "unread"), submission("bob", "unread", "read")]
+    told = class_report_of(Record("small", "Small", "", 1), found, people, [], None)
+    assert list(told.notes) == ["texts that wait for points, which people give with --marks: 2"]

@@ -91,3 +91,30 @@ def test_a_gradebook_of_something_else_is_refused(grades: list[Grade], tmp_path:
         as_canvas(grades, TITLE, tmp_path / "c.csv")
     with pytest.raises(TableError, match="there is no column 'Email address'; export it from Mood"):
         as_moodle(grades, TITLE, tmp_path / "c.csv")
+
+
+def test_points_of_people_that_are_not_of_the_class_stay(
+    grades: list[Grade], tmp_path: Path
+) -> None:
+    (tmp_path / "c.csv").write_text(CANVAS + '"Zoe",504,s9,,A,4,3.5,80\n')
+    assert rows_of(as_canvas(grades, TITLE, tmp_path / "c.csv")[0])[-1][-1] == "3.5"
+    (tmp_path / "m.csv").write_text(MOODLE + "Participant 3,Yan,y@x.org,-,-,10,\n")
+    assert rows_of(as_moodle(grades, TITLE, tmp_path / "m.csv")[0])[-1][4] == "-"
+
+
+def test_nobody_gets_the_points_of_somebody_else(grades: list[Grade], tmp_path: Path) -> None:
+    # A number of the platform that is somebody else's of the school.
+    (tmp_path / "c.csv").write_text(CANVAS + '"Zoe",s1,,,A,4,3,80\n')
+    with pytest.raises(TableError, match="two rows may be of 's1'"):
+        as_canvas(grades, TITLE, tmp_path / "c.csv")
+    shared = [Grade(each.person._replace(email="x@x.org"), each.submission) for each in grades]
+    (tmp_path / "m.csv").write_text("Email address,Grade\nx@x.org,\n")
+    text, absent = as_moodle(shared, TITLE, tmp_path / "m.csv")
+    assert rows_of(text)[1] == ["x@x.org", ""]
+    assert len(absent) == 3
+
+
+def test_no_column_is_taken_where_several_may_be_meant(grades: list[Grade], tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(CANVAS.replace("Other (11)", "Residual (11)"))
+    with pytest.raises(TableError, match="2 columns may be 'Residual'"):
+        as_canvas(grades, TITLE, tmp_path / "c.csv")

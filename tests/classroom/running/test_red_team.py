@@ -300,3 +300,14 @@ def test_when_the_grader_is_ended_so_is_what_it_grades(
         assert red_team._of_students() - before
         process.send_signal(number)
     assert red_team._left() == []
+
+
+def test_a_signal_without_a_name_ends_one_submission_and_no_grading(tmp_path: Path) -> None:
+    file = tmp_path / "units.py"
+    file.write_text(
+        f"import os\nos.kill(os.getpid(), {signal.SIGRTMIN + 6})\n\ndef f(x):\n    return x\n"
+    )
+    without = runner._Guards(another_user=False, namespaces=False, why="")
+    answer = runner._run(file, "f", [(1.0,)], 10.0, without)
+    assert answer.ended == "killed"
+    assert answer.incidents == (f"was ended by signal {signal.SIGRTMIN + 6} before it answered",)

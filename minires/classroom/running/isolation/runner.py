@@ -191,7 +191,9 @@ def _end(report: dict[str, Any]) -> str:
         return f"ended itself with code {report['code']} before it answered"
     if report["code"] == signal.SIGKILL:
         return "was killed, as happens for want of memory or after too much processor time"
-    return f"was ended by {signal.Signals(report['code']).name} before it answered"
+    code = report["code"]
+    name = signal.Signals(code).name if code in set(signal.Signals) else f"signal {code}"
+    return f"was ended by {name} before it answered"
 
 
 @contextlib.contextmanager
