@@ -132,7 +132,7 @@ def grade(
     ------
     AssignmentError
         If the folder has results of another assignment, or of another state of it; if two
-        submissions would have one result.
+        submissions would have one result; if one could not be graded, when all others are.
     """
     record = _begun(assignment, out, again)
     names = "pseudonyms" if record.asked.get("anonymous") else "names"
@@ -185,8 +185,22 @@ def grade(
         told(done)
         return done
 
+    def tried(path: Path) -> Submission | Exception:
+        try:
+            return one(path)
+        except Exception as error:  # which is the grader's fault, and no other submission's
+            return error
+
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, submissions))
+        found = dict(zip(submissions, pool.map(tried, submissions), strict=True))
+    graded = [each for each in found.values() if isinstance(each, Submission)]
+    if len(graded) < len(found):
+        path, error = next((p, each) for p, each in found.items() if isinstance(each, Exception))
+        raise AssignmentError(
+            f"{len(found) - len(graded)} of {len(found)} submissions could not be graded, such as"
+            f" {id_of(path)}: {error or type(error).__name__}; the results of the others are kept"
+        ) from error
+    return graded
 
 
 def read_record(out: Path) -> Record:

@@ -186,6 +186,9 @@ def unpacked(path: Path, names: Sequence[str], incidents: list[str]) -> Iterator
             _unzip(path, folder, incidents)
         elif path.is_dir():
             _copy(path, folder, incidents)
+            alone = [each for each in folder.iterdir() if each.is_file()]
+            if len(alone) == 1 and alone[0].suffix.lower() == ".zip":  # as Moodle has it
+                _unzip(alone[0], folder, incidents)
         elif path.is_symlink():
             incidents.append("is a link, which is not followed")
         else:

@@ -378,3 +378,33 @@ def test_what_may_be_chosen_decides_about_answers_and_nothing_else() -> None:
     after = check_digests(training, {})
     changed = {training.checks[name].kind for name in after if after[name] != before[name]}
     assert changed == {"reading", "written"}
+
+
+def test_what_the_grader_cannot_do_with_one_is_no_other_ones_harm(
+    small: Assignment, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("ada", "bob", "cy"):
+        (folder / f"{name}.py").write_text(small.solution["units.py"] + f"# {name}\n")
+
+    def runner(file: Path, *asked: Any, **also: Any) -> Any:
+        if "# bob" in file.read_text():
+            raise RecursionError("too deep")
+        return run_alone(file, *asked, **also)
+
+    with pytest.raises(AssignmentError, match="1 of 3 submissions could not .* bob: too deep;"):
+        grade(small, submissions_in(folder), out, runner)
+    assert [each.id for each in recorded_submissions(out)] == ["ada", "cy"]
+    assert len(grade(small, submissions_in(folder), out, run_alone)) == 3
+
+
+def test_a_zip_that_lies_alone_in_a_folder_is_the_submission(
+    small: Assignment, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in" / "Ada Lovelace_123_assignsubmission_file"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "units.zip", "w") as archive:
+        archive.writestr("units.py", small.solution["units.py"])
+    [graded] = grade(small, submissions_in(tmp_path / "in"), tmp_path / "out", run_alone)
+    assert (graded.id, graded.score) == (folder.name, 5)

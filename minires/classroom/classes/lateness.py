@@ -82,6 +82,8 @@ class Deadline(NamedTuple):
     def late(self, at: datetime, score: float, max_score: float, own: datetime | None) -> Late:
         """Return how late something was that was handed in `at` a moment.
 
+        A deadline is the minute that it names, to its end.
+
         Parameters
         ----------
         at : datetime
@@ -89,7 +91,9 @@ class Deadline(NamedTuple):
         own : datetime or None
             A deadline of somebody's own.
         """
-        by = max(at - (own or self.due), timedelta(0))
+        by = at - (own or self.due)
+        if by < timedelta(minutes=1):
+            by = timedelta(0)
         off = self.policy.points_off(by, score, max_score) if self.policy else 0.0
         return Late(by, off)
 

@@ -229,3 +229,10 @@ def test_marks_that_cannot_be_are_told(tmp_path: Path, line: str, words: str) ->
     with pytest.raises(TableError, match=re.escape(words)):
         keep_marks(path, tmp_path, [submission("ada")])
     assert not (tmp_path / "marks.csv").exists()
+
+
+def test_a_deadline_lasts_to_the_end_of_its_minute() -> None:
+    deadline = Deadline(moment("2026-11-30T23:59+00:00"), late_policy("10%/day"))
+    inside, after = moment("2026-11-30T23:59:59+00:00"), moment("2026-12-01T00:00:00+00:00")
+    assert deadline.late(inside, 8, 10, None).points_off == 0.0
+    assert deadline.late(after, 8, 10, None).points_off == 1.0
