@@ -473,8 +473,13 @@ class _Said(io.StringIO):
 def _wait() -> None:
     """Wait for a line on stdin before the job is read; end as soon as who has its other end does.
 
-    So a process can be started before it is known what for.
+    So a process can be started before it is known what for. That it waits is told by a letter on
+    stdout, which leads nowhere from then on.
     """
+    os.write(1, b"\n")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
     if not os.read(0, 1):
         sys.exit()
 
