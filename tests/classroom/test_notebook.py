@@ -41,6 +41,13 @@ def test_errors_are_those_of_the_cell() -> None:
         check(str(SMALL), {}, "relu_values")
 
 
+def test_who_interrupts_a_cell_interrupts_all_of_it() -> None:
+    names = _cell("calls = []\ndef relu(x):\n    calls.append(x)\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        check(str(SMALL), names)
+    assert len(names["calls"]) == 1
+
+
 def test_a_check_that_is_not_there_is_told() -> None:
     with pytest.raises(AssignmentError, match="small has no check 'relu'; there are relu_values"):
         check(str(SMALL), {}, "relu")
