@@ -48,6 +48,7 @@ def test_the_smallest_assignment_is_ready(small: Assignment) -> None:
         ("assignment.toml", "points = 2", "points = 2\nscore = 2", "checks.0.score: extra inputs"),
         ("assignment.toml", 'function = "relu"', 'function = "elu"', "no function of it; .* relu"),
         ("assignment.toml", '["relu_values"]', '["others"]', "needs 'others', which .* before it"),
+        ("assignment.toml", "points = 2", "points = 2\nhidden = true", "'relu_values', which stud"),
         ("assignment.toml", '"relu_backward_values"', '"relu_values"', "stands there twice"),
         ("assignment.toml", "title =", "title", "cannot be read"),
         ("assignment.toml", "units.py", "../units.py", "should be the name of a file"),
@@ -140,6 +141,21 @@ def test_a_broken_program_is_told_by_the_mistake_it_has(apart: Assignment) -> No
     assert verified(Assignment(apart.folder)).problems == []
     toml.write_text(toml.read_text().replace('broken = "L4"', 'broken = "L9"'))
     with pytest.raises(AssignmentError, match="relu_backward is broken by 'L9', which is no known"):
+        Assignment(apart.folder).starter()
+
+
+def test_a_broken_program_gives_out_no_solution_beside_it(
+    changed: Callable[..., Assignment],
+) -> None:
+    both = changed("assignment.toml", 'outputs = ["dx"]', 'outputs = ["dx"]\nbroken = "L4"')
+    with pytest.raises(AssignmentError, match=r"units.py has .* relu, which is not, and would be"):
+        both.starter()
+
+
+def test_a_broken_program_gives_out_nothing_hidden(apart: Assignment) -> None:
+    back = apart.folder / "source" / "back.py"
+    back.write_text(f"{back.read_text()}\n\n# BEGIN HIDDEN\nsecret = 1\n# END HIDDEN\n")
+    with pytest.raises(AssignmentError, match=r"back.py has .* something that is hidden"):
         Assignment(apart.folder).starter()
 
 
