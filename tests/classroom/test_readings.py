@@ -370,8 +370,9 @@ def test_the_command_is_content_with_texts_that_are_to_be_read(
     assert "unread  0/3  why          Why\n" in said
     assert said.endswith("5 of 8 points\n")
     (folder / ".assignment" / "readings.py").unlink()
-    assert main(["assignment", "check", str(folder)]) == 1
-    assert capfd.readouterr().err == "minires: .assignment: there is no readings.py\n"
+    for command in ("check", "hint", "watch", "submit"):
+        assert main(["assignment", command, str(folder)]) == 1
+        assert capfd.readouterr().err == "minires: .assignment: there is no readings.py\n"
     (folder / "answers.toml").write_text("seed = ", encoding="utf-8")
     assert main(["assignment", "check", str(folder)]) == 1
     assert "answers.toml cannot be read: Invalid value" in capfd.readouterr().out
