@@ -206,7 +206,7 @@ def test_whole_numbers_are_not_complex() -> None:
 
 
 def test_nothing_is_like_numbers_without_measure(recwarn: pytest.WarningsRecorder) -> None:
-    """Neither a mistake that comes to such numbers nor a student's that are are called by a name."""
+    """Neither a mistake that comes to such numbers nor a student's are called by a name."""
     huge, one = fingerprint({"y": np.full((2, 3), 1e200)}), fingerprint({"y": np.ones((2, 3))})
     assert not alike(huge, one)
     assert not alike(one, huge)

@@ -409,8 +409,12 @@ def _told(error: BaseException, file: Path) -> dict[str, Any]:
     if isinstance(error, SyntaxError) and error.lineno:
         where = Path(error.filename or file).name
         frames.append(f"{where}, line {error.lineno}: {(error.text or '').strip()}")
-    message = str(error)[:MOST_TEXT]
-    return {"error": type(error).__name__, "message": message, "frames": frames[-MOST_NOTED:]}
+    return {
+        "error": type(error).__name__,
+        "kinds": [each.__name__ for each in type(error).__mro__][:MOST_NOTED],
+        "message": str(error)[:MOST_TEXT],
+        "frames": frames[-MOST_NOTED:],
+    }
 
 
 def _imported(file: Path) -> Any:
