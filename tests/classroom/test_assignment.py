@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError, Sheet
+from minires.classroom.judging import judged, prepared
 from minires.classroom.release import SHEET, handed, release
 from minires.classroom.running.processes import Answer
 from minires.classroom.verify import verified
@@ -318,3 +319,21 @@ def test_the_first_hint_is_on_the_mistake(changed: Callable[..., Assignment]) ->
     assert student.hint("relu_backward_values", 1, "L2") == "What is max(-1, 0)?"
     assert student.hint("relu_values", 2, "L3") == "NumPy compares whole arrays."
     assert student.hint("relu_values", 1) == "What is max(-1, 0)?"
+
+
+@pytest.mark.parametrize("result", ["{'one': 1.0}", "['one', 'two', 'three']", "[None]"])
+def test_a_view_of_what_are_no_numbers_ends_nothing(
+    small: Assignment, changed: Callable[..., Assignment], tmp_path: Path, result: str
+) -> None:
+    folder = changed("assignment.toml", "points = 3", "points = 3").folder
+    (folder / "views.py").write_text(
+        "import numpy as np\n\ndef view_relu_backward(arguments, result):\n"
+        "    return np.asarray(result)\n"
+    )
+    assignment = Assignment(folder)
+    text = f"{small.solution['units.py']}\ndef relu_backward(g, cache):\n    return {result}\n"
+    (tmp_path / "units.py").write_text(text)
+    cases = prepared(assignment, 1, run_here)
+    told = judged(assignment, tmp_path, cases, run_here)[1]
+    assert told.says.endswith("dx should be of numbers alone")
+    assert (told.status, told.mistake) == ("failed", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +27,8 @@ def leaves_of(function: Function, result: Any) -> dict[str, Any]:
     Raises
     ------
     NotAsDescribedError
-        If it is not as many values as the function has outputs.
+        If it is not as many values as the function has outputs, or a view made an array of what
+        are no numbers.
 
     Examples
     --------
@@ -35,17 +36,26 @@ def leaves_of(function: Function, result: Any) -> dict[str, Any]:
     >>> sorted(leaves_of(function, (1.0, {"mask": [True, False]})))
     ['cache.mask[0]', 'cache.mask[1]', 'y']
     """
+    named = dict(_named(function, result))
+    for name, leaf in named.items():
+        if isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "biufc":
+            raise NotAsDescribedError(f"{name} should be of numbers alone")
+    return named
+
+
+def _named(function: Function, result: Any) -> Iterator[tuple[str, Any]]:
     names = function.outputs
     if len(names) == 1:
-        return dict(leaves(names[0], result))
+        yield from leaves(names[0], result)
+        return
     if not isinstance(result, tuple | list) or len(result) != len(names):
         found = f"{len(result)} values" if isinstance(result, tuple | list) else _kind(result)
         raise NotAsDescribedError(
             f"{function.name} should return {len(names)} values, {', '.join(names)}; it returned"
             f" {found}"
         )
-    parts = zip(names, result, strict=True)
-    return {name: leaf for part in parts for name, leaf in leaves(*part)}
+    for name, part in zip(names, result, strict=True):
+        yield from leaves(name, part)
 
 
 class Difference(NamedTuple):
