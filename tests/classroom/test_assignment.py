@@ -337,3 +337,14 @@ def test_a_view_of_what_are_no_numbers_ends_nothing(
     told = judged(assignment, tmp_path, cases, run_here)[1]
     assert told.says.endswith("dx should be of numbers alone")
     assert (told.status, told.mistake) == ("failed", None)
+
+
+@pytest.mark.parametrize("output", ["shared_gradient", "errors", "ended_at", "changed"])
+def test_an_output_may_be_called_like_what_is_seen_beside_it(
+    changed: Callable[..., Assignment], tmp_path: Path, output: str
+) -> None:
+    assignment = changed("assignment.toml", '"dx"', f'"{output}"')
+    wrong = assignment.mistaken(assignment.mistakes["L4"])["units.py"]
+    (tmp_path / "units.py").write_text(wrong)
+    told = judged(assignment, tmp_path, prepared(assignment, 1, run_here), run_here)[1]
+    assert (told.status, told.mistake) == ("failed", "L4")
