@@ -237,12 +237,13 @@ def _counting(file: Path, most: int | None) -> Iterator[list[int]]:
             if most is not None and counted[0] > FAR * most:
                 raise TooManyCallsError(f"more than {FAR * most}")
 
+    before = sys.getprofile()
     if most is not None:
         sys.setprofile(count)
     try:
         yield counted
     finally:
-        sys.setprofile(None)
+        sys.setprofile(before)
 
 
 def _kept(function: Callable[..., Any], arguments: list[Any]) -> int:
@@ -252,13 +253,15 @@ def _kept(function: Callable[..., Any], arguments: list[Any]) -> int:
     held = []
     gc.freeze()  # what is there already is not looked through each time
     tracemalloc.start()
-    with contextlib.redirect_stdout(_Said(0)), contextlib.redirect_stderr(_Said(0)):
-        for _ in range(4):
-            function(*copy.deepcopy(arguments))
-            gc.collect()
-            held.append(tracemalloc.get_traced_memory()[0])
-    tracemalloc.stop()
-    gc.unfreeze()
+    try:
+        with contextlib.redirect_stdout(_Said(0)), contextlib.redirect_stderr(_Said(0)):
+            for _ in range(4):
+                function(*copy.deepcopy(arguments))
+                gc.collect()
+                held.append(tracemalloc.get_traced_memory()[0])
+    finally:  # in a notebook, this process goes on
+        tracemalloc.stop()
+        gc.unfreeze()
     # What is kept once, such as a table that is made when it is needed first, does not grow.
     return min(after - before for before, after in pairwise(held))
 
