@@ -329,6 +329,11 @@ class Sheet:
                         f"{where}: the check {check.name!r} needs {need!r}, which does not stand"
                         " before it"
                     )
+                if self.checks[need].hidden and not check.hidden:
+                    raise AssignmentError(
+                        f"{where}: the check {check.name!r} needs {need!r}, which students do not"
+                        " have, for it is hidden; hide both, or neither"
+                    )
             seen.add(check.name)
 
 
@@ -382,9 +387,20 @@ class Assignment(Sheet):
         ------
         SourceError
             If one holds a part of a solution.
+        AssignmentError
+            If one is given out broken, and would tell what is to be left out as well.
         """
         broken = [self.mistakes[each.broken] for each in self.settings.functions if each.broken]
         files = {self.file_of(mistake.function) for mistake in broken}
+        for name in files:
+            whole = [f.name for f in self.settings.functions if not f.broken]
+            whole = [each for each in whole if self.file_of(each) == name]
+            if whole or any(block.kind == "HIDDEN" for block in self.sources[name].blocks):
+                what = f"{whole[0]}, which is not," if whole else "something that is hidden"
+                raise AssignmentError(
+                    f"{self.name}/source/{name} has a function that is given out broken, and"
+                    f" {what} and would be given out solved; put them into two files"
+                )
         wrong = self.mistaken(*broken)
         starter = {
             name: wrong[name] if name in files else source.starter()

@@ -75,7 +75,12 @@ def _runner(functions: Mapping[str, Any]) -> Any:
         code = getattr(getattr(module, function, None), "__code__", None)
         where = Path(code.co_filename) if code else file
         asked = [{"function": function, "arguments": copy.deepcopy(list(call))} for call in calls]
-        return Answer(list(outcomes_of(module, where, asked, measure)), "", "")
+        outcomes = []
+        for outcome in outcomes_of(module, where, asked, measure):
+            if outcome.get("error") == KeyboardInterrupt.__name__:  # is meant for the whole cell
+                raise KeyboardInterrupt
+            outcomes.append(outcome)
+        return Answer(outcomes, "", "")
 
     return run
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from .running.printable import as_printable
 from .source import SourceError
 
 if TYPE_CHECKING:
@@ -249,5 +250,4 @@ def _decade(value: float) -> str:
 
 
 def _clean(text: str) -> str:
-    """Leave out what steers a terminal."""
-    return "".join(each for each in text if each.isprintable() or each == "\n").strip()
+    return as_printable(text, _MOST_TOLD).strip()

@@ -97,8 +97,8 @@ class Source:
 
     @property
     def lines(self) -> list[str]:
-        """The lines, without their ends."""
-        return self.text.splitlines()
+        """The lines, without their ends, as Python counts them: a form feed ends none."""
+        return [line.removesuffix("\n") for line in StringIO(self.text)]
 
     @property
     def blocks(self) -> list[Block]:

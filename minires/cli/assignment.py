@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,12 +87,8 @@ def _check(
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Check what is written so far. The exit code is 1 where a check is not passed, else 0."""
-    from minires.classroom.assignment import AssignmentError
-
-    try:
+    with _refusing():
         submission = _handed(folder).checked()
-    except AssignmentError as error:  # what is to be read cannot be recorded
-        refuse(error)
     if json:
         from dataclasses import asdict
 
@@ -126,7 +124,8 @@ def _hint(
         )
     mistake = None
     if not check or level == 1:
-        failed = [each for each in handed.checked().checks if each.status == "failed"]
+        with _refusing():
+            failed = [each for each in handed.checked().checks if each.status == "failed"]
         if not check and not failed:
             typer.echo("minires: no check fails", err=True)
             return
@@ -150,7 +149,8 @@ def _watch(
     """
     from .assignment_watch import watch
 
-    watch(_handed(folder), manual_run)
+    with _refusing():
+        watch(_handed(folder), manual_run)
 
 
 @app.command("submit")
@@ -166,17 +166,14 @@ def _submit(
     It has the files that students write in, and a manifest: their checksums, the versions of what
     they ran with, and the points that they had here, which do not count.
     """
-    from minires.classroom.assignment import AssignmentError
     from minires.classroom.handing_in import hand_in
 
     handed = _handed(folder)
     out = out or Path(f"{handed.sheet.name}.zip")
     if out.suffix != ".zip":
         raise typer.BadParameter(f"--out: '{out}' does not end in .zip")
-    try:
+    with _refusing():
         submission = hand_in(handed, out)
-    except AssignmentError as error:
-        refuse(error)
     for name in handed.changed():
         typer.echo(
             f"minires: '{folder / name}' is not as it was given out. Grading does not use it, but"
@@ -196,10 +193,18 @@ def _is_started(folder: Path) -> bool:
 
 
 def _handed(folder: Path) -> Handed:
-    from minires.classroom.assignment import AssignmentError
     from minires.classroom.release import handed
 
-    try:
+    with _refusing():
         return handed(folder)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tell what is wrong with an assignment, such as that what is to be read is not recorded."""
+    from minires.classroom.assignment import AssignmentError
+
+    try:
+        yield
     except AssignmentError as error:
         refuse(error)

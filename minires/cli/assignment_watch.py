@@ -194,9 +194,12 @@ class _Keys:
         return key
 
     def forget(self) -> None:
-        """Leave out what was pressed so far."""
-        while self.next(0):
-            pass
+        """Leave out what was pressed so far, but for the end, after which nothing comes."""
+        key = "all"
+        while key not in ("", "ctrl-d"):
+            key = self.next(0)
+        if key:
+            self.put(key)
 
 
 @contextmanager

@@ -726,7 +726,13 @@ def test_a_wrong_shape_is_explained(gradient: Array, numeric: Array, expected: s
 
 @pytest.mark.parametrize(
     ("gradient", "numeric"),
-    [(normal(5), normal(4, 3)), (normal(8, 4), normal(4, 4)), (normal(4, 5), normal(4, 4))],
+    [
+        (normal(5), normal(4, 3)),
+        (normal(8, 4), normal(4, 4)),
+        (normal(4, 5), normal(4, 4)),
+        (normal(0), normal()),
+        (normal(0, 3), normal(1, 1)),
+    ],
 )
 def test_a_wrong_shape_that_nothing_would_mend_is_left_at_that(
     gradient: Array, numeric: Array

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError, Sheet
+from minires.classroom.judging import judged, prepared
 from minires.classroom.release import SHEET, handed, release
 from minires.classroom.running.processes import Answer
 from minires.classroom.verify import verified
@@ -48,6 +49,7 @@ def test_the_smallest_assignment_is_ready(small: Assignment) -> None:
         ("assignment.toml", "points = 2", "points = 2\nscore = 2", "checks.0.score: extra inputs"),
         ("assignment.toml", 'function = "relu"', 'function = "elu"', "no function of it; .* relu"),
         ("assignment.toml", '["relu_values"]', '["others"]', "needs 'others', which .* before it"),
+        ("assignment.toml", "points = 2", "points = 2\nhidden = true", "'relu_values', which stud"),
         ("assignment.toml", '"relu_backward_values"', '"relu_values"', "stands there twice"),
         ("assignment.toml", "title =", "title", "cannot be read"),
         ("assignment.toml", "units.py", "../units.py", "should be the name of a file"),
@@ -140,6 +142,21 @@ def test_a_broken_program_is_told_by_the_mistake_it_has(apart: Assignment) -> No
     assert verified(Assignment(apart.folder)).problems == []
     toml.write_text(toml.read_text().replace('broken = "L4"', 'broken = "L9"'))
     with pytest.raises(AssignmentError, match="relu_backward is broken by 'L9', which is no known"):
+        Assignment(apart.folder).starter()
+
+
+def test_a_broken_program_gives_out_no_solution_beside_it(
+    changed: Callable[..., Assignment],
+) -> None:
+    both = changed("assignment.toml", 'outputs = ["dx"]', 'outputs = ["dx"]\nbroken = "L4"')
+    with pytest.raises(AssignmentError, match=r"units.py has .* relu, which is not, and would be"):
+        both.starter()
+
+
+def test_a_broken_program_gives_out_nothing_hidden(apart: Assignment) -> None:
+    back = apart.folder / "source" / "back.py"
+    back.write_text(f"{back.read_text()}\n\n# BEGIN HIDDEN\nsecret = 1\n# END HIDDEN\n")
+    with pytest.raises(AssignmentError, match=r"back.py has .* something that is hidden"):
         Assignment(apart.folder).starter()
 
 
@@ -302,3 +319,32 @@ def test_the_first_hint_is_on_the_mistake(changed: Callable[..., Assignment]) ->
     assert student.hint("relu_backward_values", 1, "L2") == "What is max(-1, 0)?"
     assert student.hint("relu_values", 2, "L3") == "NumPy compares whole arrays."
     assert student.hint("relu_values", 1) == "What is max(-1, 0)?"
+
+
+@pytest.mark.parametrize("result", ["{'one': 1.0}", "['one', 'two', 'three']", "[None]"])
+def test_a_view_of_what_are_no_numbers_ends_nothing(
+    small: Assignment, changed: Callable[..., Assignment], tmp_path: Path, result: str
+) -> None:
+    folder = changed("assignment.toml", "points = 3", "points = 3").folder
+    (folder / "views.py").write_text(
+        "import numpy as np\n\ndef view_relu_backward(arguments, result):\n"
+        "    return np.asarray(result)\n"
+    )
+    assignment = Assignment(folder)
+    text = f"{small.solution['units.py']}\ndef relu_backward(g, cache):\n    return {result}\n"
+    (tmp_path / "units.py").write_text(text)
+    cases = prepared(assignment, 1, run_here)
+    told = judged(assignment, tmp_path, cases, run_here)[1]
+    assert told.says.endswith("dx should be of numbers alone")
+    assert (told.status, told.mistake) == ("failed", None)
+
+
+@pytest.mark.parametrize("output", ["shared_gradient", "errors", "ended_at", "changed"])
+def test_an_output_may_be_called_like_what_is_seen_beside_it(
+    changed: Callable[..., Assignment], tmp_path: Path, output: str
+) -> None:
+    assignment = changed("assignment.toml", '"dx"', f'"{output}"')
+    wrong = assignment.mistaken(assignment.mistakes["L4"])["units.py"]
+    (tmp_path / "units.py").write_text(wrong)
+    told = judged(assignment, tmp_path, prepared(assignment, 1, run_here), run_here)[1]
+    assert (told.status, told.mistake) == ("failed", "L4")

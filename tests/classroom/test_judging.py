@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from minires.classroom.assignment import Assignment
 from minires.classroom.comparing.fingerprints import alike, fingerprint
+from minires.classroom.comparing.leaves import difference
 from minires.classroom.judging import CheckResult, Prepared
 
 Judge = Callable[[str], dict[str, CheckResult]]
@@ -66,6 +67,10 @@ def test_other_right_files_pass_and_cost_nothing(results_of: Judge, text: str) -
             r"y should have the shape \(3, 5\)",
         ),
         ("def relu(x):\n    return x > 0, {'mask': x > 0}", "y should be floating-point numbers"),
+        (
+            "def relu(x):\n    return x * 1j, {'mask': x > 0}",
+            "y should be floating-.*, not complex",
+        ),
         ("import os\nos._exit(0)", "its process was ended, or ended itself"),
         ("def relu(x):\n    return x, {'mask': x > 0}", "in the memory of an argument"),
         ("def relu(x):\n    raise SystemExit(0)", "SystemExit"),
@@ -192,3 +197,19 @@ def measured(small: Assignment, results_of: Judge, monkeypatch: Any) -> Callable
         return results_of
 
     return measured
+
+
+def test_whole_numbers_are_not_complex() -> None:
+    told = difference({"size": np.array([3 + 0j])}, {"size": np.array([3])})
+    assert told is not None
+    assert told.says == "size should be whole numbers, not complex128"
+
+
+def test_nothing_is_like_numbers_without_measure(recwarn: pytest.WarningsRecorder) -> None:
+    """Neither a mistake that comes to such numbers nor a student's are called by a name."""
+    huge, one = fingerprint({"y": np.full((2, 3), 1e200)}), fingerprint({"y": np.ones((2, 3))})
+    assert not alike(huge, one)
+    assert not alike(one, huge)
+    assert difference({"y": np.full(3, 1.7e308)}, {"y": np.full(3, -1.7e308)}) is not None
+    assert not alike(fingerprint({"y": np.full((2, 3), 1j)}), one)
+    assert not recwarn.list

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from minires.classroom.assignment import Assignment, AssignmentError
 from minires.classroom.notebook import check
+from minires.classroom.running.child import outcomes_of
 
 from .conftest import SMALL
 
@@ -41,6 +47,35 @@ def test_errors_are_those_of_the_cell() -> None:
         check(str(SMALL), {}, "relu_values")
 
 
+def test_who_interrupts_a_cell_interrupts_all_of_it() -> None:
+    names = _cell("calls = []\ndef relu(x):\n    calls.append(x)\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        check(str(SMALL), names)
+    assert len(names["calls"]) == 1
+
+
 def test_a_check_that_is_not_there_is_told() -> None:
     with pytest.raises(AssignmentError, match="small has no check 'relu'; there are relu_values"):
         check(str(SMALL), {}, "relu")
+
+
+def test_measuring_leaves_the_process_as_it_was() -> None:
+    cell = _cell(
+        "seen = []\ndef f(x):\n    seen.append(x)\n    assert len(seen) < 3\n    return x\n"
+    )
+    asked = [{"function": "f", "arguments": [1.0]}]
+    before = sys.getprofile()
+    sys.setprofile(_look)
+    try:
+        measure = {"memory": True, "calls": 100}
+        [told] = outcomes_of(SimpleNamespace(**cell), Path("<cell>"), asked, measure)
+        assert sys.getprofile() is _look
+    finally:
+        sys.setprofile(before)
+    assert told["error"] == "AssertionError"
+    assert not tracemalloc.is_tracing()
+    assert gc.get_freeze_count() == 0
+
+
+def _look(*_: Any) -> None:
+    """Stand for the profiler of somebody else."""

@@ -129,3 +129,16 @@ def test_any_mixture_of_parts_is_taken_apart(parts: list[str]) -> None:
     assert written(source.starter()) == kept
     assert written(source.solution()) == solved
     assert "PROMPT" not in source.starter() + source.solution()
+
+
+@pytest.mark.parametrize("odd", ["\x0c", "\x1c", "\u2028", "\x85"])
+def test_lines_are_those_of_python(odd: str) -> None:
+    text = (
+        f"def f(x):\n    z = '{odd}'  # {odd}\n    # BEGIN SOLUTION\n    return x * 3\n"
+        "    # END SOLUTION\n"
+    )
+    assert Source(text).starter() == (
+        f"def f(x):\n    z = '{odd}'  # {odd}\n"
+        '    raise NotImplementedError("f is yours to write")\n'
+    )
+    assert odd in Source(text).solution()

@@ -194,6 +194,18 @@ def test_keys_pressed_during_an_endless_loop_are_no_keys_afterwards(
     assert "ReLU keeps what" in shown.press("l", "5 of 5 points\r\n\r\nn next")
 
 
+def test_the_end_of_keys_during_an_endless_loop_is_the_end_afterwards(
+    terminal: Any, file: Path
+) -> None:
+    sheet = file.parent / ".assignment" / "assignment.json"
+    sheet.write_text(sheet.read_text().replace('"seconds": 5.0', '"seconds": 0.7'))
+    file.write_text("def relu(x):\n    while True:\n        pass\n")
+    shown = terminal()
+    shown.read("checking ...")
+    os.write(shown._terminal, b"\x04")
+    assert shown.code() == 0
+
+
 def test_only_r_runs_where_that_is_asked_for(terminal: Any, file: Path) -> None:
     shown = terminal("--manual-run")
     shown.read("yours to write")

@@ -195,7 +195,7 @@ def _axes_of(output: Shape, lengths: Shape) -> list[Shape]:
 
 
 def _long(shape: Shape) -> Shape:
-    return tuple(size for size in shape if size > 1)
+    return tuple(size for size in shape if size != 1)
 
 
 def _listed(numbers: Sequence[int]) -> str:

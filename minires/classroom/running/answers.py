@@ -168,16 +168,18 @@ def _are_outcomes(outcomes: Any, calls: Sequence[tuple[Any, ...]]) -> bool:
 def _is_outcome(outcome: Any, call: tuple[Any, ...]) -> bool:
     if not isinstance(outcome, Mapping):
         return False
-    if "missing" in outcome or "error" in outcome:
-        texts = {key: outcome.get(key, "") for key in ("missing", "error", "message")}
-        frames = outcome.get("frames", [])
-        return _is_texts(list(texts.values())) and _is_texts(frames)
+    if not all(_is_count(outcome.get(name, 0)) for name in ("calls", "kept")):
+        return False
+    if "missing" in outcome:
+        return isinstance(outcome["missing"], str)
+    if "error" in outcome:
+        texts = [outcome["error"], outcome.get("message")]
+        return _is_texts(texts) and all(_is_texts(outcome.get(key)) for key in ("kinds", "frames"))
     arguments = outcome.get("arguments")
     return (
         isinstance(arguments, list)
         and len(arguments) == len(call)
         and isinstance(outcome.get("shared"), bool)
-        and all(_is_count(outcome.get(name, 0)) for name in ("calls", "kept"))
         and ("result" in outcome or isinstance(outcome.get("unreadable"), str))
     )
 

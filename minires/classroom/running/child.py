@@ -237,12 +237,13 @@ def _counting(file: Path, most: int | None) -> Iterator[list[int]]:
             if most is not None and counted[0] > FAR * most:
                 raise TooManyCallsError(f"more than {FAR * most}")
 
+    before = sys.getprofile()
     if most is not None:
         sys.setprofile(count)
     try:
         yield counted
     finally:
-        sys.setprofile(None)
+        sys.setprofile(before)
 
 
 def _kept(function: Callable[..., Any], arguments: list[Any]) -> int:
@@ -252,13 +253,15 @@ def _kept(function: Callable[..., Any], arguments: list[Any]) -> int:
     held = []
     gc.freeze()  # what is there already is not looked through each time
     tracemalloc.start()
-    with contextlib.redirect_stdout(_Said(0)), contextlib.redirect_stderr(_Said(0)):
-        for _ in range(4):
-            function(*copy.deepcopy(arguments))
-            gc.collect()
-            held.append(tracemalloc.get_traced_memory()[0])
-    tracemalloc.stop()
-    gc.unfreeze()
+    try:
+        with contextlib.redirect_stdout(_Said(0)), contextlib.redirect_stderr(_Said(0)):
+            for _ in range(4):
+                function(*copy.deepcopy(arguments))
+                gc.collect()
+                held.append(tracemalloc.get_traced_memory()[0])
+    finally:  # in a notebook, this process goes on
+        tracemalloc.stop()
+        gc.unfreeze()
     # What is kept once, such as a table that is made when it is needed first, does not grow.
     return min(after - before for before, after in pairwise(held))
 
@@ -409,8 +412,12 @@ def _told(error: BaseException, file: Path) -> dict[str, Any]:
     if isinstance(error, SyntaxError) and error.lineno:
         where = Path(error.filename or file).name
         frames.append(f"{where}, line {error.lineno}: {(error.text or '').strip()}")
-    message = str(error)[:MOST_TEXT]
-    return {"error": type(error).__name__, "message": message, "frames": frames[-MOST_NOTED:]}
+    return {
+        "error": type(error).__name__,
+        "kinds": [each.__name__ for each in type(error).__mro__][:MOST_NOTED],
+        "message": str(error)[:MOST_TEXT],
+        "frames": frames[-MOST_NOTED:],
+    }
 
 
 def _imported(file: Path) -> Any:
@@ -473,8 +480,13 @@ class _Said(io.StringIO):
 def _wait() -> None:
     """Wait for a line on stdin before the job is read; end as soon as who has its other end does.
 
-    So a process can be started before it is known what for.
+    So a process can be started before it is known what for. That it waits is told by a letter on
+    stdout, which leads nowhere from then on.
     """
+    os.write(1, b"\n")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
     if not os.read(0, 1):
         sys.exit()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+import numpy as np
 
 from . import child
 from .answers import Answer, read_answer
@@ -39,7 +42,7 @@ class Runner(Protocol):
 def run_alone(
     file: Path, function: str, calls: Sequence[tuple[Any, ...]], seconds: float, **also: Any
 ) -> Answer:
-    """Call a function of a file in a process that sees no variable of this one's environment.
+    """Call a function of a file in a process that sees next to nothing of this one's environment.
 
     That keeps an endless loop or a crash from doing harm, and is enough for one's own code. It does
     not hold off somebody who means harm.
@@ -131,13 +134,14 @@ class _Process:
     def __init__(self) -> None:
         self._place = tempfile.TemporaryDirectory(prefix="minires-", ignore_cleanup_errors=True)
         self._job, self._out = (Path(self._place.name) / name for name in ("job.npz", "out.npz"))
-        command = [sys.executable, "-I", "-B", child.__file__, str(self._job), str(self._out)]
+        # As -I, but for what `_environment` says.
+        command = [sys.executable, "-P", "-s", "-B", child.__file__, str(self._job), str(self._out)]
         self._process = subprocess.Popen(
             [*command, "--wait"],
             cwd=self._place.name,
             env=_environment(),
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
 
@@ -176,10 +180,12 @@ class _Process:
 
         # `wait(seconds)` would look only now and then whether the process has ended.
         deadline = threading.Timer(seconds, give_up)
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdout.read(1)  # its start, which a busy machine makes long, is no time of the student's
         deadline.start()
         try:
-            stdin = self._process.stdin
-            assert stdin is not None
             stdin.write(b"\n")
             stdin.flush()
             self._process.wait()
@@ -199,8 +205,12 @@ class _Process:
 
 
 def _environment() -> dict[str, str]:
-    kept = {
-        name: os.environ[name] for name in ("SYSTEMROOT", "TMPDIR", "TEMP") if name in os.environ
-    }
+    """Return variables with which Python starts, and finds the NumPy that this process has."""
+    names = ("SYSTEMROOT", "TMPDIR", "TEMP", "LD_LIBRARY_PATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    # `pip install --user` and PYTHONPATH put it where Python does not look by itself.
+    home = str(Path(np.__file__).parents[1])
+    if home not in site.getsitepackages():
+        kept["PYTHONPATH"] = home
     one = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
     return kept | one | {"PYTHONHASHSEED": "0"}

@@ -18,6 +18,8 @@ from minires.classroom.running.answers import read_answer
 CALLS = [(np.ones(2), {"a": 1})]
 OUTCOME = {"arguments": [1, 2], "shared": False, "result": None}
 
+ERROR = {"error": "ValueError", "message": "no", "kinds": ["ValueError"], "frames": []}
+
 
 def _told(result: Any, **changes: Any) -> dict[str, Any]:
     outcome = {**OUTCOME, "result": result, **changes}
@@ -60,7 +62,14 @@ def test_a_value_comes_back_as_it_was(tmp_path: Path, value: Any) -> None:
         (_told(None, shared=1), "not built like an answer"),
         (_told(None, calls="many"), "not built like an answer"),
         (_told(None, error=1), "not built like an answer"),
-        (_told(None, error="ValueError", frames="all"), "not built like an answer"),
+        (_told(None, **(ERROR | {"frames": "all"})), "not built like an answer"),
+        (_told(None, **(ERROR | {"kinds": [1]})), "not built like an answer"),
+        (_told(None, **(ERROR | {"calls": [1]})), "not built like an answer"),
+        (_told(None, missing=1), "not built like an answer"),
+        *[
+            (_told(None, **{k: v for k, v in ERROR.items() if k != part}), "not built like an")
+            for part in ("message", "frames", "kinds")
+        ],
         (_told(None) | {"said": 1}, "not built like an answer"),
         (_told(None) | {"noted": [1]}, "notes are not texts"),
         (_told(None) | {"outcomes": [OUTCOME] * 2}, "not built like an answer"),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import site
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from minires.classroom.running import processes
 from minires.classroom.running.processes import Answer, WarmRunner, run_alone
 
 PROGRAM = """
@@ -36,6 +41,14 @@ def loop():
 
 def end():
     os._exit(3)
+
+def numbers():
+    import numpy
+    return hash("a") % 1000, os.path.dirname(os.path.dirname(numpy.__file__))
+
+def shout():
+    os.write(1, b"x" * 2**20)
+    return "heard"
 """
 
 
@@ -84,6 +97,39 @@ def test_it_says_what_a_process_that_did_not_wait_says(file: Path, warm: WarmRun
         assert warm(file, function, [()], seconds) == run_alone(file, function, [()], seconds)
 
 
+@pytest.fixture
+def without_numpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Python that finds no NumPy by itself, as after `pip install --user`."""
+    venv.create(tmp_path / "bare", symlinks=os.name != "nt")
+    there = tmp_path / "bare" / ("Scripts" if os.name == "nt" else "bin")
+    monkeypatch.setattr(sys, "executable", str(there / "python"))
+    monkeypatch.setattr(site, "getsitepackages", list)
+    return tmp_path
+
+
+def test_numpy_is_found_where_this_process_has_it(file: Path, without_numpy: Path) -> None:
+    _, home = _result(run_alone(file, "numbers", [()], 5.0))  # type: ignore[misc]
+    assert home == str(Path(np.__file__).parents[1])
+
+
+def test_strings_have_the_same_hashes_each_time(file: Path) -> None:
+    assert len({str(_result(run_alone(file, "numbers", [()], 5.0))) for _ in range(3)}) == 1
+
+
+def test_a_slow_start_is_no_time_of_the_students(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "sitecustomize.py").write_text("import time\ntime.sleep(1.5)\n")
+    slow = processes._environment() | {"PYTHONPATH": str(tmp_path / "slow")}
+    monkeypatch.setattr(processes, "_environment", lambda: slow)
+    assert run_alone(file, "pid", [()], 1.0).ended == ""
+
+
+def test_what_is_written_past_python_fills_nothing(file: Path) -> None:
+    assert _result(run_alone(file, "shout", [()], 5.0)) == "heard"
+
+
 def test_a_process_that_died_while_it_waited_is_replaced(file: Path, warm: WarmRunner) -> None:
     first, second = warm._waiting
     first._process.kill()
@@ -114,8 +160,6 @@ def test_all_end_with_the_block_and_leave_no_folder(file: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="asks for processes as POSIX does")
 @pytest.mark.parametrize("busy", [False, True])
 def test_all_end_by_themselves_if_this_process_is_killed(file: Path, busy: bool) -> None:
-    import os
-
     call = f"runner(Path({str(file)!r}), 'loop', [()], 60.0)" if busy else "time.sleep(60)"
     program = (
         "import time; from pathlib import Path;"
@@ -138,8 +182,6 @@ def test_all_end_by_themselves_if_this_process_is_killed(file: Path, busy: bool)
 
 
 def _is_alive(pid: int) -> bool:
-    import os
-
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
