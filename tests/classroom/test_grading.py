@@ -393,7 +393,7 @@ def test_what_the_grader_cannot_do_with_one_is_no_other_ones_harm(
             raise RecursionError("too deep")
         return run_alone(file, *asked, **also)
 
-    with pytest.raises(AssignmentError, match="1 of 3 submissions could not .* bob: too deep;"):
+    with pytest.raises(AssignmentError, match=r"1 of 3 submissions could not .* bob: too deep;"):
         grade(small, submissions_in(folder), out, runner)
     assert [each.id for each in recorded_submissions(out)] == ["ada", "cy"]
     assert len(grade(small, submissions_in(folder), out, run_alone)) == 3
