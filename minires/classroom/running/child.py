@@ -39,6 +39,8 @@ Packed = Any
 Lock = Mapping[str, Any]
 # How finely arguments are looked at, as a part of their length: what float32 rounds is far smaller.
 _GRID = 1e-3
+# So far may what stands for a function be from where it was computed.
+_NEAR = 1e-6
 # So many times more calls than there may be are enough to see where it leads.
 FAR = 20
 MOST_OUTPUT = 10_000
@@ -289,9 +291,11 @@ def stand_in(name: str, own: Any, locks: Sequence[Lock]) -> Callable[..., Any]:
             if names not in keys:
                 keys[names] = key_of(name, found, names)
             if label_of(keys[names]) == lock["label"]:
-                result = load(io.BytesIO(turned(keys[names], lock["data"]).tobytes()))
+                opened = load(io.BytesIO(turned(keys[names], lock["data"]).tobytes()))
                 single = any(getattr(each, "dtype", None) == np.float32 for each in found.values())
-                return _as_single(result) if single else result
+                # Who comes near to the arguments has the key, and is not where the solution is.
+                if _is_near(opened["seen"], found, _GRID if single else _NEAR):
+                    return _as_single(opened["result"]) if single else opened["result"]
         return own(*arguments, **named)
 
     return given
@@ -354,17 +358,33 @@ def _rounded(name: str, value: Any) -> str:
     if value is None or isinstance(value, str):
         return repr(value)
     try:
-        array = np.asarray(value)
-        flat = array.astype(float).ravel()
+        shape = np.shape(value)
+        seen = seen_of(name, value)
     except (TypeError, ValueError):  # of what is no number, but something of the student's
         return type(value).__name__
+    return f"{shape} {np.rint(seen / _GRID).tolist()}"
+
+
+def seen_of(name: str, value: Any) -> np.ndarray:
+    """Return a number's or an array's length and direction, in a few numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither.
+    """
+    flat = np.asarray(value).astype(float).ravel()
     length = float(np.linalg.norm(flat))
     if length == 0.0 or not np.isfinite(length):
-        return f"{array.shape} {length}"
+        return np.array([length])
     rng = np.random.default_rng([zlib.crc32(name.encode()), flat.size])
     direction = rng.standard_normal((8, flat.size)) @ (flat / length)
-    seen = np.rint(np.append(direction, np.log(length)) / _GRID).astype(int)
-    return f"{array.shape} {seen.tolist()}"
+    return np.append(direction, np.log(length))
+
+
+def _is_near(seen: Mapping[str, np.ndarray], found: Mapping[str, Any], most: float) -> bool:
+    each = ((there, seen_of(name, found[name])) for name, there in seen.items())
+    return all(a.shape == b.shape and np.allclose(a, b, 0, most, True) for a, b in each)
 
 
 def label_of(key: bytes) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..assignment import Assignment, Check, Sheet
-from .child import Lock, dump, key_of, label_of, leaves, positional, turned
+from .child import Lock, dump, key_of, label_of, leaves, positional, seen_of, turned
 
 __all__ = ["Substitutes", "locked", "substitutes", "wrong_before"]
 
@@ -90,7 +90,7 @@ def locked(name: str, calls: Sequence[tuple[list[Any], Any]]) -> list[Lock]:
     Returns
     -------
     list of dict
-        One for each call. Arguments may be rounded, as by float32.
+        One for each call. Arguments may be rounded, as by float32, and no further off.
 
     Examples
     --------
@@ -102,11 +102,17 @@ def locked(name: str, calls: Sequence[tuple[list[Any], Any]]) -> list[Lock]:
     locks: list[Lock] = []
     for arguments, result in calls:
         found, file = dict(leaves("", arguments)), io.BytesIO()
-        dump(file, result)
+        dump(file, {"result": result, "seen": dict(_seen(found))})
         key = key_of(name, found, sorted(found))
         data = turned(key, np.frombuffer(file.getvalue(), np.uint8))
         locks.append({"leaves": sorted(found), "label": label_of(key), "data": data})
     return locks
+
+
+def _seen(found: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    for name, value in found.items():
+        if value is not None and not isinstance(value, str):
+            yield name, seen_of(name, value)
 
 
 @contextlib.contextmanager

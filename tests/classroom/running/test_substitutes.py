@@ -139,7 +139,7 @@ def basic_block(x, params, stride):
                 inside = sys.modules["__main__"].load(io.BytesIO(each.tobytes()))
             except Exception:
                 continue
-            found.append(inside)
+            found.append(inside["result"] if isinstance(inside, dict) else inside)
         elif isinstance(each, (list, tuple, dict)) or "cell" in type(each).__name__:
             todo += gc.get_referents(each)
         elif hasattr(each, "__closure__"):
@@ -257,3 +257,14 @@ def test_each_result_is_a_new_one() -> None:
 
 def test_leaves_have_the_names_of_their_places() -> None:
     assert dict(leaves("", [1, {"a": (2, "b")}])) == {"[0]": 1, "[1].a[0]": 2, "[1].a[1]": "b"}
+
+
+@pytest.mark.parametrize(("off", "status"), [("1e-9", "passed"), ("1e-4", "skipped")])
+def test_who_is_near_and_not_there_is_not_helped(
+    graded: Callable[..., dict[str, CheckResult]], off: str, status: str
+) -> None:
+    near = (
+        "return relu(total), caches | values\n",
+        f"return relu(total * (1 + {off})), caches | values\n",
+    )
+    assert graded((RELU, WRONG), near)["basic_identity"].status == status
