@@ -7,19 +7,19 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
-from .assignment import Assignment, AssignmentError, Sheet
+from .assignment import Assignment, AssignmentError, Mistake, Sheet
 from .judging import CheckResult, Prepared, judged, prepared
 from .packing import contents
 from .results import Submission, graded
 from .running.child import dump, load
 from .running.processes import Runner, run_alone
 
-__all__ = ["SHEET", "Handed", "handed", "release"]
+__all__ = ["SHEET", "Handed", "handed", "release", "told_mistakes"]
 
 # Beside the student's file; what is in it tells inputs and right results, and no solution.
 SHEET = ".assignment"
@@ -72,12 +72,17 @@ def release(
             _write(sheet / _STARTER / name, text)
         shutil.copyfile(assignment.folder / "handout.md", made / "handout.md")
         _write(sheet / "assignment.json", settings.model_dump_json(indent=1) + "\n")
-        says = {each.id: each.says for each in assignment.mistakes.values()}
+        known = told_mistakes(assignment)
+        says = {name: each.says for name, each in known.items()}
         _write(sheet / "explanations.json", json.dumps(says, indent=1) + "\n")
-        _write(sheet / "hints.json", json.dumps(_hints(assignment), indent=1) + "\n")
+        hints = {
+            name: each.hint or assignment.checks[each.caught_by].hints[0]
+            for name, each in known.items()
+        }
+        _write(sheet / "hints.json", json.dumps(hints, indent=1) + "\n")
         dump(
             sheet / "cases.npz",
-            {each.name: _plain(cases[each.name]) for each in shown if each.name in cases},
+            {each.name: _plain(cases[each.name], known) for each in shown if each.name in cases},
         )
         for name in ("views.py", "readings.py"):
             if (assignment.folder / name).exists():
@@ -165,13 +170,12 @@ def _texts(path: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _hints(assignment: Assignment) -> dict[str, str]:
-    """Return the first hint on each mistake: its own, or that of the check named for it."""
-    caught = {each.id: assignment.checks[each.caught_by] for each in assignment.mistakes.values()}
+def told_mistakes(assignment: Assignment) -> dict[str, Mistake]:
+    """Return the mistakes that students may be told: not those which a hidden check is to find."""
     return {
-        each.id: each.hint or caught[each.id].hints[0]
-        for each in assignment.mistakes.values()
-        if each.hint or not caught[each.id].hidden
+        name: each
+        for name, each in assignment.mistakes.items()
+        if not assignment.checks[each.caught_by].hidden
     }
 
 
@@ -179,8 +183,9 @@ def _checksums(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
 
 
-def _plain(case: Prepared) -> dict[str, Any]:
-    return {**case._asdict(), "mistakes": dict(case.mistakes)}
+def _plain(case: Prepared, known: Collection[str]) -> dict[str, Any]:
+    mistakes = {name: each for name, each in case.mistakes.items() if name in known}
+    return {**case._asdict(), "mistakes": mistakes}
 
 
 def _write(path: Path, text: str) -> None:

@@ -257,6 +257,8 @@ def test_hidden_checks_are_not_given_out(
     student = handed(release(assignment, tmp_path / "a0"))
     assert list(student.sheet.checks) == list(student.cases) == ["relu_values"]
     assert student.sheet.name == "small"
+    assert list(student.explanations) == list(student.hints) == ["L2", "L3"]  # L4 is to be found
+    assert list(student.cases["relu_values"].mistakes) == ["L2", "L3"]
 
 
 def test_a_folder_that_is_there_is_not_overwritten(small: Assignment, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from minires.classroom import shipped
 from minires.classroom.assignment import AssignmentError
 from minires.classroom.packing import contents, pack
-from minires.classroom.release import SHEET, handed
+from minires.classroom.release import SHEET, handed, told_mistakes
 from minires.classroom.running.child import load
 
 from .assignments import run_here
@@ -36,7 +36,7 @@ def test_what_is_packed_tells_what_the_assignment_says_now(name: str, tmp_path: 
     assert {each: (folder / each).read_text() for each in assignment.files} == assignment.starter()
     assert (folder / "handout.md").read_text() == (assignment.folder / "handout.md").read_text()
     told = json.loads((folder / SHEET / "explanations.json").read_text())
-    assert told == {each.id: each.says for each in assignment.mistakes.values()}
+    assert told == {name: each.says for name, each in told_mistakes(assignment).items()}
     started = handed(folder)
     assert started.changed() == []
     assert {each: started.starter(each) for each in assignment.files} == assignment.starter()
