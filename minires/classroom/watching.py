@@ -85,10 +85,13 @@ class Watch:
 
     @property
     def shown(self) -> GradedCheck | None:
-        """The first check of the file at hand that is not passed; the one chosen comes before."""
+        """The check of the file at hand to look at: the first that fails, or is skipped.
+
+        The one that was chosen comes before the others, but only while it fails itself.
+        """
         here = [each for each in self.submission.checks if self._file_of(each) == self.file]
         found = [each for each in here if _is_open(each)]
-        found.sort(key=lambda each: (each.name != self._wanted, each.status != "failed"))
+        found.sort(key=lambda each: (each.status != "failed", each.name != self._wanted))
         return found[0] if found else None
 
     @property
@@ -112,7 +115,7 @@ class Watch:
     def hints(self) -> list[str]:
         """Return the hints on the check to look at that were asked for, from the first."""
         check = self.shown
-        if not check or check.name != self._hinted:
+        if not check or check.name != self._hinted or check.status != "failed":
             return []
         levels = range(1, self._level + 1)
         return [self.handed.hint(check.name, level, check.diagnosis) for level in levels]
