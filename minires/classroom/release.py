@@ -58,6 +58,7 @@ def release(
         update={
             "name": assignment.name,
             "checks": tuple(shown),
+            "hidden_points": assignment.points - sum(check.points for check in shown),
             "seed": assignment.settings.seed if seed is None else seed,
         }
     )

@@ -48,7 +48,8 @@ def _list(
     from minires.models.tables import plain_table
 
     table = plain_table("assignment", "minutes", "points", "checks", "about", gap=2)
-    table.columns[-1].justify = "left"
+    table.columns[0].no_wrap = True  # a name is typed
+    table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     for each in found:
         numbers = (each.settings.minutes, each.points, len(each.checks))
         table.add_row(each.name, *map(str, numbers), each.settings.title)
@@ -87,8 +88,9 @@ def _check(
     """Check what is written so far. The exit code is 1 where a check is not passed, else 0."""
     from minires.classroom.assignment import AssignmentError
 
+    given = _handed(folder)
     try:
-        submission = _handed(folder).checked()
+        submission = given.checked()
     except AssignmentError as error:  # what is to be read cannot be recorded
         refuse(error)
     if json:
@@ -100,7 +102,7 @@ def _check(
         checks = [{**asdict(check), "passed": check.passed} for check in submission.checks]
         typer.echo(to_json({"id": submission.id, **told, "checks": checks}), nl=False)
     else:
-        print_submission(submission)
+        print_submission(submission, given.sheet.settings.hidden_points)
     if any(check.status in ("failed", "skipped") for check in submission.checks):
         raise typer.Exit(1)
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from minires.classroom.assignment import Assignment
 from minires.classroom.release import release
+from minires.classroom.results import GradedCheck, Submission
+from minires.cli import assignment_shown, main
 
 SMALL = Path(__file__).parents[1] / "classroom" / "small"
 RIGHT = Assignment(SMALL).solution["units.py"]
@@ -86,6 +92,103 @@ def test_a_zip_is_made_to_be_handed_in(minires: Any, file: Path) -> None:
     assert file.read_text() == ""
 
 
+# -- what is seen ---------------------------------------------------------------------------------
+
+
+def _check(name: str, status: str, message: str = "", **more: Any) -> GradedCheck:
+    title = f"What {name} claims, in {'so ' * 12}many words"
+    return GradedCheck(name, title, status, 0, 12, False, message, **more)
+
+
+SUBMISSION = Submission(
+    "a0",
+    "small",
+    (
+        _check(
+            "first",
+            "failed",
+            "first: it is wrong\n  (1) " + "a step of the way back " * 4,
+            output="said\n" * 15,
+            heat_map=[[["the picture of it, " * 4, ""]], [["0 ", ""], ["##@", "worst"]]],
+        ),
+        _check("second", "skipped", "skipped: mend first first"),
+        _check("third", "unread", "The text."),
+    ),
+)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """What a function prints in a terminal of 60 columns, or in a file."""
+
+    def seen(show: Any, *arguments: Any, terminal: bool = True) -> list[str]:
+        console = Console(
+            file=io.StringIO(),
+            width=60,
+            force_terminal=terminal,
+            color_system=None,
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        monkeypatch.setattr(assignment_shown, "console_of_text", lambda: console)
+        show(*arguments)
+        return [line.rstrip() for line in console.file.getvalue().split("\n")]  # type: ignore[attr-defined]
+
+    return seen
+
+
+def test_lines_are_broken_under_where_they_begin(seen: Any) -> None:
+    lines = seen(assignment_shown.print_submission, SUBMISSION)
+    assert max(map(len, lines)) <= 60
+    assert lines[0].startswith("wrong   0/12 first   What first claims")
+    assert lines[1].startswith(" " * 21 + "so")
+    step = next(n for n, line in enumerate(lines) if "(1)" in line)
+    assert lines[step].startswith(" " * 15 + "(1) a step")
+    assert lines[step + 1].startswith(" " * 19 + "back a step")
+    assert " " * 13 + "0 ##@" in lines
+
+
+def test_where_nobody_looks_no_line_is_broken(seen: Any) -> None:
+    lines = seen(assignment_shown.print_submission, SUBMISSION, terminal=False)
+    assert lines[0].endswith("so many words")
+    assert lines[3] == " " * 13 + ("the picture of it, " * 4).rstrip()
+
+
+def test_what_was_printed_comes_last_and_a_cut_is_told(seen: Any) -> None:
+    lines = [each.strip() for each in seen(assignment_shown.print_submission, SUBMISSION)]
+    assert lines.index("0 ##@") < lines.index("printed:")
+    assert lines.count("said") == 10
+    assert "... and 5 lines more" in lines
+
+
+def test_what_has_no_points_yet_is_explained(seen: Any) -> None:
+    lines = seen(assignment_shown.print_submission, SUBMISSION, 3, terminal=False)
+    assert " " * 13 + "skipped: mend first first" in lines
+    assert " " * 13 + "people read it later" in lines
+    assert "The text." not in "".join(lines)
+    assert lines[-2] == "0 of 36 points here, 12 to be read; 3 more at grading"
+
+
+def test_the_list_has_one_line_for_each_check(seen: Any) -> None:
+    lines = seen(assignment_shown.print_list, SUBMISSION)
+    assert [line[:5].rstrip() for line in lines] == ["wrong", "-", "unrea", "0 of", ""]
+    assert max(map(len, lines)) == 60
+
+
+def test_a_narrow_terminal_is_told_what_assignments_are_about(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["assignment", "list"])
+    told = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "Convolution: one product of" in told
+    assert "a2_convolution" in told
+    assert max(map(len, told.split("\n"))) <= 80
+
+
 # -- other systems -------------------------------------------------------------------------------
 
 ELSEWHERE = """
@@ -116,7 +219,7 @@ def test_students_need_nothing_of_posix(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-    for said in ("a1_tape", "conv.py is yours", "0 of 47 points\n", "0 of 47 points here"):
+    for said in ("a1_tape", "conv.py is yours", "0 of 47 points", "0 of 47 points here"):
         assert said in done.stdout
     with subprocess.Popen(
         _elsewhere("assignment watch a2"),

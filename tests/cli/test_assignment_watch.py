@@ -199,7 +199,9 @@ def test_only_r_runs_where_that_is_asked_for(terminal: Any, file: Path) -> None:
     shown.read("yours to write")
     file.write_text(RIGHT)
     time.sleep(0.3)
-    assert "yours to write" in shown.press("l", "q quit")
+    listed = shown.press("l", "q quit")
+    assert "wrong   0/2  relu_values" in listed
+    assert "yours to write" not in listed  # which is what c is for
     assert "all checks are passed" in shown.press("r", "q quit")
 
 
