@@ -12,6 +12,7 @@ from .release import Handed
 from .results import GradedCheck, Submission
 from .running.processes import Runner
 from .running.remembering import Remembering, content
+from .writing import writing_in
 
 __all__ = ["Changes", "Watch"]
 
@@ -120,18 +121,32 @@ class Watch:
         levels = range(1, self._level + 1)
         return [self.handed.hint(check.name, level, check.diagnosis) for level in levels]
 
-    def hint(self) -> None:
-        """Ask for one hint more."""
-        if check := self.shown:
-            self._level = min(self._level + 1, 3) if check.name == self._hinted else 1
-            self._hinted = check.name
+    def hint(self) -> str:
+        """Ask for one hint more; return why there is none, if so."""
+        check = self.shown
+        if not check:
+            return f"no check of {self.file} fails"
+        if check.status != "failed":
+            return "it has hints when it fails"
+        if len(self.hints()) == 3:
+            return "there are no more hints"
+        self._level = self._level + 1 if check.name == self._hinted else 1
+        self._hinted = check.name
+        return ""
 
     def reset(self) -> Path | None:
-        """Make the file at hand what it was when it was given out; return where the old one is."""
+        """Make the file at hand what it was when it was given out; return where the old one is.
+
+        Raises
+        ------
+        AssignmentError
+            If it cannot be written.
+        """
         path, starter = self.handed.folder / self.file, self.handed.starter(self.file)
-        kept = _kept(path) if path.is_file() else None
-        with atomic_write(path, "w") as file:
-            file.write(starter)
+        with writing_in(self.handed.folder):
+            kept = _kept(path) if path.is_file() else None
+            with atomic_write(path, "w") as file:
+                file.write(starter)
         return kept
 
     def _file_of(self, check: GradedCheck) -> str:

@@ -172,13 +172,19 @@ def _submit(
     from minires.classroom.handing_in import hand_in
 
     handed = _handed(folder)
-    out = out or Path(f"{handed.sheet.name}.zip")
+    sheet = handed.sheet
+    out = out or Path(f"{sheet.name}.zip")
     if out.suffix != ".zip":
         raise typer.BadParameter(f"--out: '{out}' does not end in .zip")
     try:
+        before = out.read_bytes() if out.is_file() else None
         submission = hand_in(handed, out)
     except AssignmentError as error:
         refuse(error)
+    if before not in (None, out.read_bytes()):
+        typer.echo(f"minires: '{out}' was there already, with other contents: replaced", err=True)
+    if handed.untouched():
+        typer.echo("minires: nothing is written yet: all is as it was given out", err=True)
     for name in handed.changed():
         typer.echo(
             f"minires: '{folder / name}' is not as it was given out. Grading does not use it, but"
@@ -186,9 +192,10 @@ def _submit(
             " files into that",
             err=True,
         )
-    files = ", ".join(handed.sheet.files)
-    score = f"{submission.score} of {submission.max_score} points here, which do not count"
-    typer.echo(f"{out} has {files}: {score}")
+    hidden = sheet.settings.hidden_points
+    later = f"{hidden} more at grading, which counts" if hidden else "grading counts"
+    points = f"{submission.score} of {submission.max_score} points here; {later}"
+    typer.echo(f"{out} has {', '.join(sheet.files)}: {points}")
 
 
 def _is_started(folder: Path) -> bool:

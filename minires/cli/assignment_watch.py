@@ -112,27 +112,35 @@ class _Screen:
             self.left = True
             return True
         if asked:
-            return self._reset(key == "y")
+            self._answered(key == "y")
+            return False
         if key in ("r", "c"):
             self.check(again=True)
             return True
         if key == "x":
             self._asks = True
         elif key == "n":
+            before = self._watch.shown
             self._watch.next()
+            self._news = "no other check fails" if self._watch.shown == before else ""
         elif key == "h":
-            self._watch.hint()
+            self._news = self._watch.hint()
+        elif key != "l":
+            self._news = f"{key!r} is no key here"
         self._show()
         return False
 
-    def _reset(self, sure: bool) -> bool:
+    def _answered(self, sure: bool) -> None:
+        """Reset the file, if that is sure; as any change of it, this is seen and checked then."""
+        from minires.classroom.assignment import AssignmentError
+
         if sure:
-            kept = self._watch.reset()
-            self._news = f"what it was is in {kept.name}" if kept else ""
-            self.check()
-        else:
-            self._show()
-        return sure
+            try:
+                kept = self._watch.reset()
+                self._news = f"what it was is in {kept.name}" if kept else ""
+            except AssignmentError as error:
+                self._news = str(error)
+        self._show()
 
     def _show(self) -> None:
         if self._has_keys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from minires.classroom import handing_in, shipped
 from minires.classroom.assignment import Assignment
 from minires.classroom.release import release
 from minires.classroom.results import GradedCheck, Submission
@@ -74,15 +76,23 @@ def test_what_a_terminal_would_obey_is_not_printed(minires: Any, file: Path) -> 
     assert "said" in done.stdout
 
 
-def test_a_zip_is_made_to_be_handed_in(minires: Any, file: Path) -> None:
+def test_a_zip_is_made_to_be_handed_in(minires: Any, file: Path, given_out: Path) -> None:
     file.write_text(RIGHT)
     done = minires("assignment", "submit", "a0")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "small.zip has units.py: 5 of 5 points here, which do not count\n"
+    assert done.stdout == "small.zip has units.py: 5 of 5 points here; grading counts\n"
     (file.parent / "handout.md").write_text("")
     done = minires("assignment", "submit", "a0", "--out", "mine.zip")
     assert done.returncode == 0
     assert "handout.md' is not as it was given out" in done.stderr
+    (file.parent / "handout.md").write_bytes((given_out / "handout.md").read_bytes())
+    assert minires("assignment", "submit", "a0").stderr == ""
+    file.write_text(RIGHT.replace("x > 0", "x >= 0"))
+    replaced = minires("assignment", "submit", "a0").stderr
+    assert replaced == "minires: 'small.zip' was there already, with other contents: replaced\n"
+    file.write_bytes((given_out / "units.py").read_bytes())
+    empty = minires("assignment", "submit", "a0", "--out", "empty.zip").stderr
+    assert empty == "minires: nothing is written yet: all is as it was given out\n"
     assert minires("assignment", "submit", "a0", "--out", "a0/units.py").returncode == 2
     assert minires("assignment", "submit", "a0", "--out", "nowhere/a.zip").returncode == 1
     file.write_text("")
@@ -90,6 +100,38 @@ def test_a_zip_is_made_to_be_handed_in(minires: Any, file: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith("leave in what is not written yet, as the starter has it\n")
     assert file.read_text() == ""
+
+
+def test_who_is_in_a_wrong_folder_is_told_the_way_out(minires: Any, file: Path) -> None:
+    def told(folder: str) -> str:
+        done = minires("assignment", "check", folder)
+        assert (done.returncode, done.stdout) == (1, "")
+        return str(done.stderr)
+
+    assert told("nowhere") == "minires: there is no folder 'nowhere'\n"
+    assert "units.py' is a file" in told(str(Path("a0", "units.py")))
+    assert told(".").endswith("'.' is no assignment's folder; in it there are a0: name one\n")
+    shutil.rmtree(file.parent / ".assignment")
+    assert "start the assignment anew, in another folder, and copy your files" in told("a0")
+    done = minires("assignment", "start", "a0")
+    assert done.stderr == (
+        "minires: 'a0' is there already, and is not overwritten: name another folder, with --to\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["start a1", "submit a0"])
+def test_a_folder_in_which_nothing_can_be_written_is_named(
+    minires: Any, file: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "a_temporary_name")
+
+    monkeypatch.setattr(shipped, "_unpack", denied)
+    monkeypatch.setattr(handing_in, "pack", denied)
+    done = minires("assignment", *command.split())
+    assert (done.returncode, done.stdout) == (1, "")
+    where = file.parents[1]
+    assert done.stderr == f"minires: nothing can be written in '{where}': Permission denied\n"
 
 
 # -- what is seen ---------------------------------------------------------------------------------
@@ -233,7 +275,7 @@ def test_students_need_nothing_of_posix(tmp_path: Path) -> None:
             told = "".join(process.stdout.readline() for _ in range(4))
         finally:
             process.terminate()
-    assert "NotImplementedError: output_size is yours to write" in told
+    assert "not written yet: output_size is yours to write" in told
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
