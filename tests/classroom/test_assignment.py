@@ -248,7 +248,8 @@ def test_a_folder_that_is_there_is_not_overwritten(small: Assignment, tmp_path: 
         release(small, tmp_path / "a0")
 
 
-def test_students_know_how_many_points_are_hidden(small: Assignment, tmp_path: Path) -> None:
+def test_students_know_how_many_points_are_hidden(tmp_path: Path) -> None:
+    small = Assignment(SMALL)
     assert handed(release(small, tmp_path / "a0")).sheet.settings.hidden_points == 0
     first, *others = small.settings.checks
     hiding = first.model_copy(update={"hidden": True})
