@@ -193,6 +193,8 @@ class Settings(_Table):
         If there is something to be read off and written down, beside the functions.
     functions : tuple of Function
     checks : tuple of Check
+    hidden_points : int
+        Of the hidden checks, which students' folders do not have; written where those are made.
     """
 
     name: str = ""
@@ -203,6 +205,7 @@ class Settings(_Table):
     answers: Answers | None = None
     functions: Annotated[tuple[Function, ...], Field(min_length=1)]
     checks: Annotated[tuple[Check, ...], Field(min_length=1)]
+    hidden_points: Annotated[int, Field(ge=0)] = 0
 
 
 class _Mistakes(_Table):

@@ -16,6 +16,7 @@ from .release import Handed
 from .results import Submission
 from .running.processes import Runner, run_alone
 from .syntax import NotPythonError, names_in, parsed
+from .writing import writing_in
 
 __all__ = ["MOST_BYTES", "hand_in"]
 
@@ -43,7 +44,8 @@ def hand_in(handed: Handed, out: Path, runner: Runner = run_alone) -> Submission
     Raises
     ------
     AssignmentError
-        If a file is missing or too large, cannot be read as Python, or has not all functions.
+        If a file is missing or too large, cannot be read as Python, or has not all functions; if
+        the zip cannot be written.
     """
     files = {name: _complete(handed.sheet, handed.folder / name) for name in handed.sheet.files}
     checked = handed.checked(runner)
@@ -61,7 +63,8 @@ def hand_in(handed: Handed, out: Path, runner: Runner = run_alone) -> Submission
         },
         "score_here": {"points": checked.score, "max": checked.max_score, "counts": False},
     }
-    pack(out, {**files, "manifest.json": (json.dumps(told, indent=1) + "\n").encode()})
+    with writing_in(out.parent):
+        pack(out, {**files, "manifest.json": (json.dumps(told, indent=1) + "\n").encode()})
     return checked
 
 

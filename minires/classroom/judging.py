@@ -337,18 +337,28 @@ def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[
         elif told := _too_much(check, outcome):
             seen.append(told)
         elif "error" in outcome:
-            where = "".join(f" ({frame})" for frame in outcome["frames"][-1:])
-            says = f"{outcome['error']}: {outcome['message']}{where}"
             # One of a student's own kind that is of the kind asked for, too, is as good.
             asked = check.raises in outcome["kinds"]
             error = check.raises if asked else str(outcome["error"])
-            seen.append({"error": error, "says": says})
+            seen.append({"error": error, "says": _raised(outcome)})
         elif "result" not in outcome:
             says = f"it returns {outcome.get('unreadable', 'nothing that can be read')}"
             seen.append({"error": "unreadable", "says": says})
         else:
             seen.append(_leaves(sheet, function, call, outcome))
     return seen
+
+
+def _raised(outcome: dict[str, Any]) -> str:
+    """Return what is said of an error, and where it came up."""
+    error, message, frames = outcome["error"], outcome["message"], outcome["frames"][-1:]
+    if error == "NotImplementedError" and " is yours to " in message:  # as a starter has it
+        where = "".join(f" ({frame.partition(': ')[0]})" for frame in frames)
+        return f"not written yet: {message}{where}"
+    where = "".join(f" ({frame})" for frame in frames)
+    if error == "SystemExit":
+        return f"it ends Python instead of returning{where}"
+    return f"{error}: {message}{where}"
 
 
 def _too_much(check: Check, outcome: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def release(
         update={
             "name": assignment.name,
             "checks": tuple(shown),
+            "hidden_points": assignment.points - sum(check.points for check in shown),
             "seed": assignment.settings.seed if seed is None else seed,
         }
     )
@@ -132,6 +133,13 @@ class Handed(NamedTuple):
         """Return what a file was when it was given out."""
         return (self.sheet.folder / _STARTER / file).read_text(encoding="utf-8")
 
+    def untouched(self) -> bool:
+        """Return whether all that is to be written in is as it was given out."""
+        return all(
+            (self.folder / name).read_bytes().replace(b"\r\n", b"\n") == self.starter(name).encode()
+            for name in self.sheet.files
+        )
+
     def changed(self) -> list[str]:
         """Return the names of what was given out, not to be written in, and is not as it was."""
         paths = {name: self.folder / name for name in self.checksums}
@@ -150,7 +158,7 @@ def handed(folder: Path) -> Handed:
     """
     place = folder / SHEET
     if not place.is_dir():
-        raise AssignmentError(f"'{folder}' is no assignment's folder: it has no {SHEET}")
+        raise AssignmentError(_why_none(folder))
     sheet = Sheet(place)
     try:
         data = io.BytesIO((place / "cases.npz").read_bytes())
@@ -164,6 +172,21 @@ def handed(folder: Path) -> Handed:
             " copy your files into that"
         ) from None
     return Handed(sheet, cases, explanations, hints, checksums, folder)
+
+
+def _why_none(folder: Path) -> str:
+    """Return why a folder is not that of an assignment, and what to do."""
+    if folder.is_file():
+        return f"'{folder}' is a file, and no assignment's folder: name that which it is in"
+    if not folder.exists():
+        return f"there is no folder '{folder}'"
+    told = f"'{folder}' is no assignment's folder"
+    if there := sorted(path.parent.name for path in folder.glob(f"*/{SHEET}")):
+        return f"{told}; in it there are {', '.join(there)}: name one"
+    told += f": it has no {SHEET}"
+    if (folder / "handout.md").exists():
+        told += "; start the assignment anew, in another folder, and copy your files into that"
+    return told
 
 
 def _texts(path: Path) -> dict[str, str]:

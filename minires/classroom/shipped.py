@@ -17,6 +17,7 @@ from .assignment import Assignment, AssignmentError, Sheet
 from .packing import contents, pack
 from .release import SHEET, release
 from .running.processes import Runner, run_alone
+from .writing import writing_in
 
 __all__ = ["assignment_of", "give_out", "names", "sheet_of", "start"]
 
@@ -78,19 +79,24 @@ def start(name_or_folder: str, to: Path) -> Sheet:
     Raises
     ------
     AssignmentError
-        If there is no such assignment, or the folder is there.
+        If there is no such assignment, the folder is there, or it cannot be made.
     """
     its_own = (Path(name_or_folder) / "assignment.toml").is_file()
-    if its_own or not _zip(name := _whole_name(name_or_folder)).exists():
-        release(assignment_of(name_or_folder), to)
-        return Sheet(to / SHEET)
+    name = "" if its_own else _whole_name(name_or_folder)
     if to.exists():
-        raise AssignmentError(f"'{to}' is there already, and is not overwritten")
-    to.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=to.absolute().parent, prefix=".minires-") as place:
-        made = Path(place) / to.name
-        _unpack(name, made)
-        made.replace(to)
+        raise AssignmentError(
+            f"'{to}' is there already, and is not overwritten: name another folder, with --to"
+        )
+    parent = to.absolute().parent
+    with writing_in(parent):
+        if its_own or not _zip(name).exists():
+            release(assignment_of(name_or_folder), to)
+            return Sheet(to / SHEET)
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent, prefix=".minires-") as place:
+            made = Path(place) / to.name
+            _unpack(name, made)
+            made.replace(to)
     return Sheet(to / SHEET)
 
 

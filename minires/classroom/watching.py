@@ -12,6 +12,7 @@ from .release import Handed
 from .results import GradedCheck, Submission
 from .running.processes import Runner
 from .running.remembering import Remembering, content
+from .writing import writing_in
 
 __all__ = ["Changes", "Watch"]
 
@@ -85,10 +86,13 @@ class Watch:
 
     @property
     def shown(self) -> GradedCheck | None:
-        """The first check of the file at hand that is not passed; the one chosen comes before."""
+        """The check of the file at hand to look at: the first that fails, or is skipped.
+
+        The one that was chosen comes before the others, but only while it fails itself.
+        """
         here = [each for each in self.submission.checks if self._file_of(each) == self.file]
         found = [each for each in here if _is_open(each)]
-        found.sort(key=lambda each: (each.name != self._wanted, each.status != "failed"))
+        found.sort(key=lambda each: (each.status != "failed", each.name != self._wanted))
         return found[0] if found else None
 
     @property
@@ -112,23 +116,37 @@ class Watch:
     def hints(self) -> list[str]:
         """Return the hints on the check to look at that were asked for, from the first."""
         check = self.shown
-        if not check or check.name != self._hinted:
+        if not check or check.name != self._hinted or check.status != "failed":
             return []
         levels = range(1, self._level + 1)
         return [self.handed.hint(check.name, level, check.diagnosis) for level in levels]
 
-    def hint(self) -> None:
-        """Ask for one hint more."""
-        if check := self.shown:
-            self._level = min(self._level + 1, 3) if check.name == self._hinted else 1
-            self._hinted = check.name
+    def hint(self) -> str:
+        """Ask for one hint more; return why there is none, if so."""
+        check = self.shown
+        if not check:
+            return f"no check of {self.file} fails"
+        if check.status != "failed":
+            return "it has hints when it fails"
+        if len(self.hints()) == 3:
+            return "there are no more hints"
+        self._level = self._level + 1 if check.name == self._hinted else 1
+        self._hinted = check.name
+        return ""
 
     def reset(self) -> Path | None:
-        """Make the file at hand what it was when it was given out; return where the old one is."""
+        """Make the file at hand what it was when it was given out; return where the old one is.
+
+        Raises
+        ------
+        AssignmentError
+            If it cannot be written.
+        """
         path, starter = self.handed.folder / self.file, self.handed.starter(self.file)
-        kept = _kept(path) if path.is_file() else None
-        with atomic_write(path, "w") as file:
-            file.write(starter)
+        with writing_in(self.handed.folder):
+            kept = _kept(path) if path.is_file() else None
+            with atomic_write(path, "w") as file:
+                file.write(starter)
         return kept
 
     def _file_of(self, check: GradedCheck) -> str:

@@ -50,7 +50,8 @@ def _list(
     from minires.models.tables import plain_table
 
     table = plain_table("assignment", "minutes", "points", "checks", "about", gap=2)
-    table.columns[-1].justify = "left"
+    table.columns[0].no_wrap = True  # a name is typed
+    table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     for each in found:
         numbers = (each.settings.minutes, each.points, len(each.checks))
         table.add_row(each.name, *map(str, numbers), each.settings.title)
@@ -87,8 +88,9 @@ def _check(
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Check what is written so far. The exit code is 1 where a check is not passed, else 0."""
+    given = _handed(folder)
     with _refusing():
-        submission = _handed(folder).checked()
+        submission = given.checked()
     if json:
         from dataclasses import asdict
 
@@ -98,7 +100,7 @@ def _check(
         checks = [{**asdict(check), "passed": check.passed} for check in submission.checks]
         typer.echo(to_json({"id": submission.id, **told, "checks": checks}), nl=False)
     else:
-        print_submission(submission)
+        print_submission(submission, given.sheet.settings.hidden_points)
     if any(check.status in ("failed", "skipped") for check in submission.checks):
         raise typer.Exit(1)
 
@@ -169,11 +171,17 @@ def _submit(
     from minires.classroom.handing_in import hand_in
 
     handed = _handed(folder)
-    out = out or Path(f"{handed.sheet.name}.zip")
+    sheet = handed.sheet
+    out = out or Path(f"{sheet.name}.zip")
     if out.suffix != ".zip":
         raise typer.BadParameter(f"--out: '{out}' does not end in .zip")
     with _refusing():
+        before = out.read_bytes() if out.is_file() else None
         submission = hand_in(handed, out)
+    if before not in (None, out.read_bytes()):
+        typer.echo(f"minires: '{out}' was there already, with other contents: replaced", err=True)
+    if handed.untouched():
+        typer.echo("minires: nothing is written yet: all is as it was given out", err=True)
     for name in handed.changed():
         typer.echo(
             f"minires: '{folder / name}' is not as it was given out. Grading does not use it, but"
@@ -181,9 +189,10 @@ def _submit(
             " files into that",
             err=True,
         )
-    files = ", ".join(handed.sheet.files)
-    score = f"{submission.score} of {submission.max_score} points here, which do not count"
-    typer.echo(f"{out} has {files}: {score}")
+    hidden = sheet.settings.hidden_points
+    later = f"{hidden} more at grading, which counts" if hidden else "grading counts"
+    points = f"{submission.score} of {submission.max_score} points here; {later}"
+    typer.echo(f"{out} has {', '.join(sheet.files)}: {points}")
 
 
 def _is_started(folder: Path) -> bool:

@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from .assignment_shown import console_of_text, line_of, print_indented, print_submission, said_of
-from .heat_maps import print_heat_map
+from .assignment_shown import (
+    console_of_text,
+    print_indented,
+    print_line,
+    print_list,
+    print_submission,
+    print_verdict,
+)
 
 if TYPE_CHECKING:
     from minires.classroom.assignment import Sheet
@@ -85,7 +91,8 @@ class _Screen:
         self._watch = watch
         self._has_keys = has_keys
         self._console = console_of_text()
-        self._asks = self._lists = False
+        self._asks = False
+        self._lists = ""  # the key that a list was asked for with
         self._news = ""
 
     def check(self, changed: list[str] | None = None, *, again: bool = False) -> None:
@@ -100,32 +107,40 @@ class _Screen:
         """Do what a key stands for; return whether something was run, or it is to end."""
         self._news = ""
         asked, self._asks = self._asks, False
-        self._lists = key == "c" or (key == "l" and not self._lists)
+        self._lists = key if key == "c" or (key == "l" and not self._lists) else ""
         if key in ("q", "ctrl-d"):
             self.left = True
             return True
         if asked:
-            return self._reset(key == "y")
+            self._answered(key == "y")
+            return False
         if key in ("r", "c"):
             self.check(again=True)
             return True
         if key == "x":
             self._asks = True
         elif key == "n":
+            before = self._watch.shown
             self._watch.next()
+            self._news = "no other check fails" if self._watch.shown == before else ""
         elif key == "h":
-            self._watch.hint()
+            self._news = self._watch.hint()
+        elif key != "l":
+            self._news = f"{key!r} is no key here"
         self._show()
         return False
 
-    def _reset(self, sure: bool) -> bool:
+    def _answered(self, sure: bool) -> None:
+        """Reset the file, if that is sure; as any change of it, this is seen and checked then."""
+        from minires.classroom.assignment import AssignmentError
+
         if sure:
-            kept = self._watch.reset()
-            self._news = f"what it was is in {kept.name}" if kept else ""
-            self.check()
-        else:
-            self._show()
-        return sure
+            try:
+                kept = self._watch.reset()
+                self._news = f"what it was is in {kept.name}" if kept else ""
+            except AssignmentError as error:
+                self._news = str(error)
+        self._show()
 
     def _show(self) -> None:
         if self._has_keys:
@@ -140,8 +155,11 @@ class _Screen:
             f" {submission.score} of {submission.max_score} points",
             style="bold",
         )
-        if self._lists:
-            print_submission(submission)
+        hidden = watch.handed.sheet.settings.hidden_points
+        if self._lists == "c":
+            print_submission(submission, hidden)
+        elif self._lists:
+            print_list(submission, hidden)
         elif check := watch.shown:
             self._show_one(check)
         elif watch.done:
@@ -158,15 +176,11 @@ class _Screen:
             print_(f"\n{_KEYS}", style="dim")
 
     def _show_one(self, check: GradedCheck) -> None:
-        from rich.text import Text
-
-        self._console.print(line_of(check))
-        for said in said_of(check) or [check.message]:
-            print_indented(self._console, Text(said), 6)
-        print_heat_map(self._console, check.heat_map, indent=6)
+        print_line(self._console, check)
+        print_verdict(self._console, check, 6)
         hints = self._watch.hints()
         for level, hint in enumerate(hints, 1):
-            print_indented(self._console, Text(f"hint {level} of 3: {hint}", style="cyan"), 0)
+            print_indented(self._console, f"hint {level} of 3: {hint}", 0, "cyan")
         if not hints and not self._has_keys:
             where = f"{check.name} {self._watch.handed.folder}"
             self._console.print(f"a hint: minires assignment hint {where}", style="dim")

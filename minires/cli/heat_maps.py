@@ -24,8 +24,12 @@ def print_heat_map(
     console: Console, lines: Sequence[Sequence[Sequence[str]]], indent: int = 0
 ) -> None:
     """Print the lines of a heat map, each of texts and their kinds."""
+    from rich.padding import Padding
     from rich.text import Text
 
     for line in lines:
-        parts = ((text, _STYLES.get(kind, "")) for text, kind in line)
-        console.print(Text.assemble(" " * indent, *parts))
+        text = Text.assemble(*((text, _STYLES.get(kind, "")) for text, kind in line))
+        if console.is_terminal:  # the words around the picture may be broken
+            console.print(Padding(text, (0, 0, 0, indent)), soft_wrap=False)
+        else:
+            console.print(" " * indent, text, sep="")

@@ -267,6 +267,17 @@ def test_a_folder_that_is_there_is_not_overwritten(small: Assignment, tmp_path: 
         release(small, tmp_path / "a0")
 
 
+def test_students_know_how_many_points_are_hidden(tmp_path: Path) -> None:
+    small = Assignment(SMALL)
+    assert handed(release(small, tmp_path / "a0")).sheet.settings.hidden_points == 0
+    first, *others = small.settings.checks
+    hiding = first.model_copy(update={"hidden": True})
+    needless = [each.model_copy(update={"needs": ()}) for each in others]
+    small.settings = small.settings.model_copy(update={"checks": (hiding, *needless)})
+    sheet = handed(release(small, tmp_path / "a1")).sheet
+    assert (sheet.points, sheet.settings.hidden_points) == (3, 2)
+
+
 def test_what_is_no_assignments_folder_is_told(small: Assignment, tmp_path: Path) -> None:
     with pytest.raises(AssignmentError, match=r"is no assignment's folder: it has no .assignment"):
         handed(tmp_path)

@@ -73,7 +73,16 @@ def test_other_right_files_pass_and_cost_nothing(results_of: Judge, text: str) -
         ),
         ("import os\nos._exit(0)", "its process was ended, or ended itself"),
         ("def relu(x):\n    return x, {'mask': x > 0}", "in the memory of an argument"),
-        ("def relu(x):\n    raise SystemExit(0)", "SystemExit"),
+        ("def relu(x):\n    exit()", r"it ends Python instead of returning \(units.py"),
+        (
+            "def relu(x):\n    raise NotImplementedError('relu is yours to write')",
+            r"not written yet: relu is yours to write \(units.py, line 2\)$",
+        ),
+        (
+            "import numpy as np\ndef relu(x):\n"
+            "    return np.maximum(x, 0).astype(np.float16), {'mask': x > 0}",
+            "; it is float16, too coarse here",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(results_of: Judge, text: str, words: str) -> None:

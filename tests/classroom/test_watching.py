@@ -186,6 +186,32 @@ def test_next_goes_around_and_a_change_brings_its_file_to_hand(
     assert (watch.file, watch.shown and watch.shown.name) == ("back.py", "relu_backward_values")
 
 
+def test_a_chosen_check_that_is_skipped_hides_no_error(started: Handed) -> None:
+    sheet = started.sheet
+    needing = sheet.settings.checks[1].model_copy(update={"needs": ("relu_values",)})
+    sheet.settings = sheet.settings.model_copy(
+        update={"checks": (sheet.settings.checks[0], needing)}
+    )
+    relu_backward = sheet.functions["relu_backward"]
+    sheet.functions["relu_backward"] = relu_backward.model_copy(update={"file": "units.py"})
+    watch = Watch(started, run_here)
+    wrong_back = RIGHT_BACK.replace("g *", "2 * g *")
+    (started.folder / "units.py").write_text(RIGHT + wrong_back)
+    watch.check(["units.py"])
+    watch.next()
+    watch.hint()
+    assert watch.shown is not None
+    assert (watch.shown.name, len(watch.hints())) == ("relu_backward_values", 1)
+    (started.folder / "units.py").write_text(RIGHT + "    return g g\n")
+    watch.check(["units.py"])
+    assert watch.shown.name == "relu_values"
+    assert "SyntaxError" in watch.shown.message
+    assert watch.hints() == []
+    (started.folder / "units.py").write_text(RIGHT + wrong_back)
+    watch.check(["units.py"])
+    assert watch.shown.name == "relu_backward_values"
+
+
 def test_hints_go_from_the_mistake_to_all_but_the_answer(
     watch: Watch, started: Handed, write: Callable[[str, str], None]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import select
@@ -17,8 +18,12 @@ from typing import Any
 
 import pytest
 
+from minires.classroom import watching
 from minires.classroom.assignment import Assignment
-from minires.classroom.release import release
+from minires.classroom.release import handed, release
+from minires.classroom.running.processes import run_alone
+from minires.classroom.watching import Watch
+from minires.cli.assignment_watch import _Screen
 
 SMALL = Path(__file__).parents[1] / "classroom" / "small"
 RIGHT = Assignment(SMALL).solution["units.py"]
@@ -126,7 +131,7 @@ def test_what_is_saved_is_checked_and_shown(terminal: Any, file: Path) -> None:
     shown = terminal()
     first = shown.read("q quit")
     assert "units.py  0 of 2 checks, 0 of 5 points" in first
-    assert "NotImplementedError: relu is yours to write" in first
+    assert "not written yet: relu is yours to write" in first
     for text, words in [
         (RIGHT.replace("x > 0", "x >= 0"), "At exactly 0 the mask is true"),
         ("def relu(x)\n    pass\n", "SyntaxError: expected ':' (units.py, line 1)"),
@@ -158,6 +163,7 @@ def test_every_key_does_what_it_says(terminal: Any, file: Path) -> None:
     shown.press("h", "hint 2 of 3: NumPy compares")
     said = shown.press("h", "hint 3 of 3: np.maximum")
     assert "hint 1 of 3" in said
+    assert "there are no more hints" in shown.press("h", "q quit")
     assert "relu_backward_values  ReLU lets gradients" in shown.press("l", "0 of 5 points\r\n")
     assert "relu_backward_values" not in shown.press("l", "q quit")
     assert "At exactly 0" in shown.press("n", "q quit")
@@ -167,13 +173,34 @@ def test_every_key_does_what_it_says(terminal: Any, file: Path) -> None:
     assert "hint 3 of 3" in shown.press("n", "q quit")
     assert not (file.parent / "units.py.bak-1").exists()
     shown.press("x", "y or n")
-    said = shown.press("y", "q quit")
+    said = shown.press("y", "relu is yours to write")
     assert "what it was is in units.py.bak-1" in said
-    assert "relu is yours to write" in said
+    assert said.count("checking ...") == 1
     assert (file.parent / "units.py.bak-1").read_text() == RIGHT.replace("x > 0", "x >= 0")
-    assert "yours to write" in shown.press("?", "q quit")
+    assert "'?' is no key here" in shown.press("?", "q quit")
+    assert "no other check fails" in shown.press("n", "q quit")
+    file.write_text(RIGHT)
+    shown.read("all checks are passed")
+    assert "no check of units.py fails" in shown.press("h", "q quit")
     os.write(shown._terminal, b"q")
     assert shown.code() == 0
+
+
+def test_a_file_that_cannot_be_written_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", f"{file}.a_temporary_name")
+
+    monkeypatch.setattr(watching, "atomic_write", denied)
+    seen = Watch(handed(file.parent), run_alone)
+    seen.check()
+    screen = _Screen(seen, has_keys=True)
+    for key in "xy":
+        assert not screen.pressed(key)
+    told = capsys.readouterr().out
+    assert f"nothing can be written in '{file.parent}': Permission denied" in told
+    assert "a_temporary_name" not in told
 
 
 def test_keys_pressed_during_an_endless_loop_are_no_keys_afterwards(
@@ -211,7 +238,9 @@ def test_only_r_runs_where_that_is_asked_for(terminal: Any, file: Path) -> None:
     shown.read("yours to write")
     file.write_text(RIGHT)
     time.sleep(0.3)
-    assert "yours to write" in shown.press("l", "q quit")
+    listed = shown.press("l", "q quit")
+    assert "wrong   0/2  relu_values" in listed
+    assert "yours to write" not in listed  # which is what c is for
     assert "all checks are passed" in shown.press("r", "q quit")
 
 

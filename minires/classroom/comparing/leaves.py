@@ -137,12 +137,13 @@ def _other_values(name: str, found: Any, expected: Any) -> str:
     bad = off > tolerance(a, b)
     if not bad.any():
         return ""
+    coarse = f"; it is {a.dtype}, too coarse here" if a.dtype == np.float16 else ""
     if off.shape == ():
-        return f"{name} should be {b:.6g}, it is {a:.6g}"
+        return f"{name} should be {b:.6g}, it is {a:.6g}{coarse}"
     worst = np.unravel_index(int(off.argmax()), off.shape)
     return (
         f"{name} differs from what it should be in {int(bad.sum())} of {off.size} values; most at"
-        f" {_place(worst)}: {a[worst]:.6g}, which should be {b[worst]:.6g}"
+        f" {_place(worst)}: {a[worst]:.6g}, which should be {b[worst]:.6g}{coarse}"
     )
 
 
