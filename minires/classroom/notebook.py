@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .release import handed
 from .results import Submission
 from .running.child import outcomes_of
 from .running.processes import Answer
 from .shipped import start
+
+if TYPE_CHECKING:
+    from .assignment import Sheet
 
 __all__ = ["check"]
 
@@ -31,14 +35,15 @@ def check(assignment: str, functions: Mapping[str, Any], *names: str) -> None:
     functions : mapping of str to function
         By their names, such as ``globals()``.
     names : str
-        Of checks; by default all of those whose function is there.
+        Of checks, or of functions, for all checks of these; by default all of the assignment.
 
     Raises
     ------
     AssertionError
-        If one is not passed: what is wrong, and which known mistake it is, if it is one.
+        If one is not passed: what is wrong, and which known mistake it is, if it is one; or if a
+        function that is to be checked is not there.
     AssignmentError
-        If there is no such assignment, or no such check.
+        If there is no such assignment, or no such check or function in it.
 
     Examples
     --------
@@ -47,19 +52,53 @@ def check(assignment: str, functions: Mapping[str, Any], *names: str) -> None:
     ...     return (size + 2 * padding - kernel) // stride + 1
     >>> check("a2", globals(), "output_size_arithmetic")
     """
-    from .assignment import AssignmentError
-
     with tempfile.TemporaryDirectory(prefix="minires-") as place:
         folder = Path(place) / "started"
         sheet = start(assignment, folder)
-        if unknown := [name for name in names if name not in sheet.checks]:
-            raise AssignmentError(
-                f"{sheet.name} has no check {unknown[0]!r}; there are {', '.join(sheet.checks)}"
-            )
+        wanted = _wanted(sheet, names)
+        absent = _absent(sheet, wanted, functions)
         submission = handed(folder).checked(_runner(functions))
-    wanted = names or [each.name for each in sheet.checks.values() if each.function in functions]
-    if wrong := _wrong(submission, wanted):
-        raise AssertionError(wrong)
+    there = [name for name in wanted if not _absent(sheet, [name], functions)]
+    if wrong := [*absent, *_wrong(submission, there)]:
+        raise AssertionError("\n\n".join(wrong))
+
+
+def _wanted(sheet: Sheet, names: Sequence[str]) -> list[str]:
+    """Return the names of the checks that are asked for."""
+    from .assignment import AssignmentError
+
+    checks = {name: each for name, each in sheet.checks.items() if each.kind == "calls"}
+    if not names:
+        return list(checks)
+    wanted: list[str] = []
+    for name in names:
+        of_function = [each.name for each in checks.values() if each.function == name]
+        if name not in checks and not of_function:
+            raise AssignmentError(
+                f"{sheet.name} has no check or function {name!r}; there are the checks"
+                f" {', '.join(checks)}, of the functions"
+                f" {', '.join(sheet.functions)}"
+            )
+        wanted += [name] if name in checks else of_function
+    return wanted
+
+
+def _absent(sheet: Sheet, wanted: Sequence[str], functions: Mapping[str, Any]) -> list[str]:
+    """Say which functions are not there, of those that checks and what they need are of."""
+    called: dict[str, None] = {}
+    waiting = list(wanted)
+    while waiting:
+        check = sheet.checks[waiting.pop(0)]
+        waiting += check.needs
+        if check.function:
+            called[check.function] = None
+    others = [name for name in functions if name not in sheet.functions]
+    said = []
+    for name in called:
+        if name not in functions:
+            meant = get_close_matches(name, others, n=1, cutoff=0.8)
+            said.append(f"there is no function {name}" + "".join(f"; is it {m}?" for m in meant))
+    return said
 
 
 def _runner(functions: Mapping[str, Any]) -> Any:
@@ -85,11 +124,10 @@ def _runner(functions: Mapping[str, Any]) -> Any:
     return run
 
 
-def _wrong(submission: Submission, names: Sequence[str]) -> str:
-    """Return what is wrong, check by check; empty if nothing is."""
-    told = [
+def _wrong(submission: Submission, names: Sequence[str]) -> list[str]:
+    """Return what is wrong, check by check."""
+    return [
         f"{each.title} ({each.name})\n{each.message}"
         for each in submission.checks
         if each.name in names and each.status in ("failed", "skipped")
     ]
-    return "\n\n".join(told)

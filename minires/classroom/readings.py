@@ -14,11 +14,10 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .running.printable import as_printable
+from .slips import slip
 from .source import SourceError
 
 if TYPE_CHECKING:
@@ -29,7 +28,14 @@ __all__ = ["Answered", "Said", "solved_answers", "unanswered"]
 # Of a file of answers, and of a text in it as it is told.
 _MOST_BYTES = 2**14
 _MOST_TOLD = 2_000
+# Of a wrong value, and of a name that is not asked, as they are told; and of how many of these.
+_MOST_SHOWN, _MOST_SAID, _MOST_UNKNOWN = 40, 80, 3
+_LARGE = 10**15
 _SOLUTION = re.compile(r'^(\w+ = )("""[\s\S]*?"""|[^\n]*?)  # SOLUTION$', re.MULTILINE)
+
+
+# A table of the file, or none, and a key in it.
+_Place = tuple[str, str]
 
 
 class Said(NamedTuple):
@@ -49,25 +55,16 @@ class Said(NamedTuple):
     mistake: str | None = None
 
 
-_Small = Annotated[int, Field(ge=0, le=2**31)]
-
-
-class _Answers(BaseModel):
-    """What may stand in the file; what is empty is left out before."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    seed: _Small | None = None
-    configuration: dict[str, _Small] = {}
-    readings: dict[str, FiniteFloat] = {}
-    written: dict[str, str] = {}
-
-
-class _AnswersError(ValueError):
-    """Answers that cannot be read; says why, for the student."""
+class _UnreadableError(ValueError):
+    """A file of which nothing can be read; says why, for the student."""
 
 
 class Answered:
     """The answers of a submission, read once, before any code of it runs.
+
+    A slip costs what it is made in: a reading or a text itself alone; the seed or the configuration
+    all readings, which are held to what these record; a name that is not asked nothing. Only if
+    the file as a whole cannot be read, nothing in it counts.
 
     Parameters
     ----------
@@ -79,45 +76,153 @@ class Answered:
 
     def __init__(self, sheet: Sheet, folder: Path) -> None:
         self._sheet = sheet
-        self._wrong, self._answers = "", _Answers()
+        self._file = sheet.file_of("")
+        self._answers: dict[_Place, Any] = {}
+        self._wrong: dict[_Place, str] = {}
+        self._unknown: list[str] = []
+        self._unreadable = ""
         try:
-            self._answers = _read(sheet, folder / sheet.file_of(""))
-        except _AnswersError as error:
-            self._wrong = str(error)
+            self._take(*_read(folder / self._file))
+        except _UnreadableError as error:
+            self._unreadable = str(error)
+        asked = _asked(sheet)
+        # A name that is not asked may be meant for one that is missing; else it is told once.
+        missing = any(place not in self._answers | self._wrong for place in asked)
+        answers = [name for table, name in asked if table in ("readings", "written")]
+        self._tells = [] if missing else answers[:1]
 
     def said_of(self, check: Check) -> Said:
         """Return what is said of the answer that a check is of."""
-        if self._wrong:
-            return Said("failed", self._wrong)
-        if check.kind == "written":
-            text = _clean(self._answers.written.get(check.name, ""))
-            if not text:
-                return Said("failed", f"{check.name} is yours to write")
-            return Said("unread", text[:_MOST_TOLD])
-        if check.name not in self._answers.readings:
-            return Said("failed", f"{check.name} is yours to read")
-        seed, chosen = self._answers.seed, self._answers.configuration
-        missing = [key for key in self._sheet.choices if key not in chosen]
-        if seed is None or missing:
-            says = f"{'seed' if seed is None else missing[0]} is yours to choose, before you read"
+        if self._unreadable:
+            says, self._unreadable = self._unreadable, f"{self._file} cannot be read, see above"
             return Said("failed", says)
-        return self._said_of_reading(check, seed, chosen, self._answers.readings[check.name])
+        said = self._said_of(check)
+        if check.name in self._tells:
+            return said._replace(says="\n".join(filter(None, [said.says, *self._unknown])))
+        return said
 
-    def _said_of_reading(
-        self, check: Check, seed: int, chosen: dict[str, int], found: float
-    ) -> Said:
-        record, mistaken = self._sheet.recorded(seed, chosen)
-        if _close(check, found, record[check.name]):
-            return Said("passed")
-        fits = [
-            id
-            for id, wrong in mistaken.items()
-            if check.name in wrong and _close(check, found, wrong[check.name])
-        ]
-        expected = _decade(record[check.name])
-        another = "another number" if _decade(found) == expected else "a number"
-        says = f"{check.name} is {found:.6g} here; what this seed records is {another} {expected}"
-        return Said("failed", says, fits[0] if len(fits) == 1 else None)
+    def _said_of(self, check: Check) -> Said:
+        if check.kind == "written":
+            place = ("written", check.name)
+            if place not in self._answers:
+                return self._missed(place, "yours to write")
+            return Said("unread", self._answers[place][:_MOST_TOLD])
+        place = ("readings", check.name)
+        if place not in self._answers:
+            return self._missed(place, "yours to read")
+        chosen = ("", "seed"), *(("configuration", key) for key in self._sheet.choices)
+        for each in chosen:
+            if each not in self._answers:
+                return self._missed(each, "yours to choose, before you read")
+        seed, *configuration = [self._answers[each] for each in chosen]
+        record = self._sheet.recorded(
+            seed, dict(zip(self._sheet.choices, configuration, strict=True))
+        )
+        return _said_of_reading(check, self._answers[place], *record)
+
+    def _missed(self, place: _Place, whose: str) -> Said:
+        if place in self._wrong:
+            return Said("failed", self._wrong[place])
+        return Said("failed", "\n".join([f"{place[1]} is {whose}", *self._unknown]))
+
+    def _take(self, text: str, table: dict[str, Any]) -> None:
+        """Sort what stands in the file: what can be taken, what is wrong, what is not asked."""
+        asked = _asked(self._sheet)
+        tables = dict.fromkeys(each for each, _ in asked if each)
+        found: dict[_Place, Any] = {}
+        for key, value in table.items():
+            within = key in tables and isinstance(value, dict)
+            found |= {(key, each): inner for each, inner in value.items()} if within else {}
+            found |= {} if within else {("", key): value}
+        for place, value in found.items():
+            if isinstance(value, str):
+                value = _clean(value)
+            if value == "":
+                continue  # as it is given out
+            where = f"{self._file}{_line_of(text, place)}: {place[1]} "
+            right = [each for each in asked if each[1] == place[1]]
+            if place in asked:
+                if wrong := self._wrong_with(place, value):
+                    self._wrong[place] = _clean(f"{where}should be {wrong}")
+                else:
+                    self._answers[place] = value
+            elif right:
+                belongs = f"under [{right[0][0]}]" if right[0][0] else "at the top"
+                self._wrong.setdefault(right[0], f"{where}belongs {belongs}")
+            elif len(self._unknown) < _MOST_UNKNOWN:
+                self._unknown.append(
+                    _clean(where)[:_MOST_SAID] + " " + _not_asked(asked, place, value)
+                )
+
+    def _wrong_with(self, place: _Place, value: Any) -> str:
+        """Return what should stand at a place where something else does; or nothing."""
+        table, key = place
+        if table == "written":
+            ok, should = isinstance(value, str), "a text in quotes"
+        elif table == "readings":
+            ok, should = _is_number(value), "a number"
+            should += ", without quotes" * isinstance(value, str)
+        elif table == "configuration":
+            allowed = self._sheet.choices[key]
+            ok = type(value) is int and value in allowed
+            should = f"one of {', '.join(map(str, allowed))}"
+        else:
+            most = self._sheet.settings.answers.largest_seed if self._sheet.settings.answers else 0
+            ok = type(value) is int and 0 <= value <= most
+            should = f"a whole number from 0 to {most}"
+        return "" if ok else f"{should}; it is {_shown(value)}"
+
+
+def _asked(sheet: Sheet) -> list[_Place]:
+    kinds = {"reading": "readings", "written": "written"}
+    answers = [
+        (kinds[each.kind], name) for name, each in sheet.checks.items() if each.kind in kinds
+    ]
+    return [("", "seed"), *(("configuration", key) for key in sheet.choices), *answers]
+
+
+def _not_asked(asked: list[_Place], place: _Place, value: Any) -> str:
+    tables = list(dict.fromkeys(f"[{table}]" for table, _ in asked if table))
+    if f"[{place[1]}]" in tables:
+        return "is a table: its answers stand below it, each in its line"
+    if isinstance(value, dict) and not place[0]:
+        return f"is no table that is asked; {', '.join(tables)} are"
+    among = [name for table, name in asked if table == place[0]]
+    return f"is not asked; {', '.join(among)} {'is' if len(among) == 1 else 'are'}"
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # of an int with hundreds of digits
+        return False
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and abs(value) >= _LARGE:
+        return "far too large" if value > 0 else "far below 0"
+    shown = f'"{value}"' if isinstance(value, str) else str(value)
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]} ..."
+
+
+def _said_of_reading(
+    check: Check, found: float, record: dict[str, float], mistaken: dict[str, dict[str, float]]
+) -> Said:
+    if _close(check, found, record[check.name]):
+        return Said("passed")
+    fits = [
+        id
+        for id, wrong in mistaken.items()
+        if check.name in wrong and _close(check, found, wrong[check.name])
+    ]
+    expected = _decade(record[check.name])
+    another = "another number" if _decade(found) == expected else "a number"
+    says = f"{check.name} is {found:.6g} here; what this seed records is {another} {expected}"
+    return Said("failed", says, fits[0] if len(fits) == 1 else None)
 
 
 def solved_answers(text: str) -> str:
@@ -170,69 +275,37 @@ def _values(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _read(sheet: Sheet, path: Path) -> _Answers:
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a file's text, and what stands in it."""
     if path.is_symlink() or not path.is_file():
-        raise _AnswersError(f"there is no {path.name}")
+        raise _UnreadableError(f"there is no {path.name}")
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
-        raise _AnswersError(f"{path.name} is larger than {_MOST_BYTES} bytes")
+        raise _UnreadableError(f"{path.name} is larger than {_MOST_BYTES} bytes")
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
-        found = _filled_in(tomllib.loads(text))
+        return text, tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise _AnswersError(f"{path.name}, line {line}: it is not in UTF-8") from None
+        raise _UnreadableError(f"{path.name}, line {line}: it is not in UTF-8") from None
     except RecursionError:
-        raise _AnswersError(f"{path.name}: values lie in one another too deep") from None
-    except ValueError as error:
-        raise _AnswersError(f"{path.name} cannot be read: {_clean(str(error))[:200]}") from None
-    try:
-        answers = _Answers.model_validate(found)
-        _refuse_unknown(sheet, answers)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = [str(part) for part in first["loc"]]
-        says = f"{'.'.join(where)}: {first['msg'].lower()}"
-    except _AnswersError as error:
-        says = str(error)
-        where = says.split(" ")[0].split(".")
-    else:
-        return answers
-    told = f"{path.name}{_line_of(text, where[-1])}: {says}"
-    raise _AnswersError(_clean(told)[:400])
+        raise _UnreadableError(f"{path.name}: values lie in one another too deep") from None
+    except tomllib.TOMLDecodeError as error:
+        at, says = slip(text, error)
+        raise _UnreadableError(f"{path.name}, line {at}: {says}") from None
+    except ValueError:  # of Python, which reads numbers up to some length
+        raise _UnreadableError(f"{path.name}: a number has thousands of digits") from None
 
 
-def _filled_in(table: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is empty, as it is given out."""
-    return {
-        key: _filled_in(value) if isinstance(value, dict) else value
-        for key, value in table.items()
-        if value != ""
-    }
-
-
-def _refuse_unknown(sheet: Sheet, answers: _Answers) -> None:
-    most = sheet.settings.answers.largest_seed if sheet.settings.answers else 0
-    if answers.seed is not None and answers.seed > most:
-        raise _AnswersError(f"seed should be at most {most}; it is {answers.seed:.6g}")
-    for key, value in answers.configuration.items():
-        allowed = sheet.choices.get(key)
-        if allowed is None:
-            raise _AnswersError(f"{key} cannot be chosen; {', '.join(sheet.choices)} can")
-        if value not in allowed:
-            among = ", ".join(map(str, allowed))
-            raise _AnswersError(f"{key} should be one of {among}; it is {value:.6g}")
-    for kind, given in (("reading", answers.readings), ("written", answers.written)):
-        known = [name for name, check in sheet.checks.items() if check.kind == kind]
-        for key in given:
-            if key not in known:
-                raise _AnswersError(f"{key} is not asked; {', '.join(known)} are")
-
-
-def _line_of(text: str, key: str) -> str:
+def _line_of(text: str, place: _Place) -> str:
     """Return where a key stands, if that can be told."""
-    found = re.search(rf"^\s*(\[\s*)?{re.escape(key)}\s*[=\]]", text, re.MULTILINE)
+    table, key = place
+    header = (
+        re.search(rf"^[ \t]*\[\s*{re.escape(table)}\s*\]", text, re.MULTILINE) if table else None
+    )
+    name = re.compile(rf"^[ \t]*(\[\s*)?[\"']?{re.escape(key)}[\"']?\s*[=\].]", re.MULTILINE)
+    found = name.search(text, header.end() if header else 0)
     return f", line {text[: found.end()].count(chr(10)) + 1}" if found else ""
 
 

@@ -42,9 +42,42 @@ def test_errors_are_those_of_the_cell() -> None:
     names = _cell("def relu(x):\n    return undefined\n")
     with pytest.raises(AssertionError, match="NameError: name 'undefined' is not defined"):
         check(str(SMALL), names, "relu_values")
-    check(str(SMALL), {})  # nothing is there yet, and nothing is asked
-    with pytest.raises(AssertionError, match="there is no function relu"):
-        check(str(SMALL), {}, "relu_values")
+
+
+def test_functions_that_are_not_there_do_not_pass(small: Assignment) -> None:
+    for wanted in ((), ("relu_backward_values",), ("relu_backward",)):
+        with pytest.raises(AssertionError) as told:
+            check(str(SMALL), {}, *wanted)
+        said = str(told.value).split("\n\n")
+        assert sorted(said) == ["there is no function relu", "there is no function relu_backward"]
+    mistyped = small.solution["units.py"].replace("def relu_backward(", "def relu_backwards(")
+    check(str(SMALL), _cell(mistyped), "relu_values")
+    with pytest.raises(AssertionError) as told:
+        check(str(SMALL), _cell(mistyped))
+    assert str(told.value) == "there is no function relu_backward; is it relu_backwards?"
+
+
+def test_beside_what_is_not_there_the_others_are_checked() -> None:
+    names = _cell("def relu(x):\n    return undefined\n")
+    with pytest.raises(AssertionError) as told:
+        check(str(SMALL), names)
+    absent, wrong = str(told.value).split("\n\n")
+    assert absent == "there is no function relu_backward"
+    assert "NameError" in wrong
+
+
+def test_all_checks_of_a_function_are_asked_for_by_its_name(small: Assignment) -> None:
+    check(str(SMALL), _cell(small.solution["units.py"]), "relu")
+    wrong = _cell(small.mistaken(small.mistakes["L4"])["units.py"])
+    check(str(SMALL), wrong, "relu")
+    with pytest.raises(AssertionError, match=r"relu_backward_values\)\nThe incoming grad"):
+        check(str(SMALL), wrong, "relu_backward")
+
+
+def test_answers_are_none_of_a_notebooks_checks() -> None:
+    with pytest.raises(AssertionError) as told:
+        check("a5", {})
+    assert {line[:20] for line in str(told.value).split("\n\n")} == {"there is no function"}
 
 
 def test_who_interrupts_a_cell_interrupts_all_of_it() -> None:
@@ -55,8 +88,10 @@ def test_who_interrupts_a_cell_interrupts_all_of_it() -> None:
 
 
 def test_a_check_that_is_not_there_is_told() -> None:
-    with pytest.raises(AssignmentError, match="small has no check 'relu'; there are relu_values"):
-        check(str(SMALL), {}, "relu")
+    with pytest.raises(
+        AssignmentError, match="no check or function 'rely'; there are the checks r"
+    ):
+        check(str(SMALL), {}, "rely")
 
 
 def test_measuring_leaves_the_process_as_it_was() -> None:
