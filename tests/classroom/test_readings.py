@@ -368,7 +368,7 @@ def test_the_command_is_content_with_texts_that_are_to_be_read(
     assert main(["assignment", "check", str(folder)]) == 0
     said = capfd.readouterr().out
     assert "unread  0/3  why          Why\n" in said
-    assert said.endswith("5 of 8 points\n")
+    assert said.endswith("people read it later\n5 of 8 points, 3 to be read\n")
     (folder / ".assignment" / "readings.py").unlink()
     assert main(["assignment", "check", str(folder)]) == 1
     assert capfd.readouterr().err == "minires: .assignment: there is no readings.py\n"
