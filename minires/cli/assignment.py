@@ -40,7 +40,7 @@ def _list(
                 "name": each.name,
                 "title": each.settings.title,
                 "minutes": each.settings.minutes,
-                "points": each.points,
+                "points": each.points + each.settings.hidden_points,
                 "checks": len(each.checks),
             }
             for each in found
@@ -53,7 +53,8 @@ def _list(
     table.columns[0].no_wrap = True  # a name is typed
     table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     for each in found:
-        numbers = (each.settings.minutes, each.points, len(each.checks))
+        points = each.points + each.settings.hidden_points
+        numbers = (each.settings.minutes, points, len(each.checks))
         table.add_row(each.name, *map(str, numbers), each.settings.title)
     show(table)
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from minires.classroom import handing_in, shipped
 from minires.classroom.assignment import Assignment
-from minires.classroom.release import release
+from minires.classroom.release import handed, release
 from minires.classroom.results import GradedCheck, Submission
 from minires.cli import assignment_shown, main
 
@@ -229,6 +229,18 @@ def test_a_narrow_terminal_is_told_what_assignments_are_about(
     assert "Convolution: one product of" in told
     assert "a2_convolution" in told
     assert max(map(len, told.split("\n"))) <= 80
+
+
+def test_the_list_counts_hidden_points_as_the_handout_does(
+    minires: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet = handed(file.parent).sheet
+    sheet.settings = sheet.settings.model_copy(update={"hidden_points": 7})
+    monkeypatch.setattr(shipped, "names", lambda: ["small"])
+    monkeypatch.setattr(shipped, "sheet_of", lambda _: sheet)
+    [told] = json.loads(minires("assignment", "list", "--json").stdout)["assignments"]
+    assert told["points"] == 12
+    assert " 12 " in minires("assignment", "list").stdout
 
 
 # -- other systems -------------------------------------------------------------------------------
