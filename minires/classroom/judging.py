@@ -34,6 +34,10 @@ __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 Calls = Sequence[tuple[Any, ...]]
 # What a message says of one argument, in characters.
 _SHOWN = 60
+# So many lines of a student's lead to an error, as told: from what was called down to where it is.
+_MOST_FRAMES = 4
+# Errors of a file, which no call is to be blamed for.
+_OF_THE_FILE = ("missing", "unread")
 # Bytes: less than any array of a check that looks at memory, more than Python keeps for itself.
 _KEPT = 4096
 
@@ -212,12 +216,18 @@ def _judged(
             return CheckResult(
                 check.name,
                 "failed",
-                f"{check.function}({_shown(call)}): {wrong.says}",
+                f"{_of_call(check, call, found)}{wrong.says}",
                 deviates=first_deviation(found, expected, function.intermediates),
                 printed=printed,
                 explanation=explained(wrong.leaf, found, expected, call, steps),
             )
     return CheckResult(check.name, "passed", printed=printed)
+
+
+def _of_call(check: Check, call: tuple[Any, ...], found: Mapping[str, Any]) -> str:
+    if found.get("error") in _OF_THE_FILE:
+        return ""
+    return f"{check.function}({_shown(call)}): "
 
 
 def _wrong(
@@ -337,8 +347,12 @@ def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[
         elif told := _too_much(check, outcome):
             seen.append(told)
         elif "error" in outcome:
-            where = "".join(f" ({frame})" for frame in outcome["frames"][-1:])
-            says = f"{outcome['error']}: {outcome['message']}{where}"
+            says = _error_said(outcome)
+            if "unread" in outcome:
+                file = sheet.file_of(check.function)
+                says = f"{file} cannot be read: {says.replace(f'({file}, ', '(')}"
+                seen.append({"error": "unread", "says": says})
+                continue
             # One of a student's own kind that is of the kind asked for, too, is as good.
             asked = check.raises in outcome["kinds"]
             error = check.raises if asked else str(outcome["error"])
@@ -349,6 +363,12 @@ def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[
         else:
             seen.append(_leaves(sheet, function, call, outcome))
     return seen
+
+
+def _error_said(outcome: Mapping[str, Any]) -> str:
+    """Say an error, and the student's lines that lead to it; the last may be a right one."""
+    where = " → ".join(outcome["frames"][-_MOST_FRAMES:])
+    return f"{outcome['error']}: {outcome['message']}" + (f" ({where})" if where else "")
 
 
 def _too_much(check: Check, outcome: dict[str, Any]) -> dict[str, Any]:
