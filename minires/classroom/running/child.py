@@ -373,7 +373,10 @@ def seen_of(name: str, value: Any) -> np.ndarray:
     TypeError, ValueError
         If it is neither.
     """
-    flat = np.asarray(value).astype(float).ravel()
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        raise TypeError("a complex number has no direction here")
+    flat = array.astype(float).ravel()
     length = float(np.linalg.norm(flat))
     if length == 0.0 or not np.isfinite(length):
         return np.array([length])
