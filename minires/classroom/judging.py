@@ -34,6 +34,10 @@ __all__ = ["CheckResult", "Prepared", "judged", "prepared"]
 Calls = Sequence[tuple[Any, ...]]
 # What a message says of one argument, in characters.
 _SHOWN = 60
+# So many lines of a student's lead to an error, as told: from what was called down to where it is.
+_MOST_FRAMES = 4
+# Errors of a file, which no call is to be blamed for.
+_OF_THE_FILE = ("missing", "unread")
 # Bytes: less than any array of a check that looks at memory, more than Python keeps for itself.
 _KEPT = 4096
 
@@ -212,12 +216,18 @@ def _judged(
             return CheckResult(
                 check.name,
                 "failed",
-                f"{check.function}({_shown(call)}): {wrong.says}",
+                f"{_of_call(check, call, found)}{wrong.says}",
                 deviates=first_deviation(found, expected, function.intermediates),
                 printed=printed,
                 explanation=explained(wrong.leaf, found, expected, call, steps),
             )
     return CheckResult(check.name, "passed", printed=printed)
+
+
+def _of_call(check: Check, call: tuple[Any, ...], found: Mapping[str, Any]) -> str:
+    if found.get("error") in _OF_THE_FILE:
+        return ""
+    return f"{check.function}({_shown(call)}): "
 
 
 def _wrong(
@@ -337,10 +347,16 @@ def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[
         elif told := _too_much(check, outcome):
             seen.append(told)
         elif "error" in outcome:
+            says = _raised(outcome)
+            if "unread" in outcome:
+                file = sheet.file_of(check.function)
+                says = f"{file} cannot be read: {says.replace(f'({file}, ', '(')}"
+                seen.append({"error": "unread", "says": says})
+                continue
             # One of a student's own kind that is of the kind asked for, too, is as good.
             asked = check.raises in outcome["kinds"]
             error = check.raises if asked else str(outcome["error"])
-            seen.append({"error": error, "says": _raised(outcome)})
+            seen.append({"error": error, "says": says})
         elif "result" not in outcome:
             says = f"it returns {outcome.get('unreadable', 'nothing that can be read')}"
             seen.append({"error": "unreadable", "says": says})
@@ -349,13 +365,16 @@ def _observed(sheet: Sheet, check: Check, calls: Calls, answer: Answer) -> list[
     return seen
 
 
-def _raised(outcome: dict[str, Any]) -> str:
-    """Return what is said of an error, and where it came up."""
-    error, message, frames = outcome["error"], outcome["message"], outcome["frames"][-1:]
+def _raised(outcome: Mapping[str, Any]) -> str:
+    """Return what is said of an error, and the student's lines that lead to it.
+
+    The last of them may be a right one.
+    """
+    error, message, frames = outcome["error"], outcome["message"], outcome["frames"]
     if error == "NotImplementedError" and " is yours to " in message:  # as a starter has it
-        where = "".join(f" ({frame.partition(': ')[0]})" for frame in frames)
+        where = "".join(f" ({frame.partition(': ')[0]})" for frame in frames[-1:])
         return f"not written yet: {message}{where}"
-    where = "".join(f" ({frame})" for frame in frames)
+    where = f" ({' → '.join(frames[-_MOST_FRAMES:])})" if frames else ""
     if error == "SystemExit":
         return f"it ends Python instead of returning{where}"
     return f"{error}: {message}{where}"

@@ -277,19 +277,19 @@ CASES: dict[str, Case] = {
         np.square,
         lambda g, x: np.roll(2 * x * g, 1, 1),
         normal(3, 5),
-        "one place too far up along axis 1",
+        "an index that is one too high along axis 1",
     ),
     "shifted by two": (
         np.square,
         lambda g, x: np.roll(2 * x * g, -2, 1),
         normal(3, 7),
-        "2 places too far down along axis 1. Is padding taken off at one end only",
+        "an index that is 2 too low along axis 1. Is padding taken off at one end only",
     ),
     "padding taken off at the wrong end": (
         lambda x: conv(padded(x), WEIGHT),
         lambda g, x: conv_dx(g, padded(x), WEIGHT)[:, :, :-2, :-2],
         X[:2, :, :5, :4],
-        "one place too far up along axes 2 and 3. Is padding taken off at one end only",
+        "an index that is one too high along axes 2 and 3. Is padding taken off at one end only",
     ),
     "turned and averaged": (
         on_weight,

@@ -53,11 +53,23 @@ def test_other_right_files_pass_and_cost_nothing(results_of: Judge, text: str) -
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("def relu(x)\n  pass", r"SyntaxError: expected ':' .*units.py, line 1"),
-        ("x = 1", "there is no function relu in units.py"),
+        (
+            "def relu(x)\n  pass",
+            r"^units.py cannot be read: SyntaxError: expected ':' \(line 1: def r",
+        ),
+        ("x = 1\ny", r"^units.py cannot be read: NameError: [^(]* \(line 2: y\)$"),
+        ("x = 1", "^there is no function relu in units.py"),
         ("relu = 1", "there is no function relu in units.py"),
         ("def relu(x):\n    return x / 0, {}", "mask is missing|not finite"),
         ("def relu(x):\n    return [][1]", r"IndexError: .*units.py, line 2: return \[\]\[1\]"),
+        (
+            "def one(x):\n    return [][x]\ndef relu(x):\n    return one(2)",
+            r"\(units.py, line 4: return one\(2\) → units.py, line 2: return \[\]\[x\]\)$",
+        ),
+        (
+            "def relu(x):\n    return x.tolist(), {'mask': x > 0}",
+            "y should be an array, it is a list or tuple$",
+        ),
         ("def relu(x):\n    return x", r"should return 2 values, y, cache; it returned an array"),
         ("def relu(x):\n    return 1, 2, 3", "should return 2 values, y, cache; it returned 3"),
         ("def relu(x):\n    return None", r"it returned nothing \(None\)"),

@@ -68,9 +68,8 @@ def _shifted(array: Array, axes: Sequence[int], step: int, edge: float) -> tuple
     for axis in axes:
         end = slice(0, step) if step > 0 else slice(step, None)
         shifted[(*[slice(None)] * axis, end)] = edge
-    far = "one place" if abs(step) == 1 else f"{abs(step)} places"
-    where = "up" if step > 0 else "down"
-    return shifted, f"but every entry is {far} too far {where} along {named(axes)}"
+    far = f"{'one' if abs(step) == 1 else abs(step)} too {'high' if step > 0 else 'low'}"
+    return shifted, f"but every entry stands at an index that is {far} along {named(axes)}"
 
 
 def _transposed(array: Array) -> Iterator[tuple[Array, str, str]]:

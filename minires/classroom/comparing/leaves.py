@@ -89,10 +89,19 @@ def difference(
     for see in (_other_form, _other_values):
         for name in wanted:
             if name not in found:
-                return Difference(f"{name} is missing")
+                return Difference(_no_leaf(name, found, expected[name]))
             if told := see(name, found[name], expected[name]):
                 return Difference(told, name)
     return None
+
+
+def _no_leaf(name: str, found: Mapping[str, Any], expected: Any) -> str:
+    """Say that there is nothing of a name, or only parts of it."""
+    should = "an array" if isinstance(expected, np.ndarray) else f"{expected!r}"
+    for inside, kind in (("[", "a list or tuple"), (".", "a dict")):
+        if any(each.startswith(f"{name}{inside}") for each in found):
+            return f"{name} should be {should}, it is {kind}"
+    return f"{name} is missing"
 
 
 def first_deviation(

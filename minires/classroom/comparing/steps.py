@@ -99,7 +99,8 @@ def left_at(
             if not all(_can_be_told(got[name], wanted[name]) for name in wanted):
                 return []
             so_far = f" {', '.join(right)} right;" if right else ""
-            heading = f"On the way back,{so_far} to {to}, in lengths of gradients:"
+            too = "" if _parts({leaf: None}, to) else f"{to} is wrong, too. "
+            heading = f"{too}On the way back,{so_far} to {to}, in lengths of gradients:"
             return [heading, *_told([s for s in steps if s["to"] == to], got, wanted)]
         right.append(to)
     return []

@@ -159,7 +159,7 @@ def _outcomes(
         for name, locks in (given or {}).items():
             _replace(module, file, name, locks)
     except BaseException as error:
-        yield _told(error, file)
+        yield _told(error, file) | {"unread": True}
         return
     yield from outcomes_of(module, file, calls, measure)
 
@@ -373,7 +373,10 @@ def seen_of(name: str, value: Any) -> np.ndarray:
     TypeError, ValueError
         If it is neither.
     """
-    flat = np.asarray(value).astype(float).ravel()
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        raise TypeError("a complex number has no direction here")
+    flat = array.astype(float).ravel()
     length = float(np.linalg.norm(flat))
     if length == 0.0 or not np.isfinite(length):
         return np.array([length])
@@ -429,13 +432,16 @@ def _told(error: BaseException, file: Path) -> dict[str, Any]:
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).parent == file.parent
     ]
+    message = str(error)
     if isinstance(error, SyntaxError) and error.lineno:
         where = Path(error.filename or file).name
-        frames.append(f"{where}, line {error.lineno}: {(error.text or '').strip()}")
+        text = (error.text or "").strip()[:MOST_TEXT]
+        frames.append(f"{where}, line {error.lineno}: {text}")
+        message = str(error.msg)  # without the place, which is told beside
     return {
         "error": type(error).__name__,
         "kinds": [each.__name__ for each in type(error).__mro__][:MOST_NOTED],
-        "message": str(error)[:MOST_TEXT],
+        "message": message[:MOST_TEXT],
         "frames": frames[-MOST_NOTED:],
     }
 

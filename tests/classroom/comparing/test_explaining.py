@@ -79,7 +79,7 @@ def test_of_equal_parts_nobody_says_which_is_missing() -> None:
 def test_the_first_result_that_is_wrong_is_told_in_the_order_of_the_steps() -> None:
     found = {"dx": ONE, "db": G.sum(0) + 1}
     lines = left_at(STEPS, "dx", found, RIGHT)
-    assert lines[0] == "On the way back, to db, in lengths of gradients:"
+    assert lines[0] == "db is wrong, too. On the way back, to db, in lengths of gradients:"
     assert len(lines) == 3
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minires.classroom.judging import CheckResult, judged, prepared
-from minires.classroom.running.child import leaves, load, stand_in
+from minires.classroom.running.child import key_of, leaves, load, stand_in
 from minires.classroom.running.processes import Runner, run_alone
 from minires.classroom.running.substitutes import Substitutes, locked, substitutes, wrong_before
 from tests.classroom.assignments import Classroom, run_here
@@ -268,3 +268,8 @@ def test_who_is_near_and_not_there_is_not_helped(
         f"return relu(total * (1 + {off})), caches | values\n",
     )
     assert graded((RELU, WRONG), near)["basic_identity"].status == status
+
+
+def test_complex_arguments_open_nothing_and_warn_of_nothing() -> None:
+    real = np.ones(3)
+    assert key_of("f", {"x": real + 0j}, ["x"]) != key_of("f", {"x": real}, ["x"])
