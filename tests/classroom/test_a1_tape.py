@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
-from minires.classroom.running.processes import run_alone
-from minires.classroom.verify import verified
 from tests.classroom.assignments import Classroom, run_here
 
 
@@ -136,68 +133,3 @@ def _same_gradients(vjp: Any, op: Any, a: Any, b: Any) -> None:
 
 def _close(found: Any, expected: mr.Tensor) -> None:
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-12, atol=1e-12)
-
-
-def test_it_can_be_given_out(here: Classroom) -> None:
-    found = verified(here.assignment, seed=1, runner=run_here)
-    assert found.problems == []
-    assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(600)
-def test_it_can_be_given_out_with_a_process_for_each_check(here: Classroom) -> None:
-    assert verified(here.assignment, seed=2).problems == []
-
-
-def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
-    for file in here.files("right"):
-        assert {
-            each.name: each.says for each in here.results(file) if each.status != "passed"
-        } == {}
-        assert here.named(file) == set()
-
-
-@pytest.mark.long
-@pytest.mark.timeout(600)
-def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
-    for file in here.files("right"):
-        assert {each.status for each in here.results(file, run_alone)} == {"passed"}
-
-
-def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:
-    files = here.files("second")
-    assert {_mistakes(file) for file in files} == {
-        frozenset({id}) for id in here.assignment.mistakes
-    }
-    told = {file.stem: (_mistakes(file), here.named(file)) for file in files}
-    assert {stem: named for stem, (made, named) in told.items() if not named <= made} == {}
-    assert sum(named == made for made, named in told.values()) >= 0.9 * len(files)
-
-
-def test_of_two_mistakes_one_is_named_or_none(here: Classroom) -> None:
-    for file in here.files("two"):
-        assert any(each.status == "failed" for each in here.results(file))
-        assert here.named(file) <= _mistakes(file)
-
-
-def test_the_handouts_examples_hold(here: Classroom, solved: Any) -> None:
-    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
-    names = {"np": np, **vars(solved)}
-    examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
-    assert len(examples.examples) >= 3
-    assert doctest.DocTestRunner().run(examples).failed == 0
-
-
-def test_the_handout_names_every_function_and_counts_the_points(here: Classroom) -> None:
-    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8")
-    assert [name for name in here.assignment.functions if f"`{name}(" not in text] == []
-    assert f"**{here.assignment.points}**" in text
-    assert f"About {here.assignment.settings.minutes} minutes" in text
-
-
-def _mistakes(file: Path) -> frozenset[str]:
-    """Return the mistakes that are in a file, by its name: ID_style.py or ID_ID.py."""
-    return frozenset(
-        part for part in file.stem.split("_") if part[0] in "ACLR" and part[1:].isdigit()
-    )

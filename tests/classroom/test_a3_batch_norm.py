@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,7 @@ import pytest
 
 import minires as mr
 from minires.classroom.assignment import executed
-from minires.classroom.running.processes import run_alone
-from minires.classroom.verify import verified
-from tests.classroom.assignments import Classroom, run_here
+from tests.classroom.assignments import Classroom
 
 
 @pytest.fixture(scope="module")
@@ -113,58 +110,3 @@ def test_caches_that_are_kept_are_told(here: Classroom) -> None:
     [failed] = [each for each in here.results(file) if each.status == "failed"]
     assert (failed.name, failed.mistake) == ("steps_let_go", "B17")
     assert "kB more are held after each call, though what it returned is let go" in failed.says
-
-
-def test_it_can_be_given_out(here: Classroom) -> None:
-    found = verified(here.assignment, seed=1, runner=run_here)
-    assert found.problems == []
-    assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(600)
-def test_it_can_be_given_out_with_a_process_for_each_check(here: Classroom) -> None:
-    assert verified(here.assignment, seed=2).problems == []
-
-
-def test_right_files_of_other_styles_pass_everything(here: Classroom) -> None:
-    for file in here.files("right"):
-        assert {
-            each.name: each.says for each in here.results(file) if each.status != "passed"
-        } == {}
-        assert here.named(file) == set()
-
-
-@pytest.mark.long
-def test_right_files_pass_everything_in_processes_of_their_own(here: Classroom) -> None:
-    for file in here.files("right"):
-        assert {each.status for each in here.results(file, run_alone)} == {"passed"}
-
-
-def test_mistakes_written_anew_are_named_or_unknown_and_never_misnamed(here: Classroom) -> None:
-    told = {file: here.named(file) for file in here.files("second")}
-    made = {file: file.stem.split("_")[0] for file in told}
-    assert set(made.values()) == set(here.assignment.mistakes)
-    assert {file.stem: ids for file, ids in told.items() if ids - {made[file]}} == {}
-    assert sum(bool(ids) for ids in told.values()) >= 0.9 * len(told)
-
-
-def test_of_two_mistakes_one_is_named_or_none(here: Classroom) -> None:
-    for file in here.files("two"):
-        assert any(each.status == "failed" for each in here.results(file))
-        assert here.named(file) <= set(file.stem.split("_"))
-
-
-def test_the_handouts_examples_hold(here: Classroom, solved: Any) -> None:
-    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
-    names = {"np": np, **vars(solved)}
-    examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
-    assert len(examples.examples) >= 10
-    assert doctest.DocTestRunner().run(examples).failed == 0
-
-
-def test_the_handout_names_every_function_and_counts_the_points(here: Classroom) -> None:
-    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8")
-    assert [name for name in here.assignment.functions if f"`{name}(" not in text] == []
-    assert f"**{here.assignment.points}**" in text
-    assert f"About {here.assignment.settings.minutes} minutes" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 import re
 import shlex
@@ -18,7 +17,6 @@ import minires as mr
 from minires.classroom.judging import CheckResult, judged
 from minires.classroom.readings import solved_answers
 from minires.classroom.results import graded
-from minires.classroom.verify import verified
 from minires.cli.entry import main
 from tests.classroom.assignments import Classroom, run_here
 
@@ -125,31 +123,6 @@ def test_shares_are_those_of_minires_traces(solved: Any, rng: np.random.Generato
 
 def _close(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-9, atol=1e-11)
-
-
-@pytest.mark.long
-def test_it_can_be_given_out(here: Classroom) -> None:
-    found = verified(here.assignment, seed=1, runner=run_here)
-    assert found.problems == []
-    assert found.known_wrong.right == found.known_wrong.total == len(here.assignment.mistakes)
-    assert found.known_right.right == found.known_right.total == 5
-    assert found.diagnosis.right >= 0.9 * found.diagnosis.total
-    made = {name.split("_")[0] for name in here.assignment.variants("second")}
-    assert made == set(here.assignment.mistakes)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-def test_it_can_be_given_out_with_a_process_for_each_check(here: Classroom) -> None:
-    assert verified(here.assignment, seed=2).problems == []
-
-
-def test_the_handouts_examples_hold(here: Classroom, solved: Any) -> None:
-    text = (here.assignment.folder / "handout.md").read_text(encoding="utf-8").replace("```", "")
-    names = {"np": np, **vars(solved)}
-    examples = doctest.DocTestParser().get_doctest(text, names, "handout.md", None, 0)
-    assert len(examples.examples) >= 10
-    assert doctest.DocTestRunner().run(examples).failed == 0
 
 
 def test_the_handout_names_every_function_answer_and_choice_and_counts_the_points(
