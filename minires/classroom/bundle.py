@@ -22,6 +22,7 @@ from minires.data.archives import read_member, require_plain
 
 from .assignment import Assignment, AssignmentError
 from .shipped import assignment_of
+from .writing import made_whole
 
 __all__ = ["make_bundle", "minires_version", "opened", "secret_of"]
 
@@ -45,11 +46,7 @@ def make_bundle(assignment: Assignment, folder: Path) -> Path:
     AssignmentError
         If the folder is there.
     """
-    if folder.exists():
-        raise AssignmentError(f"'{folder}' is there already, and is not overwritten")
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=".minires-") as place:
-        made = Path(place) / folder.name
+    with made_whole(folder) as made:
         shutil.copytree(
             assignment.folder,
             made / "assignment" / assignment.name,
@@ -63,7 +60,6 @@ def make_bundle(assignment: Assignment, folder: Path) -> Path:
             "files": _checksums(made),
         }
         (made / _MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        made.replace(folder)
     return folder
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from .assignment import AssignmentError
+from .writing import made_whole
 
 __all__ = ["new_assignment"]
 
@@ -33,7 +34,6 @@ def new_assignment(name: str, folder: Path) -> Path:
             f"{name!r} is no name of an assignment; take small letters, figures and -, as in"
             " residual-101"
         )
-    if folder.exists():
-        raise AssignmentError(f"'{folder}' is there already, and is not overwritten")
-    shutil.copytree(_TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with made_whole(folder) as made:
+        shutil.copytree(_TEMPLATE, made, ignore=shutil.ignore_patterns("__pycache__"))
     return folder

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from .packing import contents
 from .results import Submission, graded
 from .running.child import dump, load
 from .running.processes import Runner, run_alone
+from .writing import made_whole
 
 __all__ = ["SHEET", "Handed", "handed", "release", "told_mistakes"]
 
@@ -50,22 +50,18 @@ def release(
     AssignmentError
         If the starter holds a part of a solution; if the folder is there.
     """
-    if folder.exists():
-        raise AssignmentError(f"'{folder}' is there already, and is not overwritten")
-    starter = assignment.starter()
-    shown = [check for check in assignment.settings.checks if not check.hidden]
-    settings = assignment.settings.model_copy(
-        update={
-            "name": assignment.name,
-            "checks": tuple(shown),
-            "hidden_points": assignment.points - sum(check.points for check in shown),
-            "seed": assignment.settings.seed if seed is None else seed,
-        }
-    )
-    cases = prepared(assignment, settings.seed, runner)
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=".minires-") as place:
-        made = Path(place) / folder.name
+    with made_whole(folder) as made:
+        starter = assignment.starter()
+        shown = [check for check in assignment.settings.checks if not check.hidden]
+        settings = assignment.settings.model_copy(
+            update={
+                "name": assignment.name,
+                "checks": tuple(shown),
+                "hidden_points": assignment.points - sum(check.points for check in shown),
+                "seed": assignment.settings.seed if seed is None else seed,
+            }
+        )
+        cases = prepared(assignment, settings.seed, runner)
         sheet = made / SHEET
         (sheet / _STARTER).mkdir(parents=True)
         for name, text in starter.items():
@@ -90,7 +86,6 @@ def release(
                 shutil.copyfile(assignment.folder / name, sheet / name)
         ours = {name: data for name, data in contents(made).items() if name not in starter}
         _write(sheet / _MANIFEST, json.dumps(_checksums(ours), indent=1) + "\n")
-        made.replace(folder)
     return folder
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .assignment import Assignment, AssignmentError
+from .assignment import Assignment
 from .bundle import make_bundle, secret_of
 from .classes.roster import Person
 from .release import release
+from .writing import made_whole
 
 __all__ = ["make_release", "variant_seed"]
 
@@ -39,11 +39,7 @@ def make_release(
     AssignmentError
         If the folder is there.
     """
-    if folder.exists():
-        raise AssignmentError(f"'{folder}' is there already, and is not overwritten")
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=".minires-") as place:
-        made = Path(place) / folder.name
+    with made_whole(folder) as made:
         secret = secret_of(make_bundle(assignment, made / "grader"))
         students, name = Path("students"), assignment.name
         if people is None:
@@ -52,7 +48,6 @@ def make_release(
             seeds = {students / id / name: variant_seed(secret, id) for id in people}
         for path, seed in seeds.items():
             release(assignment, made / path, seed=seed)
-        made.replace(folder)
     return [folder / path for path in seeds]
 
 

@@ -17,7 +17,7 @@ from .assignment import Assignment, AssignmentError, Sheet
 from .packing import contents, pack
 from .release import SHEET, release
 from .running.processes import Runner, run_alone
-from .writing import writing_in
+from .writing import made_whole
 
 __all__ = ["assignment_of", "give_out", "names", "sheet_of", "start"]
 
@@ -83,20 +83,11 @@ def start(name_or_folder: str, to: Path) -> Sheet:
     """
     its_own = (Path(name_or_folder) / "assignment.toml").is_file()
     name = "" if its_own else _whole_name(name_or_folder)
-    if to.exists():
-        raise AssignmentError(
-            f"'{to}' is there already, and is not overwritten: name another folder, with --to"
-        )
-    parent = to.absolute().parent
-    with writing_in(parent):
-        if its_own or not _zip(name).exists():
-            release(assignment_of(name_or_folder), to)
-            return Sheet(to / SHEET)
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent, prefix=".minires-") as place:
-            made = Path(place) / to.name
+    if its_own or not _zip(name).exists():
+        release(assignment_of(name_or_folder), to)
+    else:
+        with made_whole(to) as made:
             _unpack(name, made)
-            made.replace(to)
     return Sheet(to / SHEET)
 
 

@@ -86,7 +86,3 @@ class Classroom:
         with tempfile.TemporaryDirectory() as place:
             shutil.copyfile(file, Path(place, self.assignment.files[0]))
             return judged(self.assignment, Path(place), self._cases(runner), runner)
-
-    def named(self, file: Path) -> set[str]:
-        """Return the mistakes that a file is told to have."""
-        return {each.mistake for each in self.results(file) if each.mistake}

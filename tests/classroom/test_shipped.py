@@ -40,7 +40,7 @@ def test_what_is_packed_tells_what_the_assignment_says_now(name: str, tmp_path: 
     started = handed(folder)
     assert started.changed() == []
     assert {each: started.starter(each) for each in assignment.files} == assignment.starter()
-    own = {each.id: each.hint for each in assignment.mistakes.values() if each.hint}
+    own = {name: each.hint for name, each in told_mistakes(assignment).items() if each.hint}
     assert started.hints | own == started.hints
     sheet = started.sheet
     assert sheet.functions == assignment.functions
