@@ -37,7 +37,7 @@ def test_it_can_be_given_out(name: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["a0_warm_up", "a3_batch_norm", "resnetlings"])
 def test_it_can_be_given_out_with_a_process_for_each_check(name: str) -> None:
     _holds(name, verified(assignment_of(name), seed=2))
 
