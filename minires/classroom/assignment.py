@@ -11,6 +11,7 @@ something is to be read off and written down, too, there is ``readings.py``: see
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
@@ -430,7 +431,7 @@ class Assignment(Sheet):
             ):
                 raise AssignmentError(f"{where}: there is no function {mistake.function!r}")
             by_id[mistake.id] = mistake
-            self.mistaken(mistake)
+            self._refuse_no_python(mistake)
         for function in self.settings.functions:
             if function.broken and function.broken not in by_id:
                 raise AssignmentError(
@@ -438,6 +439,17 @@ class Assignment(Sheet):
                     f" {function.broken!r}, which is no known mistake"
                 )
         return by_id
+
+    def _refuse_no_python(self, mistake: Mistake) -> None:
+        """Raise if nobody could make a mistake: any check would see what cannot be read."""
+        for file, text in self.mistaken(mistake).items():
+            try:
+                ast.parse(text if file in self.sources else "")
+            except SyntaxError as error:
+                raise AssignmentError(
+                    f"{self.name}/mistakes.toml: {mistake.id}: with its edits {file} is no Python:"
+                    f" {error.msg} in line {error.lineno}"
+                ) from None
 
     def mistaken(self, *mistakes: Mistake) -> dict[str, str]:
         """Return the texts of the solved files with mistakes in them."""
@@ -488,7 +500,21 @@ class Assignment(Sheet):
         """Return what a check calls its function with."""
         if not hasattr(self._cases, check):
             raise AssignmentError(f"{self.name}/cases.py has no function {check!r}")
-        return list(getattr(self._cases, check)(rng, reference))
+        try:
+            calls = list(getattr(self._cases, check)(rng, reference))
+        except Exception as error:
+            where = f"{self.name}/cases.py: {check}"
+            raise AssignmentError(
+                f"{where} should yield the arguments of each call, and ends in"
+                f" {type(error).__name__}: {error}"
+            ) from error
+        for each in calls:
+            if not isinstance(each, tuple):
+                raise AssignmentError(
+                    f"{self.name}/cases.py: {check} should yield tuples of arguments, as (x,); it"
+                    f" yields a {type(each).__name__}"
+                )
+        return calls
 
     def trace(self, function: str, arguments: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         """Return the steps of a call, if ``traces.py`` tells any of its function."""
@@ -502,7 +528,11 @@ class Assignment(Sheet):
 
     @cached_property
     def _cases(self) -> Any:
-        return executed(_text(self.folder / "cases.py"), f"{self.name}_cases")
+        try:
+            return executed(_text(self.folder / "cases.py"), f"{self.name}_cases")
+        except (SyntaxError, NameError, ImportError) as error:
+            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+            raise AssignmentError(f"{self.name}/cases.py{line}: {error}") from error
 
 
 def executed(text: str, name: str) -> Any:
@@ -517,6 +547,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise AssignmentError(f"{path.parent.name}: there is no {path.name}") from None
+    except UnicodeDecodeError as error:
+        raise AssignmentError(f"{path.parent.name}/{path.name} is not in UTF-8: {error}") from None
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:

@@ -72,6 +72,8 @@ def verified(assignment: Assignment, seed: int = 0, runner: Runner = run_alone) 
     told = Verified(assignment.name, assignment.points, len(settings.checks))
     runner = Remembering(runner)
     cases = prepared(assignment, seed, runner)
+    if not (assignment.folder / "handout.md").is_file():
+        told.problems.append("there is no handout.md, which students get")
     told.problems += _steps(cases)
     with _judge(assignment, cases, runner) as judge:
         told.problems += _whole(judge(assignment.solution), "the solved file")

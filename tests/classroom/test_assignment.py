@@ -361,3 +361,49 @@ def test_an_output_may_be_called_like_what_is_seen_beside_it(
     (tmp_path / "units.py").write_text(wrong)
     told = judged(assignment, tmp_path, prepared(assignment, 1, run_here), run_here)[1]
     assert (told.status, told.mistake) == ("failed", "L4")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("cases.py", "yield (rng.standard_normal((3, 5)),)", "yield rng.ones", "AttributeError"),
+        (
+            "cases.py",
+            "yield (rng.standard_normal((3, 5)),)",
+            "yield 1",
+            r"as \(x,\); it yields a int",
+        ),
+        ("cases.py", "import numpy as np", "import numpy as", r"small/cases.py, line 1: invalid"),
+        (
+            "cases.py",
+            "import numpy as np",
+            "import nunpy as np",
+            "cases.py: No module named 'nunpy",
+        ),
+        (
+            "mistakes.toml",
+            'replace = "x >= 0"',
+            'replace = "x >= ("',
+            "L2: with its edits units.py",
+        ),
+    ],
+)
+def test_slips_of_authors_are_told_in_a_sentence(
+    changed: Callable[..., Assignment], file: str, old: str, new: str, words: str
+) -> None:
+    with pytest.raises(AssignmentError, match=words):
+        verified(changed(file, old, new), runner=run_here)
+
+
+def test_without_a_handout_nothing_is_ready(changed: Callable[..., Assignment]) -> None:
+    assignment = changed("handout.md", "#", "#")
+    (assignment.folder / "handout.md").unlink()
+    problems = verified(assignment, runner=run_here).problems
+    assert problems == ["there is no handout.md, which students get"]
+
+
+def test_text_that_is_not_in_utf_8_is_told(changed: Callable[..., Assignment]) -> None:
+    folder = changed("handout.md", "#", "#").folder
+    (folder / "assignment.toml").write_bytes(b'title = "caf\xe9"')
+    with pytest.raises(AssignmentError, match=r"small/assignment.toml is not in UTF-8"):
+        Assignment(folder)

@@ -137,6 +137,8 @@ def moment(text: str) -> datetime:
         raise ValueError(
             f"{text!r} is no date and time; write one like 2026-11-30T23:59+01:00"
         ) from None
+    if ":" not in text:
+        raise ValueError(f"{text!r} has no time of day; write one like 2026-11-30T23:59+01:00")
     if found.tzinfo is None:
         raise ValueError(f"{text!r} has no offset from UTC; write {text.strip()}+00:00 or another")
     return found

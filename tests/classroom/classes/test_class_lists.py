@@ -61,7 +61,7 @@ def test_a_roster_is_read_in_any_order_and_any_spreadsheets_way(tmp_path: Path) 
         ("id,name,email\nada,Ada,here\n", "line 2: 'here' is no email address"),
         ("id,name,email\nada,Ada,a@b,1,2\n", "line 2: has 5 cells, and there are 3 columns"),
         ("id,name,email,due\nada,,,tomorrow\n", "line 2: 'tomorrow' is no date and time"),
-        ("id,name,email,due\nada,,,2026-12-01\n", "line 2: '2026-12-01' has no offset from UTC"),
+        ("id,name,email,due\nada,,,2026-12-01\n", "line 2: '2026-12-01' has no time of day"),
         ("id,name,email,group\nada,,,bob\nbob,,,\n", "'bob' is a group and somebody's id"),
     ],
 )
@@ -236,3 +236,9 @@ def test_a_deadline_lasts_to_the_end_of_its_minute() -> None:
     inside, after = moment("2026-11-30T23:59:59+00:00"), moment("2026-12-01T00:00:00+00:00")
     assert deadline.late(inside, 8, 10, None).points_off == 0.0
     assert deadline.late(after, 8, 10, None).points_off == 1.0
+
+
+@pytest.mark.parametrize("text", ["2026-11-30", "2026-11-30T23"])
+def test_a_day_without_a_time_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="has no time of day; write one like 2026-11-30T23:59"):
+        moment(text)
