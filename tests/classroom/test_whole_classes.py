@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 @pytest.fixture(scope="module")
 def handed_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """What 24 students handed in, each for one of two assignments."""
-    of = ("a1_tape", "a3_batch_norm")
+    of = ("a0_warm_up", "a3_batch_norm")
     return synthetic(tmp_path_factory.mktemp("class"), 24, seed=3, of=of)
 
 
