@@ -6,8 +6,9 @@ from minires.pages import percent, short
 
 from .comparison import Comparison, compare_twins
 from .folder import holds_comparison, write_comparison
+from .learning import GradientSize
 from .metrics import metrics_of, table_of
-from .run import GradientSize, Run
+from .run import Run
 from .settings import Settings
 from .tracing import first_batch, traced_step
 from .verdict import Verdict

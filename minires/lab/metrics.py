@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from .comparison import Comparison
-from .run import GradientSize, Run
+from .learning import GradientSize
+from .run import Run
 from .verdict import MARGIN
 
 SCHEMA = "minires.compare/1"

@@ -41,7 +41,7 @@ def overview(comparison: Comparison, theme: Theme = LIGHT) -> Figure:
     width = max(11.5, 4.3 * columns)
     headline, body = _verdict_text(comparison, 1.15 / 2.15 * width)
     heights = [max(3.4, _text_height(headline, body)), 4.9, 5.7]
-    figure = _figure(width, sum(heights), theme)
+    figure = blank_figure(width, sum(heights), theme)
     head, curves, heat = figure.subfigures(3, 1, height_ratios=heights, squeeze=False)[:, 0]
     chart, text = head.subfigures(1, 2, width_ratios=[1, 1.15])
     draw_final_errors(chart.subplots(), comparison.runs, theme)
@@ -69,14 +69,14 @@ def overview(comparison: Comparison, theme: Theme = LIGHT) -> Figure:
 def errors_panel(comparison: Comparison, theme: Theme) -> Figure:
     """Draw the final training error of every network."""
     depths = len(by_depth(comparison.runs))
-    figure = _figure(max(4.4, 1.5 * depths), 3.4, theme)
+    figure = blank_figure(max(4.4, 1.5 * depths), 3.4, theme)
     draw_final_errors(figure.subplots(), comparison.runs, theme)
     return figure
 
 
 def curves_panel(runs: Sequence[Run], milestones: Sequence[int], theme: Theme) -> Figure:
     """Draw error and loss of the twins of one depth, one above the other."""
-    figure = _figure(4.2, 5.0, theme)
+    figure = blank_figure(4.2, 5.0, theme)
     upper, lower = figure.subplots(2, 1, sharex=True)
     draw_errors(upper, runs, theme, milestones)
     draw_losses(lower, runs, theme, milestones)
@@ -86,7 +86,7 @@ def curves_panel(runs: Sequence[Run], milestones: Sequence[int], theme: Theme) -
 
 def gradients_panel(runs: Sequence[Run], theme: Theme) -> Figure:
     """Draw the gradient norms of the twins of one depth, with one colour scale."""
-    figure = _figure(4.2, 5.4, theme)
+    figure = blank_figure(4.2, 5.4, theme)
     axes = figure.subplots(2, 1, squeeze=False)[:, 0]
     _heat_maps(figure, axes, runs, theme)
     return figure
@@ -112,7 +112,8 @@ def by_depth(runs: Sequence[Run]) -> dict[int, list[Run]]:
     }
 
 
-def _figure(width: float, height: float, theme: Theme) -> Figure:
+def blank_figure(width: float, height: float, theme: Theme) -> Figure:
+    """Return a figure of some inches that can be saved without a window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

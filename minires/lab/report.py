@@ -20,9 +20,10 @@ from minires.pages import (
 
 from .comparison import Comparison
 from .drawing import epoch_means
+from .learning import GradientSize
 from .metrics import weights_file
 from .picture import by_depth, curves_panel, errors_panel, gradients_panel, to_png
-from .run import GradientSize, Run
+from .run import Run
 from .theme import DARK, LIGHT, Theme
 
 if TYPE_CHECKING:

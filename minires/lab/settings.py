@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from minires import devices
 from minires.models import is_possible_depth
+
+from .learning import Recipe
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,18 @@ class Settings:
             raise ValueError(f"device: {error}") from None
 
     @property
+    def recipe(self) -> Recipe:
+        """How each of the twins is trained."""
+        return Recipe(
+            self.epochs,
+            self.batch_size,
+            self.learning_rate,
+            self.momentum,
+            self.weight_decay,
+            norms_every=1,
+        )
+
+    @property
     def milestones(self) -> list[int]:
         """How many epochs are done when the learning rate falls to a tenth, and again."""
-        return [math.ceil(self.epochs / 2), math.ceil(self.epochs * 3 / 4)]
+        return self.recipe.milestones

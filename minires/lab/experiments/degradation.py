@@ -1,0 +1,134 @@
+"""Degradation: a deeper plain network trains worse; with shortcuts it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from minires.lab.experiment import Claim, Experiment, Scale, Trials
+from minires.lab.figures import name_curves, panels, spread
+from minires.lab.images import Images
+from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.rules import Above, Equal, Every, Measured, paired
+from minires.models import cifar_resnet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minires.lab.theme import Theme
+
+HE2015 = "He et al. 2015, arXiv 1512.03385"
+PLAIN_RISE = "training error of the deepest plain network less that of the shallowest"
+GAP = "training error of the deepest plain network less that of its residual twin"
+EXTRA = "parameters of the deepest residual network less those of its plain twin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale(Scale):
+    images: Images
+    depths: tuple[int, ...]
+    width: int
+    recipe: Recipe
+
+
+class _Degradation(Experiment):
+    """Plain networks and their residual twins of several depths, trained alike."""
+
+    name = "degradation"
+    title = "Deeper plain networks train worse, residual ones do not"
+    about = (
+        "Plain networks and their residual twins of several depths are trained by one recipe."
+        " Twins have the same layers and, with shortcuts that pad with zeros, the same number of"
+        " parameters, start from the same numbers and see the same images in the same order."
+    )
+    caption = (
+        "Training error by epoch, thin for each seed and thick for their mean, in the form of"
+        " figure 6 of He et al. 2015: plain networks left, residual ones right."
+    )
+    claims = (
+        Claim(
+            "With more layers a plain network gets a higher training error: it is not overfitting.",
+            f"{HE2015}, figures 1 and 6",
+            "curves only; in one reproduction plain-20 ends at 1.23 %, plain-56 at 5.24 %",
+            Above(PLAIN_RISE),
+        ),
+        Claim(
+            "With shortcuts, which add no parameters, the deep network trains better.",
+            f"{HE2015}, figure 6 and table 6",
+            "ResNet-56 against plain-56, training error: 0.18 % and 5.24 % in one reproduction",
+            Every(Above(GAP), Equal(EXTRA, 0)),
+        ),
+    )
+    scales = {
+        "tiny": _Scale(
+            seconds=20,
+            images=Images("digits", train=200, test=100),
+            depths=(8, 20),
+            width=4,
+            recipe=Recipe(2, norms_every=0),
+        ),
+        "small": _Scale(
+            seconds=600,
+            images=Images(train=3200, test=800, side=16),
+            depths=(20, 56),
+            width=8,
+            recipe=Recipe(10),
+        ),
+        "paper": _Scale(
+            seconds=2e6,
+            images=Images("cifar10"),
+            depths=(20, 32, 44, 56),
+            width=16,
+            recipe=PUBLISHED,
+        ),
+    }
+
+    def conditions(self, scale: _Scale) -> Sequence[str]:
+        return [f"{kind}-{depth}" for depth in scale.depths for kind in ("plain", "residual")]
+
+    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+        kind, depth = condition.split("-")
+        split = scale.images.read()
+        model = cifar_resnet(
+            int(depth),
+            "A" if kind == "residual" else None,
+            width=scale.width,
+            in_channels=split.channels,
+            num_classes=split.classes,
+            seed=seed,
+        )
+        return learn(model, split, scale.recipe, seed=seed, device=device).record()
+
+    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+        def errors(kind: str, depth: int) -> list[float]:
+            return [trial["final_train_error"] for trial in trials[f"{kind}-{depth}"]]
+
+        shallow, deep = min(scale.depths), max(scale.depths)
+        twins = [trials[f"{kind}-{deep}"][0]["parameters"] for kind in ("plain", "residual")]
+        return {
+            **{
+                f"training error, {kind}-{depth}": errors(kind, depth)
+                for kind in ("plain", "residual")
+                for depth in scale.depths
+            },
+            PLAIN_RISE: paired(errors("plain", deep), errors("plain", shallow)),
+            GAP: paired(errors("plain", deep), errors("residual", deep)),
+            EXTRA: twins[1] - twins[0],
+        }
+
+    def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        figure, axes = panels(theme, 2, sharey=True)
+        for ax, kind in zip(axes, ("plain", "residual"), strict=True):
+            for number, (condition, seeds) in enumerate(
+                (name, seeds) for name, seeds in trials.items() if name.startswith(kind)
+            ):
+                curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
+                spread(ax, seeds[0]["epochs"], curves, condition, number, theme)
+            ax.set_xlabel("epoch")
+            name_curves(ax, theme)
+        axes[0].set_ylabel("training error, %")
+        return figure
+
+
+EXPERIMENT = _Degradation()

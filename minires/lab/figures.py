@@ -1,0 +1,96 @@
+"""What the figures of experiments have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .drawing import dress
+from .picture import blank_figure
+from .theme import Theme
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Colour is never the only cue.
+DASHES: tuple[Any, ...] = ("solid", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (2, 3)))
+MARKERS = "osD^vPX*"
+
+
+def panels(
+    theme: Theme,
+    count: int = 1,
+    *,
+    rows: int = 1,
+    width: float = 4.6,
+    height: float = 3.5,
+    **share: Any,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of some axes side by side, in the colours of a theme.
+
+    Parameters
+    ----------
+    theme : Theme
+    count : int
+        How many in a row.
+    rows : int
+    width, height : float
+        Of each, in inches.
+    **share
+        ``sharex``, ``sharey``, as for `matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of matplotlib.axes.Axes
+        Row by row.
+    """
+    figure = blank_figure(width * count, height * rows, theme)
+    axes = list(figure.subplots(rows, count, squeeze=False, **share).ravel())
+    for ax in axes:
+        ax.grid(color=theme.faint, linewidth=0.6)
+        ax.set_axisbelow(True)
+        dress(ax, theme)
+    return figure, axes
+
+
+def spread(
+    ax: Axes,
+    x: Sequence[float],
+    curves: Sequence[Sequence[float]],
+    name: str,
+    number: int,
+    theme: Theme,
+    **more: Any,
+) -> None:
+    """Draw a curve for each seed, thin, and their mean, thick, in the colour of a number.
+
+    A seed whose curve is shorter, because it diverged, is drawn as far as it goes.
+    """
+    colour, dash = theme.colour(number), DASHES[number % len(DASHES)]
+    for curve in curves:
+        ax.plot(x[: len(curve)], curve, color=colour, linewidth=0.7, alpha=0.5)
+    length = min(map(len, curves), default=0)
+    means = [sum(curve[i] for curve in curves) / len(curves) for i in range(length)]
+    ax.plot(x[:length], means, color=colour, linestyle=dash, linewidth=2, label=name, **more)
+
+
+def name_curves(ax: Axes, theme: Theme, **more: Any) -> None:
+    """Name the curves, where the data leave room."""
+    ax.legend(**{"frameon": False, "labelcolor": theme.ink, "fontsize": 9} | more)
+
+
+def limit_line(ax: Axes, at: float, name: str, theme: Theme) -> None:
+    """Draw a horizontal line at a published or a theoretical number, and name it."""
+    ax.axhline(at, color=theme.ink, linewidth=0.9, linestyle=(0, (1, 2)))
+    ax.annotate(
+        name,
+        (1.0, at),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 3),
+        textcoords="offset points",
+        ha="right",
+        color=theme.ink,
+        fontsize=8.5,
+    )
