@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from .images import Images
 from .rules import Measured, Rule
@@ -88,7 +88,7 @@ class Experiment(ABC):
     about: str
     caption: str
     claims: tuple[Claim, ...]
-    scales: Mapping[ScaleName, Any]
+    scales: ClassVar[Mapping[ScaleName, Any]]
     shows_at: ScaleName = "small"
 
     @abstractmethod

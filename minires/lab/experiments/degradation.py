@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from minires.lab.experiment import Claim, Experiment, Scale, Trials
+from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
@@ -60,7 +60,7 @@ class _Degradation(Experiment):
             Every(Above(GAP), Equal(EXTRA, 0)),
         ),
     )
-    scales = {
+    scales: ClassVar[dict[ScaleName, _Scale]] = {
         "tiny": _Scale(
             seconds=20,
             images=Images("digits", train=200, test=100),
