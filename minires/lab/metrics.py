@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
+
+from minires.serialize.json_text import strict
 
 from .comparison import Comparison
 from .learning import GradientSize
@@ -43,7 +44,7 @@ def metrics_of(comparison: Comparison) -> dict[str, Any]:
         With ``"schema": "minires.compare/1"``; what is not finite has become None.
     """
     settings = comparison.settings
-    record: dict[str, Any] = _strict(
+    record: dict[str, Any] = strict(
         {
             "schema": SCHEMA,
             **_outcome(comparison),
@@ -60,7 +61,7 @@ def metrics_of(comparison: Comparison) -> dict[str, Any]:
 def table_of(comparison: Comparison) -> dict[str, Any]:
     """Return the table of results and the verdict, ready for strict JSON."""
     rows = [_row(run) for run in comparison.runs]
-    record: dict[str, Any] = _strict({"schema": TABLE_SCHEMA, **_outcome(comparison), "rows": rows})
+    record: dict[str, Any] = strict({"schema": TABLE_SCHEMA, **_outcome(comparison), "rows": rows})
     return record
 
 
@@ -127,14 +128,3 @@ def _run(run: Run) -> dict[str, Any]:
 
 def _size(size: GradientSize | None) -> dict[str, Any] | None:
     return None if size is None else size._asdict()
-
-
-def _strict(value: Any) -> Any:
-    """Shorten floats to six digits, and replace what JSON has no word for by None."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value

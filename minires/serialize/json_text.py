@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 
@@ -22,3 +23,20 @@ def to_json(record: dict[str, Any]) -> str:
         else:
             lines.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def strict(value: Any, digits: int = 6) -> Any:
+    """Shorten floats to so many digits, and replace what JSON has no word for by None.
+
+    Examples
+    --------
+    >>> strict({"loss": [0.123456789, float("nan")]})
+    {'loss': [0.123457, None]}
+    """
+    if isinstance(value, dict):
+        return {key: strict(item, digits) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(item, digits) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    return value

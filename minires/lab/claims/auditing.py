@@ -1,0 +1,155 @@
+"""Putting the audit's correct statements to their checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from minires.lab.experiment import ScaleName
+from minires.lab.laboratory import Laboratory, NotMeasuredError, Trial
+from minires.lab.workers import Job, carry_out
+from minires.serialize import atomic_write
+from minires.serialize.json_text import strict
+
+from .audited import audited_items
+from .item import Item
+
+FILE = "claims.json"
+
+
+def audit(
+    lab: Laboratory,
+    codes: Sequence[str] | None = None,
+    told: Callable[[dict[str, Any]], None] = lambda record: None,
+    trial_told: Callable[[Trial], None] = lambda trial: None,
+) -> list[dict[str, Any]]:
+    """Check items of the audit; an experiment that one reads is run if it has no result yet.
+
+    Parameters
+    ----------
+    lab : Laboratory
+    codes : sequence of str, optional
+        By default all.
+    told : callable
+        Called with each record as it comes.
+    trial_told : callable
+        Called with each trial of an experiment that had to be run.
+
+    Returns
+    -------
+    list of dict
+        In the order of the codes: "code", "statement", "verdict", "correct", "kind" (experiment or
+        citation), "outcome", "measured", "rule", "because", "source", "seconds". The outcome is
+        that of the correct statement; "failed" if the check did, and "cited" of a citation.
+
+    Raises
+    ------
+    ValueError
+        If a code is unknown.
+    """
+    known = audited_items()
+    wanted = list(known) if codes is None else [code.upper() for code in codes]
+    unknown = [code for code in wanted if code not in known]
+    if unknown:
+        raise ValueError(f"unknown claim {unknown[0]!r}; there are: {', '.join(known)}")
+    records: dict[str, dict[str, Any]] = {}
+
+    def keep(code: str, **found: Any) -> None:
+        records[code] = strict({**_described(known[code]), **found})
+        told(records[code])
+
+    for code in wanted:
+        if known[code].check is None:
+            keep(code)
+    open_ = [code for code in wanted if code not in records]
+    while open_:
+        jobs = [Job(code, check_item, (code, str(lab.folder), lab.scale)) for code in open_]
+        needed: dict[str, str] = {}
+        for done in carry_out(jobs, lab.jobs):
+            code = done.job.name
+            if done.failure:
+                keep(code, outcome="failed", because=done.failure, seconds=done.seconds)
+            elif isinstance(done.value, str):
+                needed[code] = done.value
+            else:
+                keep(code, seconds=done.seconds, **done.value)
+        failed = {
+            name: result.failures[0]["failure"]
+            for name, result in lab.run(sorted(set(needed.values())), trial_told).items()
+            if result.outcome == "failed"
+        }
+        for code, name in needed.items():
+            if name in failed:
+                because = f"the experiment {name!r} has failed: {failed[name]}"
+                keep(code, outcome="failed", because=because)
+        open_ = [code for code in needed if code not in records]
+    return [records[code] for code in wanted]
+
+
+def check_item(code: str, folder: str, scale: ScaleName) -> dict[str, Any] | str:
+    """Check one item; return what was found, or the name of the experiment that it lacks."""
+    item = audited_items()[code]
+    assert item.rule is not None
+    assert item.check is not None
+    try:
+        measured = item.check(Laboratory(folder, scale))
+    except NotMeasuredError as error:
+        return error.experiment
+    judged = item.rule.judge(measured)
+    return {"outcome": judged.outcome, "because": judged.because, "measured": dict(measured)}
+
+
+def write_audit(records: Sequence[Mapping[str, Any]], folder: Path) -> Path:
+    """Write the records of an audit as a JSON list, one line for each."""
+    file = folder / FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(file, "w") as opened:
+        opened.write(as_json(records))
+    return file
+
+
+def as_json(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return the records of an audit as a JSON list, one line for each."""
+    lines = ",\n  ".join(json.dumps(record, allow_nan=False) for record in records)
+    return f"[\n  {lines}\n]\n" if records else "[]\n"
+
+
+def read_audit(folder: Path) -> list[dict[str, Any]] | None:
+    """Read the records of an audit; None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    file = folder / FILE
+    if not file.exists():
+        return None
+    try:
+        records = json.loads(file.read_text("utf-8"))
+        missing = {"code", "statement", "outcome"} - set(records[0])
+        if missing:
+            raise ValueError(f"no {missing}")
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise ValueError(
+            f"'{file}' is no audit of minires lab, or a damaged one ({error}); move it away"
+        ) from None
+    return records  # type: ignore[no-any-return]
+
+
+def _described(item: Item) -> dict[str, Any]:
+    return {
+        "code": item.code,
+        "statement": item.statement,
+        "verdict": item.verdict,
+        "correct": item.correct,
+        "kind": "citation" if item.check is None else "experiment",
+        "outcome": "cited",
+        "measured": {},
+        "rule": item.rule.text if item.rule else "",
+        "because": "",
+        "source": item.source,
+        "seconds": 0.0,
+    }

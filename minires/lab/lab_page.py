@@ -1,0 +1,280 @@
+"""The page of the lab: every claim, the paper's number, the one measured here, the outcome."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minires.pages import Cell, definitions, details, escape, page, picture, short, table
+
+from .cost import in_words
+from .experiment import SCALES, Experiment
+from .picture import to_png
+from .results import Result
+from .theme import DARK, LIGHT
+
+_STYLE = """
+.supports { color: var(--green); }
+.contradicts, .failed { color: var(--red); font-weight: 600; }
+.inconclusive, .cited { color: var(--soft); }
+.verdict.supports, .verdict.contradicts, .verdict.failed { color: inherit; font-weight: inherit; }
+.verdict.supports { border-left-color: var(--green); }
+.verdict.contradicts, .verdict.failed { border-left-color: var(--red); }
+.verdict.inconclusive { border-left-color: var(--soft); }
+:root { --red: #b3261e; }
+@media (prefers-color-scheme: dark) { :root { --red: #ff8a80; } }
+.wordy td, .wordy th { white-space: normal; text-align: left; vertical-align: top; min-width: 7rem; }
+.wordy td:nth-child(2), .wordy td:nth-child(4) { min-width: 16rem; }
+.experiment { margin-top: 2.75rem; }
+.experiment h2 { margin-top: 0; }
+.experiment img { max-width: 100%; width: auto; }
+.claims { list-style: none; padding: 0; margin: 0.8rem 0 0; }
+.claims > li { border-left: 4px solid var(--line); padding: 0.1rem 0 0.1rem 0.9rem; margin: 0 0 1.1rem; }
+.claims > li.supports { border-color: var(--green); }
+.claims > li.contradicts { border-color: var(--red); }
+.claims > li > *, .claims dd { color: var(--ink); font-weight: normal; }
+.claims p.outcome { margin: 0 0 0.3rem; font-weight: 600; }
+"""
+# Words, and a sign: colour is never the only cue.
+_SIGNS = {
+    "supports": "✓ supports",
+    "contradicts": "✗ contradicts",
+    "inconclusive": "~ inconclusive",
+    "failed": "! failed",
+    "cited": "cited",
+}
+
+
+def render_lab(
+    results: Mapping[str, Result],
+    known: Mapping[str, Experiment],
+    audit: Sequence[Mapping[str, Any]] | None = None,
+) -> str:
+    """Write the page of a laboratory's results; figures are drawn from the results alone.
+
+    Parameters
+    ----------
+    results : dict of Result
+    known : dict of Experiment
+        All experiments, by name: those without a result are named at the end.
+    audit : list of dict, optional
+        Records of `minires.lab.claims.audit`.
+
+    Returns
+    -------
+    str
+        A whole HTML page, with its pictures inside.
+    """
+    shown = [(known[name], results[name]) for name in known if name in results]
+    sections = [
+        _opening(shown, audit),
+        _overview(shown),
+        *(_experiment(experiment, result) for experiment, result in shown),
+        _audit(audit),
+        _missing(results, known),
+    ]
+    return page("Claims about residual learning, re-run", filter(None, sections), style=_STYLE)
+
+
+def measured_text(values: Any) -> str:
+    """Return what was measured in few characters.
+
+    Examples
+    --------
+    >>> measured_text([0.1, 0.25, 0.123456]), measured_text(True), measured_text(25557032)
+    ('0.1, 0.25, 0.123', 'yes', '25,557,032')
+    """
+    if isinstance(values, bool):
+        return "yes" if values else "no"
+    if isinstance(values, int):
+        return f"{values:,}"
+    if isinstance(values, float):
+        return short(values)
+    if isinstance(values, (list, tuple)):
+        return ", ".join(map(measured_text, values))
+    if isinstance(values, dict):
+        return "; ".join(f"{name}: {measured_text(value)}" for name, value in values.items())
+    return "–" if values is None else str(values)
+
+
+def where_it_shows(experiment: Experiment, result: Result) -> str:
+    """Say at which scale the effect should show, where this one has not shown it; or ""."""
+    if result.outcome in ("supports", "failed"):
+        return ""
+    later = SCALES.index(experiment.shows_at) > SCALES.index(result.scale)  # type: ignore[arg-type]
+    if later:
+        return (
+            f"The scale {result.scale!r} does not show all that the papers say; {experiment.shows_at!r}"
+            " should."
+        )
+    return (
+        f"The scale {result.scale!r} should show what the papers say, and has not shown all of it."
+    )
+
+
+def _opening(
+    shown: Sequence[tuple[Experiment, Result]], audit: Sequence[Mapping[str, Any]] | None
+) -> str:
+    claims = Counter(claim["outcome"] for _, result in shown for claim in result.claims)
+    told = [f"Claims of papers: {_tally(claims)}."] if claims else []
+    failed = [result.experiment for _, result in shown if result.outcome == "failed"]
+    if failed:
+        told.append(f"Failed: {', '.join(failed)}.")
+    if audit:
+        told.append(
+            "What introductory articles say, audited: of"
+            f" {len(audit)} correct statements {_tally(Counter(r['outcome'] for r in audit))}."
+        )
+    scales = sorted({result.scale for _, result in shown})
+    machine = shown[0][1].environment if shown else {}
+    where = f"{machine.get('processor', '')}, {machine.get('processors', '?')} processors"
+    return (
+        "<header>\n<h1>Claims about residual learning, re-run</h1>\n"
+        '<p class="lede">Is it true, and can I see it? Each claim was put to an experiment, and a'
+        " rule that was written beforehand turned what was measured into an outcome. Scale:"
+        f" {escape(', '.join(scales) or 'none')}; {escape(where)}.</p>\n</header>\n"
+        '<section class="verdict"><ul>'
+        + "".join(f"<li>{escape(sentence)}</li>" for sentence in told)
+        + "</ul></section>"
+    )
+
+
+def _tally(counts: Counter[str]) -> str:
+    named = {"supports": "supported", "contradicts": "contradicted", "cited": "cited only"}
+    return ", ".join(
+        f"{counts[outcome]} {named.get(outcome, outcome)}" for outcome in _SIGNS if counts[outcome]
+    )
+
+
+def _overview(shown: Sequence[tuple[Experiment, Result]]) -> str:
+    rows: list[list[str | Cell]] = []
+    for experiment, result in shown:
+        for claim in result.claims:
+            rows.append(
+                [
+                    Cell(experiment.name, link=f"#{experiment.name}"),
+                    claim["claim"],
+                    claim["source"],
+                    claim["paper"] or "–",
+                    _values(claim["measured"]),
+                    Cell(_SIGNS[claim["outcome"]], claim["outcome"]),
+                ]
+            )
+        if result.outcome == "failed":
+            rows.append(
+                [
+                    Cell(experiment.name, link=f"#{experiment.name}"),
+                    experiment.title,
+                    "–",
+                    "–",
+                    "–",
+                    Cell(_SIGNS["failed"], "failed"),
+                ]
+            )
+    head = ["experiment", "claim", "source", "published", "measured here", "outcome"]
+    caption = "Every claim. A list has one number for each seed."
+    return f'<section class="wordy"><h2>At a glance</h2><div class="card">{table(caption, head, rows)}</div></section>'
+
+
+def _experiment(experiment: Experiment, result: Result) -> str:
+    body = [f'<section class="experiment" id="{escape(experiment.name)}">']
+    body.append(f"<h2>{escape(experiment.title)}</h2>\n<p>{escape(experiment.about)}</p>")
+    notes = [where_it_shows(experiment, result), (result.images or {}).get("note", "")]
+    notes += [f"Failed{_place(failure)}: {failure['failure']}" for failure in result.failures]
+    body += [f'<p class="note">{escape(note)}</p>' for note in notes if note]
+    if result.outcome != "failed":
+        light, dark = (
+            to_png(experiment.draw(result.trials, result.measured, theme))
+            for theme in (LIGHT, DARK)
+        )
+        alt = f"{experiment.title}. {experiment.caption}"
+        body.append(
+            f'<figure class="card">{picture(light, dark, alt)}'
+            f"<figcaption>{escape(experiment.caption)}</figcaption></figure>"
+        )
+    body.append('<ul class="claims">')
+    for claim in result.claims:
+        pairs = [
+            ("source", claim["source"]),
+            ("published", claim["paper"] or "no number"),
+            ("measured", claim["because"]),
+            ("rule", claim["rule"]),
+        ]
+        body.append(
+            f'<li class="{claim["outcome"]}"><p class="outcome">{escape(_SIGNS[claim["outcome"]])}:'
+            f" {escape(claim['claim'])}</p>{definitions(pairs)}</li>"
+        )
+    body.append("</ul>")
+    body.append(details("All that was measured, and how", _particulars(result)))
+    body.append("</section>")
+    return "\n".join(body)
+
+
+def _place(failure: Mapping[str, Any]) -> str:
+    return f" ({failure['condition']}, seed {failure['seed']})" if failure["condition"] else ""
+
+
+def _particulars(result: Result) -> str:
+    settings = {**result.settings}
+    settings.pop("seconds", None)
+    images = result.images or {}
+    return definitions(
+        [
+            *((name, measured_text(value)) for name, value in result.measured.items()),
+            ("settings", measured_text(settings)),
+            ("seeds", measured_text(result.seeds)),
+            ("images", measured_text(images) if images else "none"),
+            ("device", result.device),
+            ("trials took", f"{in_words(result.seconds)} in all"),
+            ("machine", measured_text(result.environment)),
+            ("commit", result.commit or "–"),
+            ("when", result.created),
+        ]
+    )
+
+
+def _values(measured: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name}: {measured_text(value)}" for name, value in measured.items())
+
+
+def _audit(records: Sequence[Mapping[str, Any]] | None) -> str:
+    if not records:
+        return ""
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(record["code"]),
+            record["statement"],
+            record["verdict"],
+            record["correct"],
+            record["because"] or record["source"],
+            Cell(_SIGNS[record["outcome"]], record["outcome"]),
+        ]
+        for record in records
+    ]
+    against = [record["code"] for record in records if record["outcome"] == "contradicts"]
+    warning = (
+        f'<p class="note contradicts">Our measurement contradicts the audit in'
+        f" {escape(', '.join(against))}: both stand below, and neither was made to fit.</p>"
+        if against
+        else ""
+    )
+    head = ["code", "what is said", "verdict", "what is right", "measured", "outcome"]
+    caption = (
+        "What introductory articles say. The verdict is the audit's, on what is said; the outcome is"
+        " that of the check of what is right."
+    )
+    return (
+        f'<section class="wordy" id="claims"><h2>Myths, tested</h2>{warning}'
+        f'<div class="card">{table(caption, head, rows)}</div></section>'
+    )
+
+
+def _missing(results: Mapping[str, Result], known: Mapping[str, Experiment]) -> str:
+    missing = [name for name in known if name not in results]
+    if not missing:
+        return ""
+    return (
+        f'<p class="note">Not run yet: {escape(", ".join(missing))}. Run: minires lab run'
+        f" {escape(missing[0])}</p>"
+    )
