@@ -19,6 +19,7 @@ from . import (
     data,
     evaluate,
     info,
+    lab,
     lr_find,
     models,
     predict,
@@ -61,6 +62,7 @@ app.command("check", help=check.HELP)(check.run_check)
 app.command("models", help=models.HELP)(models.run_models)
 app.command("summary", help=summary.HELP)(summary.run_summary)
 app.command("predict", help=predict.HELP)(predict.run_predict)
+app.add_typer(lab.app)
 app.add_typer(data.app)
 app.add_typer(weights.app)
 app.add_typer(assignment.app)

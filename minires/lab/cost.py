@@ -6,10 +6,9 @@ import time
 
 import numpy as np
 
-from minires.autograd import tensor
 from minires.devices import threads
 from minires.models import cifar_resnet
-from minires.ops import cross_entropy
+from minires.ops import cross_entropy, tensor
 
 # Milliseconds of the step below on one core of the AMD EPYC where `Scale.seconds` were measured.
 _REFERENCE = 24.0

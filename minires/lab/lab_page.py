@@ -24,13 +24,15 @@ _STYLE = """
 .verdict.inconclusive { border-left-color: var(--soft); }
 :root { --red: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --red: #ff8a80; } }
-.wordy td, .wordy th { white-space: normal; text-align: left; vertical-align: top; min-width: 7rem; }
+.wordy td, .wordy th { white-space: normal; text-align: left; vertical-align: top; }
+.wordy td, .wordy th { min-width: 7rem; }
 .wordy td:nth-child(2), .wordy td:nth-child(4) { min-width: 16rem; }
 .experiment { margin-top: 2.75rem; }
 .experiment h2 { margin-top: 0; }
 .experiment img { max-width: 100%; width: auto; }
 .claims { list-style: none; padding: 0; margin: 0.8rem 0 0; }
-.claims > li { border-left: 4px solid var(--line); padding: 0.1rem 0 0.1rem 0.9rem; margin: 0 0 1.1rem; }
+.claims > li { border-left: 4px solid var(--line); padding: 0.1rem 0 0.1rem 0.9rem; }
+.claims > li { margin: 0 0 1.1rem; }
 .claims > li.supports { border-color: var(--green); }
 .claims > li.contradicts { border-color: var(--red); }
 .claims > li > *, .claims dd { color: var(--ink); font-weight: normal; }
@@ -102,11 +104,11 @@ def where_it_shows(experiment: Experiment, result: Result) -> str:
     """Say at which scale the effect should show, where this one has not shown it; or ""."""
     if result.outcome in ("supports", "failed"):
         return ""
-    later = SCALES.index(experiment.shows_at) > SCALES.index(result.scale)  # type: ignore[arg-type]
-    if later:
+    scales: Sequence[str] = SCALES
+    if scales.index(experiment.shows_at) > scales.index(result.scale):
         return (
-            f"The scale {result.scale!r} does not show all that the papers say; {experiment.shows_at!r}"
-            " should."
+            f"The scale {result.scale!r} does not show all that the papers say;"
+            f" {experiment.shows_at!r} should."
         )
     return (
         f"The scale {result.scale!r} should show what the papers say, and has not shown all of it."
@@ -150,31 +152,27 @@ def _tally(counts: Counter[str]) -> str:
 def _overview(shown: Sequence[tuple[Experiment, Result]]) -> str:
     rows: list[list[str | Cell]] = []
     for experiment, result in shown:
-        for claim in result.claims:
-            rows.append(
-                [
-                    Cell(experiment.name, link=f"#{experiment.name}"),
-                    claim["claim"],
-                    claim["source"],
-                    claim["paper"] or "–",
-                    _values(claim["measured"]),
-                    Cell(_SIGNS[claim["outcome"]], claim["outcome"]),
-                ]
-            )
+        link = Cell(experiment.name, link=f"#{experiment.name}")
+        rows += [
+            [
+                link,
+                claim["claim"],
+                claim["source"],
+                claim["paper"] or "–",
+                _values(claim["measured"]),
+                Cell(_SIGNS[claim["outcome"]], claim["outcome"]),
+            ]
+            for claim in result.claims
+        ]
         if result.outcome == "failed":
-            rows.append(
-                [
-                    Cell(experiment.name, link=f"#{experiment.name}"),
-                    experiment.title,
-                    "–",
-                    "–",
-                    "–",
-                    Cell(_SIGNS["failed"], "failed"),
-                ]
-            )
+            failed = Cell(_SIGNS["failed"], "failed")
+            rows.append([link, experiment.title, "–", "–", "–", failed])
     head = ["experiment", "claim", "source", "published", "measured here", "outcome"]
     caption = "Every claim. A list has one number for each seed."
-    return f'<section class="wordy"><h2>At a glance</h2><div class="card">{table(caption, head, rows)}</div></section>'
+    return (
+        '<section class="wordy"><h2>At a glance</h2>'
+        f'<div class="card">{table(caption, head, rows)}</div></section>'
+    )
 
 
 def _experiment(experiment: Experiment, result: Result) -> str:
@@ -261,8 +259,8 @@ def _audit(records: Sequence[Mapping[str, Any]] | None) -> str:
     )
     head = ["code", "what is said", "verdict", "what is right", "measured", "outcome"]
     caption = (
-        "What introductory articles say. The verdict is the audit's, on what is said; the outcome is"
-        " that of the check of what is right."
+        "What introductory articles say. The verdict is the audit's, on what is said; the outcome"
+        " is that of the check of what is right."
     )
     return (
         f'<section class="wordy" id="claims"><h2>Myths, tested</h2>{warning}'
