@@ -29,7 +29,8 @@ _STYLE = """
 .wordy td:nth-child(2), .wordy td:nth-child(4) { min-width: 16rem; }
 .experiment { margin-top: 2.75rem; }
 .experiment h2 { margin-top: 0; }
-.experiment img { max-width: 100%; width: auto; }
+.experiment picture { display: block; overflow-x: auto; }
+.experiment img { max-width: none; width: auto; min-width: 36rem; max-height: none; }
 .claims { list-style: none; padding: 0; margin: 0.8rem 0 0; }
 .claims > li { border-left: 4px solid var(--line); padding: 0.1rem 0 0.1rem 0.9rem; }
 .claims > li { margin: 0 0 1.1rem; }
@@ -134,7 +135,8 @@ def _opening(
     return (
         "<header>\n<h1>Claims about residual learning, re-run</h1>\n"
         '<p class="lede">Is it true, and can I see it? Each claim was put to an experiment, and a'
-        " rule that was written beforehand turned what was measured into an outcome. Scale:"
+        " rule that was written beforehand turned what was measured into an outcome: an effect must"
+        " show in every seed, of three at least, or in a 95 % confidence interval. Scale:"
         f" {escape(', '.join(scales) or 'none')}; {escape(where)}.</p>\n</header>\n"
         '<section class="verdict"><ul>'
         + "".join(f"<li>{escape(sentence)}</li>" for sentence in told)

@@ -149,9 +149,11 @@ class Laboratory:
         results: dict[str, Result] = {}
 
         def close(plan: _Plan) -> None:
-            results[plan.experiment.name] = result = plan.result()
-            write_result(result, self.folder)
-            finished(result)
+            write_result(plan.result(), self.folder)
+            kept = read_result(self.folder, plan.experiment.name)
+            assert kept is not None
+            results[plan.experiment.name] = kept
+            finished(kept)
 
         for plan in plans.values():
             if plan.is_complete:

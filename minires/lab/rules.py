@@ -98,10 +98,9 @@ class _Limit(Rule):
         values = measured[self.quantity]
         against = self.limit if self.otherwise is None else self.otherwise
         ends = _extremes(values)
-        if ends is None:
-            told = f"{self.quantity}: {_told(values)}; fewer than {_SEEDS} seeds tell nothing"
-            return Judgement("inconclusive", told)
         because = f"{self.quantity}: {_told(values)}"
+        if isinstance(ends, str):
+            return Judgement("inconclusive", f"{because}; {ends}")
         if any(self._is_past(low, high, self.limit, self._side) for low, high in ends):
             return Judgement("supports", because)
         if any(self._is_past(low, high, against, -self._side) for low, high in ends):
@@ -173,13 +172,14 @@ class Within(Rule):
         """Apply the rule."""
         values = measured[self.quantity]
         because = f"{self.quantity}: {_told(values)}"
+        ends = _extremes(values)
+        if isinstance(ends, str):
+            return Judgement("inconclusive", f"{because}; {ends}")
         several = values if isinstance(values, (list, tuple)) else [values]
-        inside = [self.low <= value <= self.high for value in several]
-        if not inside or 1 < len(inside) < _SEEDS or len(set(inside)) > 1:
+        inside = {self.low <= value <= self.high for value in several}
+        if len(inside) > 1:
             return Judgement("inconclusive", because)
-        if isinstance(values, (list, tuple)) and len(values) < _SEEDS:
-            return Judgement("inconclusive", f"{because}; fewer than {_SEEDS} seeds tell nothing")
-        return Judgement("supports" if inside[0] else "contradicts", because)
+        return Judgement("supports" if True in inside else "contradicts", because)
 
 
 @dataclass(frozen=True)
@@ -287,18 +287,21 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - reach, mean + reach
 
 
-def _extremes(values: Any) -> list[tuple[float, float]] | None:
-    """Return between what all seeds lie, and the mean does; None if there are too few."""
-    if not isinstance(values, (list, tuple)):
+def _extremes(values: Any) -> list[tuple[float, float]] | str:
+    """Return between what all seeds lie, and the mean does; or why nothing follows."""
+    several = values if isinstance(values, (list, tuple)) else [values]
+    if any(value is None or not math.isfinite(value) for value in several):
+        return "what is not a number tells nothing"
+    if several is not values:
         return [(values, values)]
-    if len(values) < _SEEDS:
-        return None
+    if len(several) < _SEEDS:
+        return f"fewer than {_SEEDS} seeds tell nothing"
     return [(min(values), max(values)), interval(values)]
 
 
 def _told(values: Any) -> str:
     several = values if isinstance(values, (list, tuple)) else [values]
-    return ", ".join(short(value) for value in several)
+    return ", ".join("–" if value is None else short(value) for value in several)
 
 
 def _exact(value: Any) -> str:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from minires.lab.lab_page import measured_text, render_lab
+from minires.lab.laboratory import Laboratory
+from minires.lab.results import Result
+from tests.lab import odd_experiments
+
+KNOWN = odd_experiments.ALL
+ITEM = {
+    "code": "X1",
+    "statement": "two & two is <five>",
+    "verdict": "false",
+    "correct": "It is four.",
+    "kind": "experiment",
+    "outcome": "contradicts",
+    "measured": {"sum": 5},
+    "rule": "sum: 4 supports, all else contradicts",
+    "because": "sum: 5",
+    "source": "arithmetic",
+    "seconds": 0.1,
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    lab = Laboratory(tmp_path_factory.mktemp("lab"), "tiny", known=KNOWN, jobs=1)
+    return lab.run(["sane", "raises"])
+
+
+def text_of(html: str) -> str:
+    page = ET.fromstring(html.replace("<!DOCTYPE html>", ""))
+    return " ".join("".join(page.itertext()).split())
+
+
+def test_the_page_shows_claim_published_measured_and_outcome(results: dict[str, Result]) -> None:
+    told = text_of(render_lab(results, KNOWN))
+
+    for part in ("Two is more than one.", "arithmetic", "two less one: 1, 1, 1", "✓ supports"):
+        assert part in told
+    assert "Claims of papers: 1 supported" in told
+
+
+def test_the_page_has_a_figure_for_light_and_for_dark(results: dict[str, Result]) -> None:
+    html = render_lab(results, KNOWN)
+
+    assert html.count("<picture>") == 1  # that of the experiment that did not fail
+    assert html.count("data:image/png;base64,") == 2
+
+
+def test_what_failed_and_what_was_not_run_is_told(results: dict[str, Result]) -> None:
+    told = text_of(render_lab(results, KNOWN))
+
+    assert "Failed (2, seed 1): ArithmeticError: two and two is five" in told
+    assert "Not run yet: dies, no-json, cannot-measure, takes-long." in told
+
+
+def test_an_audit_that_is_contradicted_says_so_and_shows_both(results: dict[str, Result]) -> None:
+    html = render_lab(results, KNOWN, [ITEM])
+    told = text_of(html)
+
+    assert "Our measurement contradicts the audit in X1" in told
+    assert "two & two is <five>" in told
+    assert "It is four." in told
+    assert "sum: 5" in told
+    assert 'class="contradicts">✗ contradicts' in html
+
+
+@pytest.mark.parametrize(
+    ("shows_at", "told"), [("paper", "'paper' should"), ("tiny", "'tiny' should show")]
+)
+def test_an_effect_that_does_not_show_is_told_with_the_scale_where_it_should(
+    results: dict[str, Result], shows_at: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(odd_experiments.SANE, "shows_at", shows_at, raising=False)
+    monkeypatch.setattr(results["sane"], "outcome", "inconclusive")
+
+    assert told in text_of(render_lab(results, KNOWN))
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [(True, "yes"), (269722, "269,722"), (None, "–"), ([0.5, None], "0.5, –"), ({"a": 1}, "a: 1")],
+)
+def test_numbers_are_written_for_people(values: object, text: str) -> None:
+    assert measured_text(values) == text

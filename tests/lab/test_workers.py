@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from minires.lab.workers import Job, carry_out
+from tests.lab import odd_experiments
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def test_jobs_are_carried_out_in_other_processes_and_failures_are_told() -> None:
+    jobs = [
+        Job("good", os.getpid, ()),
+        Job("raises", odd_experiments.RAISES.happen, ("2", 1)),
+        Job("dies", odd_experiments.DIES.happen, ("1", 0)),
+        Job("exits", os._exit, (3,)),
+        Job("good again", os.getpid, ()),
+    ]
+
+    found = {done.job.name: done for done in carry_out(jobs, 2)}
+
+    assert sorted(found) == sorted(job.name for job in jobs)
+    assert found["good"].value not in (None, os.getpid())
+    assert found["good again"].failure == ""
+    assert found["raises"].failure == "ArithmeticError: two and two is five"
+    assert "Traceback" in found["raises"].details
+    assert "SIGKILL" in found["dies"].failure
+    assert "exit code 3" in found["exits"].failure
+
+
+def test_a_process_is_used_again() -> None:
+    pids = [done.value for done in carry_out([Job("pid", os.getpid, ())] * 4, 1)]
+
+    assert len(set(pids)) == 1
+
+
+def test_processes_end_with_those_who_look_on() -> None:
+    jobs = [Job("pid", os.getpid, ()), Job("long", time.sleep, (600,))]
+    looking = carry_out(jobs, 1)
+    pid = next(looking).value
+
+    looking.close()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
