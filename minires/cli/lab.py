@@ -105,12 +105,19 @@ def _report(
     html: Annotated[
         Path | None, typer.Option(help="Where to write it.", show_default="<out>/report.html")
     ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write Markdown, and figures in a folder beside it.")
+    ] = None,
 ) -> None:
     """Write one page of all results that are there: claim, published, measured, outcome, figure."""
-    from .lab_folder import write_page
+    from .lab_folder import write_as_markdown, write_page
 
     require_scale(scale)
-    typer.echo(write_page(folder_of(out, scale), html))
+    folder = folder_of(out, scale)
+    if markdown is not None:
+        typer.echo(write_as_markdown(folder, markdown))
+    if html is not None or markdown is None:
+        typer.echo(write_page(folder, html))
 
 
 app.command("run", help=RUN_HELP)(run_run)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .refusals import refuse
 
 if TYPE_CHECKING:
-    from minires.lab.experiment import ScaleName
+    from minires.lab.experiment import Experiment, ScaleName
+    from minires.lab.results import Result
 
 Scale = Annotated[
     str,
@@ -43,11 +44,30 @@ def folder_of(out: Path | None, scale: str) -> Path:
 
 def write_page(folder: Path, file: Path | None = None) -> Path:
     """Write the page of all results in a folder; return where it is."""
+    from minires.lab.lab_page import render_lab
+    from minires.serialize import atomic_write
+
+    target = folder / "report.html" if file is None else file
+    page = render_lab(*_found(folder))
+    with atomic_write(target, "w") as opened:
+        opened.write(page)
+    return target
+
+
+def write_as_markdown(folder: Path, file: Path) -> Path:
+    """Write the same as Markdown, and figures in a folder beside it; return where it is."""
+    from minires.lab.lab_markdown import write_markdown
+
+    return write_markdown(*_found(folder), file)[0]
+
+
+def _found(
+    folder: Path,
+) -> tuple[dict[str, Result], dict[str, Experiment], list[dict[str, Any]] | None]:
+    """Return the results in a folder, all experiments, and the records of the audit."""
     from minires.lab.claims.auditing import read_audit
     from minires.lab.experiments import experiments
-    from minires.lab.lab_page import render_lab
     from minires.lab.results import read_result
-    from minires.serialize import atomic_write
 
     known = experiments()
     try:
@@ -56,9 +76,6 @@ def write_page(folder: Path, file: Path | None = None) -> Path:
     except ValueError as error:
         refuse(error)
     results = {name: result for name, result in found.items() if result is not None}
-    if not results and audit is None:
+    if not results:
         refuse(ValueError(f"there are no results in '{folder}'; run: minires lab run --all"))
-    target = folder / "report.html" if file is None else file
-    with atomic_write(target, "w") as opened:
-        opened.write(render_lab(results, known, audit))
-    return target
+    return results, known, audit

@@ -1,0 +1,147 @@
+"""The results of the lab as a page of documentation: Markdown, and figures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from minires.serialize import atomic_write
+
+from .cost import in_words
+from .experiment import Experiment
+from .lab_page import measured_text, where_it_shows
+from .picture import to_png
+from .results import Result
+from .theme import LIGHT
+
+
+def write_markdown(
+    results: Mapping[str, Result],
+    known: Mapping[str, Experiment],
+    audit: Sequence[Mapping[str, Any]] | None,
+    file: Path,
+) -> list[Path]:
+    """Write what experiments and audit have shown; figures go into a folder of the file's name.
+
+    Parameters
+    ----------
+    results : dict of Result
+    known : dict of Experiment
+    audit : list of dict or None
+    file : Path
+
+    Returns
+    -------
+    list of Path
+        The file, and the figures.
+    """
+    shown = [(known[name], results[name]) for name in known if name in results]
+    figures = file.with_suffix("")
+    written = [file]
+    parts = [_opening(shown, audit), _overview(shown)]
+    for experiment, result in shown:
+        picture = ""
+        if result.outcome != "failed":
+            figures.mkdir(parents=True, exist_ok=True)
+            png = figures / f"{experiment.name}.png"
+            drawn = experiment.draw(result.trials, result.measured, LIGHT)
+            with atomic_write(png) as opened:
+                opened.write(to_png(drawn, dpi=110))
+            written.append(png)
+            picture = (
+                f"![{experiment.caption}]({figures.name}/{png.name})\n\n{experiment.caption}\n"
+            )
+        parts.append(_experiment(experiment, result, picture))
+    if audit:
+        parts.append(_audit(audit))
+    with atomic_write(file, "w") as opened:
+        opened.write("\n".join(parts))
+    return written
+
+
+def _opening(
+    shown: Sequence[tuple[Experiment, Result]], audit: Sequence[Mapping[str, Any]] | None
+) -> str:
+    first = shown[0][1]
+    seconds = sum(result.seconds for _, result in shown)
+    machine = first.environment
+    return (
+        "# What the lab has measured\n\n"
+        f"Written by `minires lab report --markdown`, from results at the scale `{first.scale}`"
+        f" that took {in_words(seconds)} of computing in all ({machine.get('processor')},"
+        f" {machine.get('processors')} processors, NumPy {machine.get('numpy')}). [lab.md](lab.md)"
+        " says how experiments are made and judged; the numbers that the figures are drawn from"
+        " stand in `lab/results/`. An effect must show in every seed, of three at least, or in a"
+        " 95 % confidence interval; what does not is called inconclusive.\n"
+    )
+
+
+def _overview(shown: Sequence[tuple[Experiment, Result]]) -> str:
+    rows = ["| experiment | claim | published | outcome |", "|---|---|---|---|"]
+    for experiment, result in shown:
+        link = f"[{experiment.name}](#{experiment.name})"
+        if result.outcome == "failed":
+            rows.append(f"| {link} | {_cell(experiment.title)} | – | failed |")
+        rows += [
+            f"| {link} | {_cell(claim['claim'])} | {_cell(claim['paper'] or '–')} |"
+            f" {_bold(claim['outcome'])} |"
+            for claim in result.claims
+        ]
+    return "\n".join(rows) + "\n"
+
+
+def _experiment(experiment: Experiment, result: Result, picture: str) -> str:
+    lines = [f"## {experiment.name}\n", f"**{experiment.title}.** {experiment.about}\n"]
+    lines += [picture] if picture else []
+    notes = [where_it_shows(experiment, result), (result.images or {}).get("note", "")]
+    lines += [f"> {note}\n" for note in notes if note]
+    lines += [f"> Failed: {failure['failure']}\n" for failure in result.failures]
+    for claim in result.claims:
+        published = f" Published: {claim['paper']}." if claim["paper"] else ""
+        lines.append(
+            f"- {_bold(claim['outcome'])}: {claim['claim']} ({claim['source']}).{published}"
+            f" Measured: {claim['because']}. Rule: {claim['rule']}.\n"
+        )
+    images = result.images
+    on = f"{images['name']}, {images['train']} to learn from; " if images else ""
+    lines.append(f"({on}{in_words(result.seconds)} of computing, {len(result.seeds)} seeds)\n")
+    return "\n".join(lines)
+
+
+def _audit(records: Sequence[Mapping[str, Any]]) -> str:
+    head = "| code | what is said | verdict | what is right | outcome | measured |\n" + "|---" * 6
+    rows = [
+        "| "
+        + " | ".join(
+            _cell(text)
+            for text in (
+                record["code"],
+                record["statement"],
+                record["verdict"],
+                record["correct"],
+                _bold(record["outcome"]),
+                record["because"] or record["source"],
+            )
+        )
+        + " |"
+        for record in records
+    ]
+    return "\n".join(
+        [
+            "## Myths, tested\n",
+            "What introductory articles say. The verdict is the audit's, on what is said; the"
+            " outcome is that of the check of what is right.\n",
+            f"{head}|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _bold(outcome: str) -> str:
+    return f"**{outcome}**" if outcome in ("contradicts", "failed") else outcome
+
+
+def _cell(text: Any) -> str:
+    return measured_text(text).replace("|", "\\|").replace("\n", " ")

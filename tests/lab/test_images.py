@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minires.data import DatasetMissing
+from minires.lab.images import Images, lossless_cifar, trained
+
+
+def test_images_are_as_many_of_each_class_and_normalised() -> None:
+    split = Images("digits", train=200, test=100).read()
+
+    images, labels = split.train.arrays
+    assert np.bincount(labels).tolist() == [20] * 10
+    assert len(split.test) == 100
+    assert abs(images.mean()) < 0.1
+    assert images.std() == pytest.approx(1, abs=0.1)
+
+
+def test_the_same_images_each_time() -> None:
+    about = Images("digits", train=50, test=10).about
+
+    assert about == Images("digits", train=50, test=10).about
+    assert (about["train"], about["image"], about["lossy"]) == (50, [1, 8, 8], False)
+    assert about["digest"] != Images("digits", train=51, test=10).about["digest"]
+
+
+def test_images_are_shrunk_by_means_over_squares() -> None:
+    large, small = Images("digits", test=20).read(), Images("digits", test=20, side=4).read()
+
+    pixels = large.test.arrays[0]
+    means = np.stack([pixels[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]).mean(0)
+    np.testing.assert_allclose(small.test.arrays[0], means, rtol=1e-5, atol=1e-6)
+    assert Images("digits", side=16).read().image_size == (8, 8)  # nothing is enlarged
+
+
+def test_without_cifar_there_are_digits_and_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIRES_DATA", str(tmp_path))
+    images = Images("cifar", train=31, test=11)
+
+    assert images.read().name == "digits"
+    assert "minires data get cifar10" in images.note
+    with pytest.raises(DatasetMissing, match="cifar10"):
+        Images("cifar10", train=32).read()
+    with pytest.raises(DatasetMissing, match="cifar10"):
+        lossless_cifar(10)
+
+
+def test_originals_come_before_compressed_images(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (shared_data / "cifar10_lossless_4000.npz").is_file():
+        pytest.skip("the first 4,000 images of CIFAR-10 are not there")
+    monkeypatch.setenv("MINIRES_DATA", str(shared_data))
+    images = Images("cifar", train=33, test=12, side=16)
+
+    split = images.read()
+    assert split.name == "cifar10, the first 4,000 training images"
+    assert split.image_size == (16, 16)
+    assert not images.about["lossy"]
+    assert images.note == ""
+
+
+def test_a_trained_network_gets_its_images_right(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (shared_data / "pretrained").is_dir():
+        pytest.skip("the networks that others trained are not there")
+    monkeypatch.setenv("MINIRES_DATA", str(shared_data))
+    images, labels = lossless_cifar(50)
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    normalised = (images - mean[:, None, None]) / std[:, None, None]
+
+    import minires as mr
+
+    logits = trained("cifar_resnet20")(mr.tensor(normalised.astype(np.float32)))
+    assert (logits.numpy().argmax(1) == labels).all()
