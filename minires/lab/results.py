@@ -118,7 +118,7 @@ def write_trial(folder: Path, fingerprint: str, condition: str, seed: int, done:
         "seconds": seconds,
         "trial": value,
     }
-    _written(_trial_file(folder, condition, seed), json.dumps(strict(record, _DIGITS)) + "\n")
+    _written(folder / trial_name(condition, seed), json.dumps(strict(record, _DIGITS)) + "\n")
 
 
 def read_trial(
@@ -126,12 +126,23 @@ def read_trial(
 ) -> tuple[dict[str, Any], float] | None:
     """Return what a trial has returned and its seconds; None if it must be run (again)."""
     try:
-        record = json.loads(_trial_file(folder, condition, seed).read_text("utf-8"))
+        record = json.loads((folder / trial_name(condition, seed)).read_text("utf-8"))
         if (record["fingerprint"], record["condition"]) != (fingerprint, condition):
             return None
         return record["trial"], record["seconds"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def trial_name(condition: str, seed: int) -> str:
+    """Return the name of a trial's file.
+
+    Examples
+    --------
+    >>> trial_name("Plain, 56 layers", 0)
+    'plain-56-layers-seed0.json'
+    """
+    return f"{re.sub('[^a-z0-9.]+', '-', condition.lower()).strip('-')}-seed{seed}.json"
 
 
 @cache
@@ -154,10 +165,6 @@ def commit() -> str | None:
 
 def _result_file(folder: Path, experiment: str) -> Path:
     return folder / "results" / f"{experiment}.json"
-
-
-def _trial_file(folder: Path, condition: str, seed: int) -> Path:
-    return folder / f"{re.sub('[^a-z0-9.]+', '-', condition.lower()).strip('-')}-seed{seed}.json"
 
 
 def _written(file: Path, text: str) -> Path:

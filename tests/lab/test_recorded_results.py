@@ -1,0 +1,52 @@
+"""The results that the documentation shows follow from their files, by the rules as they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minires.lab.experiments import experiments
+from minires.lab.results import read_result
+from minires.lab.rules import joint
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+ALL = experiments()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_was_measured_and_judged_follows_from_the_trials(name: str) -> None:
+    experiment, result = ALL[name], read_result(DOCS / "lab", name)
+
+    assert result is not None, "minires lab run --all --scale small, and copy its results"
+    assert result.scale == "small"
+    assert result.failures == []
+    measured = experiment.measure(result.trials, experiment.scales["small"])
+    judged = [claim.rule.judge(measured) for claim in experiment.claims]
+    assert [claim["rule"] for claim in result.claims] == [c.rule.text for c in experiment.claims]
+    assert [claim["outcome"] for claim in result.claims] == [each.outcome for each in judged]
+    assert result.outcome == joint(each.outcome for each in judged)
+    assert (DOCS / "lab-measured" / f"{name}.png").is_file()
+    assert result.environment["processor"]
+    assert result.commit
+    assert "dirty" not in result.commit
+
+
+def test_the_page_of_documentation_shows_every_outcome() -> None:
+    page = (DOCS / "lab-measured.md").read_text("utf-8")
+
+    for name in ALL:
+        result = read_result(DOCS / "lab", name)
+        assert result is not None
+        for claim in result.claims:
+            assert claim["claim"] in page
+            assert claim["because"] in page
+
+
+def test_the_audit_was_recorded_whole() -> None:
+    records = json.loads((DOCS / "lab" / "claims.json").read_text("utf-8"))
+
+    assert len(records) == 64
+    assert sum(record["kind"] == "experiment" for record in records) >= 56
+    assert not [record["code"] for record in records if record["outcome"] == "failed"]
