@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from minires.pages import short
 
 from .drawing import dress
 from .picture import blank_figure
@@ -94,3 +96,29 @@ def limit_line(ax: Axes, at: float, name: str, theme: Theme) -> None:
         color=theme.ink,
         fontsize=8.5,
     )
+
+
+def bars(
+    ax: Axes,
+    heights: Mapping[str, float],
+    theme: Theme,
+    *,
+    published: Mapping[str, float] | None = None,
+) -> None:
+    """Draw a bar for each name, its number above it, and the published one as a line across it."""
+    for place, (name, height) in enumerate(heights.items()):
+        ax.bar(place, height, width=0.6, color=theme.colour(0))
+        ax.annotate(
+            short(height),
+            (place, height),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            color=theme.ink,
+            fontsize=9,
+        )
+        if published and name in published:
+            ends = place - 0.4, place + 0.4
+            ax.hlines(published[name], *ends, color=theme.ink, linewidth=1.4, linestyle=(0, (2, 1)))
+    ax.set_xticks(range(len(heights)), list(heights))
+    ax.set_ylim(0, 1.15 * max([*heights.values(), *(published or {}).values()], default=1.0))

@@ -7,7 +7,14 @@ from importlib import import_module
 from minires.lab.experiment import Experiment
 
 # In the order of the page: first the ten demonstrations, then what goes with them.
-_FILES = ("degradation",)
+_FILES = (
+    "degradation",
+    "bottleneck_cost",
+    "inception_reducers",
+    "grouped_convolution",
+    "squeeze_excitation",
+    "dense_growth",
+)
 
 
 def experiments() -> dict[str, Experiment]:
