@@ -9,6 +9,7 @@ from minires.lab.experiment import Experiment
 # In the order of the page: first the ten demonstrations, then what goes with them.
 _FILES = (
     "degradation",
+    "batch_norm",
     "bottleneck_cost",
     "inception_reducers",
     "grouped_convolution",

@@ -113,6 +113,7 @@ class _SqueezeExcitation(Experiment):
             ax.plot([number] * len(gate), gate, "o", markersize=2.5, color=theme.colour(0))
         limit_line(ax, 1.0, "1: the residual network", theme)
         ax.set_ylim(0, 1.1)
+        ax.locator_params(axis="x", integer=True)
         ax.set_xlabel("block")
         ax.set_ylabel("gate of a channel")
         return figure
