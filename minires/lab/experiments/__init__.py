@@ -10,6 +10,8 @@ from minires.lab.experiment import Experiment
 _FILES = (
     "degradation",
     "batch_norm",
+    "stochastic_depth",
+    "forgetting",
     "bottleneck_cost",
     "inception_reducers",
     "grouped_convolution",

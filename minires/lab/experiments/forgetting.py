@@ -1,0 +1,143 @@
+"""Catastrophic forgetting: it comes with the second task, not with depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from minires.data import DataLoader, Split, TensorDataset
+from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.figures import name_curves, panels, spread
+from minires.lab.images import Images
+from minires.lab.learning import Recipe, learn
+from minires.lab.rules import Above, Every, Measured, Within, paired
+from minires.models import cifar_resnet
+from minires.training import Callback, Trainer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minires.lab.theme import Theme
+
+MCCLOSKEY = "McCloskey and Cohen 1989; French 1999"
+SHALLOW, DEEP = "rise of the error on 0 to 4, shallow network", "the same, deep network"
+DIFFERENCE = "rise of the error, deep network less shallow one"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale(Scale):
+    images: Images
+    depths: tuple[int, int]
+    width: int
+    recipe: Recipe
+
+
+class _Forgetting(Experiment):
+    """Two tasks, one after the other, at two depths."""
+
+    name = "forgetting"
+    title = "Catastrophic forgetting does not depend on depth"
+    about = (
+        "Residual networks of two depths learn the digits 0 to 4, and then 5 to 9 without seeing"
+        " the first again. The error on test images of the first task is measured before and after."
+    )
+    caption = (
+        "Error on the first task, 0 to 4, by epoch, thin for each seed; at the dotted line training"
+        " goes on with the second task alone."
+    )
+    claims = (
+        Claim(
+            "A network that learns a second task forgets the first, shallow or deep.",
+            MCCLOSKEY,
+            "no number",
+            Every(Above(SHALLOW, 0.5), Above(DEEP, 0.5)),
+        ),
+        Claim(
+            "Depth is not its cause: both depths forget alike.",
+            "claims audit, C2; a phenomenon of continual learning, French 1999",
+            "no number",
+            Within(DIFFERENCE, -0.2, 0.2),
+        ),
+    )
+    scales: ClassVar[dict[ScaleName, _Scale]] = {
+        "tiny": _Scale(
+            seconds=4,
+            images=Images("digits", train=400, test=200),
+            depths=(8, 20),
+            width=4,
+            recipe=Recipe(3),
+        ),
+        "small": _Scale(
+            seconds=80, images=Images("digits"), depths=(8, 32), width=8, recipe=Recipe(6)
+        ),
+        "paper": _Scale(
+            seconds=6e3, images=Images("mnist"), depths=(8, 56), width=16, recipe=Recipe(6)
+        ),
+    }
+
+    def conditions(self, scale: _Scale) -> Sequence[str]:
+        return [f"ResNet-{depth}" for depth in scale.depths]
+
+    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+        split = scale.images.read()
+        first, second = _only(split, range(5)), _only(split, range(5, 10))
+        model = cifar_resnet(
+            int(condition.partition("-")[2]),
+            width=scale.width,
+            in_channels=split.channels,
+            num_classes=split.classes,
+            seed=seed,
+        )
+        seen = _Errors(first)
+        for task in (first, second):
+            learn(model, task, scale.recipe, seed=seed, device=device, callbacks=[seen])
+        return {"errors": seen.errors, "before": len(seen.errors) // 2}
+
+    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+        rises = [
+            [trial["errors"][-1] - trial["errors"][trial["before"] - 1] for trial in trials[name]]
+            for name in self.conditions(scale)
+        ]
+        return {SHALLOW: rises[0], DEEP: rises[1], DIFFERENCE: paired(rises[1], rises[0])}
+
+    def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        figure, (ax,) = panels(theme, width=6)
+        for number, (name, seeds) in enumerate(trials.items()):
+            curves = [[100 * error for error in trial["errors"]] for trial in seeds]
+            epochs = range(1, len(curves[0]) + 1)
+            spread(ax, epochs, curves, name, number, theme)
+        ax.axvline(seeds[0]["before"], color=theme.ink, linewidth=0.9, linestyle=(0, (1, 2)))
+        ax.set_ylim(-2, 102)
+        ax.locator_params(axis="x", integer=True)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel("error on 0 to 4, %")
+        name_curves(ax, theme)
+        return figure
+
+
+def _only(split: Split, classes: range) -> Split:
+    """Return the images of some classes, with their labels as they are."""
+
+    def part(dataset: TensorDataset) -> TensorDataset:
+        images, labels = dataset.arrays
+        chosen = np.isin(labels, list(classes))
+        return TensorDataset(images[chosen], labels[chosen])
+
+    return replace(split, train=part(split.train), test=part(split.test))
+
+
+class _Errors(Callback):
+    """Measures the error on one task, whatever is being learned."""
+
+    def __init__(self, task: Split) -> None:
+        self.images = DataLoader(task.test, 256)
+        self.errors: list[float] = []
+
+    def on_epoch(self, trainer: Trainer, epoch: int) -> None:
+        self.errors.append(trainer.evaluate(self.images).error)
+
+
+EXPERIMENT = _Forgetting()
