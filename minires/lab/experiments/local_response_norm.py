@@ -39,9 +39,9 @@ class _LocalResponseNorm(Experiment):
     name = "local-response-norm"
     title = "Does local response normalisation help?"
     about = (
-        "A small AlexNet, three convolutions with overlapping pools and one linear layer, is trained"
-        " with local response normalisation behind the first two, and without. Two papers say the"
-        " opposite of each other; at most one can be supported here."
+        "A small AlexNet, three convolutions with overlapping pools and one linear layer, is"
+        " trained with local response normalisation behind the first two, and without. Two papers"
+        " say the opposite of each other; at most one can be supported here."
     )
     caption = (
         "Training error, left, and test error, right, by epoch, thin for each seed and thick for"
