@@ -2,6 +2,269 @@
 
 from __future__ import annotations
 
-from .item import Items
+import numpy as np
+
+from minires import nn
+from minires.autograd import Tensor, grad
+from minires.devices import float64, random
+from minires.lab.experiments import batch_norm
+from minires.lab.experiments.degradation import PLAIN_RISE
+from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
+from minires.ops import conv2d, full, mean, randn, relu, residual_add, tensor
+
+from .gradients import SEEDS, drawn, gradient, norm
+from .item import Items, Lab
+from .papers import HE2015, HE2016, IOFFE
 
 ITEMS = Items()
+SANTURKAR = "Santurkar et al. 2018, arXiv 1805.11604"
+ARITHMETIC = "arithmetic"
+
+
+@ITEMS.experiment(
+    "D1",
+    "With more depth training and test error rise, so it is not overfitting.",
+    "true",
+    "That is degradation: the deeper plain network is worse on the images it learns from.",
+    f"{HE2015}, section 1 and figure 1",
+    Above(PLAIN_RISE),
+)
+def _d1(lab: Lab) -> Measured:
+    return {PLAIN_RISE: lab.measured("degradation")[PLAIN_RISE]}
+
+
+@ITEMS.experiment(
+    "D3",
+    "Batch norm pulls the distribution back to the standard normal.",
+    "misleading",
+    "It sets mean and variance of each channel to 0 and 1 and keeps the shape, skewness and kurtosis"
+    " too; then scale and shift move it.",
+    f"{IOFFE}, algorithm 1",
+    Every(
+        Within(batch_norm.SKEW_BEFORE, 1.8, 2.2),
+        Below(batch_norm.SKEW_CHANGE, 1e-3),
+        Below(batch_norm.KURTOSIS_CHANGE, 1e-2),
+        Below(batch_norm.MOMENTS, 1e-3),
+    ),
+)
+def _d3(lab: Lab) -> Measured:
+    names = ("SKEW_BEFORE", "SKEW_CHANGE", "KURTOSIS_CHANGE", "MOMENTS")
+    found = lab.measured("batch-norm")
+    return {getattr(batch_norm, name): found[getattr(batch_norm, name)] for name in names}
+
+
+@ITEMS.experiment(
+    "D4",
+    "Values then fall into the activation's sensitive region: gradients grow, vanishing is avoided,"
+    " convergence speeds up.",
+    "misleading",
+    "That argues for sigmoid and tanh. ReLU does not saturate on the right, and batch norm shrinks"
+    " gradients where the spread is above 1. What helps is a smoother loss.",
+    f"{SANTURKAR}; {IOFFE}, section 1",
+    Every(
+        Above(
+            "gradient through ten sigmoids with batch norm over that without, inputs far out", 10
+        ),
+        Below("the same of ten ReLUs", 10),
+        Within("gradient through batch norm at a spread of 4, over that at 1", 0.24, 0.26),
+    ),
+)
+def _d4(lab: Lab) -> Measured:
+    return {
+        "gradient through ten sigmoids with batch norm over that without, inputs far out": [
+            _deep(nn.Sigmoid, True, seed) / _deep(nn.Sigmoid, False, seed) for seed in SEEDS
+        ],
+        "the same of ten ReLUs": [
+            _deep(nn.ReLU, True, seed) / _deep(nn.ReLU, False, seed) for seed in SEEDS
+        ],
+        "gradient through batch norm at a spread of 4, over that at 1": [
+            _through_norm(4.0, seed) / _through_norm(1.0, seed) for seed in SEEDS
+        ],
+    }
+
+
+def _deep(activation: type[nn.Module], normed: bool, seed: int) -> float:
+    """Return the norm of the gradient that reaches inputs far from 0 through ten layers."""
+    with random.seeded(seed):
+        layers: list[nn.Module] = []
+        for _ in range(10):
+            layers.append(nn.Linear(32, 32))
+            nn.init.kaiming_normal_(layers[-1].weight)
+            layers += [nn.BatchNorm1d(32)] * normed
+            layers.append(activation())
+        x = 8 * randn(64, 32, dtype=float64)
+        g = randn(64, 32, dtype=float64)
+    inputs = x.detach().requires_grad_()
+    output = nn.Sequential(*layers).to(float64)(inputs)
+    return norm(gradient(output, inputs, g))
+
+
+def _through_norm(spread: float, seed: int) -> float:
+    x = (spread * drawn(64, 4, 3, 3, seed=seed)).detach().requires_grad_()
+    g = drawn(64, 4, 3, 3, seed=seed + 100).detach()
+    return norm(gradient(nn.BatchNorm2d(4, eps=1e-12).to(float64)(x), x, g))
+
+
+@ITEMS.experiment(
+    "D5",
+    "F = 0 makes an identity mapping.",
+    "true",
+    "In a pre-activation block; in a post-activation block only because x is not negative already.",
+    f"{HE2016}, sections 2 and 4",
+    Every(
+        Equal("a pre-activation block with F = 0 returns x", True),
+        Equal("a post-activation block returns x", False),
+        Equal("it returns relu(x)", True),
+        Equal("it returns x where x is not negative", True),
+    ),
+)
+def _d5(lab: Lab) -> Measured:
+    with random.seeded(0):
+        x = randn(2, 4, 5, 5)
+    pre = _silent("full_preactivation")(x).numpy()
+    block = _silent("original")
+    post = block(x).numpy()
+    return {
+        "a pre-activation block with F = 0 returns x": bool((pre == x.numpy()).all()),
+        "a post-activation block returns x": bool((post == x.numpy()).all()),
+        "it returns relu(x)": bool((post == relu(x).numpy()).all()),
+        "it returns x where x is not negative": bool(
+            (block(relu(x)).numpy() == relu(x).numpy()).all()
+        ),
+    }
+
+
+def _silent(order: str) -> nn.Module:
+    """Return a block whose convolutions are all 0."""
+    block = nn.BasicBlock(4, 4, shortcut="A", order=order)
+    for weight in block.parameters():
+        if weight.ndim == 4:
+            nn.init.zeros_(weight)
+    return block
+
+
+@ITEMS.experiment(
+    "D6",
+    "Fitting the residual is certainly easier.",
+    "misleading",
+    "A hypothesis: it holds where the optimum is near the identity. To learn y = -x is easier for the"
+    " plain layer.",
+    f"{HE2015}, sections 3.1 and 4.2 (responses)",
+    Every(
+        Below("loss of y = x + g(x) / 10 after 20 steps, residual over plain layer", 0.1),
+        Above("loss of y = -x, residual over plain layer", 1.5),
+    ),
+)
+def _d6(lab: Lab) -> Measured:
+    near, opposite = [], []
+    for seed in SEEDS:
+        with random.seeded(seed):
+            x = randn(64, 8, dtype=float64).numpy()
+            other = randn(8, 8, dtype=float64).numpy() / 8**0.5
+        for targets, ratios in ((x + 0.1 * x @ other, near), (-x, opposite)):
+            ratios.append(_descended(x, targets, True) / _descended(x, targets, False))
+    return {
+        "loss of y = x + g(x) / 10 after 20 steps, residual over plain layer": near,
+        "loss of y = -x, residual over plain layer": opposite,
+    }
+
+
+def _descended(x: np.ndarray, targets: np.ndarray, residual: bool) -> float:
+    """Return the loss of a linear layer that starts from 0, after 20 steps of descent."""
+    weight = full((8, 8), 0.0, dtype=float64, requires_grad=True)
+    inputs, wanted = tensor(x), tensor(targets)
+
+    def loss() -> Tensor:
+        branch = inputs @ weight
+        made = residual_add(inputs, branch) if residual else branch
+        return mean((made - wanted) ** 2)
+
+    for _ in range(20):
+        (slope,) = grad(loss(), [weight])
+        assert slope is not None
+        weight.data -= 0.5 * slope.data
+    return float(loss().item())
+
+
+@ITEMS.experiment(
+    "D7",
+    "H(5.1) = F(5) + 5.",
+    "typo",
+    "H(5) = F(5) + 5, with H(5) = 5.1 and F(5) = 0.1.",
+    ARITHMETIC,
+    Every(
+        Within("F(5) + 5 with F(5) = 0.1", 5.1 - 1e-12, 5.1 + 1e-12),
+        Within("F(5.1) + 5.1 with the same F", 5.202 - 1e-12, 5.202 + 1e-12),
+    ),
+)
+def _d7(lab: Lab) -> Measured:
+    def h(x: float) -> float:
+        value = tensor(x, dtype=float64)
+        return float(residual_add(value, value * 0.02).item())
+
+    return {"F(5) + 5 with F(5) = 0.1": h(5.0), "F(5.1) + 5.1 with the same F": h(5.1)}
+
+
+@ITEMS.experiment(
+    "D8",
+    "A change of 2 % against one of 100 %: the residual acts more strongly on the weights.",
+    "false",
+    "How much F's target changes is no gradient. For y = (1 + w) x and y = w' x gradients are equal,"
+    " -0.5 at x = 5, y = 5 and a target of 5.1. What differs is where they start: from 0 the loss is"
+    " 0.005 or 13.0; and weight decay pulls one to the identity, the other to 0.",
+    ARITHMETIC,
+    Every(
+        Within("gradient, residual", -0.5 - 1e-9, -0.5 + 1e-9),
+        Within("gradient, plain", -0.5 - 1e-9, -0.5 + 1e-9),
+        Within("loss from weight 0, residual", 0.0049, 0.0051),
+        Within("loss from weight 0, plain", 12.9, 13.1),
+        Within("output at 5 under decay alone, residual", 4.99, 5.01),
+        Within("output at 5 under decay alone, plain", -0.01, 0.01),
+    ),
+)
+def _d8(lab: Lab) -> Measured:
+    def loss(w: Tensor, residual: bool) -> Tensor:
+        x = tensor(5.0, dtype=float64)
+        made = residual_add(x, w * x) if residual else w * x
+        return (made - 5.1) ** 2 / 2
+
+    found: dict[str, float] = {}
+    for residual, words, same in ((True, "residual", 0.0), (False, "plain", 1.0)):
+        weight = tensor(same, dtype=float64, requires_grad=True)
+        found[f"gradient, {words}"] = float(gradient(loss(weight, residual), weight).item())
+        start = tensor(0.0, dtype=float64)
+        found[f"loss from weight 0, {words}"] = float(loss(start, residual).item())
+        decayed = same * 0.5**40
+        found[f"output at 5 under decay alone, {words}"] = 5 * (residual + decayed)
+    return found
+
+
+@ITEMS.experiment(
+    "D11",
+    "A 1x1 convolution does not enlarge the receptive field, and changes the number of channels.",
+    "true",
+    "With stride 1. With stride 2 it looks at one position in four.",
+    "He et al. 2015, arXiv 1512.03385, section 3.3; arithmetic",
+    Every(
+        Equal("positions that an output sees, 1x1", 1),
+        Equal("channels of the output, from 4", 6),
+        Within("share of positions that reach the output at stride 1", 1, 1),
+        Within("share at stride 2", 0.25, 0.25),
+    ),
+)
+def _d11(lab: Lab) -> Measured:
+    x, weight = drawn(1, 4, 8, 8), drawn(6, 4, 1, 1, seed=1).detach()
+    shares = {}
+    for stride in (1, 2):
+        output = conv2d(x, weight, stride=stride)
+        seen = (gradient(output, x, full(output.shape, 1.0, dtype=float64)).numpy() != 0).any(1)
+        shares[stride] = float(seen.mean())
+    single = np.zeros((1, 6, 8, 8))
+    single[0, 0, 3, 3] = 1
+    at_one = gradient(conv2d(x, weight), x, tensor(single)).numpy()
+    return {
+        "positions that an output sees, 1x1": int((at_one != 0).any(1).sum()),
+        "channels of the output, from 4": conv2d(x, weight).shape[1],
+        "share of positions that reach the output at stride 1": shares[1],
+        "share at stride 2": shares[2],
+    }
