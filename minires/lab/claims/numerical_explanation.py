@@ -11,6 +11,7 @@ from minires.lab.experiments import batch_norm
 from minires.lab.experiments.degradation import PLAIN_RISE
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
 from minires.ops import conv2d, full, mean, randn, relu, residual_add, tensor
+from minires.optim import SGD
 
 from .gradients import SEEDS, drawn, gradient, norm
 from .item import Items, Lab
@@ -19,6 +20,7 @@ from .papers import HE2015, HE2016, IOFFE
 ITEMS = Items()
 SANTURKAR = "Santurkar et al. 2018, arXiv 1805.11604"
 ARITHMETIC = "arithmetic"
+_SIGMOIDS = "gradient through ten sigmoids with batch norm over that without, inputs far out"
 
 
 @ITEMS.experiment(
@@ -37,8 +39,8 @@ def _d1(lab: Lab) -> Measured:
     "D3",
     "Batch norm pulls the distribution back to the standard normal.",
     "misleading",
-    "It sets mean and variance of each channel to 0 and 1 and keeps the shape, skewness and kurtosis"
-    " too; then scale and shift move it.",
+    "It sets mean and variance of each channel to 0 and 1 and keeps the shape, skewness and"
+    " kurtosis too; then scale and shift move it.",
     f"{IOFFE}, algorithm 1",
     Every(
         Within(batch_norm.SKEW_BEFORE, 1.8, 2.2),
@@ -62,16 +64,14 @@ def _d3(lab: Lab) -> Measured:
     " gradients where the spread is above 1. What helps is a smoother loss.",
     f"{SANTURKAR}; {IOFFE}, section 1",
     Every(
-        Above(
-            "gradient through ten sigmoids with batch norm over that without, inputs far out", 10
-        ),
+        Above(_SIGMOIDS, 10),
         Below("the same of ten ReLUs", 10),
         Within("gradient through batch norm at a spread of 4, over that at 1", 0.24, 0.26),
     ),
 )
 def _d4(lab: Lab) -> Measured:
     return {
-        "gradient through ten sigmoids with batch norm over that without, inputs far out": [
+        _SIGMOIDS: [
             _deep(nn.Sigmoid, True, seed) / _deep(nn.Sigmoid, False, seed) for seed in SEEDS
         ],
         "the same of ten ReLUs": [
@@ -147,8 +147,8 @@ def _silent(order: str) -> nn.Module:
     "D6",
     "Fitting the residual is certainly easier.",
     "misleading",
-    "A hypothesis: it holds where the optimum is near the identity. To learn y = -x is easier for the"
-    " plain layer.",
+    "A hypothesis: it holds where the optimum is near the identity. To learn y = -x is easier for"
+    " the plain layer.",
     f"{HE2015}, sections 3.1 and 4.2 (responses)",
     Every(
         Below("loss of y = x + g(x) / 10 after 20 steps, residual over plain layer", 0.1),
@@ -156,7 +156,8 @@ def _silent(order: str) -> nn.Module:
     ),
 )
 def _d6(lab: Lab) -> Measured:
-    near, opposite = [], []
+    near: list[float] = []
+    opposite: list[float] = []
     for seed in SEEDS:
         with random.seeded(seed):
             x = randn(64, 8, dtype=float64).numpy()
@@ -209,9 +210,9 @@ def _d7(lab: Lab) -> Measured:
     "D8",
     "A change of 2 % against one of 100 %: the residual acts more strongly on the weights.",
     "false",
-    "How much F's target changes is no gradient. For y = (1 + w) x and y = w' x gradients are equal,"
-    " -0.5 at x = 5, y = 5 and a target of 5.1. What differs is where they start: from 0 the loss is"
-    " 0.005 or 13.0; and weight decay pulls one to the identity, the other to 0.",
+    "How much F's target changes is no gradient. For y = (1 + w) x and y = w' x gradients are"
+    " equal, -0.5 at x = 5, y = 5 and a target of 5.1. What differs is where they start: from 0 the"
+    " loss is 0.005 or 13.0; and weight decay pulls one to the identity, the other to 0.",
     ARITHMETIC,
     Every(
         Within("gradient, residual", -0.5 - 1e-9, -0.5 + 1e-9),
@@ -234,8 +235,12 @@ def _d8(lab: Lab) -> Measured:
         found[f"gradient, {words}"] = float(gradient(loss(weight, residual), weight).item())
         start = tensor(0.0, dtype=float64)
         found[f"loss from weight 0, {words}"] = float(loss(start, residual).item())
-        decayed = same * 0.5**40
-        found[f"output at 5 under decay alone, {words}"] = 5 * (residual + decayed)
+        optimizer = SGD([weight], lr=0.5, weight_decay=1.0)
+        for _ in range(40):
+            optimizer.zero_grad()
+            (0 * weight).backward()
+            optimizer.step()
+        found[f"output at 5 under decay alone, {words}"] = 5 * (residual + float(weight.item()))
     return found
 
 
