@@ -9,6 +9,9 @@ from minires.lab.experiment import Experiment
 # In the order of the page: first the ten demonstrations, then what goes with them.
 _FILES = (
     "degradation",
+    "six_shortcuts",
+    "activation_orders",
+    "shortcut_options",
     "batch_norm",
     "stochastic_depth",
     "width_and_depth",

@@ -1,0 +1,135 @@
+"""Options A, B and C: how a shortcut passes a change of shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.figures import bars, name_curves, panels, spread
+from minires.lab.images import Images
+from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.rules import Above, Equal, Every, Measured, paired
+from minires.models import cifar_resnet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minires.lab.theme import Theme
+
+HE2015 = "He et al. 2015, arXiv 1512.03385"
+OPTIONS = ("plain", "A", "B", "C")
+EXTRA_A = "parameters of option A less those of plain"
+B_BEFORE_A = "test error of A less that of B"
+C_BEFORE_B = "test error of B less that of C"
+
+
+def better(option: str) -> str:
+    """Return the name of the quantity that compares an option with plain."""
+    return f"training error of plain less that of {option}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale(Scale):
+    images: Images
+    depth: int
+    width: int
+    recipe: Recipe
+
+
+class _ShortcutOptions(Experiment):
+    """A deep network with each of the options, and its plain twin."""
+
+    name = "shortcut-options"
+    title = "Any shortcut is far better than none; how it changes shape hardly matters"
+    about = (
+        "Where a stage halves the image and doubles the channels, the shortcut is padded with zeros"
+        " (A) or projected (B); C projects always. All options and the plain twin start from the"
+        " same numbers in all that they share."
+    )
+    caption = "Left: training error by epoch, thin for each seed. Right: parameters, in thousands."
+    claims = (
+        Claim(
+            "All three options are considerably better than the plain network.",
+            f"{HE2015}, table 3",
+            "ResNet-34, ImageNet, top-1: plain 28.54 %, A 25.03 %, B 24.52 %, C 24.19 %",
+            Every(*(Above(better(option)) for option in "ABC")),
+        ),
+        Claim(
+            "Option A has no parameters of its own.",
+            f"{HE2015}, sections 3.2 and 4.2",
+            "none",
+            Equal(EXTRA_A, 0),
+        ),
+        Claim(
+            "B is slightly better than A, and C than B.",
+            f"{HE2015}, table 3",
+            "25.03 %, 24.52 % and 24.19 %",
+            Every(Above(B_BEFORE_A), Above(C_BEFORE_B)),
+        ),
+    )
+    scales: ClassVar[dict[ScaleName, _Scale]] = {
+        "tiny": _Scale(
+            seconds=5,
+            images=Images("digits", train=128, test=100),
+            depth=14,
+            width=4,
+            recipe=Recipe(1),
+        ),
+        "small": _Scale(
+            seconds=380,
+            images=Images(train=3200, test=800, side=16),
+            depth=56,
+            width=8,
+            recipe=Recipe(6, learning_rate=0.05, measure_every=2),
+        ),
+        "paper": _Scale(
+            seconds=6e6, images=Images("cifar10"), depth=56, width=16, recipe=PUBLISHED
+        ),
+    }
+
+    def conditions(self, scale: _Scale) -> Sequence[str]:
+        return OPTIONS
+
+    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+        split = scale.images.read()
+        model = cifar_resnet(
+            scale.depth,
+            None if condition == "plain" else condition,
+            width=scale.width,
+            in_channels=split.channels,
+            num_classes=split.classes,
+            seed=seed,
+        )
+        return learn(model, split, scale.recipe, seed=seed, device=device).record()
+
+    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+        def errors(option: str, part: str) -> list[float]:
+            return [trial[f"final_{part}_error"] for trial in trials[option]]
+
+        return {
+            **{f"test error, {option}": errors(option, "test") for option in OPTIONS},
+            **{
+                better(option): paired(errors("plain", "train"), errors(option, "train"))
+                for option in "ABC"
+            },
+            EXTRA_A: trials["A"][0]["parameters"] - trials["plain"][0]["parameters"],
+            B_BEFORE_A: paired(errors("A", "test"), errors("B", "test")),
+            C_BEFORE_B: paired(errors("B", "test"), errors("C", "test")),
+        }
+
+    def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        figure, (curves, sizes) = panels(theme, 2)
+        for number, (option, seeds) in enumerate(trials.items()):
+            lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
+            spread(curves, seeds[0]["epochs"], lines, option, number, theme)
+        curves.set_xlabel("epoch")
+        curves.set_ylabel("training error, %")
+        name_curves(curves, theme)
+        bars(sizes, {name: seeds[0]["parameters"] / 1e3 for name, seeds in trials.items()}, theme)
+        sizes.set_ylabel("parameters, thousands")
+        return figure
+
+
+EXPERIMENT = _ShortcutOptions()

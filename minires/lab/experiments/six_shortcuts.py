@@ -1,0 +1,225 @@
+"""Six kinds of shortcuts: the clean one is best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from minires import nn
+from minires.autograd import grad
+from minires.devices import random
+from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.figures import name_curves, panels, spread
+from minires.lab.images import Images
+from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.rules import Above, Below, Every, Measured, paired
+from minires.models import cifar_resnet
+from minires.nn.shortcuts import DropoutShortcut, GatedShortcut, ScaledShortcut, Shortcut
+from minires.ops import randn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minires.lab.theme import Theme
+
+HE2016 = "He et al. 2016, arXiv 1603.05027"
+LAW = "largest relative error of lambda^L as the gradient through L shortcuts"
+SCALES = (0.5, 0.9, 0.99, 1.0, 1.1)
+_BLOCKS = 54  # of ResNet-110
+
+
+class _Row(NamedTuple):
+    """A row of table 1; an error of None is a failure, above 20 %."""
+
+    shortcut: Shortcut
+    error: float | None
+
+
+ORIGINAL = "original"
+ROWS = {
+    ORIGINAL: _Row("A", 6.61),
+    "0 : 1 (plain)": _Row(None, None),
+    "0.5 : 1": _Row(partial(ScaledShortcut, alpha=0.5), None),
+    "0.5 : 0.5": _Row(partial(ScaledShortcut, alpha=0.5, beta=0.5), 12.35),
+    "exclusive gate, bias 0": _Row(partial(GatedShortcut, bias=0.0), None),
+    "exclusive gate, bias -6": _Row(partial(GatedShortcut, bias=-6.0), 8.70),
+    "exclusive gate, bias -7": _Row(partial(GatedShortcut, bias=-7.0), 9.81),
+    "shortcut gate, bias 0": _Row(partial(GatedShortcut, exclusive=False, bias=0.0), 12.86),
+    "shortcut gate, bias -6": _Row(partial(GatedShortcut, exclusive=False, bias=-6.0), 6.91),
+    "1x1 convolution": _Row("C", 12.22),
+    "dropout 0.5": _Row(DropoutShortcut, None),
+}
+_LAW = "lambda law"
+_FAILED = tuple(name for name, row in ROWS.items() if row.error is None)
+
+
+def worse(row: str, part: str = "test") -> str:
+    """Return the name of the quantity that compares a row with the original."""
+    return f"{part} error, {row}, less that of the original"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale(Scale):
+    images: Images
+    depth: int
+    width: int
+    recipe: Recipe
+
+
+class _SixShortcuts(Experiment):
+    """The lambda law at initialisation, and all rows of table 1 trained."""
+
+    name = "six-shortcuts"
+    title = "Whatever stands on the shortcut makes it worse"
+    about = (
+        "First, without training: a stack of blocks whose branches are silent and whose shortcuts"
+        " multiply by lambda; the gradient that arrives at its input is measured. Then a deep"
+        " residual network is trained with each of the shortcuts of the paper's table 1. All start"
+        " from the same numbers in what they share."
+    )
+    caption = (
+        "Left: the gradient through L shortcuts (section 3 of He et al. 2016). Middle: training"
+        " error by epoch, mean of the seeds, in the form of figures 2 and 3. Right: test error here"
+        " (dots, one for each seed) beside table 1 (crosses; an arrow where the paper has a"
+        " failure, above 20 %)."
+    )
+    claims = (
+        Claim(
+            "Through L shortcuts that multiply by lambda the gradient is multiplied by lambda^L.",
+            f"{HE2016}, section 3, equation 8",
+            "0.5^54 = 5.6e-17, 0.9^54 = 0.0034, 0.99^54 = 0.58, 1.1^54 = 172 (computed)",
+            Below(LAW, 1e-9),
+        ),
+        Claim(
+            "Cases that fail in the paper (plain, 0.5 : 1, an open exclusive gate, dropout) learn"
+            " far worse than the original.",
+            f"{HE2016}, table 1",
+            "test error above 20 %, against 6.61 %",
+            Every(*(Above(worse(row, "training"), 0.1, otherwise=0.0) for row in _FAILED)),
+        ),
+        Claim(
+            "A 1x1 convolution on every shortcut can do more than the identity, and is worse.",
+            f"{HE2016}, table 1 and section 3.3",
+            "12.22 % against 6.61 %",
+            Above(worse("1x1 convolution")),
+        ),
+        Claim(
+            "The identity has the lowest test error of all.",
+            f"{HE2016}, table 1",
+            "6.61 %; next are 6.91 % (shortcut gate, bias -6) and 8.70 % (exclusive gate, bias -6)",
+            Every(*(Above(worse(row)) for row in ROWS if row != ORIGINAL)),
+        ),
+    )
+    scales: ClassVar[dict[ScaleName, _Scale]] = {
+        "tiny": _Scale(
+            seconds=12,
+            images=Images("digits", train=128, test=100),
+            depth=14,
+            width=4,
+            recipe=Recipe(1),
+        ),
+        "small": _Scale(
+            seconds=900,
+            images=Images(train=3200, test=800, side=16),
+            depth=56,
+            width=8,
+            recipe=Recipe(6, learning_rate=0.05, measure_every=2),
+        ),
+        "paper": _Scale(
+            seconds=4e7, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED
+        ),
+    }
+
+    def conditions(self, scale: _Scale) -> Sequence[str]:
+        return [_LAW, *ROWS]
+
+    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+        if condition == _LAW:
+            norms = {each: _through_shortcuts(each, seed) for each in SCALES}
+            apart = [
+                abs(norm / each**blocks - 1)
+                for each, found in norms.items()
+                for blocks, norm in enumerate(found)
+            ]
+            return {"norms": {str(each): found for each, found in norms.items()}, LAW: max(apart)}
+        split = scale.images.read()
+        model = cifar_resnet(
+            scale.depth,
+            ROWS[condition].shortcut,
+            width=scale.width,
+            in_channels=split.channels,
+            num_classes=split.classes,
+            seed=seed,
+        )
+        return learn(model, split, scale.recipe, seed=seed, device=device).record()
+
+    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+        def errors(row: str, part: str) -> list[float]:
+            return [trial[f"final_{part}_error"] for trial in trials[row]]
+
+        return {
+            LAW: [trial[LAW] for trial in trials[_LAW]],
+            **{f"test error, {row}": errors(row, "test") for row in ROWS},
+            **{
+                worse(row, words): paired(errors(row, part), errors(ORIGINAL, part))
+                for words, part in (("training", "train"), ("test", "test"))
+                for row in ROWS
+                if row != ORIGINAL
+            },
+        }
+
+    def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        figure, (law, curves, table) = panels(theme, 3, height=4.4, width=4.9)
+        for number, each in enumerate(SCALES):
+            norms = trials[_LAW][0]["norms"][str(each)]
+            spread(law, range(len(norms)), [norms], f"lambda {each:g}", number, theme)
+        law.set_yscale("log")
+        law.set_xlabel("blocks L")
+        law.set_ylabel("gradient at the input, relative")
+        name_curves(law, theme)
+        for number, row in enumerate((ORIGINAL, "0 : 1 (plain)", "0.5 : 1", "1x1 convolution")):
+            seeds = trials[row]
+            lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
+            spread(curves, seeds[0]["epochs"], lines, row, number, theme)
+        curves.set_xlabel("epoch")
+        curves.set_ylabel("training error, %")
+        name_curves(curves, theme)
+        for place, (row, published) in enumerate(ROWS.items()):
+            found = [100 * error for error in measured[f"test error, {row}"]]
+            table.plot(found, [place] * len(found), "o", markersize=4, color=theme.colour(0))
+            fails = published.error is None
+            table.plot(
+                [20 if published.error is None else published.error],
+                [place],
+                ">" if fails else "x",
+                color=theme.colour(1),
+            )
+        table.set_yticks(range(len(ROWS)), list(ROWS))
+        table.invert_yaxis()
+        table.set_xlim(0, None)
+        table.set_xlabel("test error, %")
+        return figure
+
+
+def _through_shortcuts(scale: float, seed: int) -> list[float]:
+    """Return the norm of the gradient behind 0, 1, 2, ... silent blocks, that of none being 1."""
+    shortcut = partial(ScaledShortcut, alpha=scale, beta=0.0)
+    with random.seeded(seed):
+        blocks = [
+            nn.BasicBlock(4, 4, shortcut=shortcut, order="full_preactivation").to("float64")
+            for _ in range(_BLOCKS)
+        ]
+        inputs = [randn(2, 4, 4, 4, dtype="float64", requires_grad=True)]
+        cotangent = randn(2, 4, 4, 4, dtype="float64")
+    for block in blocks:
+        inputs.append(block(inputs[-1]))
+    gradients = grad(inputs[-1], inputs[::-1], [cotangent])
+    norms = [float(np.linalg.norm(g.numpy())) for g in gradients if g is not None]
+    return [norm / norms[0] for norm in norms]
+
+
+EXPERIMENT = _SixShortcuts()
