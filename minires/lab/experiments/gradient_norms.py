@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,6 +38,7 @@ DEEPER = f"{RATIO}, at the first step: of the deepest plain network, times the s
 TWINS = f"{RATIO}, at the first step: of the deepest plain network, times its residual twin's"
 LEAST = f"{RATIO}, in plain networks with BN: the least"
 TRAINED = f"{RATIO}, in the trained plain network: median of the last epoch"
+TRAINED_TWIN = f"{RATIO}, in its residual twin: median of the last epoch"
 SETTLED = "gradient norm of plain's first convolution after five steps over that at the first"
 GAP = "training error of the plain network less that of its residual twin"
 DOUBLING = "variance of the gradient at a block's input over that at its output, without BN"
@@ -45,8 +47,11 @@ DIVERGED = "residual network without BN diverged (1) or did not (0)"
 
 # What minires measured for the audit of claims, item A2: digits at 16x16, width 16, float64.
 _AUDIT = {"plain": {20: 7.5, 56: 3e3, 110: 3e6}, "residual": {20: 2.4, 56: 7.5, 110: 20.0}}
+# The gradient's size behind so many residual blocks of linear layers of width 200, without BN.
+_LINEAR = {2: 1.6, 10: 27.0, 24: 3.3e3, 50: 4.9e7}
 _SHORTCUTS = {"plain": None, "residual": "A"}
 _NORMS = {"without BN": "none", "with BN": "batch"}
+_ORDER = "full_preactivation"  # of the blocks that variance doubles in
 _AFTER = 5  # steps
 _KEPT = 24  # steps of a training whose norms are drawn
 
@@ -74,15 +79,15 @@ class _GradientNorms(Experiment):
         " at every step of a training."
     )
     caption = (
-        "Left, above: at the first step, by depth; crosses are the numbers of claims.md, A2."
-        " Below: the gradient on its way back through residual blocks without BN, whose variance"
-        " doubles at each. Right: by layer and step, in one training of each network."
+        "Left, above: first over last convolution's gradient at the first step, by depth; below:"
+        " the gradient on its way from the last residual block to the first. Crosses: numbers of"
+        " other networks, which the claims name. Right: by layer and step, in one training of each"
+        " network; nothing is drawn where a number is not finite."
     )
     claims = (
         Claim(
             "At initialisation the gradients of plain networks with BN explode with depth; those of"
-            " residual networks hardly grow. (He et al. 2015, who call them healthy, do not mention"
-            " it.)",
+            " residual networks hardly grow. He et al. 2015 do not mention it.",
             f"{YANG}; claims.md, A2",
             "first over last convolution at 20, 56 and 110 layers, in float64, on digits at 16x16"
             " with width 16: plain 7.5, 3e3, 3e6; residual 2.4, 7.5, 20",
@@ -121,7 +126,7 @@ class _GradientNorms(Experiment):
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
         "tiny": _Scale(
-            seconds=8,
+            seconds=3,
             images=Images("digits", train=200, test=100),
             batch=16,
             depths=(8, 20),
@@ -132,7 +137,7 @@ class _GradientNorms(Experiment):
             without=Recipe(1, norms_every=1),
         ),
         "small": _Scale(
-            seconds=400,
+            seconds=195,
             images=Images(train=3200, test=800, side=16),
             batch=64,
             depths=(20, 56, 110),
@@ -162,19 +167,20 @@ class _GradientNorms(Experiment):
 
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         split = scale.images.read()
-        sizes = {"in_channels": split.channels, "num_classes": split.classes, "seed": seed}
+        make = partial(
+            cifar_resnet, in_channels=split.channels, num_classes=split.classes, seed=seed
+        )
         what, _, which = condition.partition(", ")
         if what == "first step":
             kind, depth = which.split("-")
-            model = cifar_resnet(int(depth), _SHORTCUTS[kind], scale.width, **sizes)
+            model = make(int(depth), _SHORTCUTS[kind], scale.width)
             return _first_step(model, split, scale.batch, device)
         if what == "blocks":
-            order = {"order": "full_preactivation", "norm": _NORMS[which]}
-            model = cifar_resnet(max(scale.depths), "A", scale.width, **sizes, **order)
+            model = make(max(scale.depths), "A", scale.width, order=_ORDER, norm=_NORMS[which])
             return _growth(model, split, scale.batch, device)
         kind, _, bn = which.partition(" ")
         shortcut, width = _SHORTCUTS[kind], scale.trained_width
-        model = cifar_resnet(scale.trained_depth, shortcut, width, **sizes, norm=_NORMS[bn])
+        model = make(scale.trained_depth, shortcut, width, norm=_NORMS[bn])
         recipe = scale.recipe if bn == "with BN" else scale.without
         return _along(learn(model, split, recipe, seed=seed, device=device))
 
@@ -199,6 +205,7 @@ class _GradientNorms(Experiment):
             TWINS: _over(ratios["plain", deep], ratios["residual", deep]),
             LEAST: least,
             TRAINED: [trial["epochs"][-1] for trial in plain],
+            TRAINED_TWIN: [trial["epochs"][-1] for trial in residual],
             SETTLED: [trial["settled"] for trial in plain],
             GAP: paired(*errors),
             DOUBLING: gains["without BN"],
@@ -219,9 +226,12 @@ class _GradientNorms(Experiment):
         }
         for name, ax in maps.items():
             trial = trials[f"training, {name}"][0]
-            drawn = _heat_map(ax, trial)
-            end = ", which diverges" if trial["diverged"] else ""
-            ax.set_title(f"{name}{end}", color=theme.ink, fontsize=10.5, loc="left")
+            _, _, bn = name.partition(" ")
+            steps = [trials[f"training, {kind} {bn}"][0]["steps"][-1] for kind in _AUDIT]
+            drawn = _heat_map(ax, trial, max(steps))
+            ax.set_title(name, **_title(theme))
+            if trial["diverged"]:
+                ax.text(0.5, 0.5, "diverged", transform=ax.transAxes, color=theme.ink)
         bar = figure.colorbar(drawn, ax=list(maps.values()), extend="both", aspect=40)
         bar.set_label("gradient norm", color=theme.ink)
         bar.ax.tick_params(colors=theme.ink, which="both")
@@ -295,11 +305,12 @@ def _draw_ratios(ax: Axes, trials: Trials, theme: Theme) -> None:
         ]
         spread(ax, list(found), curves, kind, number, theme, marker=MARKERS[number])
         known = {depth: ratio for depth, ratio in audited.items() if depth in found}
-        ax.plot(list(known), list(known.values()), "x", color=theme.ink, markersize=8)
+        label = "digits, width 16" if number == 0 else None
+        ax.plot(list(known), list(known.values()), "x", color=theme.ink, markersize=7, label=label)
     ax.set_yscale("log")
     ax.set_xlabel("layers")
     ax.set_ylabel("first over last convolution")
-    ax.set_title("At the first step, with BN", color=theme.ink, fontsize=10.5, loc="left")
+    ax.set_title("At the first step, with BN", **_title(theme))
     name_curves(ax, theme)
 
 
@@ -310,23 +321,34 @@ def _draw_growth(ax: Axes, trials: Trials, theme: Theme) -> None:
     blocks = range(1, len(curves[0]) + 1)
     doubled = [2 ** (block / 2) for block in blocks]
     ax.plot(blocks, doubled, color=theme.ink, linewidth=0.9, linestyle=(0, (1, 2)))
-    ax.annotate("variance x2", (blocks[-1], doubled[-1]), color=theme.ink, ha="right", fontsize=8.5)
+    known = {block: size for block, size in _LINEAR.items() if block in blocks}
+    ax.plot(list(known), list(known.values()), "x", color=theme.ink, markersize=7)
+    doubled_at = blocks[-1], doubled[-1]
+    ax.annotate("variance x2", doubled_at, color=theme.ink, ha="right", va="bottom", fontsize=8.5)
     ax.set_yscale("log")
     ax.set_xlabel("residual blocks on the way back")
     ax.set_ylabel("gradient norm, times")
-    ax.set_title("Through residual blocks", color=theme.ink, fontsize=10.5, loc="left")
+    ax.set_title("On the way back, at the first step", **_title(theme))
     name_curves(ax, theme)
 
 
-def _heat_map(ax: Axes, trial: Mapping[str, Any]) -> QuadMesh:
-    """Draw gradient norms: layers from the input down, steps to the right."""
+def _title(theme: Theme) -> dict[str, Any]:
+    return {"color": theme.ink, "fontsize": 10.5, "loc": "left", "fontweight": "bold"}
+
+
+def _heat_map(ax: Axes, trial: Mapping[str, Any], last: int) -> QuadMesh:
+    """Draw gradient norms: layers from the input down, steps to the right, up to the last."""
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import NullFormatter
 
     norms = np.ma.masked_invalid(np.array(trial["norms"], float).T)
     # The cell of a step reaches to the next that was kept.
     edges = [*trial["steps"], trial["steps"][-1] * 1.1 + 1]
-    drawn = ax.pcolormesh(edges, range(len(norms) + 1), norms, norm=LogNorm(1e-3, 1e2))
+    drawn = ax.pcolormesh(edges, range(len(norms) + 1), norms, norm=LogNorm(1e-4, 1e3))
     ax.set_xscale("log")
+    ax.set_xlim(1, last + 1)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(len(norms), 0)
     ax.set_xlabel("step")
     ax.set_ylabel("convolution, input on top")

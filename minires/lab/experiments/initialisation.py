@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires import tensor, trace
+from minires.autograd import Tensor
 from minires.data import Split
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
@@ -29,7 +30,10 @@ HALVED = f"{KEPT}: Xavier's over He's"
 THIRTY = f"{HALVED}, to the power of 30"
 HALFWAY = "halfway, training error of the shallow network from Xavier's start less that from He's"
 SHARE = "training error over that of guessing"
-_STARTS = {"He": partial(init.kaiming_normal_, nonlinearity="relu"), "Xavier": init.xavier_normal_}
+_STARTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "He": partial(init.kaiming_normal_, nonlinearity="relu"),
+    "Xavier": init.xavier_normal_,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +98,7 @@ class _Initialisation(Experiment):
             batch=16,
         ),
         "small": _Scale(
-            seconds=200,
+            seconds=105,
             images=Images(train=3200, test=800, side=16),
             depths=(22, 30),
             width=128,
@@ -155,6 +159,8 @@ class _Initialisation(Experiment):
         }
 
     def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        from matplotlib.ticker import MaxNLocator
+
         figure, axes = panels(theme, 3, width=4.0)
         sizes, *training = axes
         depths = sorted({int(name.split("-")[1]) for name in trials})
@@ -179,6 +185,7 @@ class _Initialisation(Experiment):
             ax.set_xlabel("epoch")
             ax.set_ylabel("training error, %")
             ax.set_ylim(0, 100)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             name_curves(ax, theme, loc="lower left")
         return figure
 
