@@ -69,11 +69,11 @@ class _Degradation(Experiment):
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
         "tiny": _Scale(
-            seconds=4,
+            seconds=2,
             images=Images("digits", train=200, test=100),
             depths=(8, 20),
             width=4,
-            recipe=Recipe(2, norms_every=0),
+            recipe=Recipe(1),
         ),
         "small": _Scale(
             seconds=420,

@@ -305,7 +305,7 @@ def _draw_ratios(ax: Axes, trials: Trials, theme: Theme) -> None:
         ]
         spread(ax, list(found), curves, kind, number, theme, marker=MARKERS[number])
         known = {depth: ratio for depth, ratio in audited.items() if depth in found}
-        label = "digits, width 16" if number == 0 else None
+        label = "digits, width 16" if number == 1 else None
         ax.plot(list(known), list(known.values()), "x", color=theme.ink, markersize=7, label=label)
     ax.set_yscale("log")
     ax.set_xlabel("layers")
@@ -320,11 +320,13 @@ def _draw_growth(ax: Axes, trials: Trials, theme: Theme) -> None:
         spread(ax, range(1, len(curves[0]) + 1), curves, bn, number, theme)
     blocks = range(1, len(curves[0]) + 1)
     doubled = [2 ** (block / 2) for block in blocks]
-    ax.plot(blocks, doubled, color=theme.ink, linewidth=0.9, linestyle=(0, (1, 2)))
+    ax.plot(
+        blocks, doubled, color=theme.ink, linewidth=0.9, linestyle=(0, (1, 2)), label="doubling"
+    )
     known = {block: size for block, size in _LINEAR.items() if block in blocks}
-    ax.plot(list(known), list(known.values()), "x", color=theme.ink, markersize=7)
-    doubled_at = blocks[-1], doubled[-1]
-    ax.annotate("variance x2", doubled_at, color=theme.ink, ha="right", va="bottom", fontsize=8.5)
+    ax.plot(
+        list(known), list(known.values()), "x", color=theme.ink, markersize=7, label="linear layers"
+    )
     ax.set_yscale("log")
     ax.set_xlabel("residual blocks on the way back")
     ax.set_ylabel("gradient norm, times")
