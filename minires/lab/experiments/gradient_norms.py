@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from minires import tensor, trace
 from minires.autograd import Tensor
 from minires.data import Split
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
@@ -21,7 +20,8 @@ from minires.lab.learning import PUBLISHED, Learned, Recipe, learn
 from minires.lab.rules import Above, Below, Every, Measured, Within, paired
 from minires.models import cifar_resnet
 from minires.models.cifar import CifarResNet
-from minires.ops import cross_entropy
+from minires.ops import cross_entropy, tensor
+from minires.trace import record
 from minires.training.gradient_norms import norm
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def _size(weight: Tensor) -> float:
 
 def _growth(model: CifarResNet, split: Split, count: int, device: str) -> dict[str, Any]:
     """Follow the gradient from the last block to the first; see by what each multiplies it."""
-    with trace.record(model, replay=False) as step:
+    with record(model, replay=False) as step:
         _loss(model, split, count, device).backward()
     blocks = [gain.log_gain for gain in step.gains() if gain.block.startswith("layer")]
     sizes = [_rounded(math.exp(log)) for log in np.cumsum(blocks)]

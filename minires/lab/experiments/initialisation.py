@@ -8,7 +8,6 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from minires import tensor, trace
 from minires.autograd import Tensor
 from minires.data import Split
 from minires.devices import random
@@ -18,6 +17,8 @@ from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
 from minires.lab.rules import Above, Below, Every, Measured, Within, paired
 from minires.nn import Flatten, Linear, Module, ReLU, Sequential, init
+from minires.ops import tensor
+from minires.trace import record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -209,7 +210,7 @@ def network(start: str, layers: int, width: int, split: Split, seed: int) -> Seq
 def mean_squares(model: Module, split: Split, count: int, device: str) -> list[float]:
     """Return the mean square of what each hidden layer makes of the first images."""
     images, _ = split.train.take(range(count))
-    with trace.record(model, replay=True) as step:
+    with record(model, replay=True) as step:
         model(tensor(images, device=device))
     records = step.records
     made = [records.values[run.output] for run in records.forward if run.op == "linear"]

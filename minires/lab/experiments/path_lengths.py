@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from minires import grad, tensor, trace
-from minires.autograd import Tensor
+from minires.autograd import Tensor, grad
 from minires.devices import Array
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
@@ -20,7 +19,8 @@ from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
 from minires.models import cifar_resnet
 from minires.models.cifar import CifarResNet
 from minires.nn import MeetingShortcut
-from minires.ops import cross_entropy
+from minires.ops import cross_entropy, tensor
+from minires.trace import record
 from minires.training.gradient_norms import norm
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class _Batch:
 
     def split(self) -> dict[str, Any]:
         """Take the gradient apart: at each block, and by the number of branches crossed."""
-        with trace.record(self.model, replay=True) as step:
+        with record(self.model, replay=True) as step:
             self._loss().backward()
         spectrum = step.path_spectrum(self.images)
         blocks = len(self.gates)
