@@ -126,7 +126,9 @@ class _Initialisation(Experiment):
         squares = mean_squares(model, split, scale.batch, device)
         learned = learn(model, split, scale.recipe, seed=seed, device=device).record()
         kept = ("epochs", "train_error", "final_train_error", "diverged")
-        return {"mean_squares": squares, **{name: learned[name] for name in kept}}
+        guessing = 1 - 1 / split.classes
+        found = {name: learned[name] for name in kept}
+        return {"mean_squares": squares, "guessing": guessing, **found}
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
         def each(start: str, depth: int, name: str) -> list[Any]:
@@ -144,7 +146,6 @@ class _Initialisation(Experiment):
             ]
             for start in _STARTS
         }
-        guessing = 1 - 1 / scale.images.read().classes
         return {
             HALVED: halved,
             THIRTY: [factor**30 for factor in halved],
@@ -152,7 +153,8 @@ class _Initialisation(Experiment):
             HALFWAY: paired(halfway["Xavier"], halfway["He"]),
             **{
                 f"{SHARE}, {which}, {start}'s": [
-                    error / guessing for error in each(start, depth, "final_train_error")
+                    trial["final_train_error"] / trial["guessing"]
+                    for trial in trials[f"{start}-{depth}"]
                 ]
                 for which, depth in (("shallow", shallow), ("deep", deep))
                 for start in _STARTS

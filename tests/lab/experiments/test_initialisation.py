@@ -33,6 +33,7 @@ def made(**networks: tuple[float, list[float]]) -> dict[str, list[dict[str, Any]
                 "train_error": errors,
                 "final_train_error": errors[-1],
                 "diverged": False,
+                "guessing": 0.9,
             }
         ]
         * 3
