@@ -89,8 +89,8 @@ class _GradientNorms(Experiment):
             "At initialisation the gradients of plain networks with BN explode with depth; those of"
             " residual networks hardly grow. He et al. 2015 do not mention it.",
             YANG,
-            "first over last convolution, measured for the audit (A2) at 20, 56 and 110 layers, in float64, on digits at 16x16"
-            " with width 16: plain 7.5, 3e3, 3e6; residual 2.4, 7.5, 20",
+            "first over last convolution at 20, 56 and 110 layers, measured for the audit (A2) in"
+            " float64, on digits at 16x16 with width 16: plain 7.5, 3e3, 3e6; residual 2.4, 7.5, 20",
             Every(Above(DEEPER, 10.0, 1.0), Above(TWINS, 10.0, 1.0)),
         ),
         Claim(
@@ -120,8 +120,8 @@ class _GradientNorms(Experiment):
         Claim(
             "Residual networks without BN or scaling explode: the variance doubles at each block.",
             "De and Smith 2020, arXiv 2002.10444",
-            "gradient size 3.3e3 after 24 blocks and 4.9e7 after 50 (measured before, of linear layers"
-            " of width 200)",
+            "gradient size 3.3e3 after 24 blocks and 4.9e7 after 50 (measured before, of linear"
+            " layers of width 200)",
             Every(Within(DOUBLING, 1.5, 2.7), Below(WITH_BN, 1.5, 1.5)),
         ),
     )
