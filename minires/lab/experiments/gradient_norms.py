@@ -90,7 +90,7 @@ class _GradientNorms(Experiment):
             " residual networks hardly grow. He et al. 2015 do not mention it.",
             YANG,
             "first over last convolution at 20, 56 and 110 layers, measured for the audit (A2) in"
-            " float64, on digits at 16x16 with width 16: plain 7.5, 3e3, 3e6; residual 2.4, 7.5, 20",
+            " float64, on digits at 16x16, width 16: plain 7.5, 3e3, 3e6; residual 2.4, 7.5, 20",
             Every(Above(DEEPER, 10.0, 1.0), Above(TWINS, 10.0, 1.0)),
         ),
         Claim(
