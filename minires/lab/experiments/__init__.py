@@ -9,20 +9,23 @@ from minires.lab.experiment import Experiment
 # In the order of the page: first the ten demonstrations, then what goes with them.
 _FILES = (
     "degradation",
+    "path_lengths",
+    "gradient_norms",
     "six_shortcuts",
-    "activation_orders",
-    "shortcut_options",
     "batch_norm",
+    "shortcut_options",
+    "activation_orders",
+    "initialisation",
     "stochastic_depth",
     "width_and_depth",
     "local_response_norm",
-    "depthwise_separable",
-    "forgetting",
     "bottleneck_cost",
     "inception_reducers",
     "grouped_convolution",
     "squeeze_excitation",
     "dense_growth",
+    "depthwise_separable",
+    "forgetting",
 )
 
 
