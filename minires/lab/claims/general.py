@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from minires import nn, ops
 from minires.autograd import Tensor, grad, no_grad
@@ -11,12 +12,12 @@ from minires.devices import float64, random
 from minires.lab.experiments.degradation import GAP, PLAIN_RISE
 from minires.lab.learning import Recipe
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
-from minires.models import cifar_plain, cifar_resnet
+from minires.models import CifarResNet, cifar_plain, cifar_resnet
 
 from .gradients import SEEDS, drawn, first_over_last, norm, recorded
 from .graphs import counted, kernels, numbers, ways
 from .item import Items, Lab
-from .trainings import perceptron, taught
+from .trainings import disturb, last_loss, perceptron, taught
 
 ITEMS = Items()
 HE2015 = "He et al. 2015, arXiv 1512.03385"
@@ -223,6 +224,81 @@ def _a6(lab: Lab) -> Measured:
         ]
         for name, steps in {"ResNet-20": small, "ResNet-50": large}.items()
     } | {"skips of ResNet-20 that change the size": changing}
+
+
+@ITEMS.experiment(
+    "A7",
+    "The purpose of batch normalisation is to reduce overfitting.",
+    "misleading",
+    "Its purpose is easier optimisation: already the training loss differs, and still does where"
+    " noise behind it undoes what it has normalised. That it regularises is a side effect.",
+    f"{IOFFE}, section 1; Santurkar et al. 2018, arXiv 1805.11604",
+    Every(
+        Above("training loss of plain-20 without BN less that with it"),
+        Above("training loss of plain-20 without BN less that with BN and noise behind it"),
+    ),
+)
+def _a7(lab: Lab) -> Measured:
+    found: dict[str, list[float]] = {"it": [], "BN and noise behind it": []}
+    for seed in SEEDS:
+        loss = {}
+        for kind in ("", *found):
+            with random.seeded(seed):
+                norm_layers = "batch" if kind else "none"
+                model = cifar_plain(20, width=4, in_channels=1, norm=norm_layers)
+                if kind == "BN and noise behind it":
+                    disturb(model)
+                loss[kind] = last_loss(model, 6, seed)
+        for kind, differences in found.items():
+            differences.append(round(loss[""] - loss[kind], 4))
+    return {
+        f"training loss of plain-20 without BN less that with {kind}": differences
+        for kind, differences in found.items()
+    }
+
+
+class _OneLayer(nn.ResidualBlock):
+    """A residual unit of one 3x3 convolution."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, **options: Any) -> None:
+        super().__init__([nn.blocks.conv(in_channels, channels, 3, stride)], **options)
+
+
+@ITEMS.experiment(
+    "A8",
+    "A residual unit is one convolution and one batch normalisation; the first makes learning"
+    " easier, the second controls exploding gradients.",
+    "false",
+    "It is two convolutions (basic) or three (bottleneck), each with batch normalisation, with ReLU"
+    " between them, and a shortcut. Units of one layer are worse: ResNet-110 has an error of 9.90 %"
+    " with them, of 6.61 % with two.",
+    f"{HE2015}, section 3.2 and figure 5; {HE2016}, table 3",
+    Every(
+        Equal("convolutions, norms and activations in a basic branch", [2, 2, 1]),
+        Equal("convolutions, norms and activations in a bottleneck's branch", [3, 3, 2]),
+        Above("training loss of 54 layers in units of one less that in units of two"),
+    ),
+)
+def _a8(lab: Lab) -> Measured:
+    def in_branch(name: str) -> list[int]:
+        steps = counted(name).steps
+        branch = ways(steps, numbers(steps, "residual_add")[1])[1]
+        ran = [steps[number].op for number in branch]
+        return [ran.count(op) for op in ("conv2d", "batch_norm", "relu")]
+
+    differences = []
+    for seed in SEEDS:
+        loss = []
+        for block, count in ((_OneLayer, 18), (nn.BasicBlock, 9)):
+            with random.seeded(seed):
+                model = CifarResNet(56, count, block, "A", width=4, in_channels=1)
+            loss.append(last_loss(model, 3, seed))
+        differences.append(round(loss[0] - loss[1], 4))
+    return {
+        "convolutions, norms and activations in a basic branch": in_branch("cifar_resnet20"),
+        "convolutions, norms and activations in a bottleneck's branch": in_branch("resnet50"),
+        "training loss of 54 layers in units of one less that in units of two": differences,
+    }
 
 
 @ITEMS.experiment(
