@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from minires import nn, ops
-from minires.autograd import AutogradError, Tensor, grad
-from minires.data import digits
+from minires.autograd import AutogradError, Tensor
 from minires.devices import float64, random
 from minires.lab.experiments.degradation import GAP, PLAIN_RISE
 from minires.lab.learning import Recipe
@@ -17,10 +17,19 @@ from minires.lab.rules import Above, Below, Equal, Every, Measured
 from minires.models import CifarResNet, cifar_resnet
 from minires.trace import Trace
 
-from .general import HE2015, HE2016, ROUNDING, plain_56_gradients
-from .gradients import SEEDS, drawn, first_over_last, norm, recorded
+from .gradients import (
+    ROUNDING,
+    SEEDS,
+    drawn,
+    first_over_last,
+    gradient,
+    norm,
+    plain_56_gradients,
+    recorded,
+)
 from .graphs import counted, kernels, numbers, ways
 from .item import Items, Lab
+from .papers import HE2015, HE2016
 from .trainings import detected, forgotten, last_loss, perceptron, taught
 
 ITEMS = Items()
@@ -111,7 +120,7 @@ def _c3(lab: Lab) -> Measured:
         for step in records.backward
         if step.op is not None and (value := records.values[step.value]).op is not None
     ]
-    backwards = all(later > earlier for later, earlier in zip(order, order[1:], strict=False))
+    backwards = all(later > earlier for later, earlier in pairwise(order))
     return {
         "steps that read what a later step makes": sum(
             made_by.get(operand.value, -1) >= step.index
@@ -139,7 +148,9 @@ class AsStated(nn.BasicBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (N, in_channels, H, W) to (N, channels, H/stride, W/stride)."""
-        summed = ops.residual_add(self.downsample(x), self.bn1(self.conv1(x)))
+        shortcut = self.downsample
+        assert shortcut is not None
+        summed = ops.residual_add(shortcut(x), self.bn1(self.conv1(x)))
         return self.relu(self.bn2(self.conv2(summed)))  # type: ignore[no-any-return]
 
 
@@ -148,9 +159,9 @@ class AsStated(nn.BasicBlock):
     "Layer = Activation(BN(Conv(x + F(x)))), where F is the skip connection.",
     "false",
     "y = relu(x + F(x)) with F = BN(Conv(relu(BN(Conv(x))))), and the skip is x. As stated, the"
-    " shortcut passes through a convolution, BN and the activation: no identity path remains. (27 such"
-    " blocks also train worse than a ResNet's; but the gradient at initialisation, of which the audit"
-    " expected that it would grow as in a plain network, is nearer to the ResNet's.)",
+    " shortcut passes through a convolution, BN and the activation: no identity path remains. (27"
+    " such blocks also train worse than a ResNet's; but the gradient at initialisation, which was"
+    " expected to grow as in a plain network, is nearer to the ResNet's.)",
     f"{HE2015}, equation 1; {HE2016}, section 3",
     Every(
         Below("change of x >= 0 by a residual block whose F is 0", ROUNDING),
@@ -162,7 +173,11 @@ def _c4(lab: Lab) -> Measured:
     growth, losses = [], []
     for seed in SEEDS:
         made = {}
-        for kind, block in {"residual": nn.BasicBlock, "plain": nn.BasicBlock, "": AsStated}.items():
+        for kind, block in {
+            "residual": nn.BasicBlock,
+            "plain": nn.BasicBlock,
+            "": AsStated,
+        }.items():
             with random.seeded(seed):
                 shortcut = None if kind == "plain" else "A"
                 made[kind] = CifarResNet(56, 9, block, shortcut, width=4, in_channels=1)
@@ -191,8 +206,8 @@ def _changed(block: type[nn.BasicBlock], last: str) -> float:
     "C5",
     "ResNet-50 and ResNet-101 see several scales, by convolutions of different sizes.",
     "false",
-    "Both have the same kernels, 7x7, 3x3 and 1x1, one after the other, and differ in depth. Several"
-    " sizes side by side is Inception.",
+    "Both have the same kernels, 7x7, 3x3 and 1x1, one after the other, and differ in depth."
+    " Several sizes side by side is Inception.",
     f"{HE2015}, table 1; Szegedy et al. 2014, arXiv 1409.4842, figure 2",
     Every(
         Equal("sides of the kernels of ResNet-50", [1, 3, 7]),
@@ -277,8 +292,8 @@ def _answer(attempt: Any) -> str:
     "C7",
     "Mean squared error is common, and each residual unit has a loss of its own.",
     "false",
-    "There is one cross-entropy, at the output. Its gradient stays large where the network is surely"
-    " wrong, and that of the squared error of probabilities vanishes.",
+    "There is one cross-entropy, at the output. Its gradient stays large where the network is"
+    " surely wrong, and that of the squared error of probabilities vanishes.",
     f"{HE2015}, section 3.4; Bishop 2006, Pattern Recognition and Machine Learning, section 4.3",
     Every(
         Equal("losses on the graph of a training step", ["cross_entropy"]),
@@ -314,8 +329,8 @@ def _c7(lab: Lab) -> Measured:
             [step for step in forward if step.output not in read]
         )
         - 1,
-        "gradient of cross-entropy where the wrong class is sure": norm(grad(entropy, [wrong])[0]),
-        "gradient of the squared error there": norm(grad(squared, [wrong])[0]),
+        "gradient of cross-entropy where the wrong class is sure": norm(gradient(entropy, wrong)),
+        "gradient of the squared error there": norm(gradient(squared, wrong)),
         "training error with the squared error less that with cross-entropy": slower,
     }
 
@@ -369,8 +384,8 @@ def _c9(lab: Lab) -> Measured:
     found = []
     for behind in (nn.BatchNorm2d(5).to(float64), nn.Identity()):
         y = ops.relu(behind(convolution(x)))
-        weight, bias = grad(y, [convolution.weight, convolution.bias], [g])
-        found.append(norm(bias) / norm(weight))
+        bias = gradient(y, convolution.bias, g)
+        found.append(norm(bias) / norm(gradient(y, convolution.weight, g)))
     return {
         "gradient of a bias before BN, over that of the weights": found[0],
         "the same without BN": found[1],
@@ -381,8 +396,8 @@ def _c9(lab: Lab) -> Measured:
     "C10",
     "Applications: detection and segmentation.",
     "true",
-    "ResNet-101 in place of VGG-16 took Faster R-CNN from 73.2 to 76.4 on VOC 2007, and from 21.2 to"
-    " 27.2 on COCO. Here a small residual network learns to find digits on a canvas.",
+    "ResNet-101 in place of VGG-16 took Faster R-CNN from 73.2 to 76.4 on VOC 2007, and from 21.2"
+    " to 27.2 on COCO. Here a small residual network learns to find digits on a canvas.",
     f"{HE2015}, tables 7 and 8",
     Every(
         Below("average precision of a ResNet-8 that has not learned to detect", 0.05),
