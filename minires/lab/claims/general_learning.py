@@ -232,12 +232,12 @@ def _a12(lab: Lab) -> Measured:
         y = norm_layer(bare)
         return bare.detach(), y.detach(), norm(gradient(y, convolution.weight, g))
 
-    bare, y, gradient = run()
+    bare, y, before = run()
     convolution.weight.copy_(10 * convolution.weight.detach())
-    bare_10, y_10, gradient_10 = run()
+    bare_10, y_10, after = run()
     return {
         "change of the output as weights before BN are multiplied by 10": largest(y_10 - y),
-        "factor of these weights' gradient": gradient_10 / gradient,
+        "factor of these weights' gradient": after / before,
         "factor of the output without BN": norm(bare_10) / norm(bare),
     }
 

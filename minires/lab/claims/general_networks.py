@@ -10,9 +10,7 @@ from minires.devices import random
 from minires.lab.rules import Above, Equal, Every, Measured, Within
 from minires.models import CifarResNet
 
-from .gradients import (
-    SEEDS,
-)
+from .gradients import SEEDS
 from .graphs import counted, kernels, numbers, ways
 from .item import Items, Lab
 from .papers import HE2015, HE2016

@@ -30,7 +30,7 @@ def largest(value: Tensor) -> float:
 
 def gradient(output: Tensor, input: Tensor, g: Tensor | None = None) -> Tensor:
     """Return the gradient of a scalar, or of an output that g comes back to, for one input."""
-    (found,) = grad(output, [input], None if g is None else [g])
+    (found,) = grad(output, [input], None if g is None else [g], retain_graph=True)
     assert found is not None
     return found
 

@@ -6,8 +6,6 @@ import math
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from minires import nn, ops
 from minires.autograd import AutogradError, Tensor
 from minires.devices import float64, random
@@ -350,15 +348,12 @@ def _c7(lab: Lab) -> Measured:
     ),
 )
 def _c8(lab: Lab) -> Measured:
-    def added(channels: int) -> str:
-        block = nn.BasicBlock(channels, 64, shortcut=lambda *shape: nn.Identity())
-        return _answer(lambda: block(drawn(2, channels, 8, 8).float()))
-
-    x = np.zeros((2, 1, 8, 8)) + np.zeros((2, 64, 8, 8))
+    block = nn.BasicBlock(3, 64, shortcut=lambda *shape: nn.Identity())
+    one, many = ops.zeros(2, 1, 8, 8), ops.zeros(2, 64, 8, 8)
     return {
-        "3 channels are added to 64": added(3),
-        "1 channel is added to 64": added(1),
-        "channels of what NumPy makes of 1 and 64": x.shape[1],
+        "3 channels are added to 64": _answer(lambda: block(ops.zeros(2, 3, 8, 8))),
+        "1 channel is added to 64": _answer(lambda: ops.residual_add(one, many)),
+        "channels of what NumPy makes of 1 and 64": (one.numpy() + many.numpy()).shape[1],
         "channels behind a block with a projection, and with option A": [
             counted(nn.BasicBlock(3, 64, shortcut=each), (3, 8, 8)).steps[-1].output[1]
             for each in ("B", "A")
