@@ -10,6 +10,7 @@ import pytest
 
 from minires import nn, ops
 from minires.autograd import Tensor
+from minires.devices import random
 from minires.lab.claims import general_learning as learning
 from minires.lab.claims import general_networks as networks
 from minires.lab.claims import gradients
@@ -139,7 +140,7 @@ def concatenated(step: Any) -> Any:
 
 def halved_shortcut(order: str, shortcut: Any = "A") -> nn.Module:
     alpha = partial(ScaledShortcut, alpha=0.5)
-    with learning.random.seeded(0):
+    with random.seeded(0):
         made = nn.BasicBlock(4, 4, shortcut=shortcut and alpha, order=order)
     return made.to("float64")
 

@@ -113,7 +113,7 @@ def other_network(asked: str, given: str) -> Plant:
 
 def steps_that_differ(patch: pytest.MonkeyPatch) -> None:
     seeds = iter(range(3))
-    traced = short.recorded
+    traced = gradients.recorded
     patch.setattr(short, "recorded", lambda model, *shape: traced(model, *shape, seed=next(seeds)))
 
 
