@@ -7,7 +7,7 @@ from importlib import import_module
 from minires.lab.experiment import Experiment
 
 # In the order of the page: first the ten demonstrations, then what goes with them.
-_FILES = ("degradation",)
+_FILES = ("degradation", "path_lengths", "gradient_norms", "initialisation")
 
 
 def experiments() -> dict[str, Experiment]:

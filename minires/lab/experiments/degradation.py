@@ -10,7 +10,7 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
-from minires.lab.rules import Above, Equal, Every, Measured, paired
+from minires.lab.rules import Above, Below, Equal, Every, Measured, paired
 from minires.models import cifar_resnet
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 HE2015 = "He et al. 2015, arXiv 1512.03385"
 PLAIN_RISE = "training error of the deepest plain network less that of the shallowest"
+RESIDUAL_RISE = "training error of the deepest residual network less that of the shallowest"
 GAP = "training error of the deepest plain network less that of its residual twin"
-EXTRA = "parameters of the deepest residual network less those of its plain twin"
+EXTRA = "parameters of residual networks less those of their plain twins, the largest difference"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +60,28 @@ class _Degradation(Experiment):
             "ResNet-56 against plain-56, training error: 0.18 % and 5.24 % in one reproduction",
             Every(Above(GAP), Equal(EXTRA, 0)),
         ),
+        Claim(
+            "With shortcuts more layers no longer make the training error rise.",
+            f"{HE2015}, figure 6 and table 6",
+            "ResNet-20 and ResNet-56, training error: 0.73 % and 0.18 % in one reproduction",
+            Below(RESIDUAL_RISE, 0.01),
+        ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
         "tiny": _Scale(
-            seconds=20,
+            seconds=2,
             images=Images("digits", train=200, test=100),
             depths=(8, 20),
             width=4,
-            recipe=Recipe(2, norms_every=0),
+            recipe=Recipe(1),
         ),
         "small": _Scale(
-            seconds=600,
-            images=Images(train=3200, test=800, side=16),
+            seconds=450,
+            # So few that 1,000 steps are enough for those who can learn them.
+            images=Images(train=800, test=400, side=16),
             depths=(20, 56),
             width=8,
-            recipe=Recipe(10),
+            recipe=Recipe(40, 32, learning_rate=0.05, measure_every=4),
         ),
         "paper": _Scale(
             seconds=2e6,
@@ -105,7 +113,13 @@ class _Degradation(Experiment):
             return [trial["final_train_error"] for trial in trials[f"{kind}-{depth}"]]
 
         shallow, deep = min(scale.depths), max(scale.depths)
-        twins = [trials[f"{kind}-{deep}"][0]["parameters"] for kind in ("plain", "residual")]
+        extra = [
+            abs(residual["parameters"] - plain["parameters"])
+            for depth in scale.depths
+            for plain, residual in zip(
+                trials[f"plain-{depth}"], trials[f"residual-{depth}"], strict=True
+            )
+        ]
         return {
             **{
                 f"training error, {kind}-{depth}": errors(kind, depth)
@@ -114,7 +128,8 @@ class _Degradation(Experiment):
             },
             PLAIN_RISE: paired(errors("plain", deep), errors("plain", shallow)),
             GAP: paired(errors("plain", deep), errors("residual", deep)),
-            EXTRA: twins[1] - twins[0],
+            RESIDUAL_RISE: paired(errors("residual", deep), errors("residual", shallow)),
+            EXTRA: max(extra),
         }
 
     def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:

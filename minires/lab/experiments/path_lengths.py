@@ -1,0 +1,334 @@
+"""Path lengths: of the 2^n ways through a residual network, the gradient takes the short ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from minires.autograd import Tensor, grad
+from minires.devices import Array
+from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.figures import name_curves, panels, spread
+from minires.lab.images import Images
+from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
+from minires.models import cifar_resnet
+from minires.models.cifar import CifarResNet
+from minires.nn import MeetingShortcut
+from minires.ops import cross_entropy, tensor
+from minires.trace import record
+from minires.training.gradient_norms import norm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minires.lab.theme import Theme
+
+VEIT = "Veit et al. 2016, arXiv 1605.06431"
+BINOMIAL = "path counts of the trace are the binomial coefficients"
+MIDDLE = "share of the paths of 54 blocks that cross 19 to 35 of them"
+EFFECTIVE = "share of the paths of 54 blocks that cross 5 to 17 of them"
+FORKS = "forks whose parts do not add up to the gradient, bit for bit"
+ERROR = "largest error of the sum of all parts, over their size"
+BY_BRANCH = "share of a block's gradient that comes through its branch, mean of the blocks"
+SHORT = "share of the gradient in paths through at most a third of the blocks"
+MEAN = "mean length of the gradient's paths over the number of blocks"
+DECAY = "a path's gradient over that of a path one block shorter"
+STRAIGHT = "share of its logarithm's variance that a straight line explains"
+
+_EFFECTIVE = 5, 17  # of ResNet-110's 54 blocks
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale(Scale):
+    images: Images
+    depth: int
+    width: int
+    recipe: Recipe
+    batch: int
+    step: int  # every so many-th length is sampled,
+    samples: int  # by so many paths
+
+
+class Gate(MeetingShortcut):
+    """Option A, at which the backward pass, and only this, may be told to take one side alone.
+
+    Attributes
+    ----------
+    open : {"both", "shortcut", "branch"}
+        By which side the gradient comes.
+    """
+
+    open = "both"
+
+    def meet(self, x: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both sides; one that is shut is a constant to the backward pass."""
+        shortcut = self.through(x)
+        if self.open == "shortcut":
+            return shortcut, branch.detach()
+        return shortcut.detach() if self.open == "branch" else shortcut, branch
+
+
+class _PathLengths(Experiment):
+    """The gradient at a residual network's first block, by the length of its paths."""
+
+    name = "path-lengths"
+    title = "The gradient comes by short paths"
+    about = (
+        "A residual network of n blocks is a sum of 2^n paths: at each block around it, or through"
+        " its branch. Its gradient is split exactly, by the number of branches that it crossed; and"
+        " as in the paper single paths of each length are drawn at random, and only they let the"
+        " gradient pass. Before training, and after."
+    )
+    caption = (
+        "In the form of figure 6 of Veit et al. 2016: how many paths have each length; the"
+        " gradient that a single path carries, the mean of those drawn; and their product, the"
+        " gradient of all paths of a length. Beside it, exactly, the size of their sum: paths of"
+        " one length point in many directions, and much of them cancels. Lower right, the gradient"
+        " of each block's input: what does not come through the branch comes by the shortcut."
+    )
+    claims = (
+        Claim(
+            "There are 2^n paths, and their lengths are binomially distributed: nearly all cross"
+            " about half of the blocks.",
+            f"{VEIT}, figure 6a",
+            "54 blocks: more than 95 % of the paths cross 19 to 35 of them (computed: 98.0 %); 5 to"
+            " 17 are crossed by 0.45 % (computed: 0.4537 %)",
+            Every(Equal(BINOMIAL), Above(MIDDLE, 0.95), Within(EFFECTIVE, 0.0045, 0.0046)),
+        ),
+        Claim(
+            "At every block the gradient is the sum of what came around it and what came through"
+            " it, and so at the first block that of all paths.",
+            f"{VEIT}; the chain rule",
+            "",
+            Every(Equal(FORKS, 0), Below(ERROR, 1e-5)),
+        ),
+        Claim(
+            "The gradient that a path carries falls exponentially with its length.",
+            f"{VEIT}, figure 6b",
+            "a straight line on a logarithmic axis, in the figure alone",
+            Every(Below(f"{DECAY}, trained", 1.0), Above(f"{STRAIGHT}, trained", 0.9, 0.5)),
+        ),
+        Claim(
+            "Almost all gradient of a trained network comes from short paths.",
+            f"{VEIT}, figure 6c",
+            "ResNet-110: from paths through 5 to 17 of 54 blocks; a centre of 11 means that a block"
+            " scales the gradient by 0.26 of what its shortcut does (computed)",
+            Every(Above(f"{SHORT}, trained", 0.9, 0.5), Below(f"{MEAN}, trained", 0.35, 0.45)),
+        ),
+    )
+    scales: ClassVar[dict[ScaleName, _Scale]] = {
+        "tiny": _Scale(
+            seconds=3,
+            images=Images("digits", train=200, test=100),
+            depth=20,
+            width=4,
+            recipe=Recipe(1),
+            batch=8,
+            step=3,
+            samples=2,
+        ),
+        "small": _Scale(
+            seconds=107,
+            images=Images(train=3200, test=800, side=16),
+            depth=110,
+            width=4,
+            recipe=Recipe(3, batch_size=32, learning_rate=0.05, measure_every=3),
+            batch=16,
+            step=3,
+            samples=5,
+        ),
+        "paper": _Scale(
+            seconds=1e6,
+            images=Images("cifar10"),
+            depth=110,
+            width=16,
+            recipe=PUBLISHED,
+            batch=128,
+            step=1,
+            samples=50,
+        ),
+    }
+
+    def conditions(self, scale: _Scale) -> Sequence[str]:
+        return ["initial", "trained"]
+
+    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+        split = scale.images.read()
+        model = cifar_resnet(
+            scale.depth,
+            Gate,
+            width=scale.width,
+            in_channels=split.channels,
+            num_classes=split.classes,
+            seed=seed,
+        ).to(device)
+        error = None
+        if condition == "trained":
+            learned = learn(model, split, scale.recipe, seed=seed, device=device)
+            error = learned.record()["final_train_error"]
+        images, labels = split.train.take(range(scale.batch))
+        batch = _Batch(model.train(), tensor(images, device=device, requires_grad=True), labels)
+        sampled = batch.sample(scale, np.random.default_rng(seed))
+        return {"train_error": error, **batch.split(), **sampled}
+
+    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+        found: dict[str, Any] = {}
+        every = [trial for seeds in trials.values() for trial in seeds]
+        paths = [math.comb(54, length) for length in range(55)]
+        found[BINOMIAL] = all(trial["binomial"] for trial in every)
+        found[MIDDLE] = sum(paths[19:36]) / 2**54
+        found[EFFECTIVE] = sum(paths[5:18]) / 2**54
+        found[FORKS] = sum(trial["inexact_forks"] for trial in every)
+        found[ERROR] = max(trial["error"] for trial in every)
+        found["training error, trained"] = [t["train_error"] for t in trials["trained"]]
+        for condition, seeds in trials.items():
+            lines = [_line(trial["lengths"], trial["norms"]) for trial in seeds]
+            found[f"{DECAY}, {condition}"] = [line[0] for line in lines]
+            found[f"{STRAIGHT}, {condition}"] = [line[1] for line in lines]
+            through = [trial["by_branch"] for trial in seeds]
+            found[f"{BY_BRANCH}, {condition}"] = [float(np.mean(shares)) for shares in through]
+            for told, shares in (
+                ("", [gradient_by_length(trial) for trial in seeds]),
+                (", of the sum of all paths of a length", [_shares(t["sums"]) for t in seeds]),
+            ):
+                found[f"{SHORT}{told}, {condition}"] = [_short(each) for each in shares]
+                found[f"{MEAN}{told}, {condition}"] = [_mean(each) for each in shares]
+        return found
+
+    def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        figure, axes = panels(theme, 2, rows=2, height=3.1)
+        counts, per_path, total, parts = axes
+        blocks = len(trials["initial"][0]["by_branch"])
+        lengths = range(blocks + 1)
+        counts.plot(lengths, _shares([math.comb(blocks, k) for k in lengths]), color=theme.ink)
+        for number, (condition, seeds) in enumerate(trials.items()):
+            norms = [[norm or math.nan for norm in trial["norms"]] for trial in seeds]
+            spread(per_path, seeds[0]["lengths"], norms, condition, number, theme)
+            shares = [gradient_by_length(trial) for trial in seeds]
+            spread(total, lengths, shares, f"{condition}, norm times number", number, theme)
+            through = [[100 * share for share in trial["by_branch"]] for trial in seeds]
+            spread(parts, range(1, blocks + 1), through, condition, number, theme)
+        sums = [_shares(trial["sums"]) for trial in trials["trained"]]
+        spread(total, lengths, sums, "trained, norm of the sum", 2, theme)
+        per_path.set_yscale("log")
+        if blocks == 54:
+            low, high = _EFFECTIVE
+            total.axvspan(low, high, color=theme.faint, alpha=0.6, label="in the paper, trained")
+        for ax, title, y in (
+            (counts, "How many paths there are", "share of all paths"),
+            (per_path, "What one path carries", "gradient norm at the images"),
+            (total, "What all paths of a length carry", "share of the gradient"),
+            (parts, "What comes through a block's branch", "share of its gradient, %"),
+        ):
+            ax.set_title(title, color=theme.ink, fontsize=10.5, loc="left", fontweight="bold")
+            ax.set_ylabel(y)
+            ax.set_xlabel("path length: branches crossed")
+            ax.set_xlim(0, blocks)
+        parts.set_xlabel("block, from the input on")
+        name_curves(per_path, theme)
+        name_curves(total, theme)
+        name_curves(parts, theme, loc="upper center")
+        return figure
+
+
+class _Batch:
+    """The gradient at some images."""
+
+    def __init__(self, model: CifarResNet, images: Tensor, labels: Any) -> None:
+        self.model, self.images, self.labels = model, images, labels
+        self.gates = [module for module in model.modules() if isinstance(module, Gate)]
+
+    def _loss(self) -> Tensor:
+        return cross_entropy(self.model(self.images), self.labels)
+
+    def split(self) -> dict[str, Any]:
+        """Take the gradient apart: at each block, and by the number of branches crossed."""
+        with record(self.model, replay=True) as step:
+            self._loss().backward()
+        spectrum = step.path_spectrum(self.images)
+        blocks = len(self.gates)
+        forks = [fork for fork in step.forks() if fork.has_sides]
+        return {
+            "binomial": spectrum.paths == tuple(math.comb(blocks, k) for k in range(blocks + 1)),
+            "inexact_forks": sum(fork.verdict != "exact" for fork in forks),
+            "by_branch": [_rounded(fork.share("branch") or 0.0) for fork in forks],
+            "error": _rounded(spectrum.residual),
+            "sums": [_rounded(norm) for norm in spectrum.norms],
+        }
+
+    def sample(self, scale: _Scale, random: np.random.Generator) -> dict[str, Any]:
+        """Return the mean norm of the gradient that comes by one path alone, for some lengths."""
+        blocks = len(self.gates)
+        lengths = sorted({*range(0, blocks + 1, scale.step), blocks})
+        norms = []
+        for length in lengths:
+            # There is but one path of the least and of the greatest length.
+            samples = scale.samples if 0 < length < blocks else 1
+            paths = [random.choice(blocks, length, replace=False) for _ in range(samples)]
+            norms.append(_rounded(np.mean([norm(self.along(path)) for path in paths])))
+        return {"lengths": lengths, "norms": norms}
+
+    def along(self, path: Iterable[int]) -> Array:
+        """Return the gradient that comes through these branches, and around all others."""
+        crossed = set(path)
+        for number, gate in enumerate(self.gates):
+            gate.open = "branch" if number in crossed else "shortcut"
+        try:
+            (gradient,) = grad(self._loss(), [self.images])
+        finally:
+            for gate in self.gates:
+                gate.open = "both"
+        assert gradient is not None  # else there would be no shortcut to come by
+        return gradient.to("cpu").numpy()
+
+
+def gradient_by_length(trial: Mapping[str, Any]) -> list[float]:
+    """Return which share of all paths' gradient norms the paths of each length have.
+
+    Between the lengths that were sampled, the logarithm of the norm is interpolated.
+    """
+    blocks = len(trial["sums"]) - 1
+    smooth = np.interp(range(blocks + 1), *_logs(trial["lengths"], trial["norms"]))
+    return _shares([math.comb(blocks, k) * math.exp(log) for k, log in enumerate(smooth)])
+
+
+def _logs(lengths: Sequence[int], norms: Sequence[float]) -> tuple[list[int], list[float]]:
+    """Return the lengths whose paths carry something, and the logarithms of how much.
+
+    Where every unit on the way is shut, or the padding of the shortcuts is all that is left, the
+    gradient of a path is 0.
+    """
+    carry = [(k, math.log(norm)) for k, norm in zip(lengths, norms, strict=True) if norm > 0]
+    return [k for k, _ in carry], [log for _, log in carry]
+
+
+def _shares(norms: Sequence[float]) -> list[float]:
+    whole = math.fsum(norms)
+    return [norm / whole for norm in norms]
+
+
+def _mean(shares: Sequence[float]) -> float:
+    return math.fsum(k * share for k, share in enumerate(shares)) / (len(shares) - 1)
+
+
+def _short(shares: Sequence[float]) -> float:
+    return math.fsum(shares[: (len(shares) - 1) // 3 + 1])
+
+
+def _line(lengths: Sequence[int], norms: Sequence[float]) -> tuple[float, float]:
+    """Fit log(norm) by a straight line; return the factor of a step, and how well it fits."""
+    carrying, logs = _logs(lengths, norms)
+    slope = float(np.polyfit(carrying, logs, 1)[0])
+    return math.exp(slope), float(np.corrcoef(carrying, logs)[0, 1] ** 2)
+
+
+def _rounded(value: Any) -> float:
+    return float(f"{float(value):.4g}")
+
+
+EXPERIMENT = _PathLengths()
