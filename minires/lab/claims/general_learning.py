@@ -6,6 +6,7 @@ from minires import nn, ops
 from minires.autograd import Tensor, no_grad
 from minires.devices import float64, random
 from minires.lab.experiments.degradation import GAP, PLAIN_RISE
+from minires.lab.experiments.gradient_norms import SETTLED
 from minires.lab.learning import Recipe
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
 from minires.models import cifar_plain, cifar_resnet
@@ -45,6 +46,7 @@ def _block(order: str, shortcut: str | None = "A") -> nn.Module:
     Every(
         Equal("parameters of ResNet-56 less those of plain-56", 0),
         Above("first layer's gradient over the last's, plain-56 at initialisation", 1),
+        Below(SETTLED, 0.1, 1),
         Above(PLAIN_RISE),
         Above(GAP),
     ),
@@ -55,6 +57,7 @@ def _a2(lab: Lab) -> Measured:
     return {
         "parameters of ResNet-56 less those of plain-56": residual - plain,
         "first layer's gradient over the last's, plain-56 at initialisation": plain_56_gradients(),
+        SETTLED: lab.measured("gradient-norms")[SETTLED],
         PLAIN_RISE: trained[PLAIN_RISE],
         GAP: trained[GAP],
     }

@@ -10,6 +10,7 @@ from minires import nn, ops
 from minires.autograd import AutogradError, Tensor
 from minires.devices import float64, random
 from minires.lab.experiments.degradation import GAP, PLAIN_RISE
+from minires.lab.experiments.gradient_norms import LEAST
 from minires.lab.learning import Recipe
 from minires.lab.rules import Above, Below, Equal, Every, Measured
 from minires.models import CifarResNet, cifar_resnet
@@ -41,7 +42,7 @@ NORM_56 = "first layer's gradient over the last's, plain-56 with BN at initialis
     "The aim was degradation: deeper plain networks train worse. Batch normalisation and He's"
     " initialisation already keep gradients from vanishing.",
     f"{HE2015}, sections 1 and 4.1",
-    Every(Above(PLAIN_RISE), Above(GAP), Above(NORM_56, 1)),
+    Every(Above(PLAIN_RISE), Above(GAP), Above(NORM_56, 1), Above(LEAST, 0.01)),
 )
 def _c1(lab: Lab) -> Measured:
     trained = lab.measured("degradation")
@@ -49,6 +50,7 @@ def _c1(lab: Lab) -> Measured:
         PLAIN_RISE: trained[PLAIN_RISE],
         GAP: trained[GAP],
         NORM_56: plain_56_gradients(),
+        LEAST: lab.measured("gradient-norms")[LEAST],
     }
 
 

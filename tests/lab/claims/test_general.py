@@ -17,6 +17,7 @@ from minires.lab.claims import gradients
 from minires.lab.claims.general import ITEMS
 from minires.lab.claims.graphs import before, counted, kernels, numbers, ways
 from minires.lab.experiments.degradation import GAP, PLAIN_RISE
+from minires.lab.experiments.gradient_norms import SETTLED
 from minires.lab.learning import Recipe
 from minires.lab.rules import Measured
 from minires.nn.shortcuts import ScaledShortcut
@@ -28,14 +29,18 @@ READS_THE_LAB = ("A2",)
 
 
 class FakeLab:
-    """Has measured degradation, or with a sign of -1 the opposite."""
+    """Has measured degradation and gradients that settle, or the opposite."""
 
-    def __init__(self, sign: float = 1) -> None:
-        self.sign = sign
+    def __init__(self, reverse: bool = False) -> None:
+        sign = -1 if reverse else 1
+        rise = [sign * each for each in (0.1, 0.2, 0.3)]
+        self.found = {
+            "degradation": {PLAIN_RISE: rise, GAP: rise},
+            "gradient-norms": {SETTLED: [0.01**sign] * 3},
+        }
 
     def measured(self, experiment: str) -> Measured:
-        assert experiment == "degradation"
-        return {name: [self.sign * each for each in (0.1, 0.2, 0.3)] for name in (PLAIN_RISE, GAP)}
+        return self.found[experiment]
 
 
 class NoLab:
@@ -74,7 +79,10 @@ def test_the_correct_statement_holds_of_trained_networks(code: str) -> None:
 
 def test_identity_mapping_is_judged_by_what_the_lab_has_measured_of_degradation() -> None:
     assert outcome("A2", FakeLab()) == "supports"
-    assert outcome("A2", FakeLab(-1)) == "contradicts"
+    assert outcome("A2", FakeLab(reverse=True)) == "contradicts"
+    exploding = FakeLab()
+    exploding.found["gradient-norms"] = {SETTLED: [10.0] * 3}
+    assert outcome("A2", exploding) == "contradicts"
 
 
 def test_batch_norm_is_judged_by_the_training_loss(monkeypatch: pytest.MonkeyPatch) -> None:

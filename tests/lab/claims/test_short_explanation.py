@@ -13,6 +13,7 @@ from minires.lab.claims import short_explanation as short
 from minires.lab.claims.graphs import counted
 from minires.lab.claims.short_explanation import ITEMS
 from minires.lab.experiments.degradation import GAP, PLAIN_RISE
+from minires.lab.experiments.gradient_norms import LEAST
 from minires.lab.rules import Measured
 from minires.ops import cross_entropy, residual
 
@@ -24,14 +25,18 @@ CITED = ("C11",)
 
 
 class FakeLab:
-    """Has measured degradation, or with a sign of -1 the opposite."""
+    """Has measured degradation and gradients that settle, or the opposite."""
 
-    def __init__(self, sign: float = 1) -> None:
-        self.sign = sign
+    def __init__(self, reverse: bool = False) -> None:
+        sign = -1 if reverse else 1
+        rise = [sign * each for each in (0.1, 0.2, 0.3)]
+        self.found = {
+            "degradation": {PLAIN_RISE: rise, GAP: rise},
+            "gradient-norms": {LEAST: [0.1 * sign] * 3},
+        }
 
     def measured(self, experiment: str) -> Measured:
-        assert experiment == "degradation"
-        return {name: [self.sign * each for each in (0.1, 0.2, 0.3)] for name in (PLAIN_RISE, GAP)}
+        return self.found[experiment]
 
 
 def outcome(code: str, lab: Any = None) -> str:
@@ -63,7 +68,10 @@ def test_the_correct_statement_holds_of_trained_networks(code: str) -> None:
 
 def test_what_is_solved_is_judged_by_what_the_lab_has_measured_of_degradation() -> None:
     assert outcome("C1", FakeLab()) == "supports"
-    assert outcome("C1", FakeLab(-1)) == "contradicts"
+    assert outcome("C1", FakeLab(reverse=True)) == "contradicts"
+    vanishing = FakeLab()
+    vanishing.found["gradient-norms"] = {LEAST: [1e-6] * 3}
+    assert outcome("C1", vanishing) == "contradicts"
 
 
 @pytest.mark.parametrize(("deep", "judged"), [(0.9, "supports"), (0.1, "contradicts")])
