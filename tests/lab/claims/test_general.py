@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from minires import nn, ops
+from minires.autograd import Tensor
+from minires.devices import random
+from minires.lab.claims import general_learning as learning
+from minires.lab.claims import general_networks as networks
+from minires.lab.claims import gradients
+from minires.lab.claims.general import ITEMS
+from minires.lab.claims.graphs import before, counted, kernels, numbers, ways
+from minires.lab.experiments.degradation import GAP, PLAIN_RISE
+from minires.lab.experiments.gradient_norms import SETTLED
+from minires.lab.learning import Recipe
+from minires.lab.rules import Measured
+from minires.nn.shortcuts import ScaledShortcut
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+TRAINED = "A7", "A8"
+READS_THE_LAB = ("A2",)
+
+
+class FakeLab:
+    """Has measured degradation and gradients that settle, or the opposite."""
+
+    def __init__(self, reverse: bool = False) -> None:
+        sign = -1 if reverse else 1
+        rise = [sign * each for each in (0.1, 0.2, 0.3)]
+        self.found = {
+            "degradation": {PLAIN_RISE: rise, GAP: rise},
+            "gradient-norms": {SETTLED: [0.01**sign] * 3},
+        }
+
+    def measured(self, experiment: str) -> Measured:
+        return self.found[experiment]
+
+
+class NoLab:
+    """Nothing may be read from it."""
+
+    def measured(self, experiment: str) -> Measured:
+        raise AssertionError(f"{experiment} was read")
+
+
+def outcome(code: str, lab: Any = None) -> str:
+    item = ITEMS[code]
+    assert item.rule is not None
+    assert item.check is not None
+    measured = item.check(lab or NoLab())
+    assert set(item.rule.quantities) <= set(measured)
+    return item.rule.judge(measured).outcome
+
+
+def test_all_items_are_there_in_their_order_with_the_verdicts_of_the_audit() -> None:
+    assert list(ITEMS) == [f"A{number}" for number in range(1, 21)]
+    verdicts = Counter(item.verdict for item in ITEMS.values())
+    assert verdicts == {"true": 3, "misleading": 5, "false": 12}
+    assert all(item.check for item in ITEMS.values()), "none of them is a citation"
+
+
+@pytest.mark.parametrize("code", [c for c in ITEMS if c not in (*TRAINED, *READS_THE_LAB)])
+def test_the_correct_statement_holds(code: str) -> None:
+    assert outcome(code) == "supports"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("code", TRAINED)
+def test_the_correct_statement_holds_of_trained_networks(code: str) -> None:
+    assert outcome(code) == "supports"
+
+
+def test_identity_mapping_is_judged_by_what_the_lab_has_measured_of_degradation() -> None:
+    assert outcome("A2", FakeLab()) == "supports"
+    assert outcome("A2", FakeLab(reverse=True)) == "contradicts"
+    exploding = FakeLab()
+    exploding.found["gradient-norms"] = {SETTLED: [10.0] * 3}
+    assert outcome("A2", exploding) == "contradicts"
+
+
+def test_batch_norm_is_judged_by_the_training_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = {"plain": 2.0, "normal": 0.5, "noisy": 1.0}
+
+    def last_loss(model: nn.Module, epochs: int, seed: int) -> float:
+        kinds = {type(module).__name__ for module in model.modules()}
+        kind = "noisy" if "Noise" in kinds else "normal" if "BatchNorm2d" in kinds else "plain"
+        return losses[kind]
+
+    monkeypatch.setattr(learning, "last_loss", last_loss)
+    assert outcome("A7") == "supports"
+    losses["noisy"] = 2.5
+    assert outcome("A7") == "contradicts"
+
+
+def test_units_of_one_layer_are_judged_by_the_training_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def last_loss(model: nn.Module, epochs: int, seed: int, sign: int = 1) -> float:
+        units = sum(isinstance(module, nn.ResidualBlock) for module in model.modules())
+        return float(sign * units)
+
+    monkeypatch.setattr(networks, "last_loss", last_loss)
+    assert outcome("A8") == "supports"
+    monkeypatch.setattr(networks, "last_loss", partial(last_loss, sign=-1))
+    assert outcome("A8") == "contradicts"
+
+
+def counts(change: Callable[[Any], Any]) -> Plant:
+    """Plant counts that are changed."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(networks, "counted", lambda *a, **options: change(counted(*a, **options)))
+
+    return plant
+
+
+def steps(change: Callable[[Any], Any]) -> Plant:
+    """Plant graphs whose steps are changed."""
+    return counts(lambda found: found._replace(steps=[change(step) for step in found.steps]))
+
+
+def other_network(asked: str, given: str) -> Plant:
+    """Plant another network under a name."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(
+            networks, "counted", lambda name, *a: counted(given if name == asked else name, *a)
+        )
+
+    return plant
+
+
+def attribute(owner: Any, name: str, value: Any) -> Plant:
+    """Plant something else under a name."""
+    return lambda patch: patch.setattr(owner, name, value)
+
+
+def concatenated(step: Any) -> Any:
+    return step._replace(op="concatenate") if step.op == "residual_add" else step
+
+
+def halved_shortcut(order: str, shortcut: Any = "A") -> nn.Module:
+    alpha = partial(ScaledShortcut, alpha=0.5)
+    with random.seeded(0):
+        made = nn.BasicBlock(4, 4, shortcut=shortcut and alpha, order=order)
+    return made.to("float64")
+
+
+class SampleNorm(nn.Module):
+    """What the article takes batch normalisation for."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = ops.mean(x, (1, 2, 3), keepdim=True)
+        return (x - mean) / ops.sqrt(ops.var(x, (1, 2, 3), correction=0, keepdim=True))
+
+
+original_block = partial(learning._block, "original")
+transposed = ops.conv_transpose2d
+
+PLANTED: dict[str, tuple[str, Plant]] = {
+    "A1": ("a parameter too many", counts(lambda c: c._replace(params=c.params + 1))),
+    "A2": (
+        "vanishing gradients",
+        attribute(learning, "plain_56_gradients", lambda: [0.1, 0.2, 0.1]),
+    ),
+    "A3": (
+        "a pre-activation block that clips",
+        attribute(learning, "_block", lambda order, shortcut="A": original_block(shortcut)),
+    ),
+    "A4": ("blocks that concatenate", steps(concatenated)),
+    "A5": ("blocks that concatenate", steps(concatenated)),
+    "A6": ("skips over bottlenecks", other_network("cifar_resnet20", "resnet50")),
+    "A9": ("a shortcut that scales", attribute(learning, "_block", halved_shortcut)),
+    "A10": ("a plain network with shortcuts", other_network("cifar_plain20", "cifar_resnet20")),
+    "A11": ("normalised samples", attribute(nn, "BatchNorm2d", SampleNorm)),
+    "A12": ("no norm", attribute(nn, "BatchNorm2d", lambda channels: nn.Identity())),
+    "A13": ("a sigmoid that does not saturate", attribute(nn, "Sigmoid", nn.ReLU)),
+    "A14": (
+        "a transposed convolution that is no adjoint",
+        attribute(ops, "conv_transpose2d", lambda *a, **options: 2 * transposed(*a, **options)),
+    ),
+    "A15": (
+        "convolutions without padding",
+        attribute(
+            nn,
+            "Conv2d",
+            lambda *a, padding=0, _conv=nn.Conv2d, **options: _conv(*a, **options),
+        ),
+    ),
+    "A16": ("a shortcut that scales", attribute(learning, "_block", halved_shortcut)),
+    "A17": (
+        "a wide middle",
+        attribute(nn, "Bottleneck", partial(nn.Bottleneck, base_width=128)),
+    ),
+    "A18": ("another width", other_network("wrn_16_4", "wrn_16_2")),
+    "A19": ("a layer too many", counts(lambda c: c._replace(depth=c.depth + 1))),
+    "A20": (
+        "a learning rate that does nothing",
+        attribute(
+            learning,
+            "Recipe",
+            lambda epochs, learning_rate, **o: replace(Recipe(epochs, **o), learning_rate=0.1),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("code", PLANTED, ids=[f"{c}: {what}" for c, (what, _) in PLANTED.items()])
+def test_a_planted_error_is_contradicted(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    PLANTED[code][1](monkeypatch)
+
+    assert outcome(code, FakeLab()) == "contradicts"
+
+
+def test_the_ways_into_a_residual_addition_are_its_shortcut_and_its_branch() -> None:
+    block = nn.Bottleneck(8, 4, stride=2, shortcut="B")
+    noted = counted(block, (8, 6, 6)).steps
+    (addition,) = numbers(noted, "residual_add")
+    shortcut, branch = ways(noted, addition)
+
+    assert kernels(noted, shortcut) == [1]
+    assert kernels(noted, branch) == [1, 3, 1]
+    assert before(noted, addition) == {0, addition, *shortcut, *branch}
+
+
+def test_gradients_at_initialisation_are_those_of_a_backward_pass() -> None:
+    layers = [nn.Conv2d(1, 1, 1, bias=False) for _ in range(2)]
+    model = nn.Sequential(*layers, nn.Flatten()).to("float64")
+    layers[0].weight.copy_(ops.full((1, 1, 1, 1), 2.0, dtype="float64"))
+    layers[1].weight.copy_(ops.full((1, 1, 1, 1), 0.5, dtype="float64"))
+
+    # y = w2 w1 x: the gradients are w2 and w1 times the same.
+    assert gradients.first_over_last(model) == pytest.approx(0.5 / 2.0)
