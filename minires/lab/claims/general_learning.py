@@ -5,11 +5,12 @@ from __future__ import annotations
 from minires import nn, ops
 from minires.autograd import Tensor, no_grad
 from minires.devices import float64, random
+from minires.lab.experiments import batch_norm
 from minires.lab.experiments.degradation import GAP, PLAIN_RISE
 from minires.lab.experiments.gradient_norms import SETTLED
 from minires.lab.learning import Recipe
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
-from minires.models import cifar_plain, cifar_resnet
+from minires.models import cifar_resnet
 
 from .gradients import (
     ROUNDING,
@@ -24,7 +25,7 @@ from .gradients import (
 from .graphs import counted
 from .item import Items, Lab
 from .papers import HE2015, HE2016, IOFFE
-from .trainings import disturb, last_loss, perceptron, taught
+from .trainings import perceptron, taught
 
 ITEMS = Items()
 
@@ -101,31 +102,14 @@ def _a3(lab: Lab) -> Measured:
     "A7",
     "The purpose of batch normalisation is to reduce overfitting.",
     "misleading",
-    "Its purpose is easier optimisation: already the training loss differs, and still does where"
+    "Its purpose is easier optimisation: already the training error differs, and still does where"
     " noise behind it undoes what it has normalised. That it regularises is a side effect.",
     f"{IOFFE}, section 1; Santurkar et al. 2018, arXiv 1805.11604",
-    Every(
-        Above("training loss of plain-32 without BN less that with it"),
-        Above("training loss of plain-32 without BN less that with BN and noise behind it"),
-    ),
+    Every(Above(batch_norm.HELPS), Above(batch_norm.NOISY)),
 )
 def _a7(lab: Lab) -> Measured:
-    found: dict[str, list[float]] = {"it": [], "BN and noise behind it": []}
-    for seed in SEEDS:
-        loss = {}
-        for kind in ("", *found):
-            with random.seeded(seed):
-                norm_layers = "batch" if kind else "none"
-                model = cifar_plain(32, width=8, in_channels=1, norm=norm_layers)
-                if kind == "BN and noise behind it":
-                    disturb(model)
-                loss[kind] = last_loss(model, 6, seed)
-        for kind, differences in found.items():
-            differences.append(round(loss[""] - loss[kind], 4))
-    return {
-        f"training loss of plain-32 without BN less that with {kind}": differences
-        for kind, differences in found.items()
-    }
+    found = lab.measured("batch-norm")
+    return {name: found[name] for name in (batch_norm.HELPS, batch_norm.NOISY)}
 
 
 @ITEMS.experiment(

@@ -9,6 +9,9 @@ from minires.autograd import Tensor, grad
 from minires.devices import float64, random
 from minires.lab.experiments import batch_norm
 from minires.lab.experiments.degradation import PLAIN_RISE
+from minires.lab.experiments.gradient_norms import GAP, LEAST, SETTLED, TWINS
+from minires.lab.experiments.shortcut_options import C_BEFORE_B, EXTRA_A, better
+from minires.lab.experiments.six_shortcuts import LAW, worse
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
 from minires.ops import conv2d, full, mean, randn, relu, residual_add, tensor
 from minires.optim import SGD
@@ -33,6 +36,26 @@ _SIGMOIDS = "gradient through ten sigmoids with batch norm over that without, in
 )
 def _d1(lab: Lab) -> Measured:
     return {PLAIN_RISE: lab.measured("degradation")[PLAIN_RISE]}
+
+
+@ITEMS.experiment(
+    "D2",
+    "The reason is vanishing or exploding gradients.",
+    "false",
+    "He et al. report healthy norms with batch norm during training. At initialisation deep plain"
+    " networks with batch norm explode rather than vanish; within some steps they settle, and still"
+    " train worse. Shattering and ill-conditioning are later explanations.",
+    f"{HE2015}, section 4.1; Yang et al. 2019, arXiv 1902.08129",
+    Every(
+        Above(TWINS, 10, otherwise=1),
+        Below(SETTLED, 0.1, otherwise=1),
+        Above(LEAST, 0.001),
+        Above(GAP),
+    ),
+)
+def _d2(lab: Lab) -> Measured:
+    found = lab.measured("gradient-norms")
+    return {name: found[name] for name in (TWINS, SETTLED, LEAST, GAP)}
 
 
 @ITEMS.experiment(
@@ -242,6 +265,41 @@ def _d8(lab: Lab) -> Measured:
             optimizer.step()
         found[f"output at 5 under decay alone, {words}"] = 5 * (residual + float(weight.item()))
     return found
+
+
+@ITEMS.experiment(
+    "D9",
+    "There are six shortcuts, X/2 is the second, the first is best.",
+    "true",
+    "With 0.5 on both sides the error is 12.35 %, with 0.5 on the shortcut alone training fails;"
+    " the identity is best. A gradient through 54 shortcuts of 0.5 is multiplied by 5.6e-17.",
+    f"{HE2016}, table 1",
+    Every(
+        Below(LAW, 1e-9),
+        Above(worse("0.5 : 1", "training"), 0.1, otherwise=0.0),
+        Above(worse("0.5 : 0.5")),
+    ),
+)
+def _d9(lab: Lab) -> Measured:
+    found = lab.measured("six-shortcuts")
+    return {name: found[name] for name in (LAW, worse("0.5 : 1", "training"), worse("0.5 : 0.5"))}
+
+
+@ITEMS.experiment(
+    "D10",
+    "Where sizes differ, fill with zeros or use a 1x1 projection.",
+    "true",
+    "Options A and B; C, which projects always, is not needed.",
+    f"{HE2015}, section 4.1 and table 3: 25.03, 24.52 and 24.19 % top-1 error",
+    Every(
+        *(Above(better(option)) for option in "AB"),
+        Equal(EXTRA_A, 0),
+        Below(C_BEFORE_B, 0.05, otherwise=0.15),
+    ),
+)
+def _d10(lab: Lab) -> Measured:
+    found = lab.measured("shortcut-options")
+    return {name: found[name] for name in (better("A"), better("B"), EXTRA_A, C_BEFORE_B)}
 
 
 @ITEMS.experiment(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ from minires.models import (
     cifar_resnet,
     find_objects,
 )
-from minires.nn import BatchNorm2d, Flatten, Linear, Module, ReLU, ResidualBlock, Sequential
-from minires.ops import cat, cross_entropy, flatten, randn, reshape
+from minires.nn import Flatten, Linear, Module, ReLU, Sequential
+from minires.ops import cat, cross_entropy, flatten, reshape
 from minires.optim import Adam
 from minires.training import Trainer, mean_average_precision
 
@@ -49,44 +48,6 @@ def last_loss(model: Module, epochs: int, seed: int) -> float:
     learned = taught(model, Recipe(epochs, measure_every=epochs), seed)
     last = learned.loss[-learned.steps_per_epoch :]
     return 1e3 if learned.diverged else sum(last) / len(last)
-
-
-class Noise(Module):
-    """Shift and scale each value at random, anew in every step (Santurkar et al. 2018)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Disturb x, of any shape; in evaluation it is left as it is."""
-        if not self.training:
-            return x
-        return x * (1 + 0.1 * randn(*x.shape)) + 0.4 * randn(*x.shape)
-
-
-def disturb(model: Module) -> None:
-    """Put noise behind every batch norm of a network's residual blocks."""
-    for block in list(model.modules()):
-        if isinstance(block, ResidualBlock):
-            for name, layer in list(block.named_children()):
-                if isinstance(layer, BatchNorm2d):
-                    setattr(block, name, Sequential(layer, Noise()))
-
-
-def forgotten(depth: int, seed: int) -> tuple[float, float]:
-    """Learn the digits 0 to 4, then 5 to 9; return the error on the first, before and after."""
-    split = digits().normalized()
-    model = cifar_resnet(depth, width=4, in_channels=1, seed=seed)
-
-    def only(part: TensorDataset, low: int) -> TensorDataset:
-        images, labels = part.arrays
-        chosen = np.flatnonzero((labels >= low) & (labels < low + 5))
-        return TensorDataset(images[chosen], labels[chosen])
-
-    errors = []
-    first_test = only(split.test, 0)
-    for low in (0, 5):
-        task = replace(split, train=only(split.train, low), test=first_test)
-        learned = learn(model, task, Recipe(4, measure_every=4), seed=seed)
-        errors.append(float(learned.record()["final_test_error"]))
-    return errors[0], errors[1]
 
 
 class _InOneTensor(Module):

@@ -12,6 +12,7 @@ _FILES = (
     "path_lengths",
     "gradient_norms",
     "six_shortcuts",
+    "identity_starts",
     "batch_norm",
     "shortcut_options",
     "activation_orders",
