@@ -171,6 +171,10 @@ def trained(name: str) -> Module:
     """
     entry = find(name)
     path = data_root() / "pretrained" / entry.file
-    model = create(entry.card.model, num_classes=len(entry.card.classes), **entry.card.options)
+    sizes: dict[str, Any] = {
+        "num_classes": len(entry.card.classes),
+        "in_channels": len(entry.card.preprocessing.mean),
+    }
+    model = create(entry.card.model, **sizes, **entry.card.options)
     load_weights(model, path if path.is_file() else get(name))
     return model.eval()

@@ -1,0 +1,187 @@
+"""Layer responses: how strongly the layers of trained networks answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from minires import nn
+from minires.autograd import EngineHook, Node, Op, no_grad
+from minires.autograd.context import module_path
+from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.figures import name_curves, panels, spread
+from minires.lab.images import Images, lossless_cifar, trained
+from minires.lab.learning import Recipe, learn
+from minires.lab.rules import Above, Measured, paired
+from minires.models import cifar_resnet
+from minires.models.weights.catalogue import find
+from minires.ops import tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minires.lab.theme import Theme
+
+HE2015 = "He et al. 2015, arXiv 1512.03385"
+DEEPER = "mean response of the shallow pretrained network less that of the deep one"
+PLAIN = "mean response of the plain network less that of its residual twin"
+TWINS = {"plain twin": None, "residual twin": "A"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale(Scale):
+    images: Images  # of the twins that are trained here
+    networks: tuple[str, str]  # a shallow and a deep one that others trained
+    count: int  # images that the responses are measured on
+    depth: int
+    width: int
+    recipe: Recipe
+
+
+class _LayerResponses(Experiment):
+    """Standard deviations of what each batch norm of a 3x3 convolution makes."""
+
+    name = "layer-responses"
+    title = "Residual networks answer with less, and deeper ones with less still"
+    about = (
+        "The standard deviation of every 3x3 layer's output, behind its batch norm and before ReLU or"
+        " addition, in evaluation mode: of two residual networks of different depths that others"
+        " trained, on original CIFAR-10 *training* images, from which they have learned; and of a"
+        " plain network and its residual twin that are trained here."
+    )
+    caption = (
+        "Standard deviation of each layer's output, in the order of the layers (top) and by size"
+        " (bottom), as in figure 7 of He et al. 2015: pretrained networks left, twins that were"
+        " trained here right."
+    )
+    claims = (
+        Claim(
+            "A deeper residual network has smaller responses: its layers change the signal less.",
+            f"{HE2015}, figure 7",
+            "curves only: ResNet-110 below 56 below 20",
+            Above(DEEPER),
+        ),
+        Claim(
+            "Residual networks have smaller responses than plain ones.",
+            f"{HE2015}, figure 7",
+            "curves only",
+            Above(PLAIN),
+        ),
+    )
+    scales: ClassVar[dict[ScaleName, _Scale]] = {
+        "tiny": _Scale(
+            seconds=6,
+            images=Images("digits", train=200, test=100),
+            networks=("cifar_resnet20_digits", "cifar_resnet20_digits"),
+            count=30,
+            depth=8,
+            width=4,
+            recipe=Recipe(1),
+        ),
+        "small": _Scale(
+            seconds=160,
+            images=Images(train=3200, test=400, side=16),
+            networks=("cifar_resnet20", "cifar_resnet56"),
+            count=200,
+            depth=20,
+            width=8,
+            recipe=Recipe(10, learning_rate=0.05, measure_every=10),
+        ),
+        "paper": _Scale(
+            seconds=3e6,
+            images=Images("cifar10"),
+            networks=("cifar_resnet20", "cifar_resnet110"),
+            count=1000,
+            depth=56,
+            width=16,
+            recipe=Recipe(164, 128, augment=True, measure_every=164),
+        ),
+    }
+
+    def conditions(self, scale: _Scale) -> Sequence[str]:
+        return ["pretrained, shallow", "pretrained, deep", *TWINS]
+
+    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+        if condition in TWINS:
+            split = scale.images.read()
+            network: nn.Module = cifar_resnet(
+                scale.depth,
+                TWINS[condition],
+                width=scale.width,
+                in_channels=split.channels,
+                num_classes=split.classes,
+                seed=seed,
+            )
+            record = learn(network, split, scale.recipe, seed=seed, device=device).record()
+            pixels = split.test.arrays[0][: scale.count]
+            error = record["final_test_error"]
+        else:
+            name = scale.networks[condition.endswith("deep")]
+            network, error = trained(name).to(device), None
+            pixels = _pixels(name, scale.count, seed)
+        network.eval()
+        with no_grad(), _Responses() as responses:
+            network(tensor(pixels, device=device))
+        return {"responses": responses.found, "test_error": error}
+
+    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+        means = {
+            name: [fmean(trial["responses"]) for trial in seeds] for name, seeds in trials.items()
+        }
+        shallow, deep, plain, residual = means.values()
+        return {
+            **{f"mean response, {name}": values for name, values in means.items()},
+            DEEPER: paired(shallow, deep),
+            PLAIN: paired(plain, residual),
+        }
+
+    def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        figure, axes = panels(theme, 2, rows=2, height=2.8, sharey="col")
+        names = list(trials)
+        for column, pair in enumerate((names[:2], names[2:])):
+            for number, name in enumerate(pair):
+                curves = [trial["responses"] for trial in trials[name]]
+                layers = range(1, len(curves[0]) + 1)
+                spread(axes[column], layers, curves, name, number, theme)
+                by_size = [sorted(curve, reverse=True) for curve in curves]
+                spread(axes[column + 2], layers, by_size, name, number, theme)
+            axes[column].set_xlabel("layer")
+            axes[column + 2].set_xlabel("layer, by size")
+            for ax in (axes[column], axes[column + 2]):
+                ax.set_ylim(0, None)
+            name_curves(axes[column], theme)
+        axes[0].set_ylabel("standard deviation")
+        axes[2].set_ylabel("standard deviation")
+        return figure
+
+
+class _Responses(EngineHook):
+    """Measures what the batch norms behind 3x3 convolutions make."""
+
+    def __init__(self) -> None:
+        self.found: list[float] = []
+        self._kernel = 0
+
+    def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
+        if op.name == "conv2d":
+            self._kernel = inputs[1].shape[-1]
+        elif op.name == "batch_norm" and self._kernel == 3 and "downsample" not in module_path():
+            self.found.append(float(output.numpy().std()))
+
+
+def _pixels(network: str, count: int, seed: int) -> np.ndarray[Any, Any]:
+    """Return images for a network that others trained; another seed has others."""
+    chosen = slice(seed * count, (seed + 1) * count)
+    if network.endswith("_digits"):
+        return Images("digits").read().test.arrays[0][chosen]  # type: ignore[no-any-return]
+    card = find(network).card.preprocessing
+    images, _ = lossless_cifar((seed + 1) * count)
+    mean, std = (np.array(each, np.float32)[:, None, None] for each in (card.mean, card.std))
+    return (images[chosen] - mean) / std  # type: ignore[no-any-return]
+
+
+EXPERIMENT = _LayerResponses()

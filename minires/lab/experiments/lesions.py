@@ -1,0 +1,369 @@
+"""Lesions: blocks of a trained residual network deleted, and put in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from minires import nn, ops
+from minires.autograd import Tensor, no_grad
+from minires.data import TensorDataset
+from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.figures import limit_line, name_curves, panels
+from minires.lab.images import Images, lossless_cifar, trained
+from minires.lab.learning import Recipe, learn
+from minires.lab.rules import Above, Below, Every, Measured, paired
+from minires.models import CifarResNet, cifar_resnet
+from minires.models.weights.catalogue import find
+from minires.ops import tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minires.lab.theme import Theme
+
+VEIT = "Veit et al. 2016, arXiv 1605.06431"
+RISE = "rise of the error when one block is deleted, median of those within stages"
+TRANSITIONS = "rise by deleting a block that changes the shape, less the mean of the others"
+PLAIN = "error of the plain network with one layer deleted, mean over its layers"
+APART = "that less the error of its residual twin with one block deleted"
+DELETED = "rank correlation of the error with the number of deleted blocks"
+REORDERED = "rank correlation of the error with Kendall's tau of the order"
+PRETRAINED = "pretrained"
+TWINS = {"plain twin": None, "residual twin": "A"}
+_CHANCE = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale(Scale):
+    images: Images  # of the twins that are trained here
+    network: str
+    count: int  # images that the pretrained network is judged by
+    several: tuple[int, ...]  # blocks to delete together
+    swaps: tuple[int, ...]
+    depth: int
+    width: int
+    recipe: Recipe
+
+
+class _Lesions(Experiment):
+    """A pretrained network, and twins that are trained here, with parts taken out."""
+
+    name = "lesions"
+    title = "A residual network survives without a block, a plain one does not without a layer"
+    about = (
+        "Blocks of a residual network that others trained are deleted: the shortcut alone remains."
+        " One at a time, several at once, and blocks of equal shape are swapped. The images are"
+        " original CIFAR-10 *training* images, which this network has learned from, and gets right:"
+        " only changes of the error mean something. A plain network and its residual twin are"
+        " trained here, and lose a layer, or a block, at a time."
+    )
+    caption = (
+        "Left: error after deleting one block of the pretrained network (filled: it changes the"
+        " shape), and one layer of the plain twin, in the form of figure 3 of Veit et al. 2016."
+        " Middle and right: several deletions, and swaps, in the form of figure 5; a dot for each"
+        " seed."
+    )
+    claims = (
+        Claim(
+            "Deleting one block of a residual network hardly changes its error.",
+            f"{VEIT}, section 4.1 and figure 3",
+            "curves only",
+            Below(RISE, 0.05, otherwise=0.2),
+        ),
+        Claim(
+            "Deleting a block where the shape changes does more.",
+            f"{VEIT}, section 4.1",
+            "curves only",
+            Above(TRANSITIONS),
+        ),
+        Claim(
+            "Deleting one layer of a plain network leaves it guessing.",
+            f"{VEIT}, section 4.1 and figure 3 (VGG)",
+            "chance: 90 %",
+            Every(Above(PLAIN, 0.7, otherwise=0.5), Above(APART, 0.1, otherwise=0.0)),
+        ),
+        Claim(
+            "The more blocks are deleted, or the more their order is disturbed, the larger the"
+            " error: it grows smoothly.",
+            f"{VEIT}, sections 4.2 and 4.3, figure 5",
+            "curves only",
+            Every(Above(DELETED, 0.7, otherwise=0.0), Below(REORDERED, -0.5, otherwise=0.0)),
+        ),
+    )
+    scales: ClassVar[dict[ScaleName, _Scale]] = {
+        "tiny": _Scale(
+            seconds=8,
+            images=Images("digits", train=200, test=100),
+            network="cifar_resnet20_digits",
+            count=50,
+            several=(1, 3),
+            swaps=(1, 4),
+            depth=8,
+            width=4,
+            recipe=Recipe(2),
+        ),
+        "small": _Scale(
+            seconds=300,
+            images=Images(train=3200, test=400, side=16),
+            network="cifar_resnet56",
+            count=150,
+            several=(1, 2, 4, 6, 8, 10, 12, 15, 18),
+            swaps=(1, 2, 4, 6, 8, 12, 16),
+            depth=14,
+            width=8,
+            recipe=Recipe(10, learning_rate=0.05, measure_every=10),
+        ),
+        "paper": _Scale(
+            seconds=4e5,
+            images=Images("cifar10"),
+            network="cifar_resnet110",
+            count=10_000,
+            several=tuple(range(1, 21)),
+            swaps=tuple(range(1, 29)),
+            depth=20,
+            width=16,
+            recipe=Recipe(60, 128, augment=True, measure_every=60),
+        ),
+    }
+
+    def conditions(self, scale: _Scale) -> Sequence[str]:
+        return [PRETRAINED, *TWINS]
+
+    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+        if condition == PRETRAINED:
+            model, images = _given(scale, seed)
+            return _operated(model.to(device), images, scale, seed)
+        split = scale.images.read()
+        network = cifar_resnet(
+            scale.depth,
+            TWINS[condition],
+            width=scale.width,
+            in_channels=split.channels,
+            num_classes=split.classes,
+            seed=seed,
+        )
+        record = learn(network, split, scale.recipe, seed=seed, device=device).record()
+        network.eval()
+        lost = []
+        blocks = list(_blocks(network))
+        for number, (_, _, block) in enumerate(blocks):
+            for rest in _remains(block, condition):
+                with _instead(blocks, {number: rest}):
+                    lost.append(_error(network, split.test))
+        return {"whole": record["final_test_error"], "lost": lost}
+
+    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+        given, plain, residual = (trials[name] for name in self.conditions(scale))
+        means = {name: [fmean(trial["lost"]) for trial in trials[name]] for name in TWINS}
+        return {
+            "error of the pretrained network, whole": [trial["whole"] for trial in given],
+            "error of the plain twin, whole": [trial["whole"] for trial in plain],
+            "error of the residual twin, whole": [trial["whole"] for trial in residual],
+            RISE: [median(_rises(trial, changes=False)) for trial in given],
+            TRANSITIONS: [
+                fmean(_rises(trial, changes=True)) - fmean(_rises(trial, changes=False))
+                for trial in given
+            ],
+            PLAIN: means["plain twin"],
+            APART: paired(means["plain twin"], means["residual twin"]),
+            DELETED: [_rank_correlation(trial["several"]) for trial in given],
+            REORDERED: [_rank_correlation(trial["reordered"]) for trial in given],
+        }
+
+    def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        figure, (one, several, order) = panels(theme, 3, sharey=True)
+        given, plain = trials[PRETRAINED], trials["plain twin"]
+        for number, (seeds, name) in enumerate(
+            ((given, "pretrained residual network"), (plain, "plain twin, trained here"))
+        ):
+            means = [
+                100 * fmean(errors) for errors in zip(*(t["lost"] for t in seeds), strict=True)
+            ]
+            places = [(place + 0.5) / len(means) for place in range(len(means))]
+            colour, marker = theme.colour(number), "os"[number]
+            changes = seeds[0].get("changes", [True] * len(means))
+            for change in (False, True):
+                chosen = [i for i, each in enumerate(changes) if each is change]
+                one.plot(
+                    [places[i] for i in chosen],
+                    [means[i] for i in chosen],
+                    marker,
+                    color=colour,
+                    markerfacecolor=colour if change else theme.ground,
+                    label=name if change else None,
+                )
+        one.set_xlabel("place of what is deleted, from input (0) to output (1)")
+        one.set_ylabel("error, %")
+        limit_line(one, 100 * _CHANCE, "chance", theme)
+        name_curves(one, theme, loc="center right")
+        for ax, key, label in (
+            (several, "several", "blocks deleted"),
+            (order, "reordered", "Kendall's tau of the order of blocks"),
+        ):
+            for trial in given:
+                found, errors = zip(*trial[key], strict=True)
+                ax.plot(found, [100 * e for e in errors], "o", markersize=4, color=theme.colour(0))
+            limit_line(ax, 100 * _CHANCE, "chance", theme)
+            ax.set_xlabel(label)
+        order.invert_xaxis()
+        one.set_ylim(-2, 102)
+        return figure
+
+
+def _given(scale: _Scale, seed: int) -> tuple[CifarResNet, TensorDataset]:
+    """Return the network that others trained, and some images; another seed has others."""
+    model = trained(scale.network)
+    assert isinstance(model, CifarResNet)
+    if scale.network.endswith("_digits"):
+        digits = Images("digits").read().test
+        pixels, labels = digits.arrays
+    else:
+        card = find(scale.network).card.preprocessing
+        images, labels = lossless_cifar(3 * scale.count)
+        mean, std = (np.array(each, np.float32)[:, None, None] for each in (card.mean, card.std))
+        pixels = (images - mean) / std
+    chosen = slice(seed * scale.count, (seed + 1) * scale.count)
+    return model, TensorDataset(pixels[chosen], labels[chosen])
+
+
+def _operated(
+    model: CifarResNet, images: TensorDataset, scale: _Scale, seed: int
+) -> dict[str, Any]:
+    """Return the errors of a network with one block deleted, with several, and reordered."""
+    blocks = list(_blocks(model))
+    changes = [not isinstance(block.downsample, nn.Identity) for _, _, block in blocks]
+    within = [i for i, change in enumerate(changes) if not change]
+    generator = np.random.default_rng(seed)
+
+    def error(replaced: Mapping[int, nn.Module]) -> float:
+        with _instead(blocks, replaced):
+            return _error(model, images)
+
+    several, reordered = [], []
+    for number in scale.several:
+        chosen = generator.choice(within, min(number, len(within)), replace=False)
+        several.append((number, error({i: _Shortcut(blocks[i][2]) for i in chosen})))
+    for number in scale.swaps:
+        order = _swapped(blocks, within, number, generator)
+        moved = {i: blocks[j][2] for i, j in enumerate(order) if i != j}
+        reordered.append((_kendall(order), error(moved)))
+    return {
+        "whole": error({}),
+        "lost": [error({i: _Shortcut(block)}) for i, (_, _, block) in enumerate(blocks)],
+        "changes": changes,
+        "several": several,
+        "reordered": reordered,
+    }
+
+
+def _blocks(model: CifarResNet) -> Iterator[tuple[nn.Module, str, nn.ResidualBlock]]:
+    """Yield each block, with the stage that holds it and its name there."""
+    for stage in (model.layer1, model.layer2, model.layer3):
+        for name, block in list(stage.named_children()):
+            assert isinstance(block, nn.ResidualBlock)
+            yield stage, name, block
+
+
+def _remains(block: nn.ResidualBlock, condition: str) -> Sequence[nn.Module]:
+    """Return what is left of a block without its branch, or of a plain block without a layer."""
+    if condition == "residual twin":
+        return [_Shortcut(block)]
+    keeps_shape = block.conv1.in_channels == block.conv1.out_channels and block.conv1.stride[0] == 1
+    return [_Layer(block, 1)] + [_Layer(block, 2)] * keeps_shape
+
+
+class _Shortcut(nn.Module):
+    """A residual block without its branch."""
+
+    def __init__(self, block: nn.ResidualBlock) -> None:
+        super().__init__()
+        assert block.downsample is not None
+        self.downsample: nn.Module = block.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.relu(self.downsample(x))
+
+
+class _Layer(nn.Module):
+    """One of a plain block's two layers alone."""
+
+    def __init__(self, block: nn.ResidualBlock, number: int) -> None:
+        super().__init__()
+        self.conv, self.bn = getattr(block, f"conv{number}"), getattr(block, f"bn{number}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.relu(self.bn(self.conv(x)))
+
+
+@contextmanager
+def _instead(
+    blocks: Sequence[tuple[nn.Module, str, nn.Module]], replaced: Mapping[int, nn.Module]
+) -> Iterator[None]:
+    """Put other modules in the place of some blocks, for a while."""
+    try:
+        for i, module in replaced.items():
+            setattr(blocks[i][0], blocks[i][1], module.eval())
+        yield
+    finally:
+        for i in replaced:
+            setattr(*blocks[i])
+
+
+def _error(model: nn.Module, images: TensorDataset) -> float:
+    """Return the share of images that a network gets wrong."""
+    pixels, labels = images.arrays
+    device = next(iter(model.parameters())).device
+    with no_grad():
+        logits = [
+            model(tensor(pixels[i : i + 100], device=device)).numpy()
+            for i in range(0, len(pixels), 100)
+        ]
+    return float((np.concatenate(logits).argmax(1) != labels).mean())
+
+
+def _swapped(
+    blocks: Sequence[tuple[nn.Module, str, nn.Module]],
+    within: Sequence[int],
+    number: int,
+    generator: np.random.Generator,
+) -> list[int]:
+    """Return the order of the blocks after so many swaps of two of one stage."""
+    order = list(range(len(blocks)))
+    for _ in range(number):
+        first = int(generator.choice(within))
+        others = [i for i in within if blocks[i][0] is blocks[first][0] and i != first]
+        second = int(generator.choice(others)) if others else first
+        order[first], order[second] = order[second], order[first]
+    return order
+
+
+def _kendall(order: Sequence[int]) -> float:
+    """Return Kendall's tau of an order: 1 as it was, -1 the other way round."""
+    pairs = [(i, j) for j in range(len(order)) for i in range(j)]
+    agreeing = sum(order[i] < order[j] for i, j in pairs)
+    return 2 * agreeing / len(pairs) - 1
+
+
+def _rises(trial: Mapping[str, Any], changes: bool) -> list[float]:
+    """Return by how much deleting each block raised the error, of those that change the shape."""
+    pairs = zip(trial["lost"], trial["changes"], strict=True)
+    return [error - trial["whole"] for error, change in pairs if change is changes]
+
+
+def _rank_correlation(points: Sequence[Sequence[float]]) -> float:
+    """Return Spearman's correlation of pairs; equal values share their rank."""
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(values) for values in zip(*points, strict=True)]
+    if any(each.std() == 0 for each in ranks):
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+EXPERIMENT = _Lesions()
