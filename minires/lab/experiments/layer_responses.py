@@ -48,8 +48,8 @@ class _LayerResponses(Experiment):
     name = "layer-responses"
     title = "Residual networks answer with less, and deeper ones with less still"
     about = (
-        "The standard deviation of every 3x3 layer's output, behind its batch norm and before ReLU or"
-        " addition, in evaluation mode: of two residual networks of different depths that others"
+        "The standard deviation of every 3x3 layer's output, behind its batch norm and before ReLU"
+        " or addition, in evaluation mode: of two residual networks of different depths that others"
         " trained, on original CIFAR-10 *training* images, from which they have learned; and of a"
         " plain network and its residual twin that are trained here."
     )
@@ -181,7 +181,7 @@ def _pixels(network: str, count: int, seed: int) -> np.ndarray[Any, Any]:
     card = find(network).card.preprocessing
     images, _ = lossless_cifar((seed + 1) * count)
     mean, std = (np.array(each, np.float32)[:, None, None] for each in (card.mean, card.std))
-    return (images[chosen] - mean) / std  # type: ignore[no-any-return]
+    return (images[chosen] - mean) / std
 
 
 EXPERIMENT = _LayerResponses()
