@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import json
@@ -194,6 +195,39 @@ def run_trial(
     return experiment.run(condition, experiment.scales[scale], seed, device)
 
 
+def source_of_trials(source: str) -> str:
+    """Return what of an experiment's source its trials depend on, without layout.
+
+    Words, claims, what is made of the trials and the figure may change, and all trials stay.
+
+    Examples
+    --------
+    >>> one = "class E(Experiment):\\n    title = 'a'\\n    def run(self): return 1"
+    >>> source_of_trials(one) == source_of_trials(one.replace("'a'", "'b'"))
+    True
+    >>> source_of_trials(one) == source_of_trials(one.replace("1", "2"))
+    False
+    """
+    tree = ast.parse(source)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            node.body = [each for each in node.body if not _defined(each) & _NOT_OF_TRIALS]
+    tree.body = [each for each in tree.body if not isinstance(each, ast.Import | ast.ImportFrom)]
+    return ast.dump(tree)
+
+
+_NOT_OF_TRIALS = {"name", "title", "about", "caption", "claims", "scales", "shows_at"}
+_NOT_OF_TRIALS |= {"measure", "draw", "conditions"}
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """Return the names that a statement of a class defines."""
+    if isinstance(node, ast.FunctionDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
 class _Plan:
     """The trials of one experiment: those that are there, and those that must be run."""
 
@@ -303,6 +337,6 @@ class _Plan:
             "settings": settings,
             "images": self.images,
             "device": self.lab.device,
-            "source": inspect.getsource(import_module(self.module)),
+            "source": source_of_trials(inspect.getsource(import_module(self.module))),
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
