@@ -196,13 +196,13 @@ def run_trial(
 
 
 def source_of_trials(source: str) -> str:
-    """Return what of an experiment's source its trials depend on, without layout.
+    r"""Return what of an experiment's source its trials depend on, without layout.
 
     Words, claims, what is made of the trials and the figure may change, and all trials stay.
 
     Examples
     --------
-    >>> one = "class E(Experiment):\\n    title = 'a'\\n    def run(self): return 1"
+    >>> one = "class E(Experiment):\n    title = 'a'\n    def run(self): return 1"
     >>> source_of_trials(one) == source_of_trials(one.replace("'a'", "'b'"))
     True
     >>> source_of_trials(one) == source_of_trials(one.replace("1", "2"))
