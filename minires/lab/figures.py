@@ -78,6 +78,12 @@ def spread(
     ax.plot(x[:length], means, color=colour, linestyle=dash, linewidth=2, label=name, **more)
 
 
+def label_epochs(ax: Axes) -> None:
+    """Say that the horizontal axis has epochs, of which there are whole ones alone."""
+    ax.set_xlabel("epoch")
+    ax.locator_params(axis="x", integer=True)
+
+
 def name_curves(ax: Axes, theme: Theme, **more: Any) -> None:
     """Name the curves, where the data leave room."""
     ax.legend(**{"frameon": False, "labelcolor": theme.ink, "fontsize": 9} | more)

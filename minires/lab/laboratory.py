@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minires import devices
+from minires.devices import random
 from minires.training.machine import environment
 
 from .experiment import Experiment, ScaleName
@@ -192,7 +193,8 @@ def run_trial(
         for value in vars(found).values()
         if isinstance(value, Experiment) and value.name == name
     )
-    return experiment.run(condition, experiment.scales[scale], seed, device)
+    with random.seeded(seed):  # also noise is the same, whatever ran in this process before
+        return experiment.run(condition, experiment.scales[scale], seed, device)
 
 
 def source_of_trials(source: str) -> str:

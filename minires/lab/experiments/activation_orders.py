@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.rules import Above, Every, Measured, paired
@@ -144,7 +144,7 @@ class _ActivationOrders(Experiment):
         for number, (name, seeds) in enumerate(trials.items()):
             lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
             spread(curves, seeds[0]["epochs"], lines, _said(name), number, theme)
-        curves.set_xlabel("epoch")
+        label_epochs(curves)
         curves.set_ylabel("training error, %")
         name_curves(curves, theme, fontsize=8)
         published = {**ORDERS, ONE_LAYER: 9.90}

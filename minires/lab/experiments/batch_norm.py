@@ -10,9 +10,8 @@ import numpy as np
 
 from minires import nn, ops
 from minires.autograd import EngineHook, Node, Op, Tensor, no_grad
-from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.rules import Above, Below, Every, Measured, Within, paired
@@ -131,9 +130,9 @@ class _BatchNorm(Experiment):
             recipe=Recipe(2, learning_rate=0.05),
         ),
         "small": _Scale(
-            seconds=150,
+            seconds=300,
             images=Images(train=3200, test=800, side=16),
-            depth=14,
+            depth=32,
             width=8,
             recipe=Recipe(8, learning_rate=0.05),
         ),
@@ -147,8 +146,7 @@ class _BatchNorm(Experiment):
 
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         if condition == "single layers":
-            with random.seeded(seed):
-                return {**_coupling(), **_scaling(), **_shape(), "variances": _variances(seed)}
+            return {**_coupling(), **_scaling(), **_shape(), "variances": _variances(seed)}
         split = scale.images.read()
         model = cifar_resnet(
             scale.depth,
@@ -182,7 +180,7 @@ class _BatchNorm(Experiment):
             seeds = trials[kind]
             curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
             spread(left, seeds[0]["epochs"], curves, kind, number, theme)
-        left.set_xlabel("epoch")
+        label_epochs(left)
         left.set_ylabel("training error, %")
         name_curves(left, theme)
         layer = trials["single layers"][0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.rules import Above, Below, Equal, Every, Measured, paired
@@ -140,7 +140,7 @@ class _Degradation(Experiment):
             ):
                 curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
                 spread(ax, seeds[0]["epochs"], curves, condition, number, theme)
-            ax.set_xlabel("epoch")
+            label_epochs(ax)
             name_curves(ax, theme)
         axes[0].set_ylabel("training error, %")
         return figure

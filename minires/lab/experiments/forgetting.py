@@ -10,7 +10,7 @@ import numpy as np
 
 from minires.data import DataLoader, Split, TensorDataset
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
 from minires.lab.rules import Above, Every, Measured, Within, paired
@@ -112,7 +112,7 @@ class _Forgetting(Experiment):
         ax.axvline(seeds[0]["before"], color=theme.ink, linewidth=0.9, linestyle=(0, (1, 2)))
         ax.set_ylim(-2, 102)
         ax.locator_params(axis="x", integer=True)
-        ax.set_xlabel("epoch")
+        label_epochs(ax)
         ax.set_ylabel("error on 0 to 4, %")
         name_curves(ax, theme)
         return figure

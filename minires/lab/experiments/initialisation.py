@@ -12,7 +12,7 @@ from minires.autograd import Tensor
 from minires.data import Split
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
 from minires.lab.rules import Above, Below, Every, Measured, Within, paired
@@ -185,7 +185,7 @@ class _Initialisation(Experiment):
                 curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
                 spread(ax, seeds[0]["epochs"], curves, start, number, theme)
             ax.set_title(f"{depth} layers", **_title(theme))
-            ax.set_xlabel("epoch")
+            label_epochs(ax)
             ax.set_ylabel("training error, %")
             ax.set_ylim(0, 100)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))

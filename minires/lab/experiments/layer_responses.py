@@ -143,7 +143,7 @@ class _LayerResponses(Experiment):
         figure, axes = panels(theme, 2, rows=2, height=2.8, sharey="col")
         names = list(trials)
         for column, pair in enumerate((names[:2], names[2:])):
-            for number, name in enumerate(pair):
+            for number, name in zip((1, 0) if column else (0, 1), pair, strict=True):
                 curves = [trial["responses"] for trial in trials[name]]
                 layers = range(1, len(curves[0]) + 1)
                 spread(axes[column], layers, curves, name, number, theme)

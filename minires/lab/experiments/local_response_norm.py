@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from minires import nn
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
 from minires.lab.rules import Above, Measured, Within, paired
@@ -52,7 +52,7 @@ class _LocalResponseNorm(Experiment):
             "Local response normalisation lowers the test error.",
             f"{KRIZHEVSKY}, section 3.3",
             "-1.4 and -1.2 % (top-1, top-5); a four-layer network on CIFAR-10: 13 % to 11 %",
-            Above(GAIN, 0.0),
+            Above(GAIN, 0.01, otherwise=0.0),
         ),
         Claim(
             "It does not improve a network, and costs memory and time.",
@@ -109,7 +109,7 @@ class _LocalResponseNorm(Experiment):
                 curves = [[100 * error for error in trial[f"{part}_error"]] for trial in seeds]
                 spread(ax, seeds[0]["epochs"], curves, name, number, theme)
             ax.set_title({"train": "training", "test": "test"}[part], color=theme.ink, fontsize=10)
-            ax.set_xlabel("epoch")
+            label_epochs(ax)
             name_curves(ax, theme)
         axes[0].set_ylabel("error, %")
         return figure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import bars, name_curves, panels, spread
+from minires.lab.figures import bars, label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.rules import Above, Equal, Every, Measured, paired
@@ -46,7 +46,8 @@ class _ShortcutOptions(Experiment):
     about = (
         "Where a stage halves the image and doubles the channels, the shortcut is padded with zeros"
         " (A) or projected (B); C projects always. All options and the plain twin start from the"
-        " same numbers in all that they share."
+        " same numbers in all that they share. A few epochs tell how quickly each learns, not where"
+        " it ends."
     )
     caption = "Left: training error by epoch, thin for each seed. Right: parameters, in thousands."
     claims = (
@@ -89,6 +90,8 @@ class _ShortcutOptions(Experiment):
         ),
     }
 
+    shows_at = "paper"
+
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return OPTIONS
 
@@ -123,8 +126,9 @@ class _ShortcutOptions(Experiment):
         figure, (curves, sizes) = panels(theme, 2)
         for number, (option, seeds) in enumerate(trials.items()):
             lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
-            spread(curves, seeds[0]["epochs"], lines, option, number, theme)
-        curves.set_xlabel("epoch")
+            colour = 1 if option == "plain" else 0 if option == "A" else number
+            spread(curves, seeds[0]["epochs"], lines, option, colour, theme)
+        label_epochs(curves)
         curves.set_ylabel("training error, %")
         name_curves(curves, theme)
         bars(sizes, {name: seeds[0]["parameters"] / 1e3 for name, seeds in trials.items()}, theme)

@@ -13,7 +13,7 @@ from minires import nn
 from minires.autograd import grad
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.rules import Above, Below, Every, Measured, paired
@@ -185,7 +185,7 @@ class _SixShortcuts(Experiment):
             seeds = trials[row]
             lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
             spread(curves, seeds[0]["epochs"], lines, row, number, theme)
-        curves.set_xlabel("epoch")
+        label_epochs(curves)
         curves.set_ylabel("training error, %")
         name_curves(curves, theme)
         for place, (row, published) in enumerate(ROWS.items()):

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires import nn
+from minires.autograd import EngineHook, Node, Op, Tensor, no_grad
+from minires.data import Split
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.rules import Above, Every, Measured, Within, paired
@@ -108,20 +110,23 @@ class _StochasticDepth(Experiment):
         )
         dropping = [m.p for m in model.modules() if isinstance(m, nn.StochasticDepth)]
         record = learn(model, split, scale.recipe, seed=seed, device=device).record()
-        return {**record, "survival": [1 - p for p in dropping]}
+        ran = _share_run(model, split) if dropping else 1.0
+        return {**record, "survival": [1 - p for p in dropping], "ran": ran}
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
         def errors(name: str, part: str) -> list[float]:
             return [trial[f"final_{part}_error"] for trial in trials[name]]
 
-        gaps = [paired(errors(name, "test"), errors(name, "train")) for name in trials]
+        gaps = [
+            paired(errors(name, "test"), errors(name, "train")) for name in (CONSTANT, STOCHASTIC)
+        ]
         survival = trials[STOCHASTIC][0]["survival"]
         return {
             f"test error, {CONSTANT}": errors(CONSTANT, "test"),
             f"test error, {STOCHASTIC}": errors(STOCHASTIC, "test"),
             GAIN: paired(errors(CONSTANT, "test"), errors(STOCHASTIC, "test")),
             GAP: paired(*gaps),
-            RAN: sum(survival) / len(survival),
+            RAN: [trial["ran"] for trial in trials[STOCHASTIC]],
             LAST: survival[-1],
             FIRST: survival[0],
         }
@@ -133,10 +138,31 @@ class _StochasticDepth(Experiment):
                 curves = [[100 * error for error in trial[f"{part}_error"]] for trial in seeds]
                 spread(ax, seeds[0]["epochs"], curves, name, number, theme)
             ax.set_title({"train": "training", "test": "test"}[part], color=theme.ink, fontsize=10)
-            ax.set_xlabel("epoch")
+            label_epochs(ax)
             name_curves(ax, theme)
         axes[0].set_ylabel("error, %")
         return figure
+
+
+def _share_run(model: nn.Module, split: Split) -> float:
+    """Count the branches that a step in training mode runs, over all of its images."""
+    images = split.train.arrays[0][:256]
+    device = next(model.parameters()).device
+    with _Kept() as kept, no_grad():
+        model.train()(Tensor(images).to(device))
+    return sum(kept.shares) / len(kept.shares)
+
+
+class _Kept(EngineHook):
+    """Looks at how many images of a batch each branch is left to."""
+
+    def __init__(self) -> None:
+        self.shares: list[float] = []
+
+    def op_ran(self, op: Op[Any], inputs: tuple[Any, ...], output: Any, node: Node | None) -> None:
+        if op.name == "dropout":
+            values = output.numpy()
+            self.shares.append(float(values.any(tuple(range(1, values.ndim))).mean()))
 
 
 EXPERIMENT = _StochasticDepth()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import name_curves, panels, spread
+from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.rules import Above, Every, Measured, Within, paired
@@ -132,7 +132,7 @@ class _WidthAndDepth(Experiment):
                 name = f"{seeds[0]['depth']} layers, width {seeds[0]['width']}"
                 spread(ax, seeds[0]["epochs"], curves, name, number, theme)
             ax.set_title({"train": "training", "test": "test"}[part], color=theme.ink, fontsize=10)
-            ax.set_xlabel("epoch")
+            label_epochs(ax)
             name_curves(ax, theme)
         axes[0].set_ylabel("error, %")
         return figure
