@@ -14,6 +14,7 @@ _FILES = (
     "six_shortcuts",
     "batch_norm",
     "shortcut_options",
+    "shattered_gradients",
     "activation_orders",
     "initialisation",
     "stochastic_depth",
