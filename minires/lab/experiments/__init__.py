@@ -13,6 +13,7 @@ _FILES = (
     "gradient_norms",
     "six_shortcuts",
     "batch_norm",
+    "loss_surfaces",
     "shortcut_options",
     "shattered_gradients",
     "activation_orders",

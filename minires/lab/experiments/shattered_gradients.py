@@ -346,7 +346,7 @@ def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) 
     ticks = [depth for depth in depths if depth != 24]
     ax.set_xticks(ticks, [str(depth) for depth in ticks])
     ax.minorticks_off()
-    ax.set_ylim(-0.05, 1.05)
+    ax.set_ylim(-0.05, 1.05 if is_plain else 1.35)
     ax.set_xlabel("layers L")
     name_curves(ax, theme)
 
