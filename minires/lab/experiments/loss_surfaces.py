@@ -19,6 +19,7 @@ from minires.lab.rules import Above, Below, Measured, paired
 from minires.models import cifar_resnet
 from minires.nn import Module
 from minires.ops import cross_entropy, tensor
+from minires.pages import short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -173,14 +174,15 @@ class _LossSurfaces(Experiment):
         from matplotlib.colors import LogNorm
 
         slices = {name: _drawable(seeds[0]["losses"]) for name, seeds in trials.items()}
-        scale = LogNorm(*_ends(slices.values()))
-        levels = np.geomspace(scale.vmin, scale.vmax, 17)
+        low, high = _ends(slices.values())
+        scale, levels = LogNorm(low, high), np.geomspace(low, high, 17)
         figure, axes = panels(theme, 2, rows=2, sharex=True, sharey=True)
         for ax, (name, losses) in zip(axes, slices.items(), strict=True):
             ends = np.linspace(-1, 1, len(losses))
+            ax.set_xticks([-1, -0.5, 0, 0.5, 1])
             ax.contourf(ends, ends, losses, levels, norm=scale, extend="both")
             lines = ax.contour(ends, ends, losses, levels[::2], colors="white", linewidths=0.7)
-            ax.clabel(lines, fmt="%.2g", fontsize=8)
+            ax.clabel(lines, fmt=short, fontsize=8)
             ax.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
             error = 100 * trials[name][0]["test_error"]
             ax.set_title(f"{name}, test error {error:.0f} %", color=theme.ink, fontsize=10)
@@ -240,7 +242,7 @@ def direction(weight: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndar
     drawn = rng.standard_normal(weight.shape)
     within = tuple(range(1, weight.ndim))
     lengths = [np.sqrt((each**2).sum(within, keepdims=True)) for each in (weight, drawn)]
-    return (drawn * (lengths[0] / lengths[1])).astype(weight.dtype)
+    return np.asarray(drawn * (lengths[0] / lengths[1]), weight.dtype)
 
 
 def not_convex(losses: Sequence[Sequence[float | None]]) -> float:

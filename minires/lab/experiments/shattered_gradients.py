@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-import minires as mr
 from minires import nn, ops
-from minires.autograd import Tensor
+from minires.autograd import Tensor, no_grad
+from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import MARKERS, limit_line, name_curves, panels, spread
 from minires.lab.rules import Above, Below, Every, Measured, Within, paired
@@ -145,28 +145,11 @@ class _ShatteredGradients(Experiment):
         return [*_KINDS, *(_SCALAR + curve for curve in scale.curves)]
 
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
-        mr.manual_seed(seed)
-        rng = np.random.default_rng(seed)
-        if condition.startswith(_SCALAR):
-            kind, depth = condition.removeprefix(_SCALAR).split("-")
-            return _along_a_line(f"{kind} with BN", int(depth), scale, device)
-        cosines, sizes = {}, {}
-        for depth in scale.depths:
-            found = [
-                _gradients(
-                    _Network(condition, depth, scale.width),
-                    rng.standard_normal((_POINTS, scale.width)),
-                    device,
-                )
-                for _ in range(scale.networks)
-            ]
-            cosines[depth] = _mean(mean_cosine(each) for each in found)
-            sizes[depth] = math.sqrt(_mean((each**2).sum(1).mean() for each in found))
-        return {
-            "depths": list(cosines),
-            "cosines": [round(cosine, 5) for cosine in cosines.values()],
-            "sizes": [float(f"{size:.3g}") for size in sizes.values()],
-        }
+        with random.seeded(seed):
+            if condition.startswith(_SCALAR):
+                kind, layers = condition.removeprefix(_SCALAR).split("-")
+                return _along_a_line(f"{kind} with BN", int(layers), scale, device)
+            return _at_random_inputs(condition, scale, seed, device)
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
         def of(kind: str, what: str = "cosines") -> list[dict[int, float]]:
@@ -235,16 +218,17 @@ class _Network(nn.Module):
         if isinstance(self.start, nn.Linear):
             nn.init.normal_(self.start.weight)
         # With this momentum the statistics are those of the last inputs alone.
-        self.layers = nn.ModuleList(
-            nn.Sequential(
-                nn.BatchNorm1d(width, momentum=1.0) if kind.endswith("BN") else nn.Identity(),
-                nn.ReLU(),
-                _he(nn.Linear(width, width, bias=False)),
-            )
+        norms = [
+            nn.BatchNorm1d(width, momentum=1.0) if kind.endswith("BN") else nn.Identity()
             for _ in range(depth)
+        ]
+        if scalar and isinstance(norms[0], nn.BatchNorm1d):
+            # Else all units of the first layer would bend at the middle of the line.
+            nn.init.normal_(norms[0].bias)
+        self.layers = nn.ModuleList(
+            nn.Sequential(norm, nn.ReLU(), _he(nn.Linear(width, width, bias=False)))
+            for norm in norms
         )
-        if scalar:  # else all units of the first layer would have their kink in the middle
-            nn.init.normal_(self.layers[0][0].bias)
         self.sum = nn.Linear(width, 1, bias=False)
         nn.init.normal_(self.sum.weight, std=1 / math.sqrt(width))
 
@@ -264,11 +248,33 @@ def _he(layer: nn.Linear) -> nn.Linear:
 def _gradients(network: _Network, inputs: np.ndarray[Any, Any], device: str) -> Any:
     """Return the gradient of the output at each input, a row each, in float64."""
     network.to("float64").to(device)
-    x = mr.tensor(inputs, device=device, requires_grad=True)
-    with mr.no_grad():
+    x = ops.tensor(inputs, device=device, requires_grad=True)
+    with no_grad():
         network.train()(x)  # so that norms know the statistics
-    (gradient,) = mr.grad(ops.sum(network.eval()(x)), x)
-    return gradient.to("cpu").numpy()
+    ops.sum(network.eval()(x)).backward()
+    assert x.grad is not None
+    return x.grad.to("cpu").numpy()
+
+
+def _at_random_inputs(kind: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    cosines, sizes = [], []
+    for depth in scale.depths:
+        found = [
+            _gradients(
+                _Network(kind, depth, scale.width),
+                rng.standard_normal((_POINTS, scale.width)),
+                device,
+            )
+            for _ in range(scale.networks)
+        ]
+        cosines.append(_mean(mean_cosine(each) for each in found))
+        sizes.append(math.sqrt(_mean((each**2).sum(1).mean() for each in found)))
+    return {
+        "depths": list(scale.depths),
+        "cosines": [round(cosine, 5) for cosine in cosines],
+        "sizes": [float(f"{size:.3g}") for size in sizes],
+    }
 
 
 def _along_a_line(kind: str, depth: int, scale: _Scale, device: str) -> dict[str, Any]:
@@ -318,8 +324,8 @@ def autocorrelation(line: np.ndarray[Any, Any], lags: int) -> np.ndarray[Any, An
     [1.0, -0.75, 0.5]
     """
     centred = line - line.mean()
-    products = [(centred[lag:] * centred[: len(line) - lag]).sum() for lag in range(lags + 1)]
-    return np.asarray(products) / products[0]
+    products = [centred[lag:] @ centred[: len(line) - lag] for lag in range(lags + 1)]
+    return np.array([product / products[0] for product in products])
 
 
 def _mean(values: Any) -> float:
