@@ -95,7 +95,7 @@ class _LossSurfaces(Experiment):
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
         "tiny": _Scale(
-            seconds=4,
+            seconds=3,
             images=Images("digits", train=200, test=100),
             depths=(8, 14),
             width=4,
@@ -104,7 +104,7 @@ class _LossSurfaces(Experiment):
             seen=50,
         ),
         "small": _Scale(
-            seconds=500,
+            seconds=410,
             images=Images(train=800, test=400, side=16),
             depths=(20, 56),
             width=8,
@@ -160,6 +160,10 @@ class _LossSurfaces(Experiment):
         return {
             **{f"{SHARE}: {name}": share for name, share in shares.items()},
             **{
+                f"median loss of the slice: {name}": [_median(trial["losses"]) for trial in seeds]
+                for name, seeds in trials.items()
+            },
+            **{
                 f"{part.replace('train', 'training')} error, {name}": found
                 for (name, part), found in errors.items()
             },
@@ -176,13 +180,15 @@ class _LossSurfaces(Experiment):
         slices = {name: _drawable(seeds[0]["losses"]) for name, seeds in trials.items()}
         low, high = _ends(slices.values())
         scale, levels = LogNorm(low, high), np.geomspace(low, high, 17)
+        decades = 10.0 ** np.arange(math.ceil(math.log10(low)), math.ceil(math.log10(high)))
         figure, axes = panels(theme, 2, rows=2, sharex=True, sharey=True)
         for ax, (name, losses) in zip(axes, slices.items(), strict=True):
             ends = np.linspace(-1, 1, len(losses))
             ax.set_xticks([-1, -0.5, 0, 0.5, 1])
             ax.contourf(ends, ends, losses, levels, norm=scale, extend="both")
-            lines = ax.contour(ends, ends, losses, levels[::2], colors="white", linewidths=0.7)
-            ax.clabel(lines, fmt=short, fontsize=8)
+            if len(decades):
+                lines = ax.contour(ends, ends, losses, decades, colors="white", linewidths=0.7)
+                ax.clabel(lines, fmt=short, fontsize=8)
             ax.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
             error = 100 * trials[name][0]["test_error"]
             ax.set_title(f"{name}, test error {error:.0f} %", color=theme.ink, fontsize=10)
@@ -270,6 +276,11 @@ def not_convex(losses: Sequence[Sequence[float | None]]) -> float:
     # Eigenvalues of the 2x2 matrix of second differences; comparisons with NaN are false.
     convex = centre - reach >= -_NEGATIVE * np.abs(centre + reach)
     return float(1 - convex.mean())
+
+
+def _median(losses: Any) -> float | None:
+    """Return the number that half of the losses exceed; None if that is not finite."""
+    return _rounded(float(np.median(np.nan_to_num(np.array(losses, float), nan=np.inf))))
 
 
 def _rounded(loss: float) -> float | None:

@@ -126,14 +126,14 @@ class _ShatteredGradients(Experiment):
             curves=("plain-1", "plain-12", "residual-12"),
         ),
         "small": _Scale(
-            seconds=30,
+            seconds=18,
             width=200,
             depths=(1, 2, 5, 10, 20, 24, 50),
             networks=4,
             curves=("plain-1", "plain-24", "residual-50"),
         ),
         "paper": _Scale(
-            seconds=200,
+            seconds=90,
             width=200,
             depths=(1, 2, 5, 10, 20, 24, 50),
             networks=20,
