@@ -57,14 +57,14 @@ class _LossSurfaces(Experiment):
         " two random directions, and the loss is the mean over some training images, in evaluation"
         " mode. In a direction every filter is as long as that filter of the network; norms and"
         " biases stay. A point of the slice is called not convex where the loss curves down by more"
-        " than a tenth of what it curves up (eigenvalues of the slice's second differences, as in"
-        " figure 7 of Li et al.), or is not finite. What is seen is a slice, not the surface: a"
-        " surface that is convex in it need not be convex."
+        " than a tenth of what it curves up (eigenvalues of the slice's second differences; Li et"
+        " al. map the same ratio for the whole Hessian), or is not finite. What is seen is a slice:"
+        " a surface that is convex in it need not be convex."
     )
     caption = (
         "Contours of the loss around each network (cross: the network; one seed), in the form of"
-        " figure 5 of Li et al. 2018. The axes count lengths of the two directions; all slices have"
-        " the same levels."
+        " the contours of Li et al. 2018. The axes count lengths of the two directions; all slices"
+        " have the same levels."
     )
     claims = (
         Claim(

@@ -68,14 +68,14 @@ class _ShatteredGradients(Experiment):
         " gradients of the output with respect to the input, at two random inputs, and along a"
         " line of inputs? Where there is BN, before the ReLU, its statistics are those of all"
         " inputs together; while gradients are taken they are constants. Along the line the first"
-        " norm's shifts are random, so that its units bend at different places. For residual"
-        " networks with BN the law 1/√L leaves out that BN also removes the mean that a ReLU makes:"
-        " with it the power is 0.5/(1 - 1/π) = 0.73 in the limit."
+        " norm's shifts are random, so that its units bend at different places. In residual"
+        " networks BN also removes the mean that ReLUs make, which the law 1/√L leaves out: with it"
+        " the power of 1/L is 0.5/(1 - 1/π) = 0.73 in the limit."
     )
     caption = (
         "Above: the gradient along a line of inputs, in the form of figure 1 of Balduzzi et al."
         " 2017. Below: its autocorrelation, as in their figure 2, and the mean cosine between the"
-        " gradients at two random inputs by depth, with the standard laws dotted; crosses are"
+        " gradients at two random inputs by depth, with the paper's laws dotted; crosses are"
         " numbers that were measured before."
     )
     claims = (
