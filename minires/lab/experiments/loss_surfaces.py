@@ -1,0 +1,304 @@
+"""Loss surfaces: slices through the loss around trained networks, with and without shortcuts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from minires.autograd import no_grad
+from minires.data import Split
+from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.figures import panels
+from minires.lab.images import Images
+from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.rules import Above, Below, Measured, paired
+from minires.models import cifar_resnet
+from minires.nn import Module
+from minires.ops import cross_entropy, tensor
+from minires.pages import short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minires.lab.theme import Theme
+
+LI = "Li et al. 2018, arXiv 1712.09913"
+SHARE = "share of the slice where the loss is not convex"
+TWINS = f"{SHARE}: the deep plain network's less that of its residual twin"
+DEPTHS = f"{SHARE}: the deep plain network's less the shallow one's"
+RESIDUAL = f"{SHARE}: the deep residual network"
+GAIN = "test error of the deep plain network less that of its residual twin"
+
+_SHORTCUTS = {"residual": "A", "plain": None}
+_NEGATIVE = 0.1  # of the curvature upwards: less curvature downwards is not counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scale(Scale):
+    images: Images
+    depths: tuple[int, int]
+    width: int
+    recipe: Recipe
+    points: int  # on each side of the slice
+    seen: int  # training images that the loss is the mean of
+
+
+class _LossSurfaces(Experiment):
+    """The loss along two random directions from trained plain and residual networks."""
+
+    name = "loss-surfaces"
+    title = "Without shortcuts the loss around a deep network is chaotic"
+    about = (
+        "Plain networks and their residual twins are trained; then their weights are moved along"
+        " two random directions, and the loss is the mean over some training images, in evaluation"
+        " mode. In a direction every filter is as long as that filter of the network; norms and"
+        " biases stay. A point of the slice is called not convex where the loss curves down by more"
+        " than a tenth of what it curves up (eigenvalues of the slice's second differences; Li et"
+        " al. map the same ratio for the whole Hessian), or is not finite. What is seen is a slice:"
+        " a surface that is convex in it need not be convex."
+    )
+    caption = (
+        "Contours of the loss around each network (cross: the network; one seed), in the form of"
+        " the contours of Li et al. 2018. The axes count lengths of the two directions; all slices"
+        " have the same levels."
+    )
+    claims = (
+        Claim(
+            "Around a deep network without shortcuts the loss is chaotic; with them it is not.",
+            LI,
+            "contours only",
+            Above(TWINS),
+        ),
+        Claim(
+            "Around a deep network with shortcuts it is mostly convex.",
+            LI,
+            "contours only",
+            Below(RESIDUAL, 0.25, 0.5),
+        ),
+        Claim(
+            "The chaos comes with depth: around a shallow plain network there is less of it.",
+            LI,
+            "contours only",
+            Above(DEPTHS),
+        ),
+        Claim(
+            "Where the surface is chaotic the trained network errs more often.",
+            LI,
+            "test error with and without shortcuts: ResNet-20 7.37 and 8.18 %, ResNet-56 5.89 and"
+            " 13.31 % (10.83 % at learning rate 0.01), ResNet-110 5.79 and 16.44 %",
+            Above(GAIN),
+        ),
+    )
+    scales: ClassVar[dict[ScaleName, _Scale]] = {
+        "tiny": _Scale(
+            seconds=3,
+            images=Images("digits", train=200, test=100),
+            depths=(8, 14),
+            width=4,
+            recipe=Recipe(1),
+            points=5,
+            seen=50,
+        ),
+        "small": _Scale(
+            seconds=410,
+            images=Images(train=800, test=400, side=16),
+            depths=(20, 56),
+            width=8,
+            recipe=Recipe(30, 32, learning_rate=0.05, measure_every=30),
+            points=15,
+            seen=200,
+        ),
+        "paper": _Scale(
+            seconds=2e6,
+            images=Images("cifar10"),
+            depths=(20, 56),
+            width=16,
+            recipe=PUBLISHED,
+            points=51,
+            seen=10_000,
+        ),
+    }
+
+    def conditions(self, scale: _Scale) -> Sequence[str]:
+        return [f"{kind}-{depth}" for depth in scale.depths for kind in _SHORTCUTS]
+
+    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+        kind, depth = condition.split("-")
+        split = scale.images.read()
+        model = cifar_resnet(
+            int(depth),
+            _SHORTCUTS[kind],
+            width=scale.width,
+            in_channels=split.channels,
+            num_classes=split.classes,
+            seed=seed,
+        )
+        record = learn(model, split, scale.recipe, seed=seed, device=device).record()
+        losses = _slice(model.eval(), split, scale, seed, device)
+        return {
+            "losses": [[_rounded(loss) for loss in row] for row in losses],
+            "train_error": record["final_train_error"],
+            "test_error": record["final_test_error"],
+            "diverged": record["diverged"],
+        }
+
+    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+        shares = {
+            name: [not_convex(trial["losses"]) for trial in seeds] for name, seeds in trials.items()
+        }
+        shallow, deep = (f"plain-{depth}" for depth in scale.depths)
+        twin = f"residual-{scale.depths[1]}"
+        errors = {
+            (name, part): [trial[f"{part}_error"] for trial in seeds]
+            for name, seeds in trials.items()
+            for part in ("train", "test")
+        }
+        return {
+            **{f"{SHARE}: {name}": share for name, share in shares.items()},
+            **{
+                f"median loss of the slice: {name}": [_median(trial["losses"]) for trial in seeds]
+                for name, seeds in trials.items()
+            },
+            **{
+                f"{part.replace('train', 'training')} error, {name}": found
+                for (name, part), found in errors.items()
+            },
+            TWINS: paired(shares[deep], shares[twin]),
+            RESIDUAL: shares[twin],
+            DEPTHS: paired(shares[deep], shares[shallow]),
+            GAIN: paired(errors[deep, "test"], errors[twin, "test"]),
+        }
+
+    def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import LogNorm
+
+        slices = {name: _drawable(seeds[0]["losses"]) for name, seeds in trials.items()}
+        low, high = _ends(slices.values())
+        scale, levels = LogNorm(low, high), np.geomspace(low, high, 17)
+        decades = 10.0 ** np.arange(math.ceil(math.log10(low)), math.ceil(math.log10(high)))
+        figure, axes = panels(theme, 2, rows=2, sharex=True, sharey=True)
+        for ax, (name, losses) in zip(axes, slices.items(), strict=True):
+            ends = np.linspace(-1, 1, len(losses))
+            ax.set_xticks([-1, -0.5, 0, 0.5, 1])
+            ax.contourf(ends, ends, losses, levels, norm=scale, extend="both")
+            if len(decades):
+                lines = ax.contour(ends, ends, losses, decades, colors="white", linewidths=0.7)
+                ax.clabel(lines, fmt=short, fontsize=8)
+            ax.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
+            error = 100 * trials[name][0]["test_error"]
+            ax.set_title(f"{name}, test error {error:.0f} %", color=theme.ink, fontsize=10)
+            ax.grid(False)
+        for ax in axes[2:]:
+            ax.set_xlabel("first direction")
+        for ax in axes[::2]:
+            ax.set_ylabel("second direction")
+        bar = figure.colorbar(ScalarMappable(scale), ax=axes, shrink=0.8)
+        bar.set_label("loss", color=theme.ink)
+        bar.ax.tick_params(colors=theme.ink, which="both")
+        return figure
+
+
+def _slice(
+    model: Module, split: Split, scale: _Scale, seed: int, device: str
+) -> np.ndarray[Any, Any]:
+    """Return the loss at each point of the slice, (points, points): the second direction is up."""
+    images, labels = split.train.take(range(min(scale.seen, len(split.train))))
+    x = tensor(images, device=device)
+    state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
+    rng = np.random.default_rng(seed)
+    one, two = (
+        {
+            name: direction(parameter.numpy(), rng)
+            for name, parameter in model.named_parameters()
+            if parameter.ndim > 1
+        }
+        for _ in range(2)
+    )
+    ends = np.linspace(-1, 1, scale.points)
+    losses = np.empty((scale.points, scale.points))
+    with no_grad(), np.errstate(all="ignore"):
+        for row, b in enumerate(ends):
+            for column, a in enumerate(ends):
+                moved = {name: state[name] + a * one[name] + b * two[name] for name in one}
+                model.load_state_dict(state | moved)
+                losses[row, column] = cross_entropy(model(x), labels).item()
+    model.load_state_dict(state)
+    return losses
+
+
+def direction(weight: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Return a random direction in which each filter is as long as that of the weight.
+
+    Parameters
+    ----------
+    weight : array (filters, ...)
+    rng : numpy.random.Generator
+
+    Examples
+    --------
+    >>> weight = np.array([[3.0, 4.0], [0.0, 1.0]])
+    >>> np.linalg.norm(direction(weight, np.random.default_rng(0)), axis=1).round(6).tolist()
+    [5.0, 1.0]
+    """
+    drawn = rng.standard_normal(weight.shape)
+    within = tuple(range(1, weight.ndim))
+    lengths = [np.sqrt((each**2).sum(within, keepdims=True)) for each in (weight, drawn)]
+    return np.asarray(drawn * (lengths[0] / lengths[1]), weight.dtype)
+
+
+def not_convex(losses: Sequence[Sequence[float | None]]) -> float:
+    """Return at which share of its inner points a slice curves down.
+
+    Parameters
+    ----------
+    losses : sequence of sequence of float or None
+        None where the loss is not finite.
+
+    Examples
+    --------
+    >>> bowl = [[x * x + y * y for x in range(-3, 4)] for y in range(-3, 4)]
+    >>> not_convex(bowl)
+    0.0
+    >>> not_convex([[x * x - y * y for x in range(-3, 4)] for y in range(-3, 4)])
+    1.0
+    """
+    f = np.array(losses, float)
+    middle = f[1:-1, 1:-1]
+    xx = f[1:-1, 2:] - 2 * middle + f[1:-1, :-2]
+    yy = f[2:, 1:-1] - 2 * middle + f[:-2, 1:-1]
+    xy = (f[2:, 2:] - f[2:, :-2] - f[:-2, 2:] + f[:-2, :-2]) / 4
+    centre, reach = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+    # Eigenvalues of the 2x2 matrix of second differences; comparisons with NaN are false.
+    convex = centre - reach >= -_NEGATIVE * np.abs(centre + reach)
+    return float(1 - convex.mean())
+
+
+def _median(losses: Any) -> float | None:
+    """Return the number that half of the losses exceed; None if that is not finite."""
+    return _rounded(float(np.median(np.nan_to_num(np.array(losses, float), nan=np.inf))))
+
+
+def _rounded(loss: float) -> float | None:
+    return float(f"{loss:.6g}") if math.isfinite(loss) else None
+
+
+def _drawable(losses: Any) -> np.ndarray[Any, Any]:
+    """Return losses that a logarithm can be taken of; what is not finite stays white."""
+    return np.ma.masked_invalid(np.maximum(np.array(losses, float), 1e-4))
+
+
+def _ends(slices: Any) -> tuple[float, float]:
+    """Return between what most losses lie."""
+    finite = np.concatenate([each.compressed() for each in slices] or [np.ones(1)])
+    if not len(finite):
+        return 0.1, 10.0
+    low, high = np.quantile(finite, [0.0, 0.98])
+    return float(low), float(max(high, 2 * low))
+
+
+EXPERIMENT = _LossSurfaces()
