@@ -59,7 +59,8 @@ class _LossSurfaces(Experiment):
         " biases stay. A point of the slice is called not convex where the loss curves down by more"
         " than a tenth of what it curves up (eigenvalues of the slice's second differences; Li et"
         " al. map the same ratio for the whole Hessian), or is not finite. What is seen is a slice:"
-        " a surface that is convex in it need not be convex."
+        " a surface that is convex in it need not be convex; and where a deep plain network has"
+        " hardly learnt, it is a slice around a network that guesses: see the training errors."
     )
     caption = (
         "Contours of the loss around each network (cross: the network; one seed), in the form of"
@@ -104,7 +105,7 @@ class _LossSurfaces(Experiment):
             seen=50,
         ),
         "small": _Scale(
-            seconds=410,
+            seconds=390,
             images=Images(train=800, test=400, side=16),
             depths=(20, 56),
             width=8,
