@@ -57,8 +57,8 @@ class _BatchNorm(Experiment):
         "Single layers in float64 show what is exact: whom a change of one image reaches, what"
         " scaling a weight does, which gradient is zero, what becomes of a distribution's shape."
         " Then a plain network is trained without batch norm, with it, and with noise behind every"
-        " batch norm, whose mean and spread change with each step, as in Santurkar et al. 2018. At"
-        " initialisation the variance of branches and shortcuts is looked at in every block. (Batch"
+        " batch norm, whose mean and spread change with each step, as in Santurkar et al. 2018; its"
+        " training error is that in training mode, over an epoch's batches. At initialisation the variance of branches and shortcuts is looked at in every block. (Batch"
         " norm behind the addition is an experiment on activation orders.)"
     )
     caption = (
@@ -163,7 +163,8 @@ class _BatchNorm(Experiment):
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
         layers = trials["single layers"]
-        errors = {kind: [trial["final_train_error"] for trial in trials[kind]] for kind in KINDS}
+        # In training mode: in evaluation there is no noise, and a network that is used to it errs.
+        errors = {kind: [trial["batch_error"][-1] for trial in trials[kind]] for kind in KINDS}
         exact = (OTHERS, ALONE, SCALED, GRADIENT, BIAS)
         shape = (SKEW_BEFORE, SKEW_CHANGE, KURTOSIS_CHANGE, MOMENTS)
         return {
@@ -178,8 +179,8 @@ class _BatchNorm(Experiment):
         figure, (left, middle, right) = panels(theme, 3)
         for number, kind in enumerate(KINDS):
             seeds = trials[kind]
-            curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
-            spread(left, seeds[0]["epochs"], curves, kind, number, theme)
+            curves = [[100 * error for error in trial["batch_error"]] for trial in seeds]
+            spread(left, range(1, len(curves[0]) + 1), curves, kind, number, theme)
         label_epochs(left)
         left.set_ylabel("training error, %")
         name_curves(left, theme)
