@@ -58,8 +58,9 @@ class _BatchNorm(Experiment):
         " scaling a weight does, which gradient is zero, what becomes of a distribution's shape."
         " Then a plain network is trained without batch norm, with it, and with noise behind every"
         " batch norm, whose mean and spread change with each step, as in Santurkar et al. 2018; its"
-        " training error is that in training mode, over an epoch's batches. At initialisation the variance of branches and shortcuts is looked at in every block. (Batch"
-        " norm behind the addition is an experiment on activation orders.)"
+        " training error is that in training mode, over an epoch's batches. At initialisation the"
+        " variance of branches and shortcuts is looked at in every block. (Batch norm behind the"
+        " addition is an experiment on activation orders.)"
     )
     caption = (
         "Left: training error by epoch, thin for each seed, in the form of figure 2 of Santurkar et"
