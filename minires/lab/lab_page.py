@@ -26,7 +26,9 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --red: #ff8a80; } }
 .wordy td, .wordy th { white-space: normal; text-align: left; vertical-align: top; }
 .wordy td, .wordy th { min-width: 7rem; }
-.wordy td:nth-child(2), .wordy td:nth-child(4) { min-width: 16rem; }
+.wordy td:nth-child(2), .wordy td:nth-child(4), .wordy td:nth-child(5) { min-width: 14rem; }
+.wordy th:first-child { min-width: 0; }
+.wordy td:last-child { white-space: nowrap; }
 .experiment { margin-top: 2.75rem; }
 .experiment h2 { margin-top: 0; }
 .experiment picture { display: block; overflow-x: auto; }
@@ -130,6 +132,8 @@ def _opening(
             f" {len(audit)} correct statements {_tally(Counter(r['outcome'] for r in audit))}."
         )
     scales = sorted({result.scale for _, result in shown})
+    if "tiny" in scales:
+        told.append("At the scale tiny everything is run, but outcomes mean nothing.")
     machine = shown[0][1].environment if shown else {}
     where = f"{machine.get('processor', '')}, {machine.get('processors', '?')} processors"
     return (

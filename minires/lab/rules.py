@@ -307,6 +307,8 @@ def _told(values: Any) -> str:
 def _exact(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_exact, value))}]"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

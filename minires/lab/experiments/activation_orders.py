@@ -106,6 +106,8 @@ class _ActivationOrders(Experiment):
         ),
     }
 
+    shows_at = "paper"
+
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return [*ORDERS, ONE_LAYER]
 

@@ -53,8 +53,8 @@ class _IdentityStarts(Experiment):
     name = "identity-starts"
     title = "A very deep network trains without norms, if its blocks start as the identity"
     about = (
-        "First, without training: an input goes through 54 pre-activation blocks of each kind, and"
-        " is compared with the output. Then a residual network of over 100 blocks is trained with"
+        "First, without training: an input goes through 54 blocks of each kind that have nothing"
+        " behind their addition, and is compared with the output. Then a residual network of over 100 blocks is trained with"
         " batch norm, from the ordinary start and with every last scale at 0; and without norms,"
         " with SkipInit, with Fixup, and as it is. Gradients are clipped nowhere."
     )
@@ -107,6 +107,8 @@ class _IdentityStarts(Experiment):
             seconds=2e7, images=Images("cifar10"), depth=608, width=16, recipe=PUBLISHED
         ),
     }
+
+    shows_at = "paper"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return ["step 0", *_NORMS]

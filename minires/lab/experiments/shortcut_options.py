@@ -47,7 +47,8 @@ class _ShortcutOptions(Experiment):
         "Where a stage halves the image and doubles the channels, the shortcut is padded with zeros"
         " (A) or projected (B); C projects always. All options and the plain twin start from the"
         " same numbers in all that they share. A few epochs tell how quickly each learns, not where"
-        " it ends."
+        " it ends. (Of ResNet-110 on CIFAR-10, He et al. 2016 report C as worse: 12.22 % against"
+        " 6.61 %.)"
     )
     caption = "Left: training error by epoch, thin for each seed. Right: parameters, in thousands."
     claims = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from minires.lab.theme import Theme
 
 HE2016 = "He et al. 2016, arXiv 1603.05027"
+FIRST = "gradient norm of the first convolution over the last one's, at the first step"
 LAW = "largest relative error of lambda^L as the gradient through L shortcuts"
 SCALES = (0.5, 0.9, 0.99, 1.0, 1.1)
 _BLOCKS = 54  # of ResNet-110
@@ -155,7 +156,9 @@ class _SixShortcuts(Experiment):
             num_classes=split.classes,
             seed=seed,
         )
-        return learn(model, split, scale.recipe, seed=seed, device=device).record()
+        # Of the first step alone: what a network of live branches makes of the gradient.
+        recipe = replace(scale.recipe, norms_every=10**9)
+        return learn(model, split, recipe, seed=seed, device=device).record()
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
         def errors(row: str, part: str) -> list[float]:
@@ -164,6 +167,10 @@ class _SixShortcuts(Experiment):
         return {
             LAW: [trial[LAW] for trial in trials[_LAW]],
             **{f"test error, {row}": errors(row, "test") for row in ROWS},
+            **{
+                f"{FIRST}, {row}": [_first_over_last(trial) for trial in trials[row]]
+                for row in ROWS
+            },
             **{
                 worse(row, words): paired(errors(row, part), errors(ORIGINAL, part))
                 for words, part in (("training", "train"), ("test", "test"))
@@ -203,6 +210,11 @@ class _SixShortcuts(Experiment):
         table.set_xlim(0, None)
         table.set_xlabel("test error, %")
         return figure
+
+
+def _first_over_last(trial: Mapping[str, Any]) -> float | None:
+    norms = trial["gradient_norms"]
+    return norms[0][0] / norms[0][-2] if norms and norms[0][-2] else None
 
 
 def _through_shortcuts(scale: float, seed: int) -> list[float]:
