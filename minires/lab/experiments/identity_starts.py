@@ -54,9 +54,10 @@ class _IdentityStarts(Experiment):
     title = "A very deep network trains without norms, if its blocks start as the identity"
     about = (
         "First, without training: an input goes through 54 blocks of each kind that have nothing"
-        " behind their addition, and is compared with the output. Then a residual network of over 100 blocks is trained with"
-        " batch norm, from the ordinary start and with every last scale at 0; and without norms,"
-        " with SkipInit, with Fixup, and as it is. Gradients are clipped nowhere."
+        " behind their addition, and is compared with the output. Then a residual network of over"
+        " 100 blocks is trained with batch norm, from the ordinary start and with every last scale"
+        " at 0; and without norms, with SkipInit, with Fixup, and as it is. Gradients are clipped"
+        " nowhere."
     )
     caption = (
         "Training loss by step, mean of ten steps, thin for each seed and thick for their mean; a"
