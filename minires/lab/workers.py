@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
@@ -127,11 +129,20 @@ def _hired(share: int) -> _Worker:
 
 def _work(connection: Connection, share: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C of the terminal is the caller's
+    threading.Thread(target=_end_with_caller, daemon=True).start()
     threads.set_num_threads(share)
     with suppress(EOFError, BrokenPipeError):  # the caller is no more
         while True:
             job = connection.recv()
             connection.send(_carried_out(job))
+
+
+def _end_with_caller() -> None:
+    """End this process when the one that started it is no more, in the midst of a job or not."""
+    caller = parent_process()
+    assert caller is not None
+    wait([caller.sentinel])
+    os._exit(1)
 
 
 def _carried_out(job: Job) -> tuple[Any, str, str, float]:

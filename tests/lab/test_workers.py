@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +38,26 @@ def test_a_process_is_used_again() -> None:
     pids = [done.value for done in carry_out([Job("pid", os.getpid, ())] * 4, 1)]
 
     assert len(set(pids)) == 1
+
+
+def test_processes_end_when_the_caller_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, time\n"
+        "from minires.lab.workers import Job, carry_out\n"
+        "if __name__ == '__main__':\n"
+        "    jobs = [Job('pid', os.getpid, ()), Job('long', time.sleep, (600,))]\n"
+        "    for done in carry_out(jobs, 1):\n"
+        "        print(done.value, flush=True)\n"
+    )
+    caller = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert caller.stdout is not None
+    with caller.stdout as told:
+        assert int(told.readline()) != caller.pid
+        caller.kill()
+        caller.wait()
+        # The worker, too, has the other end: this waits for as long as it lives.
+        assert told.read() == ""
 
 
 def test_processes_end_with_those_who_look_on() -> None:
