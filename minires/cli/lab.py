@@ -86,13 +86,12 @@ def _print(rows: list[dict[str, Any]]) -> None:
     table = plain_table("experiment", "here", "status", "claim", "source", words=5, gap=2)
     table.columns[1].justify = "right"
     for row in rows:
-        first = row["claims"][0]
         table.add_row(
             row["name"],
             in_words(row["seconds"]),
             row["status"],
-            first["claim"] + (f" (and {len(row['claims']) - 1} more)" * (len(row["claims"]) > 1)),
-            first["source"],
+            row["title"],
+            row["claims"][0]["source"].partition(";")[0],
         )
     table.columns[3].no_wrap = table.columns[4].no_wrap = False
     show(table)
