@@ -312,12 +312,15 @@ def _exact(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def paired(ones: Sequence[float], others: Sequence[float]) -> list[float]:
-    """Return the differences of two conditions, seed by seed.
+def paired(ones: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
+    """Return the differences of two conditions, seed by seed; None where one of them is.
 
     Examples
     --------
     >>> paired([3.0, 5.0], [1.0, 1.0])
     [2.0, 4.0]
     """
-    return [one - other for one, other in zip(ones, others, strict=True)]
+    return [
+        None if one is None or other is None else one - other
+        for one, other in zip(ones, others, strict=True)
+    ]

@@ -121,7 +121,7 @@ def _b4(lab: Lab) -> Measured:
     "AlexNet is smaller and can therefore process larger images.",
     "false",
     "Both take crops of 224 or 227 pixels; their linear layers fix the size, unless pooling adapts"
-    " to it.",
+    " to it. (The form of 2012 happens to take 256 pixels as well: its pools round.)",
     f"{KRIZHEVSKY}, section 3.5; {SIMONYAN}, section 2.1",
     Every(
         Equal("AlexNet takes 224 pixels, without adaptive pooling", True),
@@ -459,7 +459,7 @@ def _b19(lab: Lab) -> Measured:
     "DenseNet is more accurate, and better on small data.",
     "misleading",
     "Per parameter, yes: DenseNet-BC-100 has 0.77 million and 4.51 % error, ResNet-110 1.73 million"
-    " and 6.61 %. Its activations need more memory for each parameter.",
+    " and 6.61 %. Its activations need more memory.",
     f"{HUANG}, table 2; {HE2015}, table 6",
     Every(
         Within("millions of parameters of DenseNet-BC-100 (k = 12)", 0.76, 0.78),

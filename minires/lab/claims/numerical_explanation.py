@@ -272,7 +272,8 @@ def _d8(lab: Lab) -> Measured:
     "There are six shortcuts, X/2 is the second, the first is best.",
     "true",
     "With 0.5 on both sides the error is 12.35 %, with 0.5 on the shortcut alone training fails;"
-    " the identity is best. A gradient through 54 shortcuts of 0.5 is multiplied by 5.6e-17.",
+    " the identity is best. What comes through 54 shortcuts of 0.5 alone is multiplied by 5.6e-17;"
+    " the whole gradient is not.",
     f"{HE2016}, table 1",
     Every(
         Below(LAW, 1e-9),

@@ -23,7 +23,7 @@ GROWTH = "channels that each layer adds in DenseNet-40 (k = 12)"
 STAYS = "channels that each block adds within a stage of ResNet-20"
 JOINS = "additions in DenseNet-40, and concatenations in ResNet-20"
 FEWER = "parameters of DenseNet-BC-100 (k = 12) over those of ResNet-110"
-MEMORY = "bytes of activations per parameter, DenseNet-BC-100 over ResNet-110"
+MEMORY = "bytes of activations, DenseNet-BC-100 over ResNet-110"
 DENSE, RESIDUAL = "densenet_40_12", "cifar_resnet20"
 
 
@@ -75,7 +75,6 @@ class _DenseGrowth(Experiment):
     def measure(self, trials: Trials, scale: Scale) -> Measured:
         (found,) = trials["counts"]
         joins, params, bytes_ = found["joins"], found["params"], found["bytes"]
-        per_parameter = {name: bytes_[name] / params[name] for name in params}
         dense, residual = "densenet_bc_100_12", "cifar_resnet110"
         odd = [join for join in joins[DENSE] if join["op"] != "concatenate"]
         odd += [join for join in joins[RESIDUAL] if join["op"] != "residual_add"]
@@ -84,7 +83,7 @@ class _DenseGrowth(Experiment):
             STAYS: _steps(joins[RESIDUAL]),
             JOINS: len(odd),
             FEWER: params[dense] / params[residual],
-            MEMORY: per_parameter[dense] / per_parameter[residual],
+            MEMORY: bytes_[dense] / bytes_[residual],
             "bytes of activations of one image, DenseNet-BC-100": bytes_[dense],
             "bytes of activations of one image, ResNet-110": bytes_[residual],
         }

@@ -15,6 +15,7 @@ from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.rules import Above, Below, Every, Measured, Within, paired
 from minires.models import CifarResNet
 from minires.models.counting import count, without_values
+from minires.nn.blocks import conv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,22 @@ WORTH = (
     "test error of the narrowest ordinary network less that of the widest separable one with no"
     " more MACs"
 )
-_BLOCKS = {"ordinary": nn.BasicBlock, "separable": nn.SeparableBlock}
+
+
+class _Separable(nn.ResidualBlock):
+    """A basic block whose two convolutions are separable ones."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, **options: Any) -> None:
+        convolutions = [
+            conv(in_channels, in_channels, 3, stride, in_channels),
+            conv(in_channels, channels, 1),
+            conv(channels, channels, 3, 1, channels),
+            conv(channels, channels, 1),
+        ]
+        super().__init__(convolutions, **options)
+
+
+_BLOCKS: dict[str, Any] = {"ordinary": nn.BasicBlock, "separable": _Separable}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +63,8 @@ class _DepthwiseSeparable(Experiment):
     title = "Separable convolutions need far fewer multiplications for what they know"
     about = (
         "Residual networks of the same number of blocks are trained at several widths: with"
-        " ordinary blocks of two 3x3 convolutions, and with separable ones, a 3x3 convolution of"
-        " each channel and a 1x1 convolution of each pixel."
+        " ordinary blocks of two 3x3 convolutions, and with each of the two replaced by a separable"
+        " one, a 3x3 convolution of each channel and a 1x1 convolution of each pixel."
     )
     caption = (
         "Test accuracy against multiplications, left, and against parameters, right, a point for"
@@ -69,8 +85,8 @@ class _DepthwiseSeparable(Experiment):
         ),
         Claim(
             "For the same number of operations a separable network knows more.",
-            f"{HOWARD}, section 4.3 and table 8",
-            "curves only",
+            f"{HOWARD}, section 4.2 and table 8",
+            "ImageNet: 70.6 % at 569 million operations; GoogLeNet 69.8 % at 1,550 (unverified)",
             Above(WORTH),
         ),
     )

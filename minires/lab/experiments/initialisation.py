@@ -142,7 +142,11 @@ class _Initialisation(Experiment):
         halved = [one / other for one, other in zip(kept["Xavier"], kept["He"], strict=True)]
         halfway = {
             start: [
-                errors[(len(errors) - 1) // 2] for errors in each(start, shallow, "train_error")
+                # One that diverged guesses, from then on.
+                trial["final_train_error"]
+                if trial["diverged"]
+                else trial["train_error"][(len(trial["train_error"]) - 1) // 2]
+                for trial in trials[f"{start}-{shallow}"]
             ]
             for start in _STARTS
         }

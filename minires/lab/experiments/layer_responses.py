@@ -50,8 +50,8 @@ class _LayerResponses(Experiment):
     about = (
         "The standard deviation of every 3x3 layer's output, behind its batch norm and before ReLU"
         " or addition, in evaluation mode: of two residual networks of different depths that others"
-        " trained, on original CIFAR-10 *training* images, from which they have learned; and of a"
-        " plain network and its residual twin that are trained here."
+        " trained, on original CIFAR-10 *training* images, from which they have learned (seeds are"
+        " other images); and of a plain network and its residual twin that are trained here."
     )
     caption = (
         "Standard deviation of each layer's output, in the order of the layers (top) and by size"

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 VEIT = "Veit et al. 2016, arXiv 1605.06431"
 RISE = "rise of the error when one block is deleted, median of those within stages"
 TRANSITIONS = "rise by deleting a block that changes the shape, less the mean of the others"
-PLAIN = "error of the plain network with one layer deleted, mean over its layers"
-APART = "that less the error of its residual twin with one block deleted"
+PLAIN = "share of what it knew that the plain network forgets without a layer, mean of all layers"
+APART = "that less the share that its residual twin forgets without a block"
 DELETED = "rank correlation of the error with the number of deleted blocks"
 REORDERED = "rank correlation of the error with Kendall's tau of the order"
 PRETRAINED = "pretrained"
@@ -60,8 +60,9 @@ class _Lesions(Experiment):
         "Blocks of a residual network that others trained are deleted: the shortcut alone remains."
         " One at a time, several at once, and blocks of equal shape are swapped. The images are"
         " original CIFAR-10 *training* images, which this network has learned from, and gets right:"
-        " only changes of the error mean something. A plain network and its residual twin are"
-        " trained here, and lose a layer, or a block, at a time."
+        " only changes of the error mean something. It is one network: seeds are other images. A"
+        " plain network and its residual twin are trained here, and lose a layer, or a block, at a"
+        " time."
     )
     caption = (
         "Left: error after deleting one block of the pretrained network (filled: it changes the"
@@ -83,7 +84,8 @@ class _Lesions(Experiment):
             Above(TRANSITIONS),
         ),
         Claim(
-            "Deleting one layer of a plain network leaves it guessing.",
+            "Deleting one layer of a plain network leaves it guessing; a block of its residual twin"
+            " does not.",
             f"{VEIT}, section 4.1 and figure 3 (VGG)",
             "chance: 90 %",
             Every(Above(PLAIN, 0.7, otherwise=0.5), Above(APART, 0.1, otherwise=0.0)),
@@ -160,7 +162,7 @@ class _Lesions(Experiment):
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
         given, plain, residual = (trials[name] for name in self.conditions(scale))
-        means = {name: [fmean(trial["lost"]) for trial in trials[name]] for name in TWINS}
+        means = {name: [_forgotten(trial) for trial in trials[name]] for name in TWINS}
         return {
             "error of the pretrained network, whole": [trial["whole"] for trial in given],
             "error of the plain twin, whole": [trial["whole"] for trial in plain],
@@ -354,6 +356,12 @@ def _rises(trial: Mapping[str, Any], changes: bool) -> list[float]:
     """Return by how much deleting each block raised the error, of those that change the shape."""
     pairs = zip(trial["lost"], trial["changes"], strict=True)
     return [error - trial["whole"] for error, change in pairs if change is changes]
+
+
+def _forgotten(trial: Mapping[str, Any]) -> float | None:
+    """Return the share of what a network knew beyond guessing that it forgets, on average."""
+    knew = _CHANCE - trial["whole"]
+    return (fmean(trial["lost"]) - trial["whole"]) / knew if knew > 0.05 else None
 
 
 def _rank_correlation(points: Sequence[Sequence[float]]) -> float:

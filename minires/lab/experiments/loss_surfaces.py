@@ -267,6 +267,8 @@ def not_convex(losses: Sequence[Sequence[float | None]]) -> float:
     0.0
     >>> not_convex([[x * x - y * y for x in range(-3, 4)] for y in range(-3, 4)])
     1.0
+    >>> not_convex([[None] * 3] * 3)  # the network has diverged
+    nan
     """
     f = np.array(losses, float)
     middle = f[1:-1, 1:-1]
@@ -276,7 +278,7 @@ def not_convex(losses: Sequence[Sequence[float | None]]) -> float:
     centre, reach = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
     # Eigenvalues of the 2x2 matrix of second differences; comparisons with NaN are false.
     convex = centre - reach >= -_NEGATIVE * np.abs(centre + reach)
-    return float(1 - convex.mean())
+    return float(1 - convex.mean()) if np.isfinite(f).any() else math.nan
 
 
 def _median(losses: Any) -> float | None:

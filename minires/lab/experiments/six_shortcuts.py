@@ -78,19 +78,21 @@ class _SixShortcuts(Experiment):
     title = "Whatever stands on the shortcut makes it worse"
     about = (
         "First, without training: a stack of blocks whose branches are silent and whose shortcuts"
-        " multiply by lambda; the gradient that arrives at its input is measured. Then a deep"
+        " multiply by lambda; the gradient that arrives at its input is measured. That is one term"
+        " of equation 8: of the networks that are trained, whose branches live, the whole gradient"
+        " is measured at the first step, and it may even explode. Then a deep"
         " residual network is trained with each of the shortcuts of the paper's table 1. All start"
         " from the same numbers in what they share."
     )
     caption = (
         "Left: the gradient through L shortcuts (section 3 of He et al. 2016). Middle: training"
-        " error by epoch, mean of the seeds, in the form of figures 2 and 3. Right: test error here"
+        " error by epoch, mean of the seeds, in the form of figure 3. Right: test error here"
         " (dots, one for each seed) beside table 1 (crosses; an arrow where the paper has a"
         " failure, above 20 %)."
     )
     claims = (
         Claim(
-            "Through L shortcuts that multiply by lambda the gradient is multiplied by lambda^L.",
+            "What comes through L shortcuts alone, of lambda each, is multiplied by lambda^L.",
             f"{HE2016}, section 3, equation 8",
             "0.5^54 = 5.6e-17, 0.9^54 = 0.0034, 0.99^54 = 0.58, 1.1^54 = 172 (computed)",
             Below(LAW, 1e-9),
@@ -104,7 +106,7 @@ class _SixShortcuts(Experiment):
         ),
         Claim(
             "A 1x1 convolution on every shortcut can do more than the identity, and is worse.",
-            f"{HE2016}, table 1 and section 3.3",
+            f"{HE2016}, table 1 and section 3",
             "12.22 % against 6.61 %",
             Above(worse("1x1 convolution")),
         ),

@@ -11,26 +11,29 @@ from minires.devices import random
 from minires.lab.experiments import batch_norm as bn
 from minires.models import cifar_resnet
 from minires.ops import rand, randn
-from tests.lab.experiments.made import outcomes, seeds
+from tests.lab.experiments.made import learned, outcomes, seeds
 
 EXPERIMENT = bn.EXPERIMENT
 
 
 def single_layers() -> dict[str, Any]:
     with random.seeded(0):
-        found = {**bn._coupling(), **bn._scaling(), **bn._shape()}
+        found = {**bn._coupling(), **bn._modes(), **bn._scaling(), **bn._shape()}
     return {**found, "variances": [0.5, 1.5, 2.5]}
 
 
 def made(layers: dict[str, Any], without: float, with_it: float, noisy: float) -> dict[str, Any]:
     errors = dict(zip(bn.KINDS, (without, with_it, noisy), strict=True))
-    trained = {kind: seeds({"batch_error": [0.9, error]}) for kind, error in errors.items()}
+    trained = {
+        kind: seeds(learned(0.9, batch_error=[0.9, error], diverged=""))
+        for kind, error in errors.items()
+    }
     return {"single layers": seeds(layers), **trained}
 
 
 def test_what_single_layers_do_supports_and_training_is_judged_by_its_error() -> None:
-    assert outcomes(EXPERIMENT, made(single_layers(), 0.5, 0.2, 0.3)) == ["supports"] * 7
-    worse = ["supports"] * 4 + ["contradicts"] * 2 + ["supports"]
+    assert outcomes(EXPERIMENT, made(single_layers(), 0.5, 0.2, 0.3)) == ["supports"] * 8
+    worse = ["supports"] * 5 + ["contradicts"] * 2 + ["supports"]
     assert outcomes(EXPERIMENT, made(single_layers(), 0.2, 0.5, 0.4)) == worse
 
 
@@ -52,10 +55,14 @@ def test_another_norm_is_noticed(forward: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(nn.BatchNorm2d, "forward", forward)
 
     found = outcomes(EXPERIMENT, made(single_layers(), 0.5, 0.2, 0.3))
-    assert found[:4] == ["contradicts"] * 4
+    assert found[:5] == ["contradicts"] * 5
 
 
-@pytest.mark.parametrize("ratios", [[10.0, 20.0, 30.0], [0.1, 0.2, 0.3]])
+def test_a_network_that_diverged_guesses() -> None:
+    assert bn._last(learned(0.9, batch_error=[], diverged="at once")) == 0.9
+
+
+@pytest.mark.parametrize("ratios", [[10.0, 20.0, 30.0], [0.1, 0.2, 0.3], [3.0, 3.0, 3.0]])
 def test_a_branch_of_another_size_is_noticed(ratios: list[float]) -> None:
     layers = {**single_layers(), "variances": ratios}
     assert outcomes(EXPERIMENT, made(layers, 0.5, 0.2, 0.3))[-1] == "contradicts"

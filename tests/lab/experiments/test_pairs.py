@@ -87,7 +87,7 @@ def test_width_and_depth_are_compared_at_one_size() -> None:
     [
         (0.25, ["supports", "contradicts"]),
         (0.30, ["inconclusive", "supports"]),
-        (0.35, ["contradicts", "contradicts"]),
+        (0.35, ["contradicts", "supports"]),
     ],
 )
 def test_at_most_one_of_two_papers_is_right(with_it: float, judged: list[str]) -> None:
