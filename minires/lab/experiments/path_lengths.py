@@ -114,7 +114,7 @@ class _PathLengths(Experiment):
             Every(Below(f"{DECAY}, trained", 1.0), Above(f"{STRAIGHT}, trained", 0.9, 0.5)),
         ),
         Claim(
-            "Almost all gradient of a trained network comes from short paths: 5 to 17 of 54 blocks.",
+            "Almost all gradient of a trained network comes by short paths: 5 to 17 of 54 blocks.",
             f"{VEIT}, figure 6c",
             "ResNet-110: from paths through 5 to 17 of 54 blocks; a centre of 11 means that a block"
             " scales the gradient by 0.26 of what its shortcut does (computed)",
