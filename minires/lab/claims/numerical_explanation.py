@@ -49,7 +49,7 @@ def _d1(lab: Lab) -> Measured:
     Every(
         Above(TWINS, 10, otherwise=1),
         Below(SETTLED, 0.1, otherwise=1),
-        Above(LEAST, 0.001),
+        Above(LEAST, 0.01),
         Above(GAP),
     ),
 )

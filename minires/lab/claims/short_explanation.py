@@ -64,11 +64,11 @@ def _c1(lab: Lab) -> Measured:
     Every(
         Above(forgetting.SHALLOW, 0.5),
         Above(forgetting.DEEP, 0.5),
-        Within(forgetting.DIFFERENCE, -0.2, 0.2),
+        Within(forgetting.SPEED, 0.5, 2.0),
     ),
 )
 def _c2(lab: Lab) -> Measured:
-    names = (forgetting.SHALLOW, forgetting.DEEP, forgetting.DIFFERENCE)
+    names = (forgetting.SHALLOW, forgetting.DEEP, forgetting.SPEED)
     found = lab.measured("forgetting")
     return {name: found[name] for name in names}
 

@@ -35,9 +35,11 @@ YANG = "Yang et al. 2019, arXiv 1902.08129"
 RATIO = "gradient norm of the first convolution over the last one's"
 DEEPER = f"{RATIO}, at the first step: the deepest plain network's over the shallowest's"
 TWINS = f"{RATIO}, at the first step: the deepest plain network's over its residual twin's"
-LEAST = f"{RATIO}, in plain networks with BN: the least"
+LEAST = f"{RATIO}, in plain networks with BN: the least of all steps"
 TRAINED = f"{RATIO}, in the trained plain network: median of the last epoch"
 TRAINED_TWIN = f"{RATIO}, in its residual twin: median of the last epoch"
+HEALTHY = "that of the trained plain network over that of its residual twin"
+AFTER = "gradient norm of the first convolution after five steps, plain over its residual twin"
 SETTLED = "gradient norm of plain's first convolution after five steps over that at the first"
 GAP = "training error of the plain network less that of its residual twin"
 DOUBLING = "variance of the gradient at a block's input over that at its output, without BN"
@@ -103,13 +105,13 @@ class _GradientNorms(Experiment):
             "Along training they have healthy norms.",
             HE2015,
             "no number",
-            Within(TRAINED, 0.01, 100.0),
+            Every(Within(TRAINED, 0.01, 100.0), Within(HEALTHY, 0.1, 10.0)),
         ),
         Claim(
             "The explosion at initialisation settles within a few steps.",
             "the audit of claims, A2",
             "plain-56, measured for the audit: from 540 to 0.04 in five steps at learning rate 0.1",
-            Below(SETTLED, 0.1, 1.0),
+            Every(Below(SETTLED, 0.1, 1.0), Within(AFTER, 0.001, 10.0)),
         ),
         Claim(
             "The gradient does not vanish, and yet the plain network trains worse.",
@@ -194,7 +196,7 @@ class _GradientNorms(Experiment):
         shallow, deep = min(scale.depths), max(scale.depths)
         plain, residual = (trials[f"training, {kind} with BN"] for kind in _AUDIT)
         least = [
-            min([*trial["epochs"], *(ratios["plain", depth][seed] for depth in scale.depths)])
+            _least([trial["least"], *(ratios["plain", depth][seed] for depth in scale.depths)])
             for seed, trial in enumerate(plain)
         ]
         gains = {bn: [trial["gain"] for trial in trials[f"blocks, {bn}"]] for bn in _NORMS}
@@ -207,6 +209,14 @@ class _GradientNorms(Experiment):
             LEAST: least,
             TRAINED: [trial["epochs"][-1] for trial in plain],
             TRAINED_TWIN: [trial["epochs"][-1] for trial in residual],
+            HEALTHY: [
+                _ratio(one["epochs"][-1], other["epochs"][-1])
+                for one, other in zip(plain, residual, strict=True)
+            ],
+            AFTER: [
+                _ratio(one["after"], other["after"])
+                for one, other in zip(plain, residual, strict=True)
+            ],
             SETTLED: [trial["settled"] for trial in plain],
             GAP: paired(*errors),
             DOUBLING: gains["without BN"],
@@ -265,6 +275,7 @@ def _along(learned: Learned) -> dict[str, Any]:
     steps = len(learned.gradient_norms)
     if not steps:
         nothing: dict[str, Any] = {"steps": [], "norms": [], "epochs": [], "settled": None}
+        nothing |= {"least": None, "after": None}
         return {**nothing, "error": error, "diverged": diverged}
     *convolutions, _ = np.asarray(learned.gradient_norms).T  # the last layer is the classifier
     kept = sorted({round(step) - 1 for step in np.geomspace(1, steps, _KEPT)})
@@ -277,10 +288,22 @@ def _along(learned: Learned) -> dict[str, Any]:
         "steps": [step + 1 for step in kept],
         "norms": [[_rounded(layer[step]) for layer in convolutions] for step in kept],
         "epochs": [_rounded(ratio) for ratio in epochs if math.isfinite(ratio)],
+        "least": _rounded(ratios.min()),
+        "after": _rounded(first[min(_AFTER, steps - 1)]),
         "settled": _rounded(first[min(_AFTER, steps - 1)] / first[0]),
         "error": error,
         "diverged": diverged,
     }
+
+
+def _least(values: Sequence[float | None]) -> float | None:
+    """Return the least of some numbers; None if one of them is missing."""
+    found = [value for value in values if value is not None]
+    return min(found) if len(found) == len(values) else None
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return None if one is None or not other else one / other
 
 
 def _over(ones: Sequence[float], others: Sequence[float]) -> list[float]:

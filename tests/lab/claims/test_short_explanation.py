@@ -86,7 +86,7 @@ def test_forgetting_must_show_at_both_depths(deep: float, judged: str) -> None:
     lab.found["forgetting"] = {
         forgetting.SHALLOW: [0.9] * 3,
         forgetting.DEEP: [deep] * 3,
-        forgetting.DIFFERENCE: [deep - 0.9] * 3,
+        forgetting.SPEED: [1.0 if deep > 0.5 else 5.0] * 3,
     }
 
     assert outcome("C2", lab) == judged

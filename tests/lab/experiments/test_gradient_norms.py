@@ -37,6 +37,7 @@ def made(
         trials[f"blocks, {bn}"] = {"gain": gain}
         for kind, error in zip(("plain", "residual"), errors, strict=True):
             along = {"epochs": epochs, "settled": settled, "error": error}
+            along |= {"least": min(epochs), "after": settled}
             trials[f"training, {kind} {bn}"] = {**along, "diverged": bn == "without BN"}
     return {condition: [trial] * 3 for condition, trial in trials.items()}
 

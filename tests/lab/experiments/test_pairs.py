@@ -127,18 +127,18 @@ def test_separable_networks_are_compared_at_one_width_and_at_one_cost() -> None:
     assert outcomes(experiment, separable(0.3, 0.6))[1:] == ["contradicts", "contradicts"]
 
 
-def forgotten(shallow: float, deep: float) -> dict[str, Any]:
+def forgotten(shallow: float, deep: float, half: int) -> dict[str, Any]:
     return {
-        "ResNet-8": seeds({"errors": [0.5, 0.02, 0.02 + shallow], "before": 2}),
-        "ResNet-20": seeds({"errors": [0.5, 0.02, 0.02 + deep], "before": 2}),
+        "ResNet-8": seeds({"errors": [0.5, 0.02, 0.02 + shallow], "before": 2, "half": 4}),
+        "ResNet-20": seeds({"errors": [0.5, 0.02, 0.02 + deep], "before": 2, "half": half}),
     }
 
 
 def test_forgetting_must_come_at_both_depths_alike() -> None:
     experiment = forgetting.EXPERIMENT
 
-    assert outcomes(experiment, forgotten(0.9, 0.9)) == ["supports"] * 2
-    assert outcomes(experiment, forgotten(0.1, 0.9)) == ["contradicts"] * 2
+    assert outcomes(experiment, forgotten(0.9, 0.9, 5)) == ["supports"] * 2
+    assert outcomes(experiment, forgotten(0.1, 0.9, 20)) == ["contradicts"] * 2
 
 
 def test_each_task_has_its_own_digits() -> None:
