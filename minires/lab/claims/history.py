@@ -10,6 +10,7 @@ from minires.devices import random
 from minires.lab.experiments.dense_growth import MEMORY
 from minires.lab.experiments.grouped_convolution import APART, PATHS
 from minires.lab.experiments.inception_reducers import WORST
+from minires.lab.experiments.local_response_norm import GAIN
 from minires.lab.experiments.squeeze_excitation import OPEN, SHAPE
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
 from minires.models import AlexNet, create, summary
@@ -210,12 +211,16 @@ def _b8(lab: Lab) -> Measured:
     "false",
     "One of its six configurations does, A-LRN, without gain.",
     f"{SIMONYAN}, table 1 and section 4",
-    Equal("configurations with local response normalisation", ["vgg11_lrn"]),
+    Every(
+        Equal("configurations with local response normalisation", ["vgg11_lrn"]),
+        Below(GAIN, 0.01),
+    ),
 )
 def _b9(lab: Lab) -> Measured:
     names = ("vgg11", "vgg11_lrn", "vgg13", "vgg16", "vgg19")
     normed = [name for name in names if numbers(counted(name).steps, "local_response_norm")]
-    return {"configurations with local response normalisation": normed}
+    gain = lab.measured("local-response-norm")[GAIN]
+    return {"configurations with local response normalisation": normed, GAIN: gain}
 
 
 ITEMS.citation(

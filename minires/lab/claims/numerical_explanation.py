@@ -8,7 +8,7 @@ from minires import nn
 from minires.autograd import Tensor, grad
 from minires.devices import float64, random
 from minires.lab.experiments import batch_norm
-from minires.lab.experiments.degradation import PLAIN_RISE
+from minires.lab.experiments.degradation import PLAIN_RISE, TEST_RISE
 from minires.lab.experiments.gradient_norms import GAP, LEAST, SETTLED, TWINS
 from minires.lab.experiments.shortcut_options import C_BEFORE_B, EXTRA_A, better
 from minires.lab.experiments.six_shortcuts import LAW, worse
@@ -32,10 +32,11 @@ _SIGMOIDS = "gradient through ten sigmoids with batch norm over that without, in
     "true",
     "That is degradation: the deeper plain network is worse on the images it learns from.",
     f"{HE2015}, section 1 and figure 1",
-    Above(PLAIN_RISE),
+    Every(Above(PLAIN_RISE), Above(TEST_RISE)),
 )
 def _d1(lab: Lab) -> Measured:
-    return {PLAIN_RISE: lab.measured("degradation")[PLAIN_RISE]}
+    found = lab.measured("degradation")
+    return {name: found[name] for name in (PLAIN_RISE, TEST_RISE)}
 
 
 @ITEMS.experiment(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HE2015 = "He et al. 2015, arXiv 1512.03385"
 PLAIN_RISE = "training error of the deepest plain network less that of the shallowest"
 RESIDUAL_RISE = "training error of the deepest residual network less that of the shallowest"
+TEST_RISE = "test error of the deepest plain network less that of the shallowest"
 GAP = "training error of the deepest plain network less that of its residual twin"
 EXTRA = "parameters of residual networks less those of their plain twins, the largest difference"
 
@@ -109,8 +110,8 @@ class _Degradation(Experiment):
         return learn(model, split, scale.recipe, seed=seed, device=device).record()
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
-        def errors(kind: str, depth: int) -> list[float]:
-            return [trial["final_train_error"] for trial in trials[f"{kind}-{depth}"]]
+        def errors(kind: str, depth: int, part: str = "train") -> list[float]:
+            return [trial[f"final_{part}_error"] for trial in trials[f"{kind}-{depth}"]]
 
         shallow, deep = min(scale.depths), max(scale.depths)
         extra = [
@@ -127,6 +128,7 @@ class _Degradation(Experiment):
                 for depth in scale.depths
             },
             PLAIN_RISE: paired(errors("plain", deep), errors("plain", shallow)),
+            TEST_RISE: paired(errors("plain", deep, "test"), errors("plain", shallow, "test")),
             GAP: paired(errors("plain", deep), errors("residual", deep)),
             RESIDUAL_RISE: paired(errors("residual", deep), errors("residual", shallow)),
             EXTRA: max(extra),

@@ -8,7 +8,12 @@ import pytest
 from minires.lab.claims import history
 from minires.lab.claims.graphs import counted
 from minires.lab.claims.history import ITEMS
-from minires.lab.experiments import dense_growth, grouped_convolution, inception_reducers
+from minires.lab.experiments import (
+    dense_growth,
+    grouped_convolution,
+    inception_reducers,
+    local_response_norm,
+)
 from minires.lab.experiments import squeeze_excitation as gates
 from minires.lab.rules import Measured
 from minires.models import AlexNet, create
@@ -30,6 +35,7 @@ class FakeLab:
                 gates.OPEN: 0.1 if wrong else 0.0,
                 gates.SHAPE: "(N, C, 1, 1)",
             },
+            "local-response-norm": {local_response_norm.GAIN: [0.1 if wrong else -0.01] * 3},
             "dense-growth": {dense_growth.MEMORY: 0.5 if wrong else 8.0},
         }
 
@@ -58,7 +64,7 @@ def test_the_correct_statement_holds(code: str) -> None:
     assert outcome(code) == "supports"
 
 
-@pytest.mark.parametrize("code", ["B14", "B17", "B18", "B20"])
+@pytest.mark.parametrize("code", ["B9", "B14", "B17", "B18", "B20"])
 def test_what_the_lab_has_measured_is_judged(code: str) -> None:
     assert outcome(code, wrong=True) == "contradicts"
 

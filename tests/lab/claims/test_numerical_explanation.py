@@ -26,7 +26,7 @@ class FakeLab:
         sign = -1 if wrong else 1
         more = [sign * each for each in (0.2, 0.3, 0.4)]
         self.found: dict[str, Any] = {
-            "degradation": {degradation.PLAIN_RISE: more},
+            "degradation": {degradation.PLAIN_RISE: more, degradation.TEST_RISE: more},
             "gradient-norms": {
                 gradient_norms.TWINS: [0.5 if wrong else 100.0] * 3,
                 gradient_norms.SETTLED: [5.0 if wrong else 0.001] * 3,

@@ -18,7 +18,10 @@ def outcomes(trials: Any) -> list[str]:
 def made(**errors: list[float]) -> dict[str, list[dict[str, Any]]]:
     """Make up trials of one name such as plain_8 for each network."""
     return {
-        name.replace("_", "-"): [{"final_train_error": each, "parameters": 100} for each in seeds]
+        name.replace("_", "-"): [
+            {"final_train_error": each, "final_test_error": each, "parameters": 100}
+            for each in seeds
+        ]
         for name, seeds in errors.items()
     }
 
