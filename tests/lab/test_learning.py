@@ -52,6 +52,15 @@ def test_augmented_images_are_others(split: Split) -> None:
     assert plain != augmented
 
 
+def test_a_warm_up_lasts_until_the_network_has_begun_to_learn(split: Split) -> None:
+    run = learn(network(), split, Recipe(12, batch_size=8, warm_up=True))
+
+    warm = [error > 0.8 for error in run.batch_error]
+    begun = warm.index(False)
+    assert run.learning_rate[: begun + 1] == [pytest.approx(0.01)] * (begun + 1)
+    assert run.learning_rate[begun + 1 : 6] == [pytest.approx(0.1)] * (5 - begun)
+
+
 def test_a_network_that_diverges_counts_as_guessing(split: Split) -> None:
     images, labels = split.train.arrays
     images = images.copy()

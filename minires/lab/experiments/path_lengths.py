@@ -14,7 +14,7 @@ from minires.devices import Array
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
-from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
 from minires.models import cifar_resnet
 from minires.models.cifar import CifarResNet
@@ -147,7 +147,7 @@ class _PathLengths(Experiment):
             images=Images("cifar10"),
             depth=110,
             width=16,
-            recipe=PUBLISHED,
+            recipe=PUBLISHED_110,
             batch=128,
             step=1,
             samples=50,

@@ -15,7 +15,7 @@ from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
-from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.rules import Above, Below, Every, Measured, paired
 from minires.models import cifar_resnet
 from minires.nn.shortcuts import DropoutShortcut, GatedShortcut, ScaledShortcut, Shortcut
@@ -133,7 +133,7 @@ class _SixShortcuts(Experiment):
             recipe=Recipe(6, learning_rate=0.05, measure_every=2),
         ),
         "paper": _Scale(
-            seconds=4e7, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED
+            seconds=4e7, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED_110
         ),
     }
 

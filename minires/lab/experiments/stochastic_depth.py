@@ -12,7 +12,7 @@ from minires.data import Split
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
-from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.rules import Above, Every, Measured, Within, paired
 from minires.models import cifar_resnet
 
@@ -92,7 +92,7 @@ class _StochasticDepth(Experiment):
             recipe=Recipe(12),
         ),
         "paper": _Scale(
-            seconds=3e6, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED
+            seconds=3e6, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED_110
         ),
     }
     shows_at = "paper"
