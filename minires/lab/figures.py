@@ -72,7 +72,8 @@ def spread(
     """
     colour, dash = theme.colour(number), DASHES[number % len(DASHES)]
     for curve in curves:
-        ax.plot(x[: len(curve)], curve, color=colour, linewidth=0.7, alpha=0.5)
+        alone = "o" if len(curve) == 1 else ""  # of which no line can be drawn
+        ax.plot(x[: len(curve)], curve, alone + "-", color=colour, linewidth=0.7, alpha=0.5)
     length = min(map(len, curves), default=0)
     means = [sum(curve[i] for curve in curves) / len(curves) for i in range(length)]
     ax.plot(x[:length], means, color=colour, linestyle=dash, linewidth=2, label=name, **more)

@@ -57,7 +57,7 @@ class _LocalResponseNorm(Experiment):
         Claim(
             "It does not improve a network.",
             f"{SIMONYAN}, section 2.1 and table 3 (A and A-LRN)",
-            "29.6 % without, 29.7 % with it (top-1)",
+            "29.6 % without, 29.7 % with it (top-1; unverified)",
             Below(GAIN, 0.01),
         ),
     )
