@@ -33,6 +33,7 @@ from .papers import HE2015, HE2016
 from .trainings import detected, last_loss, perceptron, taught
 
 ITEMS = Items()
+_SLOWER = "training error with the squared error of logits less that with cross-entropy"
 NORM_56 = "first layer's gradient over the last's, plain-56 with BN at initialisation"
 
 
@@ -287,14 +288,16 @@ def _answer(attempt: Any) -> str:
     "C7",
     "Mean squared error is common, and each residual unit has a loss of its own.",
     "false",
-    "There is one cross-entropy, at the output. Its gradient stays large where the network is"
-    " surely wrong, and that of the squared error of probabilities vanishes.",
+    "There is one cross-entropy, at the output. A network that learns by the squared error of its"
+    " logits ends with more mistakes. Where the network is surely wrong, the gradient of"
+    " cross-entropy stays large, and that of the squared error of probabilities vanishes.",
     f"{HE2015}, section 3.4; Bishop 2006, Pattern Recognition and Machine Learning, section 4.3",
     Every(
         Equal("losses on the graph of a training step", ["cross_entropy"]),
         Equal("steps of ResNet-20 that nothing reads, but for the loss", 0),
         Above("gradient of cross-entropy where the wrong class is sure", 1),
         Below("gradient of the squared error there", 0.01),
+        Above(_SLOWER),
     ),
 )
 def _c7(lab: Lab) -> Measured:
@@ -306,7 +309,7 @@ def _c7(lab: Lab) -> Measured:
     squared = ops.mse_loss(ops.softmax(wrong, 1), right)
 
     def of_outputs(logits: Tensor, labels: Tensor) -> Tensor:
-        return 10 * ops.mse_loss(ops.softmax(logits, 1), ops.eye(10)[labels])  # summed over classes
+        return 10 * ops.mse_loss(logits, ops.eye(10)[labels])  # summed over classes
 
     slower = []
     for seed in SEEDS:
@@ -326,7 +329,7 @@ def _c7(lab: Lab) -> Measured:
         - 1,
         "gradient of cross-entropy where the wrong class is sure": norm(gradient(entropy, wrong)),
         "gradient of the squared error there": norm(gradient(squared, wrong)),
-        "training error with the squared error less that with cross-entropy": slower,
+        _SLOWER: slower,
     }
 
 

@@ -15,7 +15,12 @@ def rows(errors: dict[str, float], law: float = 0.0) -> dict[str, Any]:
     """Return trials of the six shortcuts in which all but some rows have the same error."""
     norms = [[1.0, 2.0, 3.0]]
     trials = {row: seeds(learned(errors.get(row, 0.3), gradient_norms=norms)) for row in six.ROWS}
-    return {"lambda law": seeds({six.LAW: law}), **trials}
+    living = {str(each): each**18 for each in six.SCALES}
+    return {
+        "lambda law": seeds({six.LAW: law}),
+        "living networks": seeds({"alone": living, "whole": living}),
+        **trials,
+    }
 
 
 def test_the_identity_is_best_if_every_row_is_worse() -> None:
@@ -39,6 +44,15 @@ def test_every_row_of_the_table_is_another_network() -> None:
     errors = [six.EXPERIMENT.run(row, scale, 0, "cpu")["train_loss"][-1] for row in six.ROWS]
 
     assert len(set(errors)) == len(six.ROWS) == 11
+
+
+def test_living_networks_obey_the_law_by_their_shortcuts_alone() -> None:
+    living = six._living(seed=0)
+
+    assert six._base_error(living["alone"]) < 0.02
+    assert six._base_error(living["whole"]) > 0.02
+    other = {str(each): (0.9 * each) ** 18 for each in six.SCALES}
+    assert six._base_error({**other, "1.0": 1.0}) > 0.05
 
 
 def options(plain: float, a: float, b: float, c: float, extra: int = 0) -> dict[str, Any]:
