@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from minires import devices
 from minires.devices import random
+from minires.serialize.locking import alone_in
 from minires.training.machine import environment
 
 from .experiment import Experiment, ScaleName
@@ -146,7 +147,27 @@ class Laboratory:
         -------
         dict of Result
             By name.
+
+        Raises
+        ------
+        BlockingIOError
+            If another process runs experiments in the same folder.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(self.folder) as alone:
+            if not alone:
+                raise BlockingIOError(
+                    f"another process runs experiments in '{self.folder}'; wait for it, or name"
+                    " another folder"
+                )
+            return self._run(names, told, finished)
+
+    def _run(
+        self,
+        names: Sequence[str],
+        told: Callable[[Trial], None],
+        finished: Callable[[Result], None],
+    ) -> dict[str, Result]:
         plans = {name: self._plan(self.known[name]) for name in names}
         results: dict[str, Result] = {}
 
@@ -266,8 +287,7 @@ class _Plan:
         self._awaited.discard((condition, seed))
         if not failure:
             try:
-                done = value, seconds
-                write_trial(self.folder, self.fingerprint, condition, seed, done)
+                write_trial(self.folder, self.fingerprint, condition, seed, value, seconds)
             except (TypeError, ValueError) as error:
                 failure = f"what it returned is no JSON: {error}"
             else:

@@ -108,15 +108,21 @@ def read_result(folder: Path, experiment: str) -> Result | None:
         ) from None
 
 
-def write_trial(folder: Path, fingerprint: str, condition: str, seed: int, done: Any) -> None:
+def write_trial(
+    folder: Path,
+    fingerprint: str,
+    condition: str,
+    seed: int,
+    trial: dict[str, Any],
+    seconds: float,
+) -> None:
     """Keep what a trial has returned, and how many seconds it took."""
-    value, seconds = done
     record = {
         "fingerprint": fingerprint,
         "condition": condition,
         "seed": seed,
         "seconds": seconds,
-        "trial": value,
+        "trial": trial,
     }
     _written(folder / trial_name(condition, seed), json.dumps(strict(record, _DIGITS)) + "\n")
 

@@ -12,6 +12,7 @@ import pytest
 
 from minires.lab.laboratory import Laboratory, NotMeasuredError, Trial
 from minires.lab.results import read_result
+from minires.serialize.locking import alone_in
 from tests.lab import odd_experiments
 
 pytestmark = pytest.mark.timeout(90)
@@ -116,6 +117,11 @@ def test_what_is_broken_off_goes_on(
 
     assert result.outcome == "supports"
     assert kept.read_text() == before
+
+
+def test_two_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(BlockingIOError, match="another process runs"):
+        laboratory(tmp_path).run(["sane"])
 
 
 def test_a_result_that_is_not_there_or_failed_is_not_read(tmp_path: Path) -> None:
