@@ -35,7 +35,14 @@ def write_markdown(
     -------
     list of Path
         The file, and the figures.
+
+    Raises
+    ------
+    ValueError
+        If there are no results.
     """
+    if not results:
+        raise ValueError("write_markdown: there are no results to write")
     shown = [(known[name], results[name]) for name in known if name in results]
     figures = file.with_suffix("")
     written = [file]
