@@ -125,12 +125,14 @@ def _shrunk(part: TensorDataset, side: int) -> TensorDataset:
     return TensorDataset(np.ascontiguousarray(squares.mean((3, 5))), labels)
 
 
-def lossless_cifar(count: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def lossless_cifar(count: int, skip: int = 0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return some original CIFAR-10 training images for networks that others trained.
 
     Parameters
     ----------
     count : int
+    skip : int
+        Of the first ones.
 
     Returns
     -------
@@ -141,15 +143,20 @@ def lossless_cifar(count: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, An
     Raises
     ------
     DatasetMissing
-        If there are none.
+        If there are none, or not so many.
+    ValueError
+        If the data set has not so many.
     """
-    part = data_root() / _LOSSLESS_PART
+    part, chosen = data_root() / _LOSSLESS_PART, slice(skip, skip + count)
+    pixels, labels = np.empty(0), np.empty(0)
     if part.is_file():
         with np.load(part, allow_pickle=False) as file:
-            pixels, labels = file["x"][:count], file["y"][:count]
-    else:
+            pixels, labels = file["x"][chosen], file["y"][chosen]
+    if len(labels) < count:
         train = get_dataset("cifar10").train
-        pixels, labels = train.arrays[0][:count], train.arrays[1][:count]
+        pixels, labels = train.arrays[0][chosen], train.arrays[1][chosen]
+    if len(labels) < count:
+        raise ValueError(f"lossless_cifar: there are no {skip + count} images; take fewer seeds")
     return pixels.astype(np.float32) / 255, labels.astype(np.int64)
 
 

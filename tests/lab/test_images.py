@@ -50,6 +50,19 @@ def test_without_cifar_there_are_digits_and_a_note(
         lossless_cifar(10)
 
 
+def test_more_original_images_than_there_are_are_refused(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (shared_data / "cifar10_lossless_4000.npz").is_file():
+        pytest.skip("the first 4,000 images of CIFAR-10 are not there")
+    monkeypatch.setenv("MINIRES_DATA", str(shared_data))
+
+    first, second = lossless_cifar(4), lossless_cifar(2, skip=2)
+    assert (first[0][2:] == second[0]).all()
+    with pytest.raises(DatasetMissing, match="cifar10"):
+        lossless_cifar(10, skip=3995)
+
+
 def test_originals_come_before_compressed_images(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

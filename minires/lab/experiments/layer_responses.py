@@ -94,7 +94,7 @@ class _LayerResponses(Experiment):
         "paper": _Scale(
             seconds=3e6,
             images=Images("cifar10"),
-            networks=("cifar_resnet20", "cifar_resnet110"),
+            networks=("cifar_resnet20", "cifar_resnet56"),
             count=1000,
             depth=56,
             width=16,
@@ -152,7 +152,8 @@ class _LayerResponses(Experiment):
             axes[column].set_xlabel("layer")
             axes[column + 2].set_xlabel("layer, by size")
             for ax in (axes[column], axes[column + 2]):
-                ax.set_ylim(0, None)
+                ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
+                ax.locator_params(axis="x", integer=True)
             name_curves(axes[column], theme)
         axes[0].set_ylabel("standard deviation")
         axes[2].set_ylabel("standard deviation")
@@ -175,13 +176,13 @@ class _Responses(EngineHook):
 
 def _pixels(network: str, count: int, seed: int) -> np.ndarray[Any, Any]:
     """Return images for a network that others trained; another seed has others."""
-    chosen = slice(seed * count, (seed + 1) * count)
     if network.endswith("_digits"):
-        return Images("digits").read().test.arrays[0][chosen]  # type: ignore[no-any-return]
+        digits = Images("digits").read().test.arrays[0]
+        return digits[np.arange(seed * count, (seed + 1) * count) % len(digits)]  # type: ignore[no-any-return]
     card = find(network).card.preprocessing
-    images, _ = lossless_cifar((seed + 1) * count)
+    images, _ = lossless_cifar(count, skip=seed * count)
     mean, std = (np.array(each, np.float32)[:, None, None] for each in (card.mean, card.std))
-    return (images[chosen] - mean) / std
+    return (images - mean) / std
 
 
 EXPERIMENT = _LayerResponses()

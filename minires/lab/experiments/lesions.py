@@ -60,7 +60,8 @@ class _Lesions(Experiment):
         "Blocks of a residual network that others trained are deleted: the shortcut alone remains."
         " One at a time, several at once, and blocks of equal shape are swapped. The images are"
         " original CIFAR-10 *training* images, which this network has learned from, and gets right:"
-        " only changes of the error mean something. It is one network: seeds are other images. A"
+        " only changes of the error mean something. It is one network: seeds are other images and"
+        " other blocks. A"
         " plain network and its residual twin are trained here, and lose a layer, or a block, at a"
         " time."
     )
@@ -124,7 +125,7 @@ class _Lesions(Experiment):
         "paper": _Scale(
             seconds=4e5,
             images=Images("cifar10"),
-            network="cifar_resnet110",
+            network="cifar_resnet56",
             count=10_000,
             several=tuple(range(1, 21)),
             swaps=tuple(range(1, 29)),
@@ -213,6 +214,7 @@ class _Lesions(Experiment):
                 ax.plot(found, [100 * e for e in errors], "o", markersize=4, color=theme.colour(0))
             limit_line(ax, 100 * _CHANCE, "chance", theme)
             ax.set_xlabel(label)
+        several.locator_params(axis="x", integer=True)
         order.invert_xaxis()
         one.set_ylim(-2, 102)
         return figure
@@ -223,15 +225,15 @@ def _given(scale: _Scale, seed: int) -> tuple[CifarResNet, TensorDataset]:
     model = trained(scale.network)
     assert isinstance(model, CifarResNet)
     if scale.network.endswith("_digits"):
-        digits = Images("digits").read().test
-        pixels, labels = digits.arrays
+        pixels, labels = Images("digits").read().test.arrays
+        chosen = np.arange(seed * scale.count, (seed + 1) * scale.count) % len(labels)
+        pixels, labels = pixels[chosen], labels[chosen]
     else:
         card = find(scale.network).card.preprocessing
-        images, labels = lossless_cifar(3 * scale.count)
+        images, labels = lossless_cifar(scale.count, skip=seed * scale.count)
         mean, std = (np.array(each, np.float32)[:, None, None] for each in (card.mean, card.std))
         pixels = (images - mean) / std
-    chosen = slice(seed * scale.count, (seed + 1) * scale.count)
-    return model, TensorDataset(pixels[chosen], labels[chosen])
+    return model, TensorDataset(pixels, labels)
 
 
 def _operated(
