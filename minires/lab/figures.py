@@ -79,6 +79,32 @@ def spread(
     ax.plot(x[:length], means, color=colour, linestyle=dash, linewidth=2, label=name, **more)
 
 
+def train_and_test(
+    theme: Theme, trials: Mapping[str, Sequence[Mapping[str, Any]]], names: Mapping[str, str]
+) -> Figure:
+    """Draw training error, left, and test error, right, by epoch, of some conditions.
+
+    Parameters
+    ----------
+    theme : Theme
+    trials : dict
+        What `Learned.record` returns, for each seed.
+    names : dict
+        How each condition is called.
+    """
+    figure, axes = panels(theme, 2, sharey=True)
+    for ax, part, title in zip(axes, ("train", "test"), ("training", "test"), strict=True):
+        for number, (condition, name) in enumerate(names.items()):
+            seeds = trials[condition]
+            curves = [[100 * error for error in trial[f"{part}_error"]] for trial in seeds]
+            spread(ax, seeds[0]["epochs"], curves, name, number, theme)
+        ax.set_title(title, color=theme.ink, fontsize=10)
+        label_epochs(ax)
+        name_curves(ax, theme)
+    axes[0].set_ylabel("error, %")
+    return figure
+
+
 def label_epochs(ax: Axes) -> None:
     """Say that the horizontal axis has epochs, of which there are whole ones alone."""
     ax.set_xlabel("epoch")

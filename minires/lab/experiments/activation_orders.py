@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.devices import random
-from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
 from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
+from minires.lab.networks import NetworkScale, final_errors, network_for
 from minires.lab.rules import Above, Every, Measured, paired
-from minires.models import CifarResNet, cifar_resnet
+from minires.models import CifarResNet
 from minires.nn import ResidualBlock
 from minires.nn.blocks import conv
 
@@ -36,14 +37,6 @@ RELU_BEFORE = "test error, ReLU before addition, less that of the original"
 FULL = "test error, original, less that of full pre-activation"
 SHORT_SKIPS = "test error, one convolution a skip, less that of two at equal depth"
 SHORT_SKIPS_TRAINING = "training error, one convolution a skip, less that of two at equal depth"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Scale(Scale):
-    images: Images
-    depth: int
-    width: int
-    recipe: Recipe
 
 
 class _ActivationOrders(Experiment):
@@ -86,52 +79,50 @@ class _ActivationOrders(Experiment):
             Every(Above(SHORT_SKIPS), Above(SHORT_SKIPS_TRAINING)),
         ),
     )
-    scales: ClassVar[dict[ScaleName, _Scale]] = {
-        "tiny": _Scale(
+    scales: ClassVar[dict[ScaleName, NetworkScale]] = {
+        "tiny": NetworkScale(
             seconds=8,
             images=Images("digits", train=128, test=100),
             depth=14,
             width=4,
             recipe=Recipe(1),
         ),
-        "small": _Scale(
+        "small": NetworkScale(
             seconds=560,
             images=Images(train=3200, test=800, side=16),
             depth=56,
             width=8,
             recipe=Recipe(6, learning_rate=0.05, measure_every=2),
         ),
-        "paper": _Scale(
+        "paper": NetworkScale(
             seconds=2e7, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED_110
         ),
     }
 
     shows_at = "paper"
 
-    def conditions(self, scale: _Scale) -> Sequence[str]:
+    def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return [*ORDERS, ONE_LAYER]
 
-    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+    def run(self, condition: str, scale: NetworkScale, seed: int, device: str) -> dict[str, Any]:
         split = scale.images.read()
-        options: dict[str, Any] = {
-            "width": scale.width,
-            "in_channels": split.channels,
-            "num_classes": split.classes,
-        }
         if condition == ONE_LAYER:
             with random.seeded(seed):
                 # Twice as many blocks of half as many convolutions.
-                blocks = (scale.depth - 2) // 3
-                block: Any = _OneConvolution
-                model = CifarResNet(scale.depth, blocks, block, **options)
+                model = CifarResNet(
+                    scale.depth,
+                    (scale.depth - 2) // 3,
+                    _ONE_CONVOLUTION,
+                    width=scale.width,
+                    in_channels=split.channels,
+                    num_classes=split.classes,
+                )
         else:
-            model = cifar_resnet(scale.depth, seed=seed, order=condition, **options)
+            model = network_for(split, scale.depth, scale.width, seed, order=condition)
         return learn(model, split, scale.recipe, seed=seed, device=device).record()
 
-    def measure(self, trials: Trials, scale: _Scale) -> Measured:
-        def errors(name: str, part: str = "test") -> list[float]:
-            return [trial[f"final_{part}_error"] for trial in trials[name]]
-
+    def measure(self, trials: Trials, scale: NetworkScale) -> Measured:
+        errors = partial(final_errors, trials)
         return {
             **{f"test error, {name}": errors(name) for name in trials},
             BN_AFTER: paired(errors("norm_after_addition"), errors("original")),
@@ -166,6 +157,10 @@ class _OneConvolution(ResidualBlock):
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, **options: Any) -> None:
         super().__init__([conv(in_channels, channels, 3, stride)], **options)
+
+
+# `CifarResNet` declares blocks of two or three.
+_ONE_CONVOLUTION: Any = _OneConvolution
 
 
 def _said(name: str) -> str:

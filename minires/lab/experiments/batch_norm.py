@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from minires import nn, ops
 from minires.autograd import EngineHook, Node, Op, Tensor, no_grad
-from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
 from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.networks import NetworkScale, network_for
 from minires.lab.rules import Above, Below, Every, Measured, Within, paired
 from minires.models import cifar_resnet
 
@@ -39,14 +39,6 @@ NOISY = "training error without batch norm less that with batch norm and noise b
 GROWTH = "growth of shortcut over branch variance from block to block, slope of a line"
 MODES = "distance of training from evaluation mode, batches of 2 over batches of 64"
 KINDS = ("without batch norm", "with batch norm", "with batch norm and noise")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Scale(Scale):
-    images: Images
-    depth: int
-    width: int
-    recipe: Recipe
 
 
 class _BatchNorm(Experiment):
@@ -130,30 +122,30 @@ class _BatchNorm(Experiment):
             Within(GROWTH, 0.5, 1.5),
         ),
     )
-    scales: ClassVar[dict[ScaleName, _Scale]] = {
-        "tiny": _Scale(
+    scales: ClassVar[dict[ScaleName, NetworkScale]] = {
+        "tiny": NetworkScale(
             seconds=6,
             images=Images("digits", train=200, test=100),
             depth=8,
             width=4,
             recipe=Recipe(2, learning_rate=0.05),
         ),
-        "small": _Scale(
+        "small": NetworkScale(
             seconds=300,
             images=Images(train=3200, test=800, side=16),
             depth=32,
             width=8,
             recipe=Recipe(8, learning_rate=0.05),
         ),
-        "paper": _Scale(
+        "paper": NetworkScale(
             seconds=6e5, images=Images("cifar10"), depth=20, width=16, recipe=PUBLISHED
         ),
     }
 
-    def conditions(self, scale: _Scale) -> Sequence[str]:
+    def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return ["single layers", *KINDS]
 
-    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+    def run(self, condition: str, scale: NetworkScale, seed: int, device: str) -> dict[str, Any]:
         if condition == "single layers":
             return {
                 **_coupling(),
@@ -163,20 +155,19 @@ class _BatchNorm(Experiment):
                 "variances": _variances(seed),
             }
         split = scale.images.read()
-        model = cifar_resnet(
+        model = network_for(
+            split,
             scale.depth,
+            scale.width,
+            seed,
             None,
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
             norm="none" if condition == KINDS[0] else "batch",
         )
         if condition == KINDS[2]:
             _add_noise(model)
         return learn(model, split, scale.recipe, seed=seed, device=device).record()
 
-    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+    def measure(self, trials: Trials, scale: NetworkScale) -> Measured:
         layers = trials["single layers"]
         # In training mode: in evaluation there is no noise, and a network that is used to it errs.
         errors = {kind: [_last(trial) for trial in trials[kind]] for kind in KINDS}

@@ -10,8 +10,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.networks import network_for
 from minires.lab.rules import Above, Below, Equal, Every, Measured, paired
-from minires.models import cifar_resnet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,13 +103,8 @@ class _Degradation(Experiment):
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         kind, depth = condition.split("-")
         split = scale.images.read()
-        model = cifar_resnet(
-            int(depth),
-            "A" if kind == "residual" else None,
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
+        model = network_for(
+            split, int(depth), scale.width, seed, "A" if kind == "residual" else None
         )
         return learn(model, split, scale.recipe, seed=seed, device=device).record()
 

@@ -13,8 +13,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
+from minires.lab.networks import network_for
 from minires.lab.rules import Above, Every, Measured, Within
-from minires.models import cifar_resnet
 from minires.training import Callback, Trainer
 
 if TYPE_CHECKING:
@@ -85,13 +85,7 @@ class _Forgetting(Experiment):
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         split = scale.images.read()
         first, second = _only(split, range(5)), _only(split, range(5, 10))
-        model = cifar_resnet(
-            int(condition.partition("-")[2]),
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
-        )
+        model = network_for(split, int(condition.partition("-")[2]), scale.width, seed)
         errors, steps = [], []
         for task in (first, second):
             seen = _Errors(first)

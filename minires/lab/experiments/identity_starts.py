@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires import nn
 from minires.autograd import Tensor, no_grad
 from minires.devices import random
-from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.networks import NetworkScale, network_for
 from minires.lab.rules import Above, Below, Equal, Every, Measured, paired
-from minires.models import cifar_resnet
 from minires.nn.block_init import fixup_, zero_last_scale_
 from minires.ops import randn
 
@@ -37,14 +36,6 @@ _BLOCKS = 54
 def learns(start: str) -> str:
     """Return the name of the quantity that compares a start without norms with guessing."""
     return f"training error, guessing less {start}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Scale(Scale):
-    images: Images
-    depth: int
-    width: int
-    recipe: Recipe
 
 
 class _IdentityStarts(Experiment):
@@ -89,49 +80,42 @@ class _IdentityStarts(Experiment):
             Above(WORSE, -0.02, otherwise=-0.1),
         ),
     )
-    scales: ClassVar[dict[ScaleName, _Scale]] = {
-        "tiny": _Scale(
+    scales: ClassVar[dict[ScaleName, NetworkScale]] = {
+        "tiny": NetworkScale(
             seconds=8,
             images=Images("digits", train=128, test=100),
             depth=32,
             width=4,
             recipe=Recipe(1, learning_rate=0.05),
         ),
-        "small": _Scale(
+        "small": NetworkScale(
             seconds=500,
             images=Images("digits", test=200),
             depth=308,
             width=4,
             recipe=Recipe(5, learning_rate=0.02, measure_every=5),
         ),
-        "paper": _Scale(
+        "paper": NetworkScale(
             seconds=2e7, images=Images("cifar10"), depth=608, width=16, recipe=PUBLISHED
         ),
     }
 
     shows_at = "paper"
 
-    def conditions(self, scale: _Scale) -> Sequence[str]:
+    def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return ["step 0", *_NORMS]
 
-    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+    def run(self, condition: str, scale: NetworkScale, seed: int, device: str) -> dict[str, Any]:
         if condition == "step 0":
             return {start: _unchanged(start, seed) for start in (ZERO, SKIPINIT, FIXUP)}
         split = scale.images.read()
-        model = cifar_resnet(
-            scale.depth,
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
-            norm=_NORMS[condition],
-        )
+        model = network_for(split, scale.depth, scale.width, seed, norm=_NORMS[condition])
         if condition == ZERO:
             zero_last_scale_(model)
         learned = learn(model, split, scale.recipe, seed=seed, device=device)
         return {**learned.record(), "loss": learned.loss, "guessing": 1 - 1 / split.classes}
 
-    def measure(self, trials: Trials, scale: _Scale) -> Measured:
+    def measure(self, trials: Trials, scale: NetworkScale) -> Measured:
         errors = {
             start: [trial["final_train_error"] for trial in trials[start]] for start in _NORMS
         }

@@ -16,8 +16,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images, lossless_cifar, trained
 from minires.lab.learning import Recipe, learn
+from minires.lab.networks import network_for
 from minires.lab.rules import Above, Measured, paired
-from minires.models import cifar_resnet
 from minires.models.weights.catalogue import find
 from minires.ops import tensor
 
@@ -108,13 +108,8 @@ class _LayerResponses(Experiment):
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         if condition in TWINS:
             split = scale.images.read()
-            network: nn.Module = cifar_resnet(
-                scale.depth,
-                TWINS[condition],
-                width=scale.width,
-                in_channels=split.channels,
-                num_classes=split.classes,
-                seed=seed,
+            network: nn.Module = network_for(
+                split, scale.depth, scale.width, seed, TWINS[condition]
             )
             record = learn(network, split, scale.recipe, seed=seed, device=device).record()
             pixels = split.test.arrays[0][: scale.count]

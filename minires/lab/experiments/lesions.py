@@ -17,8 +17,9 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import limit_line, name_curves, panels
 from minires.lab.images import Images, lossless_cifar, trained
 from minires.lab.learning import Recipe, learn
+from minires.lab.networks import network_for
 from minires.lab.rules import Above, Below, Every, Measured, paired
-from minires.models import CifarResNet, cifar_resnet
+from minires.models import CifarResNet
 from minires.models.weights.catalogue import find
 from minires.ops import tensor
 
@@ -143,14 +144,7 @@ class _Lesions(Experiment):
             model, images = _given(scale, seed)
             return _operated(model.to(device), images, scale, seed)
         split = scale.images.read()
-        network = cifar_resnet(
-            scale.depth,
-            TWINS[condition],
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
-        )
+        network = network_for(split, scale.depth, scale.width, seed, TWINS[condition])
         record = learn(network, split, scale.recipe, seed=seed, device=device).record()
         network.eval()
         lost = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from minires import nn
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import label_epochs, name_curves, panels, spread
+from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
 from minires.lab.rules import Above, Below, Measured, paired
@@ -103,16 +103,7 @@ class _LocalResponseNorm(Experiment):
         }
 
     def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
-        figure, axes = panels(theme, 2, sharey=True)
-        for ax, part in zip(axes, ("train", "test"), strict=True):
-            for number, (name, seeds) in enumerate(trials.items()):
-                curves = [[100 * error for error in trial[f"{part}_error"]] for trial in seeds]
-                spread(ax, seeds[0]["epochs"], curves, name, number, theme)
-            ax.set_title({"train": "training", "test": "test"}[part], color=theme.ink, fontsize=10)
-            label_epochs(ax)
-            name_curves(ax, theme)
-        axes[0].set_ylabel("error, %")
-        return figure
+        return train_and_test(theme, trials, {name: name for name in trials})
 
 
 def _network(in_channels: int, classes: int, width: int, normed: bool) -> nn.Module:

@@ -15,8 +15,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import panels
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.networks import network_for
 from minires.lab.rules import Above, Below, Measured, paired
-from minires.models import cifar_resnet
 from minires.nn import Module
 from minires.ops import cross_entropy, tensor
 from minires.pages import short
@@ -130,14 +130,7 @@ class _LossSurfaces(Experiment):
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         kind, depth = condition.split("-")
         split = scale.images.read()
-        model = cifar_resnet(
-            int(depth),
-            _SHORTCUTS[kind],
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
-        )
+        model = network_for(split, int(depth), scale.width, seed, _SHORTCUTS[kind])
         record = learn(model, split, scale.recipe, seed=seed, device=device).record()
         losses = _slice(model.eval(), split, scale, seed, device)
         return {

@@ -15,8 +15,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
+from minires.lab.networks import network_for
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
-from minires.models import cifar_resnet
 from minires.models.cifar import CifarResNet
 from minires.nn import MeetingShortcut
 from minires.ops import cross_entropy, tensor
@@ -159,14 +159,7 @@ class _PathLengths(Experiment):
 
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         split = scale.images.read()
-        model = cifar_resnet(
-            scale.depth,
-            Gate,
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
-        ).to(device)
+        model = network_for(split, scale.depth, scale.width, seed, Gate).to(device)
         error = None
         if condition == "trained":
             learned = learn(model, split, scale.recipe, seed=seed, device=device)

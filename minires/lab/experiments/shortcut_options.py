@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
 from minires.lab.figures import bars, label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.networks import NetworkScale, final_errors, network_for
 from minires.lab.rules import Above, Equal, Every, Measured, paired
-from minires.models import cifar_resnet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,14 +28,6 @@ C_BEFORE_B = "test error of B less that of C"
 def better(option: str) -> str:
     """Return the name of the quantity that compares an option with plain."""
     return f"training error of plain less that of {option}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Scale(Scale):
-    images: Images
-    depth: int
-    width: int
-    recipe: Recipe
 
 
 class _ShortcutOptions(Experiment):
@@ -71,47 +63,40 @@ class _ShortcutOptions(Experiment):
             Every(Above(B_BEFORE_A), Above(C_BEFORE_B)),
         ),
     )
-    scales: ClassVar[dict[ScaleName, _Scale]] = {
-        "tiny": _Scale(
+    scales: ClassVar[dict[ScaleName, NetworkScale]] = {
+        "tiny": NetworkScale(
             seconds=5,
             images=Images("digits", train=128, test=100),
             depth=14,
             width=4,
             recipe=Recipe(1),
         ),
-        "small": _Scale(
+        "small": NetworkScale(
             seconds=380,
             images=Images(train=3200, test=800, side=16),
             depth=56,
             width=8,
             recipe=Recipe(6, learning_rate=0.05, measure_every=2),
         ),
-        "paper": _Scale(
+        "paper": NetworkScale(
             seconds=6e6, images=Images("cifar10"), depth=56, width=16, recipe=PUBLISHED
         ),
     }
 
     shows_at = "paper"
 
-    def conditions(self, scale: _Scale) -> Sequence[str]:
+    def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return OPTIONS
 
-    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+    def run(self, condition: str, scale: NetworkScale, seed: int, device: str) -> dict[str, Any]:
         split = scale.images.read()
-        model = cifar_resnet(
-            scale.depth,
-            None if condition == "plain" else condition,
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
+        model = network_for(
+            split, scale.depth, scale.width, seed, None if condition == "plain" else condition
         )
         return learn(model, split, scale.recipe, seed=seed, device=device).record()
 
-    def measure(self, trials: Trials, scale: _Scale) -> Measured:
-        def errors(option: str, part: str) -> list[float]:
-            return [trial[f"final_{part}_error"] for trial in trials[option]]
-
+    def measure(self, trials: Trials, scale: NetworkScale) -> Measured:
+        errors = partial(final_errors, trials)
         return {
             **{f"test error, {option}": errors(option, "test") for option in OPTIONS},
             **{

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -12,10 +12,11 @@ import numpy as np
 from minires import nn
 from minires.autograd import Tensor, grad
 from minires.devices import random
-from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
+from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
 from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
+from minires.lab.networks import NetworkScale, final_errors, network_for
 from minires.lab.rules import Above, Below, Every, Measured, paired
 from minires.models import cifar_resnet
 from minires.nn.shortcuts import DropoutShortcut, GatedShortcut, ScaledShortcut, Shortcut
@@ -64,14 +65,6 @@ def worse(row: str, part: str = "test") -> str:
     return f"{part} error, {row}, less that of the original"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Scale(Scale):
-    images: Images
-    depth: int
-    width: int
-    recipe: Recipe
-
-
 class _SixShortcuts(Experiment):
     """The lambda law at initialisation, and all rows of table 1 trained."""
 
@@ -118,30 +111,30 @@ class _SixShortcuts(Experiment):
             Every(*(Above(worse(row)) for row in ROWS if row != ORIGINAL)),
         ),
     )
-    scales: ClassVar[dict[ScaleName, _Scale]] = {
-        "tiny": _Scale(
+    scales: ClassVar[dict[ScaleName, NetworkScale]] = {
+        "tiny": NetworkScale(
             seconds=12,
             images=Images("digits", train=128, test=100),
             depth=14,
             width=4,
             recipe=Recipe(1),
         ),
-        "small": _Scale(
+        "small": NetworkScale(
             seconds=900,
             images=Images(train=3200, test=800, side=16),
             depth=56,
             width=8,
             recipe=Recipe(6, learning_rate=0.05, measure_every=2),
         ),
-        "paper": _Scale(
+        "paper": NetworkScale(
             seconds=4e7, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED_110
         ),
     }
 
-    def conditions(self, scale: _Scale) -> Sequence[str]:
+    def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return [_LAW, _LIVING, *ROWS]
 
-    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+    def run(self, condition: str, scale: NetworkScale, seed: int, device: str) -> dict[str, Any]:
         if condition == _LAW:
             norms = {each: _through_shortcuts(each, seed) for each in SCALES}
             apart = [
@@ -153,22 +146,13 @@ class _SixShortcuts(Experiment):
         if condition == _LIVING:
             return _living(seed)
         split = scale.images.read()
-        model = cifar_resnet(
-            scale.depth,
-            ROWS[condition].shortcut,
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
-        )
+        model = network_for(split, scale.depth, scale.width, seed, ROWS[condition].shortcut)
         # Of the first step alone: what a network of live branches makes of the gradient.
         recipe = replace(scale.recipe, norms_every=10**9)
         return learn(model, split, recipe, seed=seed, device=device).record()
 
-    def measure(self, trials: Trials, scale: _Scale) -> Measured:
-        def errors(row: str, part: str) -> list[float]:
-            return [trial[f"final_{part}_error"] for trial in trials[row]]
-
+    def measure(self, trials: Trials, scale: NetworkScale) -> Measured:
+        errors = partial(final_errors, trials)
         return {
             LAW: [trial[LAW] for trial in trials[_LAW]],
             BASE: [_base_error(trial["alone"]) for trial in trials[_LIVING]],

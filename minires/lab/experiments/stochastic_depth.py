@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires import nn
 from minires.autograd import EngineHook, Node, Op, Tensor, no_grad
 from minires.data import Split
-from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import label_epochs, name_curves, panels, spread
+from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
+from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
+from minires.lab.networks import NetworkScale, final_errors, network_for
 from minires.lab.rules import Above, Every, Measured, Within, paired
-from minires.models import cifar_resnet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,14 +28,6 @@ RAN = "share of branches that a training step runs, on average"
 LAST, FIRST = "survival of the last branch", "survival of the first branch"
 CONSTANT, STOCHASTIC = "constant depth", "stochastic depth"
 _DROPPED = 0.5  # of the last branch
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Scale(Scale):
-    images: Images
-    depth: int
-    width: int
-    recipe: Recipe
 
 
 class _StochasticDepth(Experiment):
@@ -76,38 +68,37 @@ class _StochasticDepth(Experiment):
             Every(Within(RAN, 0.7, 0.8), Within(LAST, 0.5, 0.5), Above(FIRST, 0.9, otherwise=0.5)),
         ),
     )
-    scales: ClassVar[dict[ScaleName, _Scale]] = {
-        "tiny": _Scale(
+    scales: ClassVar[dict[ScaleName, NetworkScale]] = {
+        "tiny": NetworkScale(
             seconds=4,
             images=Images("digits", train=200, test=100),
             depth=32,
             width=4,
             recipe=Recipe(1),
         ),
-        "small": _Scale(
+        "small": NetworkScale(
             seconds=220,
             images=Images(train=3200, test=800, side=16),
             depth=32,
             width=8,
             recipe=Recipe(12),
         ),
-        "paper": _Scale(
+        "paper": NetworkScale(
             seconds=3e6, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED_110
         ),
     }
     shows_at = "paper"
 
-    def conditions(self, scale: _Scale) -> Sequence[str]:
+    def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return [CONSTANT, STOCHASTIC]
 
-    def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
+    def run(self, condition: str, scale: NetworkScale, seed: int, device: str) -> dict[str, Any]:
         split = scale.images.read()
-        model = cifar_resnet(
+        model = network_for(
+            split,
             scale.depth,
-            width=scale.width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
+            scale.width,
+            seed,
             stochastic_depth=_DROPPED if condition == STOCHASTIC else 0.0,
         )
         dropping = [m.p for m in model.modules() if isinstance(m, nn.StochasticDepth)]
@@ -115,10 +106,8 @@ class _StochasticDepth(Experiment):
         ran = _share_run(model, split) if dropping else 1.0
         return {**record, "survival": [1 - p for p in dropping], "ran": ran}
 
-    def measure(self, trials: Trials, scale: _Scale) -> Measured:
-        def errors(name: str, part: str) -> list[float]:
-            return [trial[f"final_{part}_error"] for trial in trials[name]]
-
+    def measure(self, trials: Trials, scale: NetworkScale) -> Measured:
+        errors = partial(final_errors, trials)
         gaps = [
             paired(errors(name, "test"), errors(name, "train")) for name in (CONSTANT, STOCHASTIC)
         ]
@@ -134,16 +123,7 @@ class _StochasticDepth(Experiment):
         }
 
     def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
-        figure, axes = panels(theme, 2, sharey=True)
-        for ax, part in zip(axes, ("train", "test"), strict=True):
-            for number, (name, seeds) in enumerate(trials.items()):
-                curves = [[100 * error for error in trial[f"{part}_error"]] for trial in seeds]
-                spread(ax, seeds[0]["epochs"], curves, name, number, theme)
-            ax.set_title({"train": "training", "test": "test"}[part], color=theme.ink, fontsize=10)
-            label_epochs(ax)
-            name_curves(ax, theme)
-        axes[0].set_ylabel("error, %")
-        return figure
+        return train_and_test(theme, trials, {name: name for name in trials})
 
 
 def _share_run(model: nn.Module, split: Split) -> float:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import label_epochs, name_curves, panels, spread
+from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.networks import network_for
 from minires.lab.rules import Above, Every, Measured, Within, paired
-from minires.models import cifar_resnet
 from minires.models.counting import count, without_values
 
 if TYPE_CHECKING:
@@ -94,13 +94,7 @@ class _WidthAndDepth(Experiment):
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         split = scale.images.read()
         depth, width = scale.wide if condition == "wide" else scale.deep
-        model = cifar_resnet(
-            depth,
-            width=width,
-            in_channels=split.channels,
-            num_classes=split.classes,
-            seed=seed,
-        )
+        model = network_for(split, depth, width, seed)
         image = split.channels, *split.train.arrays[0].shape[2:]
         macs = count(without_values(model), image).macs
         record = learn(model, split, scale.recipe, seed=seed, device=device).record()
@@ -127,17 +121,11 @@ class _WidthAndDepth(Experiment):
         }
 
     def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
-        figure, axes = panels(theme, 2, sharey=True)
-        for ax, part in zip(axes, ("train", "test"), strict=True):
-            for number, seeds in enumerate(trials.values()):
-                curves = [[100 * error for error in trial[f"{part}_error"]] for trial in seeds]
-                name = f"{seeds[0]['depth']} layers, width {seeds[0]['width']}"
-                spread(ax, seeds[0]["epochs"], curves, name, number, theme)
-            ax.set_title({"train": "training", "test": "test"}[part], color=theme.ink, fontsize=10)
-            label_epochs(ax)
-            name_curves(ax, theme)
-        axes[0].set_ylabel("error, %")
-        return figure
+        names = {
+            name: f"{seeds[0]['depth']} layers, width {seeds[0]['width']}"
+            for name, seeds in trials.items()
+        }
+        return train_and_test(theme, trials, names)
 
 
 EXPERIMENT = _WidthAndDepth()
