@@ -50,7 +50,7 @@ def network_for(
     --------
     >>> split = Images("digits", train=20, test=10).read()
     >>> network_for(split, 8, 4, seed=0).fc
-    Linear(in_features=16, out_features=10)
+    Linear(16, 10, bias=True)
     """
     sizes: dict[str, Any] = {"in_channels": split.channels, "num_classes": split.classes}
     return cifar_resnet(depth, shortcut, width, seed=seed, **sizes, **options)
