@@ -90,7 +90,7 @@ def attribute(owner: Any, name: str, value: Any) -> Plant:
 PLANTED: dict[str, tuple[str, Plant]] = {
     "D4": ("no norm", attribute(nn, "BatchNorm1d", lambda channels: nn.Identity())),
     "D5": ("an order that is another", attribute(numerical, "_silent", lambda order: nn.ReLU())),
-    "D6": ("no shortcut", attribute(numerical, "residual_add", lambda shortcut, branch: branch)),
+    "D6": ("a shortcut of -1", attribute(numerical, "residual_add", lambda s, b: b - s)),
     "D7": ("no shortcut", attribute(numerical, "residual_add", lambda shortcut, branch: branch)),
     "D8": ("two shortcuts", attribute(numerical, "residual_add", lambda s, b: add(add(s, s), b))),
     "D11": (
