@@ -69,12 +69,13 @@ def run_run(
     )
     wanted = list(dict.fromkeys(wanted))
     told = Told(quiet, lab.missing(wanted))
+    records = []
     try:
         results = lab.run(wanted, told.trial, told.result)
         if everything:
             from .lab_claims import audited
 
-            audited(lab, None, quiet)
+            records = audited(lab, None, quiet)
     except KeyboardInterrupt:
         typer.echo(
             "minires: stopped; what is done is kept, and the same command does the rest", err=True
@@ -104,7 +105,10 @@ def run_run(
         for failure in result.failures:
             where = f"{failure['condition']}, seed {failure['seed']}: " * bool(failure["condition"])
             typer.echo(f"minires: {result.experiment}: {where}{failure['failure']}", err=True)
-    if any(result.failures for result in results.values()):
+    failed = [record for record in records if record["outcome"] == "failed"]
+    for record in failed:
+        typer.echo(f"minires: claim {record['code']}: {record['because']}", err=True)
+    if failed or any(result.failures for result in results.values()):
         raise typer.Exit(1)
 
 

@@ -102,7 +102,7 @@ def carry_out(jobs: Iterable[Job], processes: int) -> Iterator[Done]:
                 try:
                     value, failure, details, seconds = heard.recv()
                     idle.append(worker)
-                except EOFError:
+                except (EOFError, OSError):
                     worker.process.join()
                     heard.close()
                     value, details, seconds = None, "", 0.0

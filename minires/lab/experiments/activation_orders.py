@@ -88,7 +88,7 @@ class _ActivationOrders(Experiment):
             recipe=Recipe(1),
         ),
         "small": NetworkScale(
-            seconds=560,
+            seconds=580,
             images=Images(train=3200, test=800, side=16),
             depth=56,
             width=8,

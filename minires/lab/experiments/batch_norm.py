@@ -131,7 +131,7 @@ class _BatchNorm(Experiment):
             recipe=Recipe(2, learning_rate=0.05),
         ),
         "small": NetworkScale(
-            seconds=300,
+            seconds=240,
             images=Images(train=3200, test=800, side=16),
             depth=32,
             width=8,

@@ -81,7 +81,7 @@ class _Degradation(Experiment):
             recipe=Recipe(1),
         ),
         "small": _Scale(
-            seconds=620,
+            seconds=630,
             # So few that 1,000 steps are enough for those who can learn them.
             images=Images(train=800, test=400, side=16),
             depths=(20, 32, 56),

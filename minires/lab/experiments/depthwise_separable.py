@@ -100,7 +100,7 @@ class _DepthwiseSeparable(Experiment):
             recipe=Recipe(1),
         ),
         "small": _Scale(
-            seconds=250,
+            seconds=350,
             images=Images(train=3200, test=800, side=16),
             blocks=3,
             widths=(4, 8, 16),

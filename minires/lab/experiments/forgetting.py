@@ -72,7 +72,7 @@ class _Forgetting(Experiment):
             recipe=Recipe(3),
         ),
         "small": _Scale(
-            seconds=80, images=Images("digits"), depths=(8, 32), width=8, recipe=Recipe(6)
+            seconds=19, images=Images("digits"), depths=(8, 32), width=8, recipe=Recipe(6)
         ),
         "paper": _Scale(
             seconds=6e3, images=Images("mnist"), depths=(8, 56), width=16, recipe=Recipe(6)

@@ -140,7 +140,7 @@ class _GradientNorms(Experiment):
             without=Recipe(1, norms_every=1),
         ),
         "small": _Scale(
-            seconds=195,
+            seconds=210,
             images=Images(train=3200, test=800, side=16),
             batch=64,
             depths=(20, 56, 110),

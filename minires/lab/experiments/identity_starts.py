@@ -89,7 +89,7 @@ class _IdentityStarts(Experiment):
             recipe=Recipe(1, learning_rate=0.05),
         ),
         "small": NetworkScale(
-            seconds=500,
+            seconds=250,
             images=Images("digits", test=200),
             depth=308,
             width=4,

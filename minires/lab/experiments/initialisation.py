@@ -99,7 +99,7 @@ class _Initialisation(Experiment):
             batch=16,
         ),
         "small": _Scale(
-            seconds=105,
+            seconds=120,
             images=Images(train=3200, test=800, side=16),
             depths=(22, 30),
             width=128,

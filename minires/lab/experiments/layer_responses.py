@@ -83,7 +83,7 @@ class _LayerResponses(Experiment):
             recipe=Recipe(1),
         ),
         "small": _Scale(
-            seconds=160,
+            seconds=100,
             images=Images(train=3200, test=400, side=16),
             networks=("cifar_resnet20", "cifar_resnet56"),
             count=200,

@@ -69,7 +69,7 @@ class _LocalResponseNorm(Experiment):
             recipe=Recipe(2, learning_rate=0.01),
         ),
         "small": _Scale(
-            seconds=130,
+            seconds=260,
             images=Images(train=3200, test=800),
             width=16,
             recipe=Recipe(12, learning_rate=0.01),

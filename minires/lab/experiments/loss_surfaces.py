@@ -105,7 +105,7 @@ class _LossSurfaces(Experiment):
             seen=50,
         ),
         "small": _Scale(
-            seconds=390,
+            seconds=520,
             images=Images(train=800, test=400, side=16),
             depths=(20, 56),
             width=8,

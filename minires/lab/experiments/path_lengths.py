@@ -133,7 +133,7 @@ class _PathLengths(Experiment):
             samples=2,
         ),
         "small": _Scale(
-            seconds=107,
+            seconds=110,
             images=Images(train=3200, test=800, side=16),
             depth=110,
             width=4,

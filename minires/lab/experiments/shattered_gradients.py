@@ -126,7 +126,7 @@ class _ShatteredGradients(Experiment):
             curves=("plain-1", "plain-12", "residual-12"),
         ),
         "small": _Scale(
-            seconds=18,
+            seconds=25,
             width=200,
             depths=(1, 2, 5, 10, 20, 24, 50),
             networks=4,

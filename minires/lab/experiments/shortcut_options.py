@@ -72,7 +72,7 @@ class _ShortcutOptions(Experiment):
             recipe=Recipe(1),
         ),
         "small": NetworkScale(
-            seconds=380,
+            seconds=370,
             images=Images(train=3200, test=800, side=16),
             depth=56,
             width=8,

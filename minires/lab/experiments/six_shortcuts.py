@@ -120,7 +120,7 @@ class _SixShortcuts(Experiment):
             recipe=Recipe(1),
         ),
         "small": NetworkScale(
-            seconds=900,
+            seconds=1140,
             images=Images(train=3200, test=800, side=16),
             depth=56,
             width=8,

@@ -77,7 +77,7 @@ class _StochasticDepth(Experiment):
             recipe=Recipe(1),
         ),
         "small": NetworkScale(
-            seconds=220,
+            seconds=250,
             images=Images(train=3200, test=800, side=16),
             depth=32,
             width=8,

@@ -73,7 +73,7 @@ class _WidthAndDepth(Experiment):
             recipe=Recipe(1),
         ),
         "small": _Scale(
-            seconds=240,
+            seconds=230,
             images=Images(train=3200, test=800, side=16),
             wide=(14, 18),
             deep=(56, 8),
