@@ -117,7 +117,10 @@ def _experiment(experiment: Experiment, result: Result, picture: str) -> str:
 
 
 def _audit(records: Sequence[Mapping[str, Any]]) -> str:
-    head = "| code | what is said | verdict | what is right | outcome | measured |\n" + "|---" * 6
+    head = (
+        "| code | what is said | verdict, source | what is right | outcome | measured, rule |\n"
+        + "|---" * 6
+    )
     rows = [
         "| "
         + " | ".join(
@@ -125,10 +128,10 @@ def _audit(records: Sequence[Mapping[str, Any]]) -> str:
             for text in (
                 record["code"],
                 record["statement"],
-                record["verdict"],
+                f"{record['verdict']} ({record['source']})",
                 record["correct"],
                 _bold(record["outcome"]),
-                record["because"] or record["source"],
+                f"{record['because']} (rule: {record['rule']})" if record["because"] else "cited",
             )
         )
         + " |"

@@ -249,9 +249,9 @@ def _audit(records: Sequence[Mapping[str, Any]] | None) -> str:
         [
             Cell(record["code"]),
             record["statement"],
-            record["verdict"],
+            f"{record['verdict']} ({record['source']})",
             record["correct"],
-            record["because"] or record["source"],
+            f"{record['because']} (rule: {record['rule']})" if record["because"] else "cited",
             Cell(_SIGNS[record["outcome"]], record["outcome"]),
         ]
         for record in records
@@ -263,7 +263,7 @@ def _audit(records: Sequence[Mapping[str, Any]] | None) -> str:
         if against
         else ""
     )
-    head = ["code", "what is said", "verdict", "what is right", "measured", "outcome"]
+    head = ["code", "what is said", "verdict, source", "what is right", "measured, rule", "outcome"]
     caption = (
         "What introductory articles say. The verdict is the audit's, on what is said; the outcome"
         " is that of the check of what is right."
