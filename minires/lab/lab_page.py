@@ -188,15 +188,7 @@ def _experiment(experiment: Experiment, result: Result) -> str:
     notes += [f"Failed{_place(failure)}: {failure['failure']}" for failure in result.failures]
     body += [f'<p class="note">{escape(note)}</p>' for note in notes if note]
     if result.outcome != "failed":
-        light, dark = (
-            to_png(experiment.draw(result.trials, result.measured, theme))
-            for theme in (LIGHT, DARK)
-        )
-        alt = f"{experiment.title}. {experiment.caption}"
-        body.append(
-            f'<figure class="card">{picture(light, dark, alt)}'
-            f"<figcaption>{escape(experiment.caption)}</figcaption></figure>"
-        )
+        body.append(_figure(experiment, result))
     body.append('<ul class="claims">')
     for claim in result.claims:
         pairs = [
@@ -213,6 +205,21 @@ def _experiment(experiment: Experiment, result: Result) -> str:
     body.append(details("All that was measured, and how", _particulars(result)))
     body.append("</section>")
     return "\n".join(body)
+
+
+def _figure(experiment: Experiment, result: Result) -> str:
+    try:
+        light, dark = (
+            to_png(experiment.draw(result.trials, result.measured, theme))
+            for theme in (LIGHT, DARK)
+        )
+    except Exception as error:  # what cannot be drawn hides no other
+        return f'<p class="note">No figure: {escape(f"{type(error).__name__}: {error}")}</p>'
+    alt = f"{experiment.title}. {experiment.caption}"
+    return (
+        f'<figure class="card">{picture(light, dark, alt)}'
+        f"<figcaption>{escape(experiment.caption)}</figcaption></figure>"
+    )
 
 
 def _place(failure: Mapping[str, Any]) -> str:

@@ -147,6 +147,8 @@ class Laboratory:
         BlockingIOError
             If another process runs experiments in the same folder.
         """
+        if not names:
+            return {}
         self.folder.mkdir(parents=True, exist_ok=True)
         with alone_in(self.folder) as alone:
             if not alone:

@@ -123,6 +123,7 @@ class Plan:
             for condition in self.conditions
         }
         measured = self.experiment.measure(result.trials, self.scale)
+        json.dumps(dict(measured))  # raises here, and not when it is written, if it is no JSON
         result.measured = dict(measured)
         for claim in self.experiment.claims:
             judged = claim.rule.judge(measured)

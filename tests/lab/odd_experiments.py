@@ -7,6 +7,8 @@ import signal
 import time
 from typing import Any, ClassVar
 
+import numpy as np
+
 from minires.lab.experiment import Claim, Experiment, Scale
 from minires.lab.figures import panels
 from minires.lab.rules import Above
@@ -73,6 +75,20 @@ class _CannotMeasure(_Odd):
         raise ZeroDivisionError("no seeds")
 
 
+class _MeasuresNoJson(_Odd):
+    name = "measures-no-json"
+
+    def measure(self, trials: Any, scale: Any) -> dict[str, Any]:
+        return {"two less one": np.int64(1)}
+
+
+class _CannotDraw(_Odd):
+    name = "cannot-draw"
+
+    def draw(self, trials: Any, measured: Any, theme: Any) -> Any:
+        raise RuntimeError("no <ink>")
+
+
 class _TakesLong(_Odd):
     """Its first trial is quick; the others take for ever, unless a file is there."""
 
@@ -88,6 +104,9 @@ RAISES = _Raises()
 DIES = _Dies()
 NO_JSON = _ReturnsNoJson()
 CANNOT_MEASURE = _CannotMeasure()
+MEASURES_NO_JSON = _MeasuresNoJson()
+CANNOT_DRAW = _CannotDraw()
 TAKES_LONG = _TakesLong()
 
-ALL = {each.name: each for each in (SANE, RAISES, DIES, NO_JSON, CANNOT_MEASURE, TAKES_LONG)}
+_ALL = (SANE, RAISES, DIES, NO_JSON, CANNOT_MEASURE, MEASURES_NO_JSON, CANNOT_DRAW, TAKES_LONG)
+ALL = {each.name: each for each in _ALL}

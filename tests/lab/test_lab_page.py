@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +56,8 @@ def test_what_failed_and_what_was_not_run_is_told(results: dict[str, Result]) ->
     told = text_of(render_lab(results, KNOWN))
 
     assert "Failed (2, seed 1): ArithmeticError: two and two is five" in told
-    assert "Not run yet: dies, no-json, cannot-measure, takes-long." in told
+    missing = [name for name in KNOWN if name not in results]
+    assert f"Not run yet: {', '.join(missing)}." in told
 
 
 def test_an_audit_that_is_contradicted_says_so_and_shows_both(results: dict[str, Result]) -> None:
@@ -87,3 +89,12 @@ def test_an_effect_that_does_not_show_is_told_with_the_scale_where_it_should(
 )
 def test_numbers_are_written_for_people(values: object, text: str) -> None:
     assert measured_text(values) == text
+
+
+def test_a_figure_that_cannot_be_drawn_is_told_and_hides_no_other(tmp_path: Path) -> None:
+    results = Laboratory(tmp_path, "tiny", jobs=1, known=KNOWN).run(["cannot-draw", "sane"])
+
+    page = render_lab(results, KNOWN)
+
+    assert "No figure: RuntimeError: no &lt;ink&gt;" in page
+    assert page.count("<figure") == 1

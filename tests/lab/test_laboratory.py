@@ -64,7 +64,7 @@ def test_a_trial_of_another_scale_or_a_damaged_one_is_run_again(tmp_path: Path) 
 
 
 def test_experiments_that_fail_are_reported_and_stop_no_other(tmp_path: Path) -> None:
-    names = ["raises", "dies", "no-json", "cannot-measure", "sane"]
+    names = ["raises", "dies", "no-json", "cannot-measure", "measures-no-json", "sane"]
 
     results = laboratory(tmp_path).run(names)
 
@@ -73,6 +73,7 @@ def test_experiments_that_fail_are_reported_and_stop_no_other(tmp_path: Path) ->
         "dies": "failed",
         "no-json": "failed",
         "cannot-measure": "failed",
+        "measures-no-json": "failed",
         "sane": "supports",
     }
     raised = results["raises"].failures
@@ -152,3 +153,8 @@ def test_a_damaged_result_is_told(tmp_path: Path) -> None:
 def test_what_is_asked_must_be_possible(tmp_path: Path, options: dict, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         laboratory(tmp_path, **options)
+
+
+def test_who_runs_nothing_needs_no_folder(tmp_path: Path) -> None:
+    assert laboratory(tmp_path / "none").run([]) == {}
+    assert not (tmp_path / "none").exists()
