@@ -10,7 +10,7 @@ from minires.serialize import atomic_write
 
 from .cost import in_words
 from .experiment import Experiment
-from .lab_page import measured_text, where_it_shows
+from .lab_page import evidence_text, measured_text, verdict_text, where_it_shows
 from .picture import to_png
 from .results import Result
 from .theme import LIGHT
@@ -128,10 +128,10 @@ def _audit(records: Sequence[Mapping[str, Any]]) -> str:
             for text in (
                 record["code"],
                 record["statement"],
-                f"{record['verdict']} ({record['source']})",
+                verdict_text(record),
                 record["correct"],
                 _bold(record["outcome"]),
-                f"{record['because']} (rule: {record['rule']})" if record["because"] else "cited",
+                evidence_text(record),
             )
         )
         + " |"

@@ -118,6 +118,16 @@ def where_it_shows(experiment: Experiment, result: Result) -> str:
     )
 
 
+def verdict_text(record: Mapping[str, Any]) -> str:
+    """Return what the audit holds of a statement, and by which source."""
+    return f"{record['verdict']} ({record['source']})"
+
+
+def evidence_text(record: Mapping[str, Any]) -> str:
+    """Return what the check of an audited statement measured, and by which rule it was judged."""
+    return f"{record['because']} (rule: {record['rule']})" if record["because"] else "cited"
+
+
 def _opening(
     shown: Sequence[tuple[Experiment, Result]], audit: Sequence[Mapping[str, Any]] | None
 ) -> str:
@@ -256,9 +266,9 @@ def _audit(records: Sequence[Mapping[str, Any]] | None) -> str:
         [
             Cell(record["code"]),
             record["statement"],
-            f"{record['verdict']} ({record['source']})",
+            verdict_text(record),
             record["correct"],
-            f"{record['because']} (rule: {record['rule']})" if record["because"] else "cited",
+            evidence_text(record),
             Cell(_SIGNS[record["outcome"]], record["outcome"]),
         ]
         for record in records

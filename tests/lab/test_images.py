@@ -9,6 +9,13 @@ from minires.data import DatasetMissing
 from minires.lab.images import Images, lossless_cifar, trained
 
 
+@pytest.fixture
+def originals(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (shared_data / "cifar10_lossless_4000.npz").is_file():
+        pytest.skip("the first 4,000 images of CIFAR-10 are not there")
+    monkeypatch.setenv("MINIRES_DATA", str(shared_data))
+
+
 def test_images_are_as_many_of_each_class_and_normalised() -> None:
     split = Images("digits", train=200, test=100).read()
 
@@ -50,25 +57,16 @@ def test_without_cifar_there_are_digits_and_a_note(
         lossless_cifar(10)
 
 
-def test_more_original_images_than_there_are_are_refused(
-    shared_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not (shared_data / "cifar10_lossless_4000.npz").is_file():
-        pytest.skip("the first 4,000 images of CIFAR-10 are not there")
-    monkeypatch.setenv("MINIRES_DATA", str(shared_data))
-
+@pytest.mark.usefixtures("originals")
+def test_more_original_images_than_there_are_are_refused() -> None:
     first, second = lossless_cifar(4), lossless_cifar(2, skip=2)
     assert (first[0][2:] == second[0]).all()
     with pytest.raises(DatasetMissing, match="cifar10"):
         lossless_cifar(10, skip=3995)
 
 
-def test_originals_come_before_compressed_images(
-    shared_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not (shared_data / "cifar10_lossless_4000.npz").is_file():
-        pytest.skip("the first 4,000 images of CIFAR-10 are not there")
-    monkeypatch.setenv("MINIRES_DATA", str(shared_data))
+@pytest.mark.usefixtures("originals")
+def test_originals_come_before_compressed_images() -> None:
     images = Images("cifar", train=33, test=12, side=16)
 
     split = images.read()
