@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from minires.pages import short
 
+from .seeds import between
+
 Outcome = Literal["supports", "contradicts", "inconclusive"]
 # By the name of a quantity: a list has one number for each seed, all else is exact.
 Measured = Mapping[str, Any]
-
-_SEEDS = 3  # fewer cannot tell an effect from chance
-_CONFIDENCE = 0.95
 
 
 class Judgement(NamedTuple):
@@ -39,6 +38,11 @@ class Rule(ABC):
     @abstractmethod
     def text(self) -> str:
         """The rule in words."""
+
+    @property
+    @abstractmethod
+    def condition(self) -> str:
+        """What must be measured for it to support, in words."""
 
     @property
     @abstractmethod
@@ -70,6 +74,11 @@ class _Limit(Rule):
     limit : float
     otherwise : float, optional
         By default the limit.
+
+    Raises
+    ------
+    ValueError
+        If a number could lie on both sides.
     """
 
     quantity: str
@@ -77,6 +86,13 @@ class _Limit(Rule):
     otherwise: float | None = None
 
     _side = 1
+
+    def __post_init__(self) -> None:
+        if self._side * (self._against - self.limit) > 0:
+            raise ValueError(
+                f"{self.quantity}: a number between {self.limit} and {self.otherwise} would support"
+                " and contradict"
+            )
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -86,26 +102,37 @@ class _Limit(Rule):
     @property
     def text(self) -> str:
         """The rule in words."""
-        here, there = ("above", "below")[:: self._side]
-        against = self.limit if self.otherwise is None else self.otherwise
+        here, there = self._words
         return (
-            f"{self.quantity}: {here} {short(self.limit)} supports, {there} {short(against)}"
-            " contradicts"
+            f"{self.quantity}: {here} {_exact(self.limit)} supports,"
+            f" {there} {_exact(self._against)} contradicts"
         )
+
+    @property
+    def condition(self) -> str:
+        """What must be measured for it to support, in words."""
+        return f"{self.quantity} {self._words[0]} {_exact(self.limit)}"
 
     def judge(self, measured: Measured) -> Judgement:
         """Apply the rule."""
         values = measured[self.quantity]
-        against = self.limit if self.otherwise is None else self.otherwise
-        ends = _extremes(values)
+        ends = between(values)
         because = f"{self.quantity}: {_told(values)}"
         if isinstance(ends, str):
             return Judgement("inconclusive", f"{because}; {ends}")
         if any(self._is_past(low, high, self.limit, self._side) for low, high in ends):
             return Judgement("supports", because)
-        if any(self._is_past(low, high, against, -self._side) for low, high in ends):
+        if any(self._is_past(low, high, self._against, -self._side) for low, high in ends):
             return Judgement("contradicts", because)
         return Judgement("inconclusive", because)
+
+    @property
+    def _against(self) -> float:
+        return self.limit if self.otherwise is None else self.otherwise
+
+    @property
+    def _words(self) -> tuple[str, str]:
+        return ("above", "below") if self._side > 0 else ("below", "above")
 
     @staticmethod
     def _is_past(low: float, high: float, limit: float, side: int) -> bool:
@@ -138,12 +165,17 @@ class Below(_Limit):
 
 @dataclass(frozen=True)
 class Within(Rule):
-    """A quantity lies between two limits, of every seed; outside in every seed contradicts.
+    """A quantity lies between two limits in every seed; outside, on one side of them, contradicts.
 
     Parameters
     ----------
     quantity : str
     low, high : float
+
+    Raises
+    ------
+    ValueError
+        If nothing lies between them.
 
     Examples
     --------
@@ -155,6 +187,10 @@ class Within(Rule):
     low: float
     high: float
 
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"{self.quantity}: nothing lies from {self.low} to {self.high}")
+
     @property
     def quantities(self) -> tuple[str, ...]:
         """Names of what it looks at."""
@@ -164,27 +200,35 @@ class Within(Rule):
     def text(self) -> str:
         """The rule in words."""
         return (
-            f"{self.quantity}: from {short(self.low)} to {short(self.high)} supports, outside"
+            f"{self.quantity}: from {_exact(self.low)} to {_exact(self.high)} supports, outside"
             " contradicts"
         )
+
+    @property
+    def condition(self) -> str:
+        """What must be measured for it to support, in words."""
+        return f"{self.quantity} from {_exact(self.low)} to {_exact(self.high)}"
 
     def judge(self, measured: Measured) -> Judgement:
         """Apply the rule."""
         values = measured[self.quantity]
         because = f"{self.quantity}: {_told(values)}"
-        ends = _extremes(values)
+        ends = between(values)
         if isinstance(ends, str):
             return Judgement("inconclusive", f"{because}; {ends}")
-        several = values if isinstance(values, (list, tuple)) else [values]
-        inside = {self.low <= value <= self.high for value in several}
-        if len(inside) > 1:
-            return Judgement("inconclusive", because)
-        return Judgement("supports" if True in inside else "contradicts", because)
+        least, greatest = ends[0]
+        if self.low <= least and greatest <= self.high:
+            return Judgement("supports", because)
+        if greatest < self.low or least > self.high:
+            return Judgement("contradicts", because)
+        return Judgement("inconclusive", because)
 
 
 @dataclass(frozen=True)
 class Equal(Rule):
     """Something exact, such as a count or a list of shapes, is what it should be.
+
+    What was not measured decides nothing.
 
     Parameters
     ----------
@@ -210,13 +254,18 @@ class Equal(Rule):
         """The rule in words."""
         return f"{self.quantity}: {_exact(self.value)} supports, all else contradicts"
 
+    @property
+    def condition(self) -> str:
+        """What must be measured for it to support, in words."""
+        return f"{self.quantity} {_exact(self.value)}"
+
     def judge(self, measured: Measured) -> Judgement:
         """Apply the rule."""
         value = measured[self.quantity]
-        return Judgement(
-            "supports" if value == self.value else "contradicts",
-            f"{self.quantity}: {_exact(value)}",
-        )
+        because = f"{self.quantity}: {_exact(value)}"
+        if _has_gaps(value):
+            return Judgement("inconclusive", f"{because}; what is not a number tells nothing")
+        return Judgement("supports" if _same(value, self.value) else "contradicts", because)
 
 
 class Every(Rule):
@@ -242,11 +291,63 @@ class Every(Rule):
         """The rule in words."""
         return "; ".join(rule.text for rule in self.rules)
 
+    @property
+    def condition(self) -> str:
+        """What must be measured for it to support, in words."""
+        return ", ".join(rule.condition for rule in self.rules)
+
     def judge(self, measured: Measured) -> Judgement:
         """Apply the rule."""
         judged = [rule.judge(measured) for rule in self.rules]
         return Judgement(
             joint(each.outcome for each in judged), "; ".join(each.because for each in judged)
+        )
+
+
+@dataclass(frozen=True)
+class Given(Rule):
+    """A rule that decides nothing where a condition does not hold, such as that networks learn.
+
+    Parameters
+    ----------
+    needed : Rule
+        Must support.
+    rule : Rule
+        Decides then.
+
+    Examples
+    --------
+    >>> rule = Given(Below("error", 0.5), Below("difference", 0.02))
+    >>> rule.text
+    'only with error below 0.5: (difference: below 0.02 supports, above 0.02 contradicts)'
+    >>> rule.judge({"error": 0.9, "difference": 0.0}).outcome
+    'inconclusive'
+    """
+
+    needed: Rule
+    rule: Rule
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of what it looks at."""
+        return tuple(dict.fromkeys((*self.needed.quantities, *self.rule.quantities)))
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        return f"only with {self.needed.condition}: ({self.rule.text})"
+
+    @property
+    def condition(self) -> str:
+        """What must be measured for it to support, in words."""
+        return f"{self.needed.condition}, {self.rule.condition}"
+
+    def judge(self, measured: Measured) -> Judgement:
+        """Apply the rule."""
+        needed, judged = self.needed.judge(measured), self.rule.judge(measured)
+        because = f"{needed.because}; {judged.because}"
+        return Judgement(
+            judged.outcome if needed.outcome == "supports" else "inconclusive", because
         )
 
 
@@ -264,63 +365,31 @@ def joint(outcomes: Iterable[Outcome]) -> Outcome:
     return "supports" if found == {"supports"} else "inconclusive"
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a mean (Student's t).
-
-    Parameters
-    ----------
-    values : sequence of float
-        Two at least.
-
-    Examples
-    --------
-    >>> low, high = interval([1.0, 2.0, 3.0])
-    >>> round(low, 2), round(high, 2)
-    (-0.48, 4.48)
-    """
-    from scipy.special import stdtrit
-
-    count = len(values)
-    mean = math.fsum(values) / count
-    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    reach = float(stdtrit(count - 1, (1 + _CONFIDENCE) / 2)) * math.sqrt(variance / count)
-    return mean - reach, mean + reach
-
-
-def _extremes(values: Any) -> list[tuple[float, float]] | str:
-    """Return between what all seeds lie, and the mean does; or why nothing follows."""
-    several = values if isinstance(values, (list, tuple)) else [values]
-    if any(value is None or not math.isfinite(value) for value in several):
-        return "what is not a number tells nothing"
-    if several is not values:
-        return [(values, values)]
-    if len(several) < _SEEDS:
-        return f"fewer than {_SEEDS} seeds tell nothing"
-    return [(min(values), max(values)), interval(values)]
-
-
 def _told(values: Any) -> str:
     several = values if isinstance(values, (list, tuple)) else [values]
     return ", ".join("–" if value is None else short(value) for value in several)
 
 
 def _exact(value: Any) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_exact, value))}]"
+    if isinstance(value, float):
+        return f"{value:,.12g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def paired(ones: Sequence[float | None], others: Sequence[float | None]) -> list[float | None]:
-    """Return the differences of two conditions, seed by seed; None where one of them is.
+def _has_gaps(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_gaps, value))
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
-    Examples
-    --------
-    >>> paired([3.0, 5.0], [1.0, 1.0])
-    [2.0, 4.0]
-    """
-    return [
-        None if one is None or other is None else one - other
-        for one, other in zip(ones, others, strict=True)
-    ]
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two values are equal: tuples are lists, as in a file; yes is not 1."""
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

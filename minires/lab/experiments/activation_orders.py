@@ -12,7 +12,8 @@ from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.networks import NetworkScale, final_errors, network_for
-from minires.lab.rules import Above, Every, Measured, paired
+from minires.lab.rules import Above, Every, Measured
+from minires.lab.seeds import paired
 from minires.models import CifarResNet
 from minires.nn import ResidualBlock
 from minires.nn.blocks import conv

@@ -14,7 +14,8 @@ from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import NetworkScale, network_for
-from minires.lab.rules import Above, Below, Every, Measured, Within, paired
+from minires.lab.rules import Above, Below, Every, Measured, Within
+from minires.lab.seeds import paired
 from minires.models import cifar_resnet
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import network_for
-from minires.lab.rules import Above, Below, Equal, Every, Measured, paired
+from minires.lab.rules import Above, Below, Equal, Every, Measured
+from minires.lab.seeds import paired
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

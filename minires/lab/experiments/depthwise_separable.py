@@ -12,7 +12,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
-from minires.lab.rules import Above, Below, Every, Measured, Within, paired
+from minires.lab.rules import Above, Below, Every, Measured, Within
+from minires.lab.seeds import paired
 from minires.models import CifarResNet
 from minires.models.counting import count, without_values
 from minires.nn.blocks import conv

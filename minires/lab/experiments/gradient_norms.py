@@ -17,7 +17,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import MARKERS, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Learned, Recipe, learn
-from minires.lab.rules import Above, Below, Every, Measured, Within, paired
+from minires.lab.rules import Above, Below, Every, Measured, Within
+from minires.lab.seeds import paired
 from minires.models import cifar_resnet
 from minires.models.cifar import CifarResNet
 from minires.ops import cross_entropy, tensor

@@ -13,7 +13,8 @@ from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import NetworkScale, network_for
-from minires.lab.rules import Above, Below, Equal, Every, Measured, paired
+from minires.lab.rules import Above, Below, Equal, Every, Measured
+from minires.lab.seeds import paired
 from minires.nn.block_init import fixup_, zero_last_scale_
 from minires.ops import randn
 

@@ -15,7 +15,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
-from minires.lab.rules import Above, Below, Every, Measured, Within, paired
+from minires.lab.rules import Above, Below, Every, Measured, Within
+from minires.lab.seeds import paired
 from minires.nn import Flatten, Linear, Module, ReLU, Sequential, init
 from minires.ops import tensor
 from minires.trace import record

@@ -17,7 +17,8 @@ from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images, lossless_cifar, trained
 from minires.lab.learning import Recipe, learn
 from minires.lab.networks import network_for
-from minires.lab.rules import Above, Measured, paired
+from minires.lab.rules import Above, Measured
+from minires.lab.seeds import paired
 from minires.models.weights.catalogue import find
 from minires.ops import tensor
 

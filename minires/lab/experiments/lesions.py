@@ -18,7 +18,8 @@ from minires.lab.figures import limit_line, name_curves, panels
 from minires.lab.images import Images, lossless_cifar, trained
 from minires.lab.learning import Recipe, learn
 from minires.lab.networks import network_for
-from minires.lab.rules import Above, Below, Every, Measured, paired
+from minires.lab.rules import Above, Below, Every, Measured
+from minires.lab.seeds import paired
 from minires.models import CifarResNet
 from minires.models.weights.catalogue import find
 from minires.ops import tensor

@@ -12,7 +12,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
-from minires.lab.rules import Above, Below, Measured, paired
+from minires.lab.rules import Above, Below, Measured
+from minires.lab.seeds import paired
 from minires.models.parts import lrn
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from minires.lab.figures import panels
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import network_for
-from minires.lab.rules import Above, Below, Measured, paired
+from minires.lab.rules import Above, Below, Measured
+from minires.lab.seeds import paired
 from minires.nn import Module
 from minires.ops import cross_entropy, tensor
 from minires.pages import short

@@ -14,7 +14,8 @@ from minires.autograd import Tensor, no_grad
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import MARKERS, limit_line, name_curves, panels, spread
-from minires.lab.rules import Above, Below, Every, Measured, Within, paired
+from minires.lab.rules import Above, Below, Every, Measured, Within
+from minires.lab.seeds import paired
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

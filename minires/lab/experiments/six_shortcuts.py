@@ -17,7 +17,8 @@ from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.networks import NetworkScale, final_errors, network_for
-from minires.lab.rules import Above, Below, Every, Measured, paired
+from minires.lab.rules import Above, Below, Every, Measured
+from minires.lab.seeds import paired
 from minires.models import cifar_resnet
 from minires.nn.shortcuts import DropoutShortcut, GatedShortcut, ScaledShortcut, Shortcut
 from minires.ops import cross_entropy, mean, randn, relu, tensor

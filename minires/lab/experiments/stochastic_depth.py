@@ -14,7 +14,8 @@ from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.networks import NetworkScale, final_errors, network_for
-from minires.lab.rules import Above, Every, Measured, Within, paired
+from minires.lab.rules import Above, Every, Measured, Within
+from minires.lab.seeds import paired
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,8 @@ from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import network_for
-from minires.lab.rules import Above, Every, Measured, Within, paired
+from minires.lab.rules import Above, Every, Measured, Within
+from minires.lab.seeds import paired
 from minires.models.counting import count, without_values
 
 if TYPE_CHECKING:
