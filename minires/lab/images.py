@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minires.data import DatasetMissing, Split, TensorDataset, get_dataset
 from minires.data.sources import data_root
-from minires.data.split import rows_of, stratified_count
+from minires.data.split import labels_of, rows_of, stratified_count
 from minires.models import load_weights
 from minires.models.registry import create
 from minires.models.weights.catalogue import find, get
 from minires.nn import Module
+from minires.serialize.download import is_there
 
 # Originals before compressed images, all of them before some.
 _LOSSLESS_PART = "cifar10_lossless_4000.npz"
@@ -33,7 +35,7 @@ class Images:
     train, test : int, optional
         How many, with equal shares of the classes; by default all.
     side : int, optional
-        Larger images are shrunk to so many pixels a side, by means over squares.
+        Larger images are shrunk to so many pixels a side, by means over equal rectangles.
     """
 
     name: str = "cifar"
@@ -49,21 +51,12 @@ class Images:
         DatasetMissing
             If they are not there; the message says how to get them.
         """
-        return _read(self)
+        return _read(self, data_root())
 
     @property
     def about(self) -> dict[str, Any]:
         """What stands with a result: which images these were, and their digest."""
-        split = self.read()
-        return {
-            "name": split.name,
-            "train": len(split.train),
-            "test": len(split.test),
-            "image": [split.channels, *(split.image_size or ())],
-            "lossy": split.lossy,
-            "digest": split.digest,
-            "note": self.note,
-        }
+        return dict(_about(self, data_root()))
 
     @property
     def note(self) -> str:
@@ -81,8 +74,22 @@ class Images:
         return ""
 
 
+@cache
+def _about(images: Images, _: Path) -> dict[str, Any]:
+    split = images.read()
+    return {
+        "name": split.name,
+        "train": len(split.train),
+        "test": len(split.test),
+        "image": [split.channels, *(split.image_size or ())],
+        "lossy": split.lossy,
+        "digest": split.digest,
+        "note": images.note,
+    }
+
+
 @lru_cache(maxsize=4)
-def _read(images: Images) -> Split:
+def _read(images: Images, _: Path) -> Split:
     split = _cifar() if images.name == "cifar" else get_dataset(images.name)
     split = replace(
         split, train=_some(split.train, images.train), test=_some(split.test, images.test)
@@ -108,7 +115,7 @@ def _cifar() -> Split:
 
 
 def _some(part: Any, count: int | None) -> Any:
-    labels = part.labels if hasattr(part, "labels") else part.arrays[1]
+    labels = labels_of(part)
     if count is None or count >= len(labels):
         return part
     _, chosen = stratified_count(np.asarray(labels), count, seed=0)
@@ -117,12 +124,19 @@ def _some(part: Any, count: int | None) -> Any:
 
 def _shrunk(part: TensorDataset, side: int) -> TensorDataset:
     images, labels = part.arrays
-    factor = images.shape[-1] // side
-    if factor <= 1:
+    if max(images.shape[-2:]) <= side:
         return part
-    kept = images[..., : side * factor, : side * factor]
-    squares = kept.reshape(*images.shape[:2], side, factor, side, factor)
-    return TensorDataset(np.ascontiguousarray(squares.mean((3, 5))), labels)
+    rows, columns = (_means(length, side).astype(images.dtype) for length in images.shape[-2:])
+    return TensorDataset(np.ascontiguousarray(rows @ images @ columns.T), labels)
+
+
+def _means(length: int, count: int) -> np.ndarray[Any, Any]:
+    """Return the matrix (count, length) of means over equal parts, whose ends may cut a pixel."""
+    edges = np.linspace(0, length, count + 1)
+    pixels = np.arange(length)
+    ends = np.minimum(edges[1:, None], pixels + 1)
+    shares: np.ndarray[Any, Any] = np.maximum(ends - np.maximum(edges[:-1, None], pixels), 0)
+    return shares * (count / length)
 
 
 def lossless_cifar(count: int, skip: int = 0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -174,7 +188,7 @@ def trained(name: str) -> Module:
     Raises
     ------
     DownloadError
-        If they cannot be had.
+        If they cannot be had, or the file that is there is another one.
     """
     entry = find(name)
     path = data_root() / "pretrained" / entry.file
@@ -183,5 +197,5 @@ def trained(name: str) -> Module:
         "in_channels": len(entry.card.preprocessing.mean),
     }
     model = create(entry.card.model, **sizes, **entry.card.options)
-    load_weights(model, path if path.is_file() else get(name))
+    load_weights(model, path if is_there(path, entry.sha256) else get(name))
     return model.eval()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import import_module
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minires import devices
 from minires.devices import random
 from minires.serialize.locking import alone_in
+from minires.training.machine import environment
 
-from .experiment import Experiment, ScaleName
+from .experiment import Experiment, Scale, ScaleName
 from .experiments import experiments
+from .fingerprint import settings_of, source_of
 from .plan import Plan
-from .results import Result, read_result, write_result
+from .results import Kept, Result, as_kept, commit, read_result, write_result
 from .rules import Measured
 from .workers import Job, carry_out
 
@@ -101,8 +104,24 @@ class Laboratory:
         self.known = experiments() if known is None else known
 
     def result(self, name: str) -> Result | None:
-        """Return the result of an experiment that is there, whatever it was made with."""
+        """Return the result of an experiment that is there, whatever it was made with.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged.
+        """
         return read_result(self.folder, name)
+
+    def is_current(self, result: Result) -> bool:
+        """Whether a result is of this scale, its settings, and the source as it is now."""
+        experiment = self.known[result.experiment]
+        settings = as_kept(settings_of(experiment.scales[self.scale]))
+        return (
+            result.scale == self.scale
+            and result.source == source_of(experiment)
+            and settings.items() <= result.settings.items()
+        )
 
     def measured(self, experiment: str) -> Measured:
         """Return what an experiment has measured.
@@ -110,11 +129,13 @@ class Laboratory:
         Raises
         ------
         NotMeasuredError
-            If it has no result, or has failed.
+            If it has no result, one that is out of date, or has failed.
         """
         result = self.result(experiment)
         if result is None:
             raise NotMeasuredError(experiment)
+        if not self.is_current(result):
+            raise NotMeasuredError(experiment, "that which is there is out of date")
         if result.outcome == "failed":
             raise NotMeasuredError(experiment, "it has failed")
         return result.measured
@@ -168,47 +189,60 @@ class Laboratory:
         results: dict[str, Result] = {}
 
         def close(plan: Plan) -> None:
-            write_result(plan.result(), self.folder)
-            kept = read_result(self.folder, plan.experiment.name)
-            assert kept is not None
-            results[plan.experiment.name] = kept
-            finished(kept)
+            name, result = plan.experiment.name, plan.result()
+            if result.outcome != "failed" or not self._was_judged(name):
+                write_result(result, self.folder)
+            results[name] = result
+            finished(result)
 
         for plan in plans.values():
             if plan.is_complete:
                 close(plan)
         for done in carry_out(self._jobs(plans), self.jobs):
-            name, condition, seed = done.job.arguments[1:4]
-            plan = plans[name]
-            plan.keep(condition, seed, done.value, done.seconds, done.failure, done.details)
-            told(Trial(name, condition, seed, done.seconds, done.failure))
+            experiment, condition, _, seed, _ = done.job.arguments
+            plan = plans[experiment.name]
+            plan.keep(condition, seed, done.value, done.failure, done.details)
+            told(Trial(experiment.name, condition, seed, done.seconds, done.failure))
             if plan.is_complete:
                 close(plan)
         return {name: results[name] for name in plans}
+
+    def _was_judged(self, name: str) -> bool:
+        """Whether there is a result that one which failed must not replace."""
+        try:
+            result = self.result(name)
+        except ValueError:  # a damaged one
+            return False
+        return result is not None and result.outcome != "failed"
 
     def missing(self, names: Sequence[str]) -> int:
         """Return how many trials of some experiments must be run."""
         return sum(len(self._plan(self.known[name]).missing) for name in names)
 
-    def _jobs(self, plans: Mapping[str, Plan]) -> Iterator[Job]:
-        for name, plan in plans.items():
-            for condition, seed in plan.missing:
-                arguments = plan.module, name, condition, seed, self.scale, self.device
-                yield Job(f"{name}, {condition}, seed {seed}", run_trial, arguments)
+    def _jobs(self, plans: Mapping[str, Plan]) -> list[Job]:
+        return [
+            Job(
+                f"{name}, {condition}, seed {seed}",
+                run_trial,
+                (plan.experiment, condition, plan.scale, seed, self.device),
+            )
+            for name, plan in plans.items()
+            for condition, seed in plan.missing
+        ]
 
     def _plan(self, experiment: Experiment) -> Plan:
         return Plan(experiment, self.scale, self.device, self.seeds, self.folder / "trials")
 
 
-def run_trial(
-    module: str, name: str, condition: str, seed: int, scale: ScaleName, device: str
-) -> dict[str, Any]:
-    """Carry out one trial of the experiment that a module has."""
-    found = import_module(module)
-    experiment = next(
-        value
-        for value in vars(found).values()
-        if isinstance(value, Experiment) and value.name == name
-    )
+def run_trial(experiment: Experiment, condition: str, scale: Scale, seed: int, device: str) -> Kept:
+    """Carry out one trial of an experiment."""
+    start = time.perf_counter()
     with random.seeded(seed):  # also noise is the same, whatever ran in this process before
-        return experiment.run(condition, experiment.scales[scale], seed, device)
+        trial = experiment.run(condition, scale, seed, device)
+    return Kept(
+        trial=trial,
+        seconds=time.perf_counter() - start,
+        commit=commit(),
+        environment=environment(device),
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import inspect
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from minires.training.machine import environment
-
 from .experiment import Experiment, ScaleName
-from .results import Result, commit, read_trial, write_trial
+from .fingerprint import fingerprint, source_of
+from .results import Failure, Kept, Result, commit, origins, read_trial, write_trial
 from .rules import joint
 
 
@@ -34,8 +29,6 @@ class Plan:
 
     Attributes
     ----------
-    module : str
-        Where the experiment is defined.
     missing : list of tuple
         Condition and seed of each trial that must be run.
     """
@@ -50,23 +43,24 @@ class Plan:
     ) -> None:
         self.experiment, self.scale_name, self.device = experiment, scale, device
         self.scale = experiment.scales[scale]
-        self.module = type(experiment).__module__
-        self.conditions = list(experiment.conditions(self.scale))
         count = 1 if self.scale.seeds == 1 else seeds or self.scale.seeds
         self.seeds = list(range(count))
-        self.folder = folder / experiment.name
-        self.failures: list[dict[str, Any]] = []
+        self.failures: list[Failure] = []
+        self.conditions: list[str] = []
         self.images: dict[str, Any] | None = None
         try:
+            self.conditions = list(experiment.conditions(self.scale))
             self.images = self.scale.images and self.scale.images.about
-        except Exception as error:  # what is not there, the images say
+        except Exception as error:  # it stops no other; and images tell what is not there
             self._fail("", 0, f"{type(error).__name__}: {error}")
-        self.fingerprint = self._fingerprint()
-        self.found: dict[tuple[str, int], tuple[dict[str, Any], float]] = {}
+        self.fingerprint = fingerprint(experiment, self.scale, self.images, device)
+        # Trials of other settings lie beside these, and stay.
+        self.folder = folder / experiment.name / self.fingerprint
+        self.found: dict[tuple[str, int], Kept] = {}
         for condition, seed in self._all():
-            trial = read_trial(self.folder, self.fingerprint, condition, seed)
-            if trial is not None:
-                self.found[condition, seed] = trial
+            kept = read_trial(self.folder, condition, seed)
+            if kept is not None:
+                self.found[condition, seed] = kept
         self.missing = [] if self.failures else [t for t in self._all() if t not in self.found]
         self._awaited = set(self.missing)
 
@@ -75,21 +69,15 @@ class Plan:
         """Whether all trials are there, or have failed."""
         return not self._awaited
 
-    def keep(
-        self, condition: str, seed: int, value: Any, seconds: float, failure: str, details: str
-    ) -> None:
+    def keep(self, condition: str, seed: int, value: Any, failure: str, details: str) -> None:
         """Keep what came of a trial."""
         self._awaited.discard((condition, seed))
         if not failure:
             try:
-                write_trial(self.folder, self.fingerprint, condition, seed, value, seconds)
+                self.found[condition, seed] = write_trial(self.folder, condition, seed, value)
+                return
             except (TypeError, ValueError) as error:
                 failure = f"what it returned is no JSON: {error}"
-            else:
-                kept = read_trial(self.folder, self.fingerprint, condition, seed)
-                assert kept is not None
-                self.found[condition, seed] = kept
-                return
         self._fail(condition, seed, failure, details)
 
     def result(self) -> Result:
@@ -103,11 +91,14 @@ class Plan:
             settings=asdict(self.scale),
             seeds=self.seeds,
             images=self.images,
-            environment=environment(self.device),
-            commit=commit(),
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            seconds=sum(seconds for _, seconds in self.found.values()),
+            origins=origins(self.found.values()),
+            judged={
+                "commit": commit(),
+                "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            },
+            seconds=sum(kept.seconds for kept in self.found.values()),
             fingerprint=self.fingerprint,
+            source=source_of(experiment),
         )
         if not self.failures:
             try:
@@ -119,7 +110,7 @@ class Plan:
 
     def _judge(self, result: Result) -> None:
         result.trials = {
-            condition: [self.found[condition, seed][0] for seed in self.seeds]
+            condition: [self.found[condition, seed].trial for seed in self.seeds]
             for condition in self.conditions
         }
         measured = self.experiment.measure(result.trials, self.scale)
@@ -147,48 +138,3 @@ class Plan:
         self.failures.append(
             {"condition": condition, "seed": seed, "failure": failure, "details": details}
         )
-
-    def _fingerprint(self) -> str:
-        settings = asdict(self.scale)
-        del settings["seeds"], settings["seconds"]
-        told = {
-            "experiment": self.experiment.name,
-            "settings": settings,
-            "images": self.images,
-            "device": self.device,
-            "source": source_of_trials(inspect.getsource(import_module(self.module))),
-        }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def source_of_trials(source: str) -> str:
-    r"""Return what of an experiment's source its trials depend on, without layout.
-
-    Words, claims, what is made of the trials and the figure may change, and all trials stay.
-
-    Examples
-    --------
-    >>> one = "class E(Experiment):\n    title = 'a'\n    def run(self): return 1"
-    >>> source_of_trials(one) == source_of_trials(one.replace("'a'", "'b'"))
-    True
-    >>> source_of_trials(one) == source_of_trials(one.replace("1", "2"))
-    False
-    """
-    tree = ast.parse(source)
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            node.body = [each for each in node.body if not _defined(each) & _NOT_OF_TRIALS]
-    tree.body = [each for each in tree.body if not isinstance(each, ast.Import | ast.ImportFrom)]
-    return ast.dump(tree)
-
-
-_NOT_OF_TRIALS = {"name", "title", "about", "caption", "claims", "scales", "shows_at"}
-_NOT_OF_TRIALS |= {"measure", "draw", "conditions"}
-
-
-def _defined(node: ast.stmt) -> set[str]:
-    """Return the names that a statement of a class defines."""
-    if isinstance(node, ast.FunctionDef):
-        return {node.name}
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return {target.id for target in targets if isinstance(target, ast.Name)}

@@ -5,26 +5,61 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+from typing_extensions import TypedDict  # pydantic asks for this one, before Python 3.12
 
 from minires.serialize import atomic_write
 from minires.serialize.json_text import strict, to_json
 
 from .rules import Outcome
 
-SCHEMA = "minires.lab.result/1"
+SCHEMA = "minires.lab.result/2"
 _DIGITS = 5
 
 DEFINITIONS = {
     "outcome": "supports, contradicts or inconclusive, by the rules; failed if a trial failed",
     "measured": "a list has one number for each seed, in their order; all else is exact",
     "trials": "by condition, what each seed's run has returned; the figure is drawn from it",
+    "origins": "by which commit and where the trials were run, how many, and when",
     "seconds": "of all trials together, each on its share of the processors",
     "null": "not measured, or not a finite number",
 }
+
+
+class Judged(TypedDict):
+    """A claim, and what came of it."""
+
+    claim: str
+    source: str
+    paper: str
+    rule: str
+    outcome: Outcome
+    because: str
+    measured: dict[str, Any]
+
+
+class Failure(TypedDict):
+    """What failed: a trial, or with the condition "" the experiment."""
+
+    condition: str
+    seed: int
+    failure: str
+    details: str
+
+
+class Origin(TypedDict):
+    """Where trials come from: `environment` is that of `minires.training.machine`."""
+
+    commit: str | None
+    environment: dict[str, Any]
+    trials: int
+    first: str
+    last: str
 
 
 @dataclass(kw_only=True)
@@ -39,24 +74,22 @@ class Result:
     seeds : list of int
     outcome : {"supports", "contradicts", "inconclusive", "failed"}
         Of all claims together: the weakest.
-    claims : list of dict
-        Each with "claim", "source", "paper", "rule", "outcome", "because" and "measured".
+    claims : list of Judged
     measured : dict
     trials : dict
         By condition, a list by seed.
-    failures : list of dict
-        Each with "condition", "seed", "failure".
+    failures : list of Failure
     images : dict or None
         Which these were.
-    environment : dict
-        See `minires.training.machine.environment`.
-    commit : str or None
-        Of minires, if it lies in a repository.
-    created : str
-        In UTC.
+    origins : list of Origin
+        One for each commit and machine that ran trials.
+    judged : dict
+        By which "commit" they were judged, and when: "created", in UTC.
     seconds : float
     fingerprint : str
-        Of all that it depends on: a result with another one is out of date.
+        Of all that trials depend on, see `minires.lab.fingerprint`.
+    source : str
+        Of the source that they ran.
     """
 
     experiment: str
@@ -66,22 +99,22 @@ class Result:
     settings: dict[str, Any]
     seeds: list[int]
     outcome: Outcome | Literal["failed"] = "failed"
-    claims: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[Judged] = field(default_factory=list)
     measured: dict[str, Any] = field(default_factory=dict)
     trials: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    failures: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     images: dict[str, Any] | None = None
-    environment: dict[str, Any] = field(default_factory=dict)
-    commit: str | None = None
-    created: str = ""
+    origins: list[Origin] = field(default_factory=list)
+    judged: dict[str, str | None] = field(default_factory=dict)
     seconds: float = 0.0
     fingerprint: str = ""
+    source: str = ""
 
 
 def write_result(result: Result, folder: Path) -> Path:
     """Write a result into ``results`` in a folder, all of it or nothing."""
-    record = {"schema": SCHEMA, **asdict(result), "definitions": DEFINITIONS}
-    return _written(_result_file(folder, result.experiment), to_json(strict(record, _DIGITS)))
+    record = {"schema": SCHEMA, **as_kept(asdict(result)), "definitions": DEFINITIONS}
+    return _written(_result_file(folder, result.experiment), to_json(record))
 
 
 def read_result(folder: Path, experiment: str) -> Result | None:
@@ -92,52 +125,104 @@ def read_result(folder: Path, experiment: str) -> Result | None:
     ValueError
         If the file is no result, or a damaged one.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     file = _result_file(folder, experiment)
     if not file.exists():
         return None
     try:
-        record = json.loads(file.read_text("utf-8"))
-        if record.pop("schema") != SCHEMA:
+        text = file.read_text("utf-8")
+        if json.loads(text)["schema"] != SCHEMA:
             raise ValueError("another format")
-        record.pop("definitions")
-        return Result(**record)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(
-            f"'{file}' is no result of minires lab, or a damaged one ({error}); move it away, and"
-            " run the experiment again"
-        ) from None
+        return TypeAdapter(Result).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (ValueError, TypeError, KeyError) as error:
+        told = str(error)
+    raise ValueError(
+        f"'{file}' is no result of minires lab, or a damaged one ({told}); move it away, and run"
+        " the experiment again"
+    )
 
 
-def write_trial(
-    folder: Path,
-    fingerprint: str,
-    condition: str,
-    seed: int,
-    trial: dict[str, Any],
-    seconds: float,
-) -> None:
-    """Keep what a trial has returned, and how many seconds it took."""
-    record = {
-        "fingerprint": fingerprint,
-        "condition": condition,
-        "seed": seed,
-        "seconds": seconds,
-        "trial": trial,
-    }
-    _written(folder / trial_name(condition, seed), json.dumps(strict(record, _DIGITS)) + "\n")
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What is kept of a trial.
+
+    Attributes
+    ----------
+    trial : dict
+        What it has returned.
+    seconds : float
+    commit : str or None
+        Of minires, if it lies in a repository.
+    environment : dict
+        See `minires.training.machine.environment`.
+    created : str
+        When it ended, in UTC.
+    """
+
+    trial: dict[str, Any]
+    seconds: float
+    commit: str | None
+    environment: dict[str, Any]
+    created: str
 
 
-def read_trial(
-    folder: Path, fingerprint: str, condition: str, seed: int
-) -> tuple[dict[str, Any], float] | None:
-    """Return what a trial has returned and its seconds; None if it must be run (again)."""
+def write_trial(folder: Path, condition: str, seed: int, kept: Kept) -> Kept:
+    """Keep a trial; return what will be read."""
+    record = as_kept(asdict(kept))
+    text = json.dumps({"condition": condition, "seed": seed, **record})
+    _written(folder / trial_name(condition, seed), text + "\n")
+    return Kept(**record)
+
+
+def read_trial(folder: Path, condition: str, seed: int) -> Kept | None:
+    """Return what is kept of a trial; None if it must be run (again)."""
     try:
         record = json.loads((folder / trial_name(condition, seed)).read_text("utf-8"))
-        if (record["fingerprint"], record["condition"]) != (fingerprint, condition):
+        if (record.pop("condition"), record.pop("seed")) != (condition, seed):
             return None
-        return record["trial"], record["seconds"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return Kept(**record)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def origins(trials: Iterable[Kept]) -> list[Origin]:
+    """Return by which commits and where trials were run, how many, and when."""
+    found: list[Origin] = []
+    for kept in sorted(trials, key=lambda kept: kept.created):
+        same = [
+            each
+            for each in found
+            if (each["commit"], each["environment"]) == (kept.commit, kept.environment)
+        ]
+        if same:
+            same[0]["trials"] += 1
+            same[0]["last"] = kept.created
+        else:
+            found.append(
+                {
+                    "commit": kept.commit,
+                    "environment": kept.environment,
+                    "trials": 1,
+                    "first": kept.created,
+                    "last": kept.created,
+                }
+            )
+    return found
+
+
+def as_kept(value: Any) -> Any:
+    """Return what a file will hold: lists for tuples, floats of so many digits, None for NaN.
+
+    Raises
+    ------
+    TypeError
+        If it is no JSON.
+    """
+    return json.loads(json.dumps(strict(value, _DIGITS)))
 
 
 def trial_name(condition: str, seed: int) -> str:

@@ -8,8 +8,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -62,16 +62,16 @@ class _Worker(NamedTuple):
     connection: Connection
 
 
-def carry_out(jobs: Iterable[Job], processes: int) -> Iterator[Done]:
+def carry_out(jobs: Sequence[Job], processes: int) -> Iterator[Done]:
     """Carry out jobs in so many processes, and yield what comes of each as it comes.
 
     Each process has its share of the processors. They end with this generator.
 
     Parameters
     ----------
-    jobs : iterable of Job
-        Drawn from as processes become free.
+    jobs : sequence of Job
     processes : int
+        At most; no more than there are jobs.
 
     Examples
     --------
@@ -79,19 +79,18 @@ def carry_out(jobs: Iterable[Job], processes: int) -> Iterator[Done]:
     >>> next(carry_out([Job("root", math.sqrt, (4.0,))], 1)).value
     2.0
     """
-    waiting = iter(jobs)
-    share = max(threads.available() // processes, 1)
+    waiting = deque(jobs)
+    processes = min(processes, len(jobs))
+    share = max(threads.available() // max(processes, 1), 1)
     idle: deque[_Worker] = deque()
     busy: dict[Connection, tuple[_Worker, Job]] = {}
 
     def hand_out() -> None:
-        while len(busy) < processes:
-            job = next(waiting, None)
-            if job is None:
-                return
-            worker = idle.popleft() if idle else _hired(share)
-            worker.connection.send(job)
+        while waiting and len(busy) < processes:
+            worker, job = idle.popleft() if idle else _hired(share), waiting.popleft()
             busy[worker.connection] = worker, job
+            with suppress(ConnectionError):  # it has ended: that is heard as of any other
+                worker.connection.send(job)
 
     try:
         hand_out()
@@ -122,9 +121,23 @@ def _hired(share: int) -> _Worker:
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_work, args=(there, share), daemon=True)
-    process.start()
+    with _no_interrupts():
+        process.start()
     there.close()  # so that its answers end with the process
     return _Worker(process, here)
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Hold a Ctrl-C of the terminal back, which a process that starts here then never hears."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(connection: Connection, share: int) -> None:

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+import minires as mr
+from minires.devices import threads
 from minires.lab.experiment import Claim, Experiment, Scale
 from minires.lab.figures import panels
 from minires.lab.rules import Above
@@ -68,6 +70,13 @@ class _ReturnsNoJson(_Odd):
         return {"number": {1, 2}}
 
 
+class _CannotPrepare(_Odd):
+    name = "cannot-prepare"
+
+    def conditions(self, scale: Any) -> list[str]:
+        raise LookupError("no such network")
+
+
 class _CannotMeasure(_Odd):
     name = "cannot-measure"
 
@@ -89,6 +98,16 @@ class _CannotDraw(_Odd):
         raise RuntimeError("no <ink>")
 
 
+class _Draws(_Odd):
+    """Its trials return what chance says, and how many threads they have."""
+
+    name = "draws"
+
+    def run(self, condition: str, scale: Any, seed: int, device: str) -> dict[str, Any]:
+        drawn = mr.randn((1,)).numpy()[0]
+        return {"number": float(drawn), "threads": threads.get_num_threads()}
+
+
 class _TakesLong(_Odd):
     """Its first trial is quick; the others take for ever, unless a file is there."""
 
@@ -103,10 +122,23 @@ SANE = _Sane()
 RAISES = _Raises()
 DIES = _Dies()
 NO_JSON = _ReturnsNoJson()
+CANNOT_PREPARE = _CannotPrepare()
+DRAWS = _Draws()
 CANNOT_MEASURE = _CannotMeasure()
 MEASURES_NO_JSON = _MeasuresNoJson()
 CANNOT_DRAW = _CannotDraw()
 TAKES_LONG = _TakesLong()
 
-_ALL = (SANE, RAISES, DIES, NO_JSON, CANNOT_MEASURE, MEASURES_NO_JSON, CANNOT_DRAW, TAKES_LONG)
+_ALL = (
+    SANE,
+    RAISES,
+    DIES,
+    NO_JSON,
+    CANNOT_PREPARE,
+    CANNOT_MEASURE,
+    MEASURES_NO_JSON,
+    CANNOT_DRAW,
+    DRAWS,
+    TAKES_LONG,
+)
 ALL = {each.name: each for each in _ALL}

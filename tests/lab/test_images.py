@@ -7,6 +7,8 @@ import pytest
 
 from minires.data import DatasetMissing
 from minires.lab.images import Images, lossless_cifar, trained
+from minires.models.weights.catalogue import find
+from minires.serialize.download import DownloadError
 
 
 @pytest.fixture
@@ -63,6 +65,52 @@ def test_more_original_images_than_there_are_are_refused() -> None:
     assert (first[0][2:] == second[0]).all()
     with pytest.raises(DatasetMissing, match="cifar10"):
         lossless_cifar(10, skip=3995)
+
+
+def test_some_images_are_always_the_same_and_not_the_first() -> None:
+    some, again = (Images("digits", train=200, test=100) for _ in range(2))
+    whole = Images("digits")
+
+    assert some.about["digest"] == again.about["digest"]
+    assert len(whole.read().train) > 200
+    first = whole.read().train.arrays[0][:200]
+    assert not np.array_equal(some.read().train.arrays[0].mean(0), first.mean(0))
+
+
+def test_images_shrink_to_any_side_and_never_grow() -> None:
+    whole, small = (Images("digits", train=20, test=10, side=side).read() for side in (None, 3))
+    pixels, shrunk = whole.train.arrays[0], small.train.arrays[0]
+
+    assert small.image_size == (3, 3)
+    assert shrunk.mean((2, 3)) == pytest.approx(pixels.mean((2, 3)), abs=1e-6)
+    height = pixels.shape[-1] / 3
+    rows = int(height)
+    corner = np.ones(rows + 1)
+    corner[-1] = height - rows
+    square = pixels[..., : rows + 1, : rows + 1] * np.outer(corner, corner)
+    assert shrunk[..., 0, 0] == pytest.approx(square.sum((2, 3)) / height**2, abs=1e-5)
+    assert Images("digits", train=20, test=10, side=500).read().image_size == whole.image_size
+
+
+def test_images_are_those_of_the_folder_of_now(
+    tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = Images(train=20, test=10)
+    monkeypatch.setenv("MINIRES_DATA", str(tmp_path))
+    assert images.about["name"] == "digits"
+    monkeypatch.setenv("MINIRES_DATA", str(shared_data))
+    assert images.about["name"].startswith("cifar10")
+
+
+def test_a_trained_network_that_is_another_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "pretrained" / find("cifar_resnet20").file).write_bytes(b"else")
+    monkeypatch.setenv("MINIRES_DATA", str(tmp_path))
+
+    with pytest.raises(DownloadError, match="move it away"):
+        trained("cifar_resnet20")
 
 
 @pytest.mark.usefixtures("originals")

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from minires.devices.threads import available
+from minires.lab.images import Images
 from minires.lab.laboratory import Laboratory, NotMeasuredError, Trial
-from minires.lab.results import read_result
+from minires.lab.results import as_kept, commit, read_result
 from minires.serialize.locking import alone_in
 from tests.lab import odd_experiments
 
@@ -23,6 +26,10 @@ def laboratory(folder: Path, **options: object) -> Laboratory:
     return Laboratory(folder, "tiny", known=odd_experiments.ALL, **{"jobs": 2, **options})  # type: ignore[arg-type]
 
 
+def _trials(folder: Path, name: str) -> list[Path]:
+    return sorted((folder / "trials" / name).glob("*/*.json"))
+
+
 def test_an_experiment_is_run_judged_and_kept(tmp_path: Path) -> None:
     trials: list[Trial] = []
     result = laboratory(tmp_path).run(["sane"], trials.append)["sane"]
@@ -32,9 +39,41 @@ def test_an_experiment_is_run_judged_and_kept(tmp_path: Path) -> None:
     assert result.claims[0]["because"] == "two less one: 1, 1, 1"
     assert len(trials) == 6
     assert all(not trial.failure for trial in trials)
-    assert read_result(tmp_path, "sane") == result
-    assert result.environment["processors"] == os.cpu_count()
+    read = read_result(tmp_path, "sane")
+    assert read is not None
+    assert as_kept(asdict(read)) == as_kept(asdict(result))
     assert result.seeds == [0, 1, 2]
+
+
+def test_a_result_says_where_its_trials_come_from(tmp_path: Path) -> None:
+    first = laboratory(tmp_path).run(["sane"])["sane"]
+    (origin,) = first.origins
+    assert origin["environment"]["processors"] == os.cpu_count()
+    assert origin["environment"]["threads"] == max(available() // 2, 1)  # a worker's
+    assert (origin["trials"], origin["commit"]) == (6, commit())
+    assert origin["first"] <= origin["last"] <= str(first.judged["created"])
+
+    file = _trials(tmp_path, "sane")[0]
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "commit": "another"}))
+    second = laboratory(tmp_path, seeds=4).run(["sane"])["sane"]
+    assert [(each["commit"], each["trials"]) for each in second.origins] == [
+        ("another", 1),
+        (commit(), 7),
+    ]
+    assert second.judged["commit"] == commit()
+
+
+def test_chance_is_the_seeds_alone_and_processors_are_shared(tmp_path: Path) -> None:
+    one = laboratory(tmp_path / "one").run(["draws"])["draws"].trials
+    two = laboratory(tmp_path / "two", jobs=1).run(["draws"])["draws"].trials
+
+    drawn = [trial["number"] for trial in one["1"]]
+    assert len(set(drawn)) == 3
+    assert drawn == [trial["number"] for trial in one["2"]]
+    assert drawn == [trial["number"] for trial in two["1"]]
+    assert {trial["threads"] for trial in one["1"]} == {max(available() // 2, 1)}
+    assert {trial["threads"] for trial in two["1"]} == {available()}
 
 
 def test_trials_that_are_there_are_not_run_again(tmp_path: Path) -> None:
@@ -54,26 +93,77 @@ def test_trials_that_are_there_are_not_run_again(tmp_path: Path) -> None:
 def test_a_trial_of_another_scale_or_a_damaged_one_is_run_again(tmp_path: Path) -> None:
     lab = laboratory(tmp_path)
     lab.run(["sane"])
-    file = next((tmp_path / "trials" / "sane").iterdir())
+    first, *_, last = _trials(tmp_path, "sane")
 
-    file.write_text("{")
+    first.write_text("{")
     assert lab.missing(["sane"]) == 1
-    record = json.loads(sorted((tmp_path / "trials" / "sane").iterdir())[-1].read_text())
-    file.write_text(json.dumps({**record, "fingerprint": "another"}))
+    first.write_text(last.read_text())  # of another condition and seed
     assert lab.missing(["sane"]) == 1
+    record = json.loads(last.read_text())
+    first.write_text(json.dumps({**record, "condition": "1"}))  # of another seed
+    assert lab.missing(["sane"]) == 1
+    first.write_text("[]")
+    assert lab.missing(["sane"]) == 1
+
+
+def test_trials_of_other_settings_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = laboratory(tmp_path)
+    lab.run(["sane"])
+    other = {"tiny": replace(odd_experiments.SANE.scales["tiny"], images=Images("digits", 20, 10))}
+    with monkeypatch.context() as changed:
+        changed.setattr(type(odd_experiments.SANE), "scales", other)
+        assert lab.missing(["sane"]) == 6
+        lab.run(["sane"])
+
+    assert lab.missing(["sane"]) == 0
+    assert len(_trials(tmp_path, "sane")) == 12
+
+
+def test_a_result_that_failed_replaces_none_that_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = laboratory(tmp_path)
+    lab.run(["sane", "raises"])
+    before = lab.result("sane")
+
+    def fails(self: object, trials: object, scale: object) -> None:
+        raise ArithmeticError("two and two is five")
+
+    monkeypatch.setattr(type(odd_experiments.SANE), "measure", fails)
+    failed = lab.run(["sane"])["sane"]
+
+    assert failed.outcome == "failed"
+    assert "two and two is five" in failed.failures[0]["failure"]
+    assert lab.result("sane") == before
+    read = lab.result("raises")
+    assert read is not None
+    assert read.outcome == "failed"
+
+
+def test_a_result_of_other_settings_or_another_scale_is_out_of_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = laboratory(tmp_path)
+    result = lab.run(["sane"])["sane"]
+
+    assert lab.is_current(result)
+    assert not lab.is_current(replace(result, source="another"))
+    assert not Laboratory(tmp_path, "small", known=odd_experiments.ALL).is_current(result)
+    other = {"tiny": replace(odd_experiments.SANE.scales["tiny"], images=Images("digits"))}
+    monkeypatch.setattr(type(odd_experiments.SANE), "scales", other)
+    assert not lab.is_current(result)
+    with pytest.raises(NotMeasuredError, match="out of date"):
+        lab.measured("sane")
 
 
 def test_experiments_that_fail_are_reported_and_stop_no_other(tmp_path: Path) -> None:
-    names = ["raises", "dies", "no-json", "cannot-measure", "measures-no-json", "sane"]
+    failing = ["raises", "dies", "no-json", "cannot-prepare", "cannot-measure", "measures-no-json"]
+    names = [*failing, "sane"]
 
     results = laboratory(tmp_path).run(names)
 
     assert {name: results[name].outcome for name in names} == {
-        "raises": "failed",
-        "dies": "failed",
-        "no-json": "failed",
-        "cannot-measure": "failed",
-        "measures-no-json": "failed",
+        **dict.fromkeys(failing, "failed"),
         "sane": "supports",
     }
     raised = results["raises"].failures
@@ -82,6 +172,7 @@ def test_experiments_that_fail_are_reported_and_stop_no_other(tmp_path: Path) ->
     assert "Traceback" in raised[0]["details"]
     assert "SIGKILL" in results["dies"].failures[0]["failure"]
     assert "no JSON" in results["no-json"].failures[0]["failure"]
+    assert "no such network" in results["cannot-prepare"].failures[0]["failure"]
     assert "no seeds" in results["cannot-measure"].failures[0]["failure"]
     assert laboratory(tmp_path).missing(["raises"]) == 1  # the others are kept
 
@@ -104,10 +195,10 @@ def test_what_is_broken_off_goes_on(
         cwd=SRC,
         stderr=subprocess.DEVNULL,
     )
-    kept = tmp_path / "trials" / "takes-long" / "1-seed0.json"
-    while not kept.exists():
+    while not (there := _trials(tmp_path, "takes-long")):
         assert process.poll() is None
         time.sleep(0.05)
+    (kept,) = there
     process.send_signal(how)
     process.wait()
     before = kept.read_text()
@@ -137,9 +228,18 @@ def test_a_result_that_is_not_there_or_failed_is_not_read(tmp_path: Path) -> Non
 
 def test_a_damaged_result_is_told(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "sane.json").write_text('{"schema": "another"}')
+    lab = laboratory(tmp_path)
+    file = tmp_path / "results" / "sane.json"
+    file.write_text('{"schema": "another"}')
     with pytest.raises(ValueError, match="no result of minires lab"):
-        laboratory(tmp_path).result("sane")
+        lab.result("sane")
+
+    lab.run(["sane"])  # which makes a new one
+    record = json.loads(file.read_text())
+    del record["claims"][0]["outcome"]
+    file.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"damaged one .*claims.0.outcome"):
+        lab.result("sane")
 
 
 @pytest.mark.parametrize(

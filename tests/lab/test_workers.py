@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from minires.lab.workers import Job, carry_out
+from minires.devices.threads import available, get_num_threads
+from minires.lab import workers
+from minires.lab.workers import Job, _hired, _Worker, carry_out
 from tests.lab import odd_experiments
 
 pytestmark = pytest.mark.timeout(60)
@@ -38,6 +41,53 @@ def test_a_process_is_used_again() -> None:
     pids = [done.value for done in carry_out([Job("pid", os.getpid, ())] * 4, 1)]
 
     assert len(set(pids)) == 1
+
+
+def test_a_process_that_ended_before_it_had_something_to_do_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ended(share: int) -> _Worker:
+        worker = _hired(share)
+        worker.process.kill()
+        worker.process.join()
+        return worker
+
+    monkeypatch.setattr(workers, "_hired", ended)
+    (done,) = carry_out([Job("pid", os.getpid, ())], 1)
+    assert "SIGKILL" in done.failure
+
+
+def test_few_jobs_have_all_processors() -> None:
+    (done,) = carry_out([Job("threads", get_num_threads, ())], 64)
+
+    assert done.value == available()
+    assert list(carry_out([], 2)) == []
+
+
+def test_a_ctrl_c_of_the_terminal_is_the_callers_alone(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, time\n"
+        "from minires.lab.workers import Job, carry_out\n"
+        "if __name__ == '__main__':\n"
+        "    print('here', flush=True)\n"
+        "    for done in carry_out([Job('long', time.sleep, (600,))] * 2, 2):\n"
+        "        pass\n"
+    )
+    for delay in (0.0, 0.3, 1.5):  # while they start, or work
+        caller = subprocess.Popen(
+            [sys.executable, script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert caller.stdout is not None
+        caller.stdout.readline()
+        time.sleep(delay)
+        os.killpg(caller.pid, signal.SIGINT)
+        _, told = caller.communicate()
+        assert told.count("Traceback") <= told.count("KeyboardInterrupt") == 1, told
 
 
 def test_processes_end_when_the_caller_is_killed(tmp_path: Path) -> None:
