@@ -15,7 +15,7 @@ from .tables import show
 
 if TYPE_CHECKING:
     from minires.lab.experiment import Experiment
-    from minires.lab.results import Result
+    from minires.lab.laboratory import Laboratory
 
 app = typer.Typer(
     name="lab",
@@ -41,6 +41,14 @@ def _list(
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     if context.invoked_subcommand is not None:
+        for name in ("scale", "out", "json"):
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                command = context.invoked_subcommand
+                raise typer.BadParameter(
+                    f"--{name} stands before {command!r}, which would not hear of it; write:"
+                    f" minires lab {command} ... --{name}"
+                )
         return
     from minires.devices import threads
     from minires.lab.cost import slowness
@@ -50,7 +58,7 @@ def _list(
     lab = Laboratory(folder_of(out, scale), require_scale(scale))
     factor = slowness() / threads.available()
     try:
-        rows = [_row(each, lab.result(each.name), scale, factor) for each in experiments().values()]
+        rows = [_row(each, lab, factor) for each in experiments().values()]
     except ValueError as error:
         refuse(error)
     if json:
@@ -63,10 +71,12 @@ def _list(
         _print(rows)
 
 
-def _row(
-    experiment: Experiment, result: Result | None, scale: str, factor: float
-) -> dict[str, Any]:
-    seconds = experiment.scales[scale].seconds * factor  # type: ignore[index]
+def _row(experiment: Experiment, lab: Laboratory, factor: float) -> dict[str, Any]:
+    seconds = experiment.scales[lab.scale].seconds * factor
+    result = lab.result(experiment.name)
+    status: str = "not run" if result is None else result.outcome
+    if result is not None and (why := lab.out_of_date(result)):
+        status += f", {why}"
     return {
         "name": experiment.name,
         "title": experiment.title,
@@ -75,7 +85,7 @@ def _row(
             for claim in experiment.claims
         ],
         "seconds": round(seconds, 1),
-        "status": "not run" if result is None else result.outcome,
+        "status": status,
     }
 
 
@@ -105,18 +115,18 @@ def _report(
         Path | None, typer.Option(help="Where to write it.", show_default="<out>/report.html")
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="Write Markdown, and figures in a folder beside it.")
+        Path | None,
+        typer.Option(help="Write Markdown, NAME.md, and figures into NAME beside it."),
     ] = None,
 ) -> None:
     """Write one page of all results that are there: claim, published, measured, outcome, figure."""
     from .lab_folder import write_as_markdown, write_page
 
-    require_scale(scale)
-    folder = folder_of(out, scale)
+    folder, known = folder_of(out, scale), require_scale(scale)
     if markdown is not None:
-        typer.echo(write_as_markdown(folder, markdown))
+        typer.echo(write_as_markdown(folder, known, markdown))
     if html is not None or markdown is None:
-        typer.echo(write_page(folder, html))
+        typer.echo(write_page(folder, known, html))
 
 
 app.command("run", help=RUN_HELP)(run_run)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from .refusals import refuse
 
 if TYPE_CHECKING:
+    from minires.lab.claims.auditing import Record
     from minires.lab.experiment import Experiment, ScaleName
     from minires.lab.results import Result
 
@@ -19,6 +21,12 @@ Scale = Annotated[
 ]
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the results.", show_default="runs/lab-<scale>")
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        help="How many; fewer than 3 tell no effect from chance.", min=1, show_default="3"
+    ),
 ]
 
 
@@ -42,40 +50,52 @@ def folder_of(out: Path | None, scale: str) -> Path:
     return Path("runs") / f"lab-{scale}" if out is None else out
 
 
-def write_page(folder: Path, file: Path | None = None) -> Path:
+def interrupted() -> NoReturn:
+    """End after a Ctrl-C, and say what it has not cost."""
+    typer.echo(
+        "minires: stopped; what is done is kept, and the same command does the rest", err=True
+    )
+    raise typer.Exit(130)
+
+
+def write_page(folder: Path, scale: ScaleName, file: Path | None = None) -> Path:
     """Write the page of all results in a folder; return where it is."""
     from minires.lab.lab_page import render_lab
     from minires.serialize import atomic_write
 
     target = folder / "report.html" if file is None else file
-    page = render_lab(*_found(folder))
+    results, known, audit, out_of_date = _found(folder, scale)
+    page = render_lab(results, known, audit, out_of_date)
     with atomic_write(target, "w") as opened:
         opened.write(page)
     return target
 
 
-def write_as_markdown(folder: Path, file: Path) -> Path:
+def write_as_markdown(folder: Path, scale: ScaleName, file: Path) -> Path:
     """Write the same as Markdown, and figures in a folder beside it; return where it is."""
     from minires.lab.lab_markdown import write_markdown
 
-    return write_markdown(*_found(folder), file)[0]
+    results, known, audit, out_of_date = _found(folder, scale)
+    try:
+        return write_markdown(results, known, audit, file, out_of_date)[0]
+    except ValueError as error:
+        raise typer.BadParameter(f"--markdown: {error}") from None
 
 
 def _found(
-    folder: Path,
-) -> tuple[dict[str, Result], dict[str, Experiment], list[dict[str, Any]] | None]:
-    """Return the results in a folder, all experiments, and the records of the audit."""
+    folder: Path, scale: ScaleName
+) -> tuple[dict[str, Result], Mapping[str, Experiment], list[Record] | None, dict[str, str]]:
+    """Return the results in a folder, all experiments, the audit, and why results are old."""
     from minires.lab.claims.auditing import read_audit
-    from minires.lab.experiments import experiments
-    from minires.lab.results import read_result
+    from minires.lab.laboratory import Laboratory
 
-    known = experiments()
+    lab = Laboratory(folder, scale)
     try:
-        found = {name: read_result(folder, name) for name in known}
+        found = {name: lab.result(name) for name in lab.known}
         audit = read_audit(folder)
     except ValueError as error:
         refuse(error)
     results = {name: result for name, result in found.items() if result is not None}
     if not results:
         refuse(ValueError(f"there are no results in '{folder}'; run: minires lab run --all"))
-    return results, known, audit
+    return results, lab.known, audit, {n: lab.out_of_date(each) for n, each in results.items()}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .devices import Device, require
-from .lab_folder import Out, Scale, folder_of, require_scale, write_page
+from .lab_folder import Out, Scale, Seeds, folder_of, interrupted, require_scale, write_page
 from .tables import show
 
 if TYPE_CHECKING:
+    from minires.lab.claims.auditing import Record
     from minires.lab.laboratory import Trial
     from minires.lab.results import Result
 
@@ -24,12 +26,6 @@ RUN_HELP = (
 Jobs = Annotated[
     int | None,
     typer.Option(help="Trials at a time, which share the processors.", min=1, show_default="all"),
-]
-Seeds = Annotated[
-    int | None,
-    typer.Option(
-        help="How many; fewer than 3 tell no effect from chance.", min=1, show_default="3"
-    ),
 ]
 
 
@@ -69,19 +65,15 @@ def run_run(
     )
     wanted = list(dict.fromkeys(wanted))
     told = Told(quiet, lab.missing(wanted))
-    records = []
+    records: list[Record] = []
     try:
         results = lab.run(wanted, told.trial, told.result)
         if everything:
             from .lab_claims import audited
 
-            records = audited(lab, None, quiet)
+            records = audited(lab, None, quiet, _failed(results))
     except KeyboardInterrupt:
-        typer.echo(
-            "minires: stopped; what is done is kept, and the same command does the rest", err=True
-        )
-        raise typer.Exit(130) from None
-    page = write_page(lab.folder)
+        interrupted()
     if json:
         from minires.serialize.json_text import to_json
 
@@ -95,12 +87,10 @@ def run_run(
             }
             for name, result in results.items()
         ]
-        typer.echo(
-            to_json({"schema": "minires.lab.run/1", "scale": scale, "results": rows}), nl=False
-        )
+        told_all = {"schema": "minires.lab.run/1", "scale": scale, "results": rows}
+        typer.echo(to_json({**told_all, "claims": records}), nl=False)
     else:
         _print(list(results.values()))
-        typer.echo(page)
     for result in results.values():
         for failure in result.failures:
             where = f"{failure['condition']}, seed {failure['seed']}: " * bool(failure["condition"])
@@ -108,8 +98,18 @@ def run_run(
     failed = [record for record in records if record["outcome"] == "failed"]
     for record in failed:
         typer.echo(f"minires: claim {record['code']}: {record['because']}", err=True)
-    if failed or any(result.failures for result in results.values()):
+    # The page is last: what another result there lacks must not hide what was measured.
+    page = write_page(lab.folder, lab.scale)
+    if not json:
+        typer.echo(page)
+    if failed or _failed(results):
         raise typer.Exit(1)
+
+
+def _failed(results: Mapping[str, Result]) -> dict[str, str]:
+    return {
+        name: result.failures[0]["failure"] for name, result in results.items() if result.failures
+    }
 
 
 class Told:

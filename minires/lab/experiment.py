@@ -34,12 +34,15 @@ class Claim(NamedTuple):
         The number that is published there; "" where there is none.
     rule : Rule
         Written before anything was measured.
+    shows_at : {"tiny", "small", "paper"}
+        The least scale at which it should show.
     """
 
     statement: str
     source: str
     paper: str
     rule: Rule
+    shows_at: ScaleName = "small"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +82,6 @@ class Experiment(ABC):
     claims : tuple of Claim
     scales : dict
         A `Scale` for each of "tiny", "small" and "paper".
-    shows_at : {"tiny", "small", "paper"}
-        The least scale at which the papers' effect should show.
     """
 
     name: str
@@ -89,7 +90,6 @@ class Experiment(ABC):
     caption: str
     claims: tuple[Claim, ...]
     scales: ClassVar[Mapping[ScaleName, Any]]
-    shows_at: ScaleName = "small"
 
     @abstractmethod
     def conditions(self, scale: Any) -> Sequence[str]:

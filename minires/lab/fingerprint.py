@@ -17,7 +17,7 @@ from .experiment import Experiment, Scale
 
 _LAB = __name__.rpartition(".")[0]
 # Words, rules, and what is made of trials afterwards.
-_NOT_OF_TRIALS = {"name", "title", "about", "caption", "claims", "scales", "shows_at"}
+_NOT_OF_TRIALS = {"name", "title", "about", "caption", "claims", "scales"}
 _NOT_OF_TRIALS |= {"measure", "draw", "conditions"}
 
 

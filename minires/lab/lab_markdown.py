@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from minires.serialize import atomic_write
 
 from .cost import in_words
 from .experiment import Experiment
-from .lab_page import evidence_text, measured_text, verdict_text, where_it_shows
-from .picture import to_png
+from .lab_page import (
+    drawn,
+    evidence_text,
+    measured_text,
+    notes_on,
+    origins_text,
+    verdict_text,
+    where_it_shows,
+)
 from .results import Result
 from .theme import LIGHT
 
@@ -21,6 +29,7 @@ def write_markdown(
     known: Mapping[str, Experiment],
     audit: Sequence[Mapping[str, Any]] | None,
     file: Path,
+    out_of_date: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Path]:
     """Write what experiments and audit have shown; figures go into a folder of the file's name.
 
@@ -30,6 +39,8 @@ def write_markdown(
     known : dict of Experiment
     audit : list of dict or None
     file : Path
+    out_of_date : dict of str, optional
+        By an experiment's name, why its result is.
 
     Returns
     -------
@@ -39,27 +50,33 @@ def write_markdown(
     Raises
     ------
     ValueError
-        If there are no results.
+        If there are no results, or the file's name has no suffix, by which it is told from the
+        folder.
     """
     if not results:
         raise ValueError("write_markdown: there are no results to write")
+    if not file.suffix:
+        raise ValueError(f"the folder of the figures would be '{file}' itself; name it {file}.md")
     shown = [(known[name], results[name]) for name in known if name in results]
     figures = file.with_suffix("")
     written = [file]
     parts = [_opening(shown, audit), _overview(shown)]
     for experiment, result in shown:
+        notes = notes_on(result, out_of_date.get(experiment.name, ""))
         picture = ""
         if result.outcome != "failed":
-            figures.mkdir(parents=True, exist_ok=True)
             png = figures / f"{experiment.name}.png"
-            drawn = experiment.draw(result.trials, result.measured, LIGHT)
-            with atomic_write(png) as opened:
-                opened.write(to_png(drawn, dpi=110))
-            written.append(png)
-            picture = (
-                f"![{experiment.caption}]({figures.name}/{png.name})\n\n{experiment.caption}\n"
-            )
-        parts.append(_experiment(experiment, result, picture))
+            image = drawn(experiment, result, LIGHT, dpi=110)
+            if isinstance(image, str):
+                notes.append(image)
+            else:
+                figures.mkdir(parents=True, exist_ok=True)
+                with atomic_write(png) as opened:
+                    opened.write(image)
+                written.append(png)
+                picture = f"![{experiment.caption}]({figures.name}/{png.name})\n\n"
+                picture += f"{experiment.caption}\n"
+        parts.append(_experiment(experiment, result, notes, picture))
     if audit:
         parts.append(_audit(audit))
     with atomic_write(file, "w") as opened:
@@ -72,15 +89,14 @@ def _opening(
 ) -> str:
     first = shown[0][1]
     seconds = sum(result.seconds for _, result in shown)
-    machine = first.environment
     return (
         "# What the lab has measured\n\n"
         f"Written by `minires lab report --markdown`, from results at the scale `{first.scale}`"
-        f" that took {in_words(seconds)} of computing in all ({machine.get('processor')},"
-        f" {machine.get('processors')} processors, NumPy {machine.get('numpy')}). [lab.md](lab.md)"
-        " says how experiments are made and judged; the numbers that the figures are drawn from"
-        " stand in `lab/results/`. An effect must show in every seed, of three at least, or in a"
-        " 95 % confidence interval; what does not is called inconclusive.\n"
+        f" that took {in_words(seconds)} of computing in all"
+        f" ({origins_text(result for _, result in shown)})."
+        " [lab.md](lab.md) says how experiments are made and judged; the numbers that the figures"
+        " are drawn from stand in `lab/results/`. An effect must show in every seed, of three at"
+        " least, or in a 95 % confidence interval; what does not is called inconclusive.\n"
     )
 
 
@@ -98,17 +114,17 @@ def _overview(shown: Sequence[tuple[Experiment, Result]]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _experiment(experiment: Experiment, result: Result, picture: str) -> str:
+def _experiment(experiment: Experiment, result: Result, notes: Sequence[str], picture: str) -> str:
     lines = [f"## {experiment.name}\n", f"**{experiment.title}.** {experiment.about}\n"]
     lines += [picture] if picture else []
-    notes = [where_it_shows(experiment, result), (result.images or {}).get("note", "")]
-    lines += [f"> {note}\n" for note in notes if note]
-    lines += [f"> Failed: {failure['failure']}\n" for failure in result.failures]
+    lines += [f"> {note}\n" for note in notes]
     for claim in result.claims:
         published = f" Published: {claim['paper']}." if claim["paper"] else ""
         lines.append(
             f"- {_bold(claim['outcome'])}: {claim['claim']} ({claim['source']}).{published}"
-            f" Measured: {claim['because']}. Rule: {claim['rule']}.\n"
+            f" Measured: {claim['because']}. Rule: {claim['rule']}."
+            f" {where_it_shows(claim, result.scale)}".rstrip()
+            + "\n"
         )
     images = result.images
     on = f"{images['name']}, {images['train']} to learn from; " if images else ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from minires.pages import Cell, definitions, details, escape, page, picture, short, table
@@ -11,8 +12,8 @@ from minires.pages import Cell, definitions, details, escape, page, picture, sho
 from .cost import in_words
 from .experiment import SCALES, Experiment
 from .picture import to_png
-from .results import Result
-from .theme import DARK, LIGHT
+from .results import Judged, Result
+from .theme import DARK, LIGHT, Theme
 
 _STYLE = """
 .supports { color: var(--green); }
@@ -55,6 +56,7 @@ def render_lab(
     results: Mapping[str, Result],
     known: Mapping[str, Experiment],
     audit: Sequence[Mapping[str, Any]] | None = None,
+    out_of_date: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Write the page of a laboratory's results; figures are drawn from the results alone.
 
@@ -65,6 +67,8 @@ def render_lab(
         All experiments, by name: those without a result are named at the end.
     audit : list of dict, optional
         Records of `minires.lab.claims.audit`.
+    out_of_date : dict of str, optional
+        By an experiment's name, why its result is, as `Laboratory.out_of_date` says.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def render_lab(
     sections = [
         _opening(shown, audit),
         _overview(shown),
-        *(_experiment(experiment, result) for experiment, result in shown),
+        *(_experiment(each, result, out_of_date.get(each.name, "")) for each, result in shown),
         _audit(audit),
         _missing(results, known),
     ]
@@ -103,19 +107,44 @@ def measured_text(values: Any) -> str:
     return "–" if values is None else str(values)
 
 
-def where_it_shows(experiment: Experiment, result: Result) -> str:
-    """Say at which scale the effect should show, where this one has not shown it; or ""."""
-    if result.outcome in ("supports", "failed"):
+def where_it_shows(claim: Judged, scale: str) -> str:
+    """Say at which scale a claim should show, where this one has not shown it; or ""."""
+    if claim["outcome"] == "supports":
         return ""
     scales: Sequence[str] = SCALES
-    if scales.index(experiment.shows_at) > scales.index(result.scale):
-        return (
-            f"The scale {result.scale!r} does not show all that the papers say;"
-            f" {experiment.shows_at!r} should."
-        )
-    return (
-        f"The scale {result.scale!r} should show what the papers say, and has not shown all of it."
-    )
+    if scales.index(claim["shows_at"]) > scales.index(scale):
+        return f"The scale {scale} does not show it; {claim['shows_at']} should."
+    return f"The scale {scale} should show it, and does not."
+
+
+def notes_on(result: Result, out_of_date: str) -> list[str]:
+    """Return what must be said of a result before anything else."""
+    notes = [(result.images or {}).get("note", "")]
+    if out_of_date:
+        again = f"minires lab run {result.experiment} --scale {result.scale}"
+        notes.append(f"This result is {out_of_date}. {again} makes it anew.")
+    notes += [f"Failed{_place(failure)}: {failure['failure']}" for failure in result.failures]
+    return [note for note in notes if note]
+
+
+def origins_text(results: Iterable[Result]) -> str:
+    """Return where the trials of some results were run, and by which commits of minires."""
+    found = [
+        f"{machine.get('processor', '')}, {machine.get('processors', '?')} processors, NumPy"
+        f" {machine.get('numpy', '?')}, commit {origin['commit'] or 'unknown'}"
+        for result in results
+        for origin in result.origins
+        for machine in (origin["environment"],)
+    ]
+    return "; ".join(dict.fromkeys(found))
+
+
+def drawn(experiment: Experiment, result: Result, theme: Theme, dpi: int = 150) -> bytes | str:
+    """Return the figure of a result as a PNG; or why there is none."""
+    try:
+        return to_png(experiment.draw(result.trials, result.measured, theme), dpi=dpi)
+    except Exception as error:  # what cannot be drawn hides no other
+        return f"No figure: {type(error).__name__}: {error}"
 
 
 def verdict_text(record: Mapping[str, Any]) -> str:
@@ -131,7 +160,9 @@ def evidence_text(record: Mapping[str, Any]) -> str:
 def _opening(
     shown: Sequence[tuple[Experiment, Result]], audit: Sequence[Mapping[str, Any]] | None
 ) -> str:
-    claims = Counter(claim["outcome"] for _, result in shown for claim in result.claims)
+    claims: Counter[str] = Counter(
+        claim["outcome"] for _, result in shown for claim in result.claims
+    )
     told = [f"Claims of papers: {_tally(claims)}."] if claims else []
     failed = [result.experiment for _, result in shown if result.outcome == "failed"]
     if failed:
@@ -144,8 +175,7 @@ def _opening(
     scales = sorted({result.scale for _, result in shown})
     if "tiny" in scales:
         told.append("At the scale tiny everything is run, but outcomes mean nothing.")
-    machine = shown[0][1].environment if shown else {}
-    where = f"{machine.get('processor', '')}, {machine.get('processors', '?')} processors"
+    where = origins_text(result for _, result in shown)
     return (
         "<header>\n<h1>Claims about residual learning, re-run</h1>\n"
         '<p class="lede">Is it true, and can I see it? Each claim was put to an experiment, and a'
@@ -191,12 +221,10 @@ def _overview(shown: Sequence[tuple[Experiment, Result]]) -> str:
     )
 
 
-def _experiment(experiment: Experiment, result: Result) -> str:
+def _experiment(experiment: Experiment, result: Result, out_of_date: str) -> str:
     body = [f'<section class="experiment" id="{escape(experiment.name)}">']
     body.append(f"<h2>{escape(experiment.title)}</h2>\n<p>{escape(experiment.about)}</p>")
-    notes = [where_it_shows(experiment, result), (result.images or {}).get("note", "")]
-    notes += [f"Failed{_place(failure)}: {failure['failure']}" for failure in result.failures]
-    body += [f'<p class="note">{escape(note)}</p>' for note in notes if note]
+    body += [f'<p class="note">{escape(note)}</p>' for note in notes_on(result, out_of_date)]
     if result.outcome != "failed":
         body.append(_figure(experiment, result))
     body.append('<ul class="claims">')
@@ -209,7 +237,7 @@ def _experiment(experiment: Experiment, result: Result) -> str:
         ]
         body.append(
             f'<li class="{claim["outcome"]}"><p class="outcome">{escape(_SIGNS[claim["outcome"]])}:'
-            f" {escape(claim['claim'])}</p>{definitions(pairs)}</li>"
+            f" {escape(claim['claim'])}</p>{definitions(pairs)}{_note(claim, result)}</li>"
         )
     body.append("</ul>")
     body.append(details("All that was measured, and how", _particulars(result)))
@@ -217,14 +245,15 @@ def _experiment(experiment: Experiment, result: Result) -> str:
     return "\n".join(body)
 
 
+def _note(claim: Judged, result: Result) -> str:
+    told = where_it_shows(claim, result.scale)
+    return f'<p class="note">{escape(told)}</p>' if told else ""
+
+
 def _figure(experiment: Experiment, result: Result) -> str:
-    try:
-        light, dark = (
-            to_png(experiment.draw(result.trials, result.measured, theme))
-            for theme in (LIGHT, DARK)
-        )
-    except Exception as error:  # what cannot be drawn hides no other
-        return f'<p class="note">No figure: {escape(f"{type(error).__name__}: {error}")}</p>'
+    light, dark = (drawn(experiment, result, theme) for theme in (LIGHT, DARK))
+    if isinstance(light, str) or isinstance(dark, str):
+        return f'<p class="note">{escape(light if isinstance(light, str) else str(dark))}</p>'
     alt = f"{experiment.title}. {experiment.caption}"
     return (
         f'<figure class="card">{picture(light, dark, alt)}'
@@ -238,7 +267,8 @@ def _place(failure: Mapping[str, Any]) -> str:
 
 def _particulars(result: Result) -> str:
     settings = {**result.settings}
-    settings.pop("seconds", None)
+    for not_of_trials in ("seconds", "seeds"):
+        settings.pop(not_of_trials, None)
     images = result.images or {}
     return definitions(
         [
@@ -248,11 +278,21 @@ def _particulars(result: Result) -> str:
             ("images", measured_text(images) if images else "none"),
             ("device", result.device),
             ("trials took", f"{in_words(result.seconds)} in all"),
-            ("machine", measured_text(result.environment)),
-            ("commit", result.commit or "–"),
-            ("when", result.created),
+            *_origins(result),
+            ("judged", measured_text(result.judged)),
         ]
     )
+
+
+def _origins(result: Result) -> list[tuple[str, str]]:
+    return [
+        (
+            f"{origin['trials']} trials",
+            f"commit {origin['commit'] or 'unknown'}, from {origin['first']} to {origin['last']};"
+            f" {measured_text(origin['environment'])}",
+        )
+        for origin in result.origins
+    ]
 
 
 def _values(measured: Mapping[str, Any]) -> str:

@@ -113,15 +113,18 @@ class Laboratory:
         """
         return read_result(self.folder, name)
 
-    def is_current(self, result: Result) -> bool:
-        """Whether a result is of this scale, its settings, and the source as it is now."""
+    def out_of_date(self, result: Result) -> str:
+        """Return why a result is none of this laboratory as it is now, or ""."""
         experiment = self.known[result.experiment]
         settings = as_kept(settings_of(experiment.scales[self.scale]))
-        return (
-            result.scale == self.scale
-            and result.source == source_of(experiment)
-            and settings.items() <= result.settings.items()
-        )
+        if result.scale != self.scale:
+            return f"of the scale {result.scale}"
+        if (
+            result.source != source_of(experiment)
+            or not settings.items() <= result.settings.items()
+        ):
+            return "out of date"
+        return ""
 
     def measured(self, experiment: str) -> Measured:
         """Return what an experiment has measured.
@@ -134,8 +137,8 @@ class Laboratory:
         result = self.result(experiment)
         if result is None:
             raise NotMeasuredError(experiment)
-        if not self.is_current(result):
-            raise NotMeasuredError(experiment, "that which is there is out of date")
+        if why := self.out_of_date(result):
+            raise NotMeasuredError(experiment, f"that which is there is {why}")
         if result.outcome == "failed":
             raise NotMeasuredError(experiment, "it has failed")
         return result.measured

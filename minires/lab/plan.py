@@ -127,6 +127,7 @@ class Plan:
                     "outcome": judged.outcome,
                     "because": judged.because,
                     "measured": {name: measured[name] for name in claim.rule.quantities},
+                    "shows_at": claim.shows_at,
                 }
             )
         result.outcome = joint(claim["outcome"] for claim in result.claims)

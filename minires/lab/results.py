@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import TypedDict  # pydantic asks for this one, before Python 3.12
 
@@ -17,6 +17,9 @@ from minires.serialize import atomic_write
 from minires.serialize.json_text import strict, to_json
 
 from .rules import Outcome
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 SCHEMA = "minires.lab.result/2"
 _DIGITS = 5
@@ -41,6 +44,7 @@ class Judged(TypedDict):
     outcome: Outcome
     because: str
     measured: dict[str, Any]
+    shows_at: str
 
 
 class Failure(TypedDict):
@@ -136,14 +140,19 @@ def read_result(folder: Path, experiment: str) -> Result | None:
             raise ValueError("another format")
         return TypeAdapter(Result).validate_json(text, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        told = first_of(error)
     except (ValueError, TypeError, KeyError) as error:
         told = str(error)
     raise ValueError(
         f"'{file}' is no result of minires lab, or a damaged one ({told}); move it away, and run"
         " the experiment again"
     )
+
+
+def first_of(error: ValidationError) -> str:
+    """Return in a few words what is wrong with a file, and at which place of it."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ def test_results_become_a_page_of_markdown_and_figures(tmp_path: Path) -> None:
     assert "](measured/sane.png)" in page
     assert "- supports: Two is more than one. (arithmetic). Published: 1." in page
     assert "Measured: two less one: 1, 1, 1. Rule: two less one: above 0 supports" in page
-    assert "> Failed: ArithmeticError: two and two is five" in page
+    assert "> Failed (2, seed 1): ArithmeticError: two and two is five" in page
     row = next(line for line in page.splitlines() if line.startswith("| X1 |"))
     assert row.replace(r"\|", "").count("|") == 7  # what a cell holds does not end it
     assert "**contradicts**" in row
@@ -36,6 +36,14 @@ def test_the_machine_is_measured_on_one_thread_and_left_as_it_was() -> None:
 
     assert slowness() > 0
     assert threads.get_num_threads() == before
+
+
+def test_a_page_without_a_suffix_would_be_its_own_folder(tmp_path: Path) -> None:
+    results = Laboratory(tmp_path, "tiny", known=odd_experiments.ALL, jobs=1).run(["sane"])
+
+    with pytest.raises(ValueError, match=r"name it .*measured\.md"):
+        write_markdown(results, odd_experiments.ALL, None, tmp_path / "measured")
+    assert not (tmp_path / "measured").exists()
 
 
 def test_a_page_without_results_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from minires.lab.lab_markdown import write_markdown
 from minires.lab.lab_page import measured_text, render_lab
 from minires.lab.laboratory import Laboratory
 from minires.lab.results import Result
@@ -56,7 +57,10 @@ def test_what_failed_and_what_was_not_run_is_told(results: dict[str, Result]) ->
     told = text_of(render_lab(results, KNOWN))
 
     assert "Failed (2, seed 1): ArithmeticError: two and two is five" in told
-    missing = "dies, no-json, cannot-measure, measures-no-json, cannot-draw, takes-long"
+    missing = (
+        "dies, no-json, cannot-prepare, cannot-measure, measures-no-json, cannot-draw, draws,"
+        " takes-long"
+    )
     assert f"Not run yet: {missing}." in told
 
 
@@ -72,15 +76,35 @@ def test_an_audit_that_is_contradicted_says_so_and_shows_both(results: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("shows_at", "told"), [("paper", "'paper' should"), ("tiny", "'tiny' should show")]
+    ("shows_at", "told"),
+    [
+        ("paper", "The scale tiny does not show it; paper should."),
+        ("tiny", "The scale tiny should show it, and does not."),
+    ],
 )
 def test_an_effect_that_does_not_show_is_told_with_the_scale_where_it_should(
     results: dict[str, Result], shows_at: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(odd_experiments.SANE, "shows_at", shows_at, raising=False)
-    monkeypatch.setattr(results["sane"], "outcome", "inconclusive")
+    monkeypatch.setitem(results["sane"].claims[0], "shows_at", shows_at)
+    assert told not in text_of(render_lab(results, KNOWN))
 
+    monkeypatch.setitem(results["sane"].claims[0], "outcome", "inconclusive")
     assert told in text_of(render_lab(results, KNOWN))
+
+
+def test_where_trials_were_run_stands_on_the_page_and_what_is_out_of_date(
+    results: dict[str, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (origin,) = results["sane"].origins
+    elsewhere = {**origin, "commit": "another", "trials": 1}
+    monkeypatch.setattr(results["sane"], "origins", [origin, elsewhere])
+
+    told = text_of(render_lab(results, KNOWN, None, {"sane": "of the scale small", "raises": ""}))
+
+    assert "commit another" in told
+    assert f"commit {origin['commit']}" in told
+    assert "This result is of the scale small. minires lab run sane --scale tiny" in told
+    assert told.count("This result is") == 1
 
 
 @pytest.mark.parametrize(
@@ -98,3 +122,8 @@ def test_a_figure_that_cannot_be_drawn_is_told_and_hides_no_other(tmp_path: Path
 
     assert "No figure: RuntimeError: no &lt;ink&gt;" in page
     assert page.count("<figure") == 1
+
+    file, *figures = write_markdown(results, KNOWN, None, tmp_path / "measured.md")
+    assert [figure.name for figure in figures] == ["sane.png"]
+    assert "> No figure: RuntimeError: no <ink>" in file.read_text()
+    assert "cannot-draw.png" not in file.read_text()

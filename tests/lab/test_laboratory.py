@@ -146,12 +146,13 @@ def test_a_result_of_other_settings_or_another_scale_is_out_of_date(
     lab = laboratory(tmp_path)
     result = lab.run(["sane"])["sane"]
 
-    assert lab.is_current(result)
-    assert not lab.is_current(replace(result, source="another"))
-    assert not Laboratory(tmp_path, "small", known=odd_experiments.ALL).is_current(result)
+    assert lab.out_of_date(result) == ""
+    assert lab.out_of_date(replace(result, source="another")) == "out of date"
+    small = Laboratory(tmp_path, "small", known=odd_experiments.ALL)
+    assert small.out_of_date(result) == "of the scale tiny"
     other = {"tiny": replace(odd_experiments.SANE.scales["tiny"], images=Images("digits"))}
     monkeypatch.setattr(type(odd_experiments.SANE), "scales", other)
-    assert not lab.is_current(result)
+    assert lab.out_of_date(result) == "out of date"
     with pytest.raises(NotMeasuredError, match="out of date"):
         lab.measured("sane")
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
+
+from typing_extensions import TypedDict  # pydantic asks for this one, before Python 3.12
 
 from minires.lab.experiment import ScaleName
 from minires.lab.laboratory import Laboratory, NotMeasuredError, Trial
+from minires.lab.results import first_of
+from minires.lab.rules import Outcome
 from minires.lab.workers import Job, carry_out
 from minires.serialize import atomic_write
 from minires.serialize.json_text import strict
@@ -19,12 +24,35 @@ from .item import Item
 FILE = "claims.json"
 
 
+class Record(TypedDict):
+    """A statement of the audit, and what came of the check of the correct one.
+
+    The outcome is "supports", "contradicts" or "inconclusive" by the rule, "failed" if the check
+    did, and "cited" of a citation.
+    """
+
+    code: str
+    statement: str
+    verdict: str
+    correct: str
+    kind: Literal["experiment", "citation"]
+    outcome: Outcome | Literal["failed", "cited"]
+    measured: dict[str, Any]
+    rule: str
+    because: str
+    source: str
+    seconds: float
+
+
 def audit(
     lab: Laboratory,
     codes: Sequence[str] | None = None,
-    told: Callable[[dict[str, Any]], None] = lambda record: None,
+    told: Callable[[Record], None] = lambda record: None,
     trial_told: Callable[[Trial], None] = lambda trial: None,
-) -> list[dict[str, Any]]:
+    *,
+    before: Callable[[Sequence[str]], None] = lambda names: None,
+    failed: Mapping[str, str] = MappingProxyType({}),
+) -> list[Record]:
     """Check items of the audit; an experiment that one reads is run if it has no result yet.
 
     Parameters
@@ -36,13 +64,15 @@ def audit(
         Called with each record as it comes.
     trial_told : callable
         Called with each trial of an experiment that had to be run.
+    before : callable
+        Called with the names of experiments before they are run.
+    failed : dict of str, optional
+        Why experiments have failed a moment ago, by name: they are not run again.
 
     Returns
     -------
-    list of dict
-        In the order of the codes: "code", "statement", "verdict", "correct", "kind" (experiment or
-        citation), "outcome", "measured", "rule", "because", "source", "seconds". The outcome is
-        that of the correct statement; "failed" if the check did, and "cited" of a citation.
+    list of Record
+        In the order of the codes.
 
     Raises
     ------
@@ -54,7 +84,8 @@ def audit(
     unknown = [code for code in wanted if code not in known]
     if unknown:
         raise ValueError(f"unknown claim {unknown[0]!r}; there are: {', '.join(known)}")
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[str, Record] = {}
+    why_not = dict(failed)
 
     def keep(code: str, **found: Any) -> None:
         records[code] = strict({**_described(known[code]), **found})
@@ -75,14 +106,17 @@ def audit(
                 needed[code] = done.value
             else:
                 keep(code, seconds=done.seconds, **done.value)
-        failed = {
+        absent = sorted(set(needed.values()) - set(why_not))
+        if absent:
+            before(absent)
+        why_not |= {
             name: result.failures[0]["failure"]
-            for name, result in lab.run(sorted(set(needed.values())), trial_told).items()
+            for name, result in lab.run(absent, trial_told).items()
             if result.outcome == "failed"
         }
         for code, name in needed.items():
-            if name in failed:
-                because = f"the experiment {name!r} has failed: {failed[name]}"
+            if name in why_not:
+                because = f"the experiment {name!r} has failed: {why_not[name]}"
                 keep(code, outcome="failed", because=because)
         open_ = [code for code in needed if code not in records]
     return [records[code] for code in wanted]
@@ -101,22 +135,29 @@ def check_item(code: str, folder: str, scale: ScaleName) -> dict[str, Any] | str
     return {"outcome": judged.outcome, "because": judged.because, "measured": dict(measured)}
 
 
-def write_audit(records: Sequence[Mapping[str, Any]], folder: Path) -> Path:
-    """Write the records of an audit as a JSON list, one line for each."""
+def write_audit(records: Sequence[Record], folder: Path) -> Path:
+    """Write records of an audit as a JSON list; those of other codes that are there stay.
+
+    Raises
+    ------
+    ValueError
+        If the file that is there is damaged.
+    """
     file = folder / FILE
+    found = {record["code"]: record for record in (*(read_audit(folder) or ()), *records)}
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(file, "w") as opened:
-        opened.write(as_json(records))
+        opened.write(as_json([found[code] for code in audited_items() if code in found]))
     return file
 
 
-def as_json(records: Sequence[Mapping[str, Any]]) -> str:
+def as_json(records: Sequence[Record]) -> str:
     """Return the records of an audit as a JSON list, one line for each."""
     lines = ",\n  ".join(json.dumps(record, allow_nan=False) for record in records)
     return f"[\n  {lines}\n]\n" if records else "[]\n"
 
 
-def read_audit(folder: Path) -> list[dict[str, Any]] | None:
+def read_audit(folder: Path) -> list[Record] | None:
     """Read the records of an audit; None if there are none.
 
     Raises
@@ -124,21 +165,23 @@ def read_audit(folder: Path) -> list[dict[str, Any]] | None:
     ValueError
         If the file is damaged.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     file = folder / FILE
     if not file.exists():
         return None
     try:
-        records = json.loads(file.read_text("utf-8"))
-        for record in records:
-            record["code"], record["statement"], record["outcome"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"'{file}' is no audit of minires lab, or a damaged one ({error}); move it away"
-        ) from None
-    return records  # type: ignore[no-any-return]
+        return TypeAdapter(list[Record]).validate_json(file.read_text("utf-8"), strict=True)
+    except ValidationError as error:
+        told = first_of(error)
+    except ValueError as error:
+        told = str(error)
+    raise ValueError(
+        f"'{file}' is no audit of minires lab, or a damaged one ({told}); move it away"
+    )
 
 
-def _described(item: Item) -> dict[str, Any]:
+def _described(item: Item) -> Record:
     return {
         "code": item.code,
         "statement": item.statement,

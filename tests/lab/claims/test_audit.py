@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from minires.lab import laboratory as laboratory_module
 from minires.lab.claims import auditing
 from minires.lab.claims.item import Items
 from minires.lab.laboratory import Laboratory
@@ -75,6 +76,34 @@ def test_what_reads_an_experiment_runs_it_first_and_waits_for_it(
     assert "two and two is five" in because["X6"]
 
 
+def test_what_has_failed_a_moment_ago_is_not_run_again(tmp_path: Path) -> None:
+    told: list[Any] = []
+    before: list[str] = []
+    (found,) = auditing.audit(
+        laboratory(tmp_path),
+        ["X6"],
+        trial_told=told.append,
+        before=before.extend,
+        failed={"raises": "two and two is six"},
+    )
+
+    assert found["outcome"] == "failed"
+    assert found["because"] == "the experiment 'raises' has failed: two and two is six"
+    assert told == before == []
+    auditing.audit(laboratory(tmp_path), ["X4", "X6"], before=before.extend)
+    assert before == ["raises", "sane"]
+
+
+def test_records_of_other_codes_stay(tmp_path: Path) -> None:
+    lab = laboratory(tmp_path)
+    auditing.write_audit(auditing.audit(lab, ["X5", "X1"]), tmp_path)
+    auditing.write_audit([{**auditing.audit(lab, ["X1"])[0], "because": "again"}], tmp_path)
+
+    kept = auditing.read_audit(tmp_path)
+    assert kept is not None
+    assert [(record["code"], record["because"]) for record in kept] == [("X1", "again"), ("X5", "")]
+
+
 def test_records_are_a_json_list_and_are_read_again(tmp_path: Path) -> None:
     lab = laboratory(tmp_path)
     records = auditing.audit(lab, ["x1", "X5"])
@@ -119,6 +148,7 @@ def odd_items(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         yield from carry_out(others, processes)
 
     monkeypatch.setattr(auditing, "audited_items", lambda: ITEMS)
+    monkeypatch.setattr(laboratory_module, "experiments", lambda: odd_experiments.ALL)
     monkeypatch.setattr(auditing, "carry_out", here_or_there)
 
 
