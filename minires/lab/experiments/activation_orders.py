@@ -137,7 +137,8 @@ class _ActivationOrders(Experiment):
         figure, (curves, table) = panels(theme, 2, height=4.2, width=5.4)
         for number, (name, seeds) in enumerate(trials.items()):
             lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
-            spread(curves, seeds[0]["epochs"], lines, _said(name), number, theme)
+            longest = max((trial["epochs"] for trial in seeds), key=len)
+            spread(curves, longest, lines, _said(name), number, theme)
         label_epochs(curves)
         curves.set_ylabel("training error, %")
         name_curves(curves, theme, fontsize=8)
