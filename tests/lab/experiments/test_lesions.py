@@ -24,11 +24,13 @@ def test_the_tiny_scale_runs_from_end_to_end(tmp_path: Path) -> None:
     assert given["whole"] < 0.1
     assert sum(given["changes"]) == 2
     assert len(given["lost"]) == 9
+    assert given["images"]["name"] == "digits, test images"
+    assert given["images"]["weights"] == "cifar_resnet20_digits"
 
 
 def made(graceful: bool) -> dict[str, Any]:
     """Return trials of networks that bear deletions well or badly."""
-    rising = [(1, 0.1), (4, 0.3), (8, 0.6)] if graceful else [(1, 0.6), (4, 0.3), (8, 0.1)]
+    rising = [(1, 0.1), (4, 0.35), (8, 0.6)] if graceful else [(1, 0.6), (4, 0.3), (8, 0.1)]
     orders = [(0.9, 0.1), (0.5, 0.4), (0.1, 0.7)] if graceful else [(0.9, 0.7), (0.1, 0.1)]
     lost = [0.01, 0.02, 0.3] if graceful else [0.5, 0.6, 0.01]
     changes = [False, False, True]
@@ -51,6 +53,36 @@ def made(graceful: bool) -> dict[str, Any]:
 def test_graceful_loss_supports_and_the_opposite_contradicts() -> None:
     assert outcomes(EXPERIMENT, made(graceful=True)) == ["supports"] * 4
     assert outcomes(EXPERIMENT, made(graceful=False)) == ["contradicts"] * 4
+
+
+def test_an_error_that_leaps_is_not_smooth_however_well_it_ranks() -> None:
+    trials = made(graceful=True)
+    for trial in trials[lesions.PRETRAINED]:
+        trial["several"] = [(1, 0.0), (2, 0.01), (4, 0.02), (8, 0.9)]
+
+    measured = EXPERIMENT.measure(trials, EXPERIMENT.scales["tiny"])
+    assert measured[lesions.DELETED] == pytest.approx([1.0] * 3)
+    assert measured[lesions.DELETED_STEP] == pytest.approx([0.88 / 0.9] * 3)
+    assert outcomes(EXPERIMENT, trials)[3] == "contradicts"
+
+
+def test_a_few_blocks_without_which_it_fails_speak_against_whatever_the_median_is() -> None:
+    trials = made(graceful=True)
+    for trial in trials[lesions.PRETRAINED]:
+        trial["lost"], trial["changes"] = [0.0] * 5 + [0.9] * 4, [False] * 8 + [True]
+
+    measured = EXPERIMENT.measure(trials, EXPERIMENT.scales["tiny"])
+    assert measured[lesions.RISE] == [0.0] * 3
+    assert measured[lesions.UNHARMED] == pytest.approx([5 / 9] * 3)
+    assert outcomes(EXPERIMENT, trials)[0] == "contradicts"
+
+
+def test_what_knows_nothing_can_lose_nothing() -> None:
+    trials = made(graceful=True)
+    for trial in trials[lesions.PRETRAINED]:
+        trial["whole"], trial["lost"] = 0.9, [0.9] * 3
+
+    assert outcomes(EXPERIMENT, trials)[0] == "inconclusive"
 
 
 def test_a_network_is_as_before_when_the_operation_is_over() -> None:
@@ -117,7 +149,9 @@ def responses(shallow: float, deep: float, plain: float, residual: float) -> dic
         "plain twin": plain,
         "residual twin": residual,
     }
-    return {name: seeds({"responses": [value] * 5}) for name, value in values.items()}
+    return {
+        name: seeds({"responses": [value] * 5, "test_error": 0.3}) for name, value in values.items()
+    }
 
 
 def test_responses_are_compared_by_depth_and_with_plain() -> None:
@@ -127,9 +161,22 @@ def test_responses_are_compared_by_depth_and_with_plain() -> None:
     assert outcomes(experiment, responses(0.3, 0.5, 0.4, 0.8)) == ["contradicts"] * 2
 
 
+@pytest.mark.parametrize("lost", ["learning", "responses"])
+def test_twins_that_have_not_learned_or_overflow_tell_nothing(lost: str) -> None:
+    trials = responses(0.5, 0.3, 0.8, 0.4)
+    if lost == "learning":
+        trials["plain twin"][1]["test_error"] = 0.9
+        trials["residual twin"][2]["test_error"] = 0.85
+    else:
+        trials["residual twin"][0]["responses"] = [None] * 5
+
+    assert outcomes(layer_responses.EXPERIMENT, trials) == ["supports", "inconclusive"]
+
+
 def test_every_3x3_layer_has_a_response_and_it_is_that_of_its_norm() -> None:
     trials = all_run(layer_responses.EXPERIMENT)
     assert len(trials["pretrained, deep"][0]["responses"]) == 19
+    assert trials["pretrained, deep"][0]["images"]["weights"] == "cifar_resnet20_digits"
 
     model = cifar_resnet(8, "B", width=4, seed=0).eval()
     x = randn(4, 3, 8, 8)
