@@ -62,7 +62,9 @@ def pretrained(name: str, count: int, seed: int) -> Pretrained:
     else:
         pixels, labels = lossless_cifar(count, skip=first)
         wanted = entry.card.preprocessing
-        mean, std = (np.array(each, np.float32)[:, None, None] for each in (wanted.mean, wanted.std))
+        mean, std = (
+            np.array(each, np.float32)[:, None, None] for each in (wanted.mean, wanted.std)
+        )
         pixels, called = (pixels - mean) / std, "cifar10, original training images"
     images = TensorDataset(pixels, labels)
     about = {"name": called, "from": first, "count": count, "digest": _digest(images)}

@@ -71,14 +71,15 @@ class _Lesions(Experiment):
         " original CIFAR-10 *training* images, which this network has learned from, and gets right:"
         " only changes of the error mean something. It is one network: seeds are other images and"
         " other blocks. What several deletions or swaps do is the mean of some random choices of"
-        " blocks; it is smooth if no step to the next number makes half of the whole rise. A plain"
-        " network and its residual twin are trained here, and lose a layer, or a block, at a time."
+        " blocks; it is smooth if no step to the next number makes half of the whole rise, which a"
+        " few choices may miss by chance. A plain network and its residual twin are trained here, and"
+        " lose a layer, or a block, at a time."
     )
     caption = (
         "Left: error after deleting one block of the pretrained network (filled: it changes the"
         " shape), and one layer of the plain twin, in the form of figure 3 of Veit et al. 2016."
-        " Middle and right: several deletions, and swaps, in the form of figure 5; a dot is the mean"
-        " of some choices of blocks, for each seed."
+        " Middle and right: several deletions, and swaps, in the form of figure 5; for each seed, a"
+        " dot is the mean of some choices of blocks."
     )
     claims = (
         Claim(
@@ -154,6 +155,9 @@ class _Lesions(Experiment):
             recipe=Recipe(60, 128, augment=True, measure_every=60),
         ),
     }
+
+    # A few choices of blocks leap where many are smooth; so do a few images.
+    shows_at = "paper"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return [PRETRAINED, *TWINS]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,9 +26,15 @@ if TYPE_CHECKING:
 
 BALDUZZI = "Balduzzi et al. 2017, arXiv 1702.08591"
 COSINE = "mean cosine between the input gradients of two inputs"
-HALVINGS = "times that the cosine is halved by a layer, plain network without BN"
-HALVINGS_BN = "times that the cosine is halved by a layer, plain network with BN"
-POWER = "power of 1/L by which the cosine falls, residual network with BN"
+_FROM, _UPTO = 1, 5  # layers between which halvings are counted: later little is left
+_LAST = 5  # a law that holds in the limit is fitted where L grows to its largest by this factor
+_HALVED = f"times that the cosine is halved by a layer, L = {_FROM} to {_UPTO}"
+HALVINGS = f"{_HALVED}, plain network without BN"
+HALVINGS_BN = f"{_HALVED}, plain network with BN"
+POWER = (
+    "power of 1/L by which the cosine falls, residual network with BN, over the last"
+    f" {_LAST}-fold of L (10 to 50; tiny: 2 to 10)"
+)
 DEEPEST = f"{COSINE}, the deepest network"
 LOST = f"{DEEPEST}: plain"
 KEPT = f"{DEEPEST}: residual, branch/√L"
@@ -43,9 +50,9 @@ _BEFORE = {
     "residual": {1: 0.72, 2: 0.59, 5: 0.30, 10: 0.14, 20: 0.05, 50: 0.06},
     "residual, branch/√L": {1: 0.77, 2: 0.70, 5: 0.67, 10: 0.65, 20: 0.65, 50: 0.67},
 }
-_KINDS = (*_BEFORE, "plain with BN", "residual with BN")
+_BENDING = "residual with BN"
+_KINDS = (*_BEFORE, "plain with BN", _BENDING)
 _SCALAR = "scalar input, "
-_FROM, _UPTO = 1, 5  # layers between which halvings are counted: later little is left
 _POINTS = 256  # on the line, from -2 to 2
 _LAGS = 15
 
@@ -71,13 +78,15 @@ class _ShatteredGradients(Experiment):
         " inputs together; while gradients are taken they are constants. Along the line the first"
         " norm's shifts are random, so that its units bend at different places. In residual"
         " networks BN also removes the mean that ReLUs make, which the law 1/√L leaves out: with it"
-        " the power of 1/L is 0.5/(1 - 1/π) = 0.73 in the limit."
+        " the power of 1/L is 0.5/(1 - 1/π) = 0.73 in the limit. The law is one for large L: a line"
+        f" is fitted to the logarithms of cosine and L over the last {_LAST}-fold of L (10 to 50)."
+        f" Halvings are counted from {_FROM} to {_UPTO} layers, before the cosine is lost in noise."
     )
     caption = (
         "Above: the gradient along a line of inputs, in the form of figure 1 of Balduzzi et al."
         " 2017. Below: its autocorrelation, as in their figure 2, and the mean cosine between the"
-        " gradients at two random inputs by depth, with the paper's laws dotted; crosses are"
-        " numbers that were measured before."
+        " gradients at two random inputs by depth, with the paper's laws dotted, and in black the"
+        " fitted power of 1/L where it was fitted; crosses are numbers that were measured before."
     )
     claims = (
         Claim(
@@ -172,10 +181,7 @@ class _ShatteredGradients(Experiment):
             **{f"{DEEPEST}: {kind}": [each[deepest] for each in of(kind)] for kind in _KINDS},
             HALVINGS: halvings,
             HALVINGS_BN: with_bn,
-            POWER: [
-                _over(drop, math.log(deepest / _UPTO))
-                for drop in fall("residual with BN", _UPTO, deepest)
-            ],
+            POWER: [-line[0] if line else None for line in map(_fitted, trials[_BENDING])],
             DOUBLING: [
                 (sizes[deepest] / sizes[1]) ** (2 / (deepest - 1))
                 for sizes in of("residual", "sizes")
@@ -337,6 +343,20 @@ def _over(drop: float | None, by: float) -> float | None:
     return None if drop is None else drop / by
 
 
+def _fitted(trial: Mapping[str, Any]) -> tuple[float, float, list[int]] | None:
+    """Return slope and height of a line in the logarithms of cosine and depth, and its depths.
+
+    It is fitted where depths are large; None if a cosine there is but noise.
+    """
+    pairs = zip(trial["depths"], trial["cosines"], strict=True)
+    late = [(depth, c) for depth, c in pairs if depth * _LAST >= max(trial["depths"])]
+    if any(cosine is None or cosine <= 0 for _, cosine in late):
+        return None
+    depths, cosines = zip(*late, strict=True)
+    slope, height = np.polyfit(np.log(depths), np.log(cosines), 1)
+    return float(slope), float(height), list(depths)
+
+
 def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) -> None:
     for kind in kinds:
         number, seeds = _KINDS.index(kind), trials[kind]
@@ -345,6 +365,13 @@ def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) 
         spread(ax, depths, curves, kind, number, theme, marker=MARKERS[number], markersize=4)
         known = {depth: c for depth, c in _BEFORE.get(kind, {}).items() if depth in depths}
         ax.plot(list(known), list(known.values()), "x", color=theme.ink, markersize=7)
+        lines = [_fitted(trial) for trial in seeds] if kind == _BENDING else []
+        if fits := [line for line in lines if line]:
+            slope, height = (fmean(line[i] for line in fits) for i in (0, 1))
+            late = fits[0][2]
+            law = [math.exp(height) * depth**slope for depth in late]
+            name = f"fit, L = {late[0]} to {late[-1]}: 1/L^{-slope:.2f}"
+            ax.plot(late, law, color=theme.ink, linewidth=1.6, label=name, zorder=4)
     is_plain = kinds[0] == "plain"
     law = [2.0**-depth if is_plain else depth**-0.5 for depth in depths]
     name = "1/2^L" if is_plain else "1/√L"

@@ -55,6 +55,17 @@ def that_trains(experiment: Experiment) -> list[str]:
     return [each.name for each in fields(scale) if isinstance(getattr(scale, each.name), Recipe)]
 
 
+def with_epochs(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return a trial that diverged at once as if it had gone on for two epochs."""
+    curves = ("train_error", "test_error", "train_loss", "batch_error")
+    return {
+        **trial,
+        **({"epochs": [1, 2]} if "epochs" in trial else {}),
+        **{name: [0.6, 0.5] for name in curves if trial.get(name) == []},
+    }
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # what diverges overflows
 @pytest.mark.parametrize("name", [name for name, each in ALL.items() if that_trains(each)])
 def test_networks_that_diverge_at_once_are_measured_and_drawn_and_have_no_merits(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -69,18 +80,21 @@ def test_networks_that_diverge_at_once_are_measured_and_drawn_and_have_no_merits
     once = all_run(experiment)
     # As a result's file has them, for three seeds.
     trials = {
-        condition: json.loads(json.dumps(strict(seeds * 3, 5)))
-        for condition, seeds in once.items()
+        condition: json.loads(json.dumps(strict(seeds * 3, 5))) for condition, seeds in once.items()
     }
 
     measured = experiment.measure(trials, experiment.scales["tiny"])
     json.dumps(strict(dict(measured), 5), allow_nan=False)
     for claim in experiment.claims:
         judged = claim.rule.judge(measured)
-        print(judged.outcome, claim.rule.text)
         if re.search("training error|test error", " ".join(claim.rule.quantities)):
             assert judged.outcome != "supports", judged.because
     experiment.draw(trials, measured, LIGHT)
+    # Also if the first seed alone has diverged.
+    mixed = {
+        condition: [seeds[0], *map(with_epochs, seeds[1:])] for condition, seeds in trials.items()
+    }
+    experiment.draw(mixed, experiment.measure(mixed, experiment.scales["tiny"]), LIGHT)
 
 
 def test_every_file_of_the_folder_is_an_experiment_in_the_list() -> None:

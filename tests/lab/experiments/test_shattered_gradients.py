@@ -11,6 +11,7 @@ from minires.lab.experiments.shattered_gradients import (
     EXPERIMENT,
     HALVINGS,
     POWER,
+    _fitted,
     _gradients,
     _Network,
     autocorrelation,
@@ -104,6 +105,15 @@ def test_cosines_that_stay_when_plain_and_vanish_when_residual_contradict_all_cl
     cosines |= {"residual": halved, "residual, branch/√L": halved}
 
     assert outcomes(made(cosines, (0.0, 0.5, 0.1), growth=1.0)) == ["contradicts"] * 6
+
+
+def test_the_power_is_that_of_large_depths_alone() -> None:
+    depths = [1, 2, 5, 10, 20, 24, 50]
+    cosines = [0.9, 0.8, 0.7, *(10**0.2 * 0.4 * depth**-0.7 for depth in depths[3:])]
+    slope, _, late = _fitted({"depths": depths, "cosines": cosines}) or pytest.fail("noise")
+
+    assert -slope == pytest.approx(0.7)
+    assert late == [10, 20, 24, 50]
 
 
 def test_cosines_lost_in_noise_tell_nothing_of_their_law() -> None:

@@ -55,9 +55,7 @@ def test_living_networks_obey_the_law_by_their_shortcuts_alone() -> None:
 
 
 def test_the_last_convolution_is_the_blocks_own_and_no_gate() -> None:
-    trial = six.EXPERIMENT.run(
-        "shortcut gate, bias 0", six.EXPERIMENT.scales["tiny"], 0, "cpu"
-    )
+    trial = six.EXPERIMENT.run("shortcut gate, bias 0", six.EXPERIMENT.scales["tiny"], 0, "cpu")
     (norms,) = trial["gradient_norms"]
     assert trial["layers"][-3:] == ["layer3.1.conv2", "layer3.1.downsample.gate", "fc"]
 
@@ -131,6 +129,19 @@ def test_identity_starts_can_be_supported_and_contradicted() -> None:
 
     assert outcomes(experiment, starts(54, 0.2, 0.2, 0.1, 0.9)) == ["supports"] * 4
     assert outcomes(experiment, starts(53, 0.2, 0.4, 0.91, 0.1)) == ["contradicts"] * 4
+
+
+def test_starts_from_which_nothing_learns_are_not_compared() -> None:
+    nothing = starts(54, 0.9, 0.9, 0.9, 0.9)
+
+    assert outcomes(identity_starts.EXPERIMENT, nothing)[2:] == ["inconclusive"] * 2
+    # One start that learns is enough to blame those that do not.
+    one = starts(54, 0.9, 0.9, 0.1, 0.9)
+    assert outcomes(identity_starts.EXPERIMENT, one)[1:] == [
+        "supports",
+        "supports",
+        "inconclusive",
+    ]
 
 
 def test_an_ordinary_block_is_not_the_identity() -> None:
