@@ -167,12 +167,8 @@ _ONE_CONVOLUTION: Any = _OneConvolution
 
 def _said(name: str) -> str:
     """Return a name as table 2 has it."""
-    return (
-        name.replace("_", " ")
-        .replace("norm", "BN")
-        .replace("act", "ReLU", 1)
-        .replace("preReLUivation", "pre-activation")
-    )
+    words = {"norm": "BN", "act": "ReLU", "preactivation": "pre-activation"}
+    return " ".join(words.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
 EXPERIMENT = _ActivationOrders()

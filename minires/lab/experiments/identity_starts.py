@@ -142,7 +142,9 @@ class _IdentityStarts(Experiment):
         for number, start in enumerate(_NORMS):
             curves = [_smoothed(trial["loss"]) for trial in trials[start]]
             longest = max(map(len, curves))
-            spread(ax, range(1, longest + 1), curves, start, number, theme)
+            has_diverged = all(trial["diverged"] for trial in trials[start])
+            name = f"{start} (diverged)" if has_diverged else start
+            spread(ax, range(1, longest + 1), curves, name, number, theme)
         ax.set_ylim(0, 6)  # what diverges leaves it at once
         ax.set_xlabel("step")
         ax.set_ylabel("training loss")

@@ -72,8 +72,8 @@ class _Lesions(Experiment):
         " only changes of the error mean something. It is one network: seeds are other images and"
         " other blocks. What several deletions or swaps do is the mean of some random choices of"
         " blocks; it is smooth if no step to the next number makes half of the whole rise, which a"
-        " few choices may miss by chance. A plain network and its residual twin are trained here, and"
-        " lose a layer, or a block, at a time."
+        " few choices may miss by chance. A plain network and its residual twin are trained here,"
+        " and lose a layer, or a block, at a time."
     )
     caption = (
         "Left: error after deleting one block of the pretrained network (filled: it changes the"
@@ -233,7 +233,7 @@ class _Lesions(Experiment):
             for trial in given:
                 found, errors = zip(*trial[key], strict=True)
                 ax.plot(found, [100 * e for e in errors], "o", markersize=4, color=theme.colour(0))
-            limit_line(ax, 100 * _CHANCE, "chance", theme)
+            limit_line(ax, 100 * _CHANCE, "", theme)
             ax.set_xlabel(label)
         several.locator_params(axis="x", integer=True)
         order.invert_xaxis()

@@ -343,18 +343,23 @@ def _over(drop: float | None, by: float) -> float | None:
     return None if drop is None else drop / by
 
 
-def _fitted(trial: Mapping[str, Any]) -> tuple[float, float, list[int]] | None:
-    """Return slope and height of a line in the logarithms of cosine and depth, and its depths.
+def _is_late(depth: int, depths: Sequence[int]) -> bool:
+    """Return whether a law for large depths is fitted at this one, too."""
+    return depth * _LAST >= max(depths)
 
-    It is fitted where depths are large; None if a cosine there is but noise.
+
+def _fitted(trial: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return slope and height of a line in the logarithms of cosine and depth, at large depths.
+
+    None if a cosine there is but noise.
     """
-    pairs = zip(trial["depths"], trial["cosines"], strict=True)
-    late = [(depth, c) for depth, c in pairs if depth * _LAST >= max(trial["depths"])]
-    if any(cosine is None or cosine <= 0 for _, cosine in late):
+    depths = trial["depths"]
+    pairs = zip(depths, trial["cosines"], strict=True)
+    late = [(depth, cosine) for depth, cosine in pairs if _is_late(depth, depths)]
+    if min(cosine for _, cosine in late) <= 0:
         return None
-    depths, cosines = zip(*late, strict=True)
-    slope, height = np.polyfit(np.log(depths), np.log(cosines), 1)
-    return float(slope), float(height), list(depths)
+    slope, height = np.polyfit(*np.log(late).T, 1)
+    return float(slope), float(height)
 
 
 def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) -> None:
@@ -365,13 +370,12 @@ def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) 
         spread(ax, depths, curves, kind, number, theme, marker=MARKERS[number], markersize=4)
         known = {depth: c for depth, c in _BEFORE.get(kind, {}).items() if depth in depths}
         ax.plot(list(known), list(known.values()), "x", color=theme.ink, markersize=7)
-        lines = [_fitted(trial) for trial in seeds] if kind == _BENDING else []
-        if fits := [line for line in lines if line]:
-            slope, height = (fmean(line[i] for line in fits) for i in (0, 1))
-            late = fits[0][2]
-            law = [math.exp(height) * depth**slope for depth in late]
+        if kind == _BENDING and (fits := [fit for fit in map(_fitted, seeds) if fit]):
+            slope, height = (fmean(each) for each in zip(*fits, strict=True))
+            late = [depth for depth in depths if _is_late(depth, depths)]
+            line = [math.exp(height) * depth**slope for depth in late]
             name = f"fit, L = {late[0]} to {late[-1]}: 1/L^{-slope:.2f}"
-            ax.plot(late, law, color=theme.ink, linewidth=1.6, label=name, zorder=4)
+            ax.plot(late, line, color=theme.ink, linewidth=1.6, label=name, zorder=4)
     is_plain = kinds[0] == "plain"
     law = [2.0**-depth if is_plain else depth**-0.5 for depth in depths]
     name = "1/2^L" if is_plain else "1/√L"
@@ -380,7 +384,7 @@ def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) 
     ticks = [depth for depth in depths if depth != 24]
     ax.set_xticks(ticks, [str(depth) for depth in ticks])
     ax.minorticks_off()
-    ax.set_ylim(-0.05, 1.05 if is_plain else 1.35)
+    ax.set_ylim(-0.05, 1.05 if is_plain else 1.45)
     ax.set_xlabel("layers L")
     name_curves(ax, theme)
 
