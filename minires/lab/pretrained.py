@@ -61,10 +61,8 @@ def pretrained(name: str, count: int, seed: int) -> Pretrained:
         pixels, labels, called = pixels[chosen], labels[chosen], "digits, test images"
     else:
         pixels, labels = lossless_cifar(count, skip=first)
-        wanted = entry.card.preprocessing
-        mean, std = (
-            np.array(each, np.float32)[:, None, None] for each in (wanted.mean, wanted.std)
-        )
+        card = entry.card.preprocessing
+        mean, std = (np.array(each, np.float32)[:, None, None] for each in (card.mean, card.std))
         pixels, called = (pixels - mean) / std, "cifar10, original training images"
     images = TensorDataset(pixels, labels)
     about = {"name": called, "from": first, "count": count, "digest": _digest(images)}

@@ -358,7 +358,8 @@ def _fitted(trial: Mapping[str, Any]) -> tuple[float, float] | None:
     late = [(depth, cosine) for depth, cosine in pairs if _is_late(depth, depths)]
     if min(cosine for _, cosine in late) <= 0:
         return None
-    slope, height = np.polyfit(*np.log(late).T, 1)
+    x, y = np.log(late).T
+    slope, height = np.polyfit(x, y, 1)
     return float(slope), float(height)
 
 
