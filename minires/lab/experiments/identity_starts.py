@@ -147,6 +147,7 @@ class _IdentityStarts(Experiment):
             spread(ax, range(1, longest + 1), curves, name, number, theme)
         ax.set_ylim(0, 6)  # what diverges leaves it at once
         ax.set_xlabel("step")
+        ax.locator_params(axis="x", integer=True, min_n_ticks=1)
         ax.set_ylabel("training loss")
         name_curves(ax, theme)
         return figure

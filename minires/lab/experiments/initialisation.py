@@ -197,7 +197,7 @@ class _Initialisation(Experiment):
             label_epochs(ax)
             ax.set_ylabel("training error, %")
             ax.set_ylim(0, 100)
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             name_curves(ax, theme, loc="lower left")
         return figure
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from minires import nn, ops
-from minires.autograd import Tensor, no_grad
+from minires import nn
 from minires.data import TensorDataset
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import limit_line, name_curves, panels
@@ -22,8 +20,16 @@ from minires.lab.networks import network_for
 from minires.lab.pretrained import pretrained
 from minires.lab.rules import Above, Below, Every, Given, Measured
 from minires.lab.seeds import paired
+from minires.lab.surgery import (
+    LayerAlone,
+    ShortcutAlone,
+    blocks_of,
+    error_of,
+    instead,
+    kendall,
+    swapped,
+)
 from minires.models import CifarResNet
-from minires.ops import tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -171,11 +177,11 @@ class _Lesions(Experiment):
         record = learn(network, split, scale.recipe, seed=seed, device=device).record()
         network.eval()
         lost = []
-        blocks = list(_blocks(network))
+        blocks = blocks_of(network)
         for number, (_, _, block) in enumerate(blocks):
             for rest in _remains(block, condition):
-                with _instead(blocks, {number: rest}):
-                    lost.append(_error(network, split.test))
+                with instead(blocks, {number: rest}):
+                    lost.append(error_of(network, split.test))
         return {"whole": record["final_test_error"], "lost": lost}
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
@@ -245,14 +251,14 @@ def _operated(
     model: CifarResNet, images: TensorDataset, scale: _Scale, seed: int
 ) -> dict[str, Any]:
     """Return the errors of a network with one block deleted, with several, and reordered."""
-    blocks = list(_blocks(model))
+    blocks = blocks_of(model)
     changes = [not isinstance(block.downsample, nn.Identity) for _, _, block in blocks]
     within = [i for i, change in enumerate(changes) if not change]
     generator = np.random.default_rng(seed)
 
     def error(replaced: Mapping[int, nn.Module]) -> float:
-        with _instead(blocks, replaced):
-            return _error(model, images)
+        with instead(blocks, replaced):
+            return error_of(model, images)
 
     several, reordered = [], []
     for number in scale.several:
@@ -260,109 +266,29 @@ def _operated(
             generator.choice(within, min(number, len(within)), replace=False)
             for _ in range(scale.draws)
         ]
-        errors = [error({i: _Shortcut(blocks[i][2]) for i in chosen}) for chosen in choices]
+        errors = [error({i: ShortcutAlone(blocks[i][2]) for i in chosen}) for chosen in choices]
         several.append((number, fmean(errors)))
     for number in scale.swaps:
-        orders = [_swapped(blocks, within, number, generator) for _ in range(scale.draws)]
+        orders = [swapped(blocks, within, number, generator) for _ in range(scale.draws)]
         errors = [
             error({i: blocks[j][2] for i, j in enumerate(order) if i != j}) for order in orders
         ]
-        reordered.append((fmean(map(_kendall, orders)), fmean(errors)))
+        reordered.append((fmean(map(kendall, orders)), fmean(errors)))
     return {
         "whole": error({}),
-        "lost": [error({i: _Shortcut(block)}) for i, (_, _, block) in enumerate(blocks)],
+        "lost": [error({i: ShortcutAlone(block)}) for i, (_, _, block) in enumerate(blocks)],
         "changes": changes,
         "several": several,
         "reordered": reordered,
     }
 
 
-def _blocks(model: CifarResNet) -> Iterator[tuple[nn.Module, str, nn.ResidualBlock]]:
-    """Yield each block, with the stage that holds it and its name there."""
-    for stage in (model.layer1, model.layer2, model.layer3):
-        for name, block in list(stage.named_children()):
-            assert isinstance(block, nn.ResidualBlock)
-            yield stage, name, block
-
-
 def _remains(block: nn.ResidualBlock, condition: str) -> Sequence[nn.Module]:
     """Return what is left of a block without its branch, or of a plain block without a layer."""
     if condition == "residual twin":
-        return [_Shortcut(block)]
+        return [ShortcutAlone(block)]
     keeps_shape = block.conv1.in_channels == block.conv1.out_channels and block.conv1.stride[0] == 1
-    return [_Layer(block, 1)] + [_Layer(block, 2)] * keeps_shape
-
-
-class _Shortcut(nn.Module):
-    """A residual block without its branch."""
-
-    def __init__(self, block: nn.ResidualBlock) -> None:
-        super().__init__()
-        assert block.downsample is not None
-        self.downsample: nn.Module = block.downsample
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.relu(self.downsample(x))
-
-
-class _Layer(nn.Module):
-    """One of a plain block's two layers alone."""
-
-    def __init__(self, block: nn.ResidualBlock, number: int) -> None:
-        super().__init__()
-        self.conv, self.bn = getattr(block, f"conv{number}"), getattr(block, f"bn{number}")
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.relu(self.bn(self.conv(x)))
-
-
-@contextmanager
-def _instead(
-    blocks: Sequence[tuple[nn.Module, str, nn.Module]], replaced: Mapping[int, nn.Module]
-) -> Iterator[None]:
-    """Put other modules in the place of some blocks, for a while."""
-    try:
-        for i, module in replaced.items():
-            setattr(blocks[i][0], blocks[i][1], module.eval())
-        yield
-    finally:
-        for i in replaced:
-            setattr(*blocks[i])
-
-
-def _error(model: nn.Module, images: TensorDataset) -> float:
-    """Return the share of images that a network gets wrong."""
-    pixels, labels = images.arrays
-    device = next(iter(model.parameters())).device
-    with no_grad():
-        logits = [
-            model(tensor(pixels[i : i + 100], device=device)).numpy()
-            for i in range(0, len(pixels), 100)
-        ]
-    return float((np.concatenate(logits).argmax(1) != labels).mean())
-
-
-def _swapped(
-    blocks: Sequence[tuple[nn.Module, str, nn.Module]],
-    within: Sequence[int],
-    number: int,
-    generator: np.random.Generator,
-) -> list[int]:
-    """Return the order of the blocks after so many swaps of two of one stage."""
-    order = list(range(len(blocks)))
-    for _ in range(number):
-        first = int(generator.choice(within))
-        others = [i for i in within if blocks[i][0] is blocks[first][0] and i != first]
-        second = int(generator.choice(others)) if others else first
-        order[first], order[second] = order[second], order[first]
-    return order
-
-
-def _kendall(order: Sequence[int]) -> float:
-    """Return Kendall's tau of an order: 1 as it was, -1 the other way round."""
-    pairs = [(i, j) for j in range(len(order)) for i in range(j)]
-    agreeing = sum(order[i] < order[j] for i, j in pairs)
-    return 2 * agreeing / len(pairs) - 1
+    return [LayerAlone(block, 1)] + [LayerAlone(block, 2)] * keeps_shape
 
 
 def _rises(trial: Mapping[str, Any], changes: bool) -> list[float]:

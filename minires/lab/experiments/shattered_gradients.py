@@ -33,7 +33,7 @@ HALVINGS = f"{_HALVED}, plain network without BN"
 HALVINGS_BN = f"{_HALVED}, plain network with BN"
 POWER = (
     "power of 1/L by which the cosine falls, residual network with BN, over the last"
-    f" {_LAST}-fold of L (10 to 50; tiny: 2 to 10)"
+    f" {_LAST}-fold of L (10 to 50; tiny: 5 to 10)"
 )
 DEEPEST = f"{COSINE}, the deepest network"
 LOST = f"{DEEPEST}: plain"

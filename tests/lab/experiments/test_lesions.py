@@ -8,6 +8,7 @@ import pytest
 
 from minires import nn
 from minires.data import TensorDataset
+from minires.lab import surgery
 from minires.lab.experiments import layer_responses, lesions
 from minires.models import cifar_resnet
 from minires.ops import randn
@@ -89,9 +90,9 @@ def test_a_network_is_as_before_when_the_operation_is_over() -> None:
     model = cifar_resnet(14, width=4, seed=0).eval()
     x = randn(2, 3, 8, 8)
     before = model(x).numpy().copy()
-    blocks = list(lesions._blocks(model))
+    blocks = surgery.blocks_of(model)
 
-    with lesions._instead(blocks, {1: lesions._Shortcut(blocks[1][2])}):
+    with surgery.instead(blocks, {1: surgery.ShortcutAlone(blocks[1][2])}):
         assert (model(x).numpy() != before).any()
     assert (model(x).numpy() == before).all()
 
@@ -99,8 +100,8 @@ def test_a_network_is_as_before_when_the_operation_is_over() -> None:
 def test_a_block_without_its_branch_is_a_block_whose_last_scale_is_0() -> None:
     model = cifar_resnet(14, width=4, seed=0).eval()
     x = randn(2, 3, 8, 8)
-    blocks = list(lesions._blocks(model))
-    with lesions._instead(blocks, {2: lesions._Shortcut(blocks[2][2])}):
+    blocks = surgery.blocks_of(model)
+    with surgery.instead(blocks, {2: surgery.ShortcutAlone(blocks[2][2])}):
         deleted = model(x).numpy().copy()
     nn.init.zeros_(blocks[2][2].bn2.weight)
 
@@ -109,8 +110,8 @@ def test_a_block_without_its_branch_is_a_block_whose_last_scale_is_0() -> None:
 
 def test_swaps_stay_within_stages() -> None:
     model = cifar_resnet(32, width=4, seed=0)
-    blocks = list(lesions._blocks(model))
-    order = lesions._swapped(blocks, [1, 2, 3, 4, 6, 7, 8, 9], 20, np.random.default_rng(0))
+    blocks = surgery.blocks_of(model)
+    order = surgery.swapped(blocks, [1, 2, 3, 4, 6, 7, 8, 9], 20, np.random.default_rng(0))
 
     assert sorted(order) == list(range(15))
     assert order[0] == 0
@@ -123,8 +124,8 @@ def test_swaps_stay_within_stages() -> None:
 def test_kendalls_tau(order: list[int], tau: float) -> None:
     from scipy.stats import kendalltau
 
-    assert lesions._kendall(order) == pytest.approx(tau)
-    assert lesions._kendall(order) == pytest.approx(kendalltau(range(4), order).statistic)
+    assert surgery.kendall(order) == pytest.approx(tau)
+    assert surgery.kendall(order) == pytest.approx(kendalltau(range(4), order).statistic)
 
 
 def test_the_error_is_the_share_of_wrong_images() -> None:
@@ -139,7 +140,7 @@ def test_the_error_is_the_share_of_wrong_images() -> None:
     pixels = np.zeros((150, 3, 8, 8), np.float32)
     pixels[:, 0, 0, 4] = 1
 
-    assert lesions._error(Always(), TensorDataset(pixels, np.arange(150) % 10)) == 0.9
+    assert surgery.error_of(Always(), TensorDataset(pixels, np.arange(150) % 10)) == 0.9
 
 
 def responses(shallow: float, deep: float, plain: float, residual: float) -> dict[str, Any]:
