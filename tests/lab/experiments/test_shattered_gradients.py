@@ -12,11 +12,8 @@ from minires.lab.experiments.shattered_gradients import (
     HALVINGS,
     POWER,
     _fitted,
-    _gradients,
-    _Network,
-    autocorrelation,
-    mean_cosine,
 )
+from minires.lab.input_gradients import LayerStack, autocorrelation, input_gradients, mean_cosine
 
 TINY = EXPERIMENT.scales["tiny"]
 DEPTHS = [1, 5, 10]
@@ -75,9 +72,9 @@ def test_white_noise_has_no_autocorrelation_and_a_straight_line_has() -> None:
 
 def test_a_gradient_is_that_of_a_single_input_once_statistics_are_known() -> None:
     mr.manual_seed(0)
-    network = _Network("residual with BN", 3, 8)
+    network = LayerStack("residual with BN", 3, 8)
     inputs = np.random.default_rng(0).standard_normal((16, 8))
-    found = _gradients(network, inputs, "cpu")[0]
+    found = input_gradients(network, inputs, "cpu")[0]
 
     step = 1e-6 * np.eye(8)
     with mr.no_grad():
