@@ -47,7 +47,9 @@ class _ActivationOrders(Experiment):
     title = "A clean path through the addition, and two convolutions a skip"
     about = (
         "One residual network in the five orders of the paper's figure 4, with the same weights at"
-        " the start; and one of equal depth whose skips span a single convolution (table 3)."
+        " the start; and one of equal depth whose skips span a single convolution (table 3). By how"
+        " much full pre-activation is better, in the paper 0.2 to 0.5 percentage points with up to"
+        " 164 layers, is less than short trainings can tell."
     )
     caption = (
         "Left: training error by epoch, thin for each seed, in the form of figure 6 of He et al."

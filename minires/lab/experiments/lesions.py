@@ -137,7 +137,7 @@ class _Lesions(Experiment):
             recipe=Recipe(2),
         ),
         "small": _Scale(
-            seconds=130,
+            seconds=160,
             images=Images(train=3200, test=400, side=16),
             network="cifar_resnet56",
             count=150,
