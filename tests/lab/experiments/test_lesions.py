@@ -56,14 +56,23 @@ def test_graceful_loss_supports_and_the_opposite_contradicts() -> None:
     assert outcomes(EXPERIMENT, made(graceful=False)) == ["contradicts"] * 4
 
 
-def test_an_error_that_leaps_is_not_smooth_however_well_it_ranks() -> None:
+@pytest.mark.parametrize(
+    ("operation", "numbers", "ranks", "step", "perfect"),
+    [
+        ("several", (1, 2, 4, 8), lesions.DELETED, lesions.DELETED_STEP, 1),
+        ("reordered", (0.9, 0.8, 0.7, 0.6), lesions.REORDERED, lesions.REORDERED_STEP, -1),
+    ],
+)
+def test_an_error_that_leaps_is_not_smooth_however_well_it_ranks(
+    operation: str, numbers: Any, ranks: str, step: str, perfect: float
+) -> None:
     trials = made(graceful=True)
     for trial in trials[lesions.PRETRAINED]:
-        trial["several"] = [(1, 0.0), (2, 0.01), (4, 0.02), (8, 0.9)]
+        trial[operation] = list(zip(numbers, (0.0, 0.01, 0.02, 0.9), strict=True))
 
     measured = EXPERIMENT.measure(trials, EXPERIMENT.scales["tiny"])
-    assert measured[lesions.DELETED] == pytest.approx([1.0] * 3)
-    assert measured[lesions.DELETED_STEP] == pytest.approx([0.88 / 0.9] * 3)
+    assert measured[ranks] == pytest.approx([perfect] * 3)
+    assert measured[step] == pytest.approx([0.88 / 0.9] * 3)
     assert outcomes(EXPERIMENT, trials)[3] == "contradicts"
 
 

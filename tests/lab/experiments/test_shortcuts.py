@@ -11,14 +11,14 @@ from minires.lab.experiments import six_shortcuts as six
 from tests.lab.experiments.made import learned, outcomes, seeds
 
 
-def rows(errors: dict[str, float], law: float = 0.0) -> dict[str, Any]:
+def rows(errors: dict[str, float], law: float = 0.0, living_law: float = 0.0) -> dict[str, Any]:
     """Return trials of the six shortcuts in which all but some rows have the same error."""
     told = {"layers": ["conv1", "layer1.0.conv2", "fc"], "gradient_norms": [[1.0, 2.0, 3.0]]}
     trials = {row: seeds(learned(errors.get(row, 0.3), **told)) for row in six.ROWS}
     living = {str(each): each**17 for each in six.SCALES}
     return {
         "lambda law": seeds({six.LAW: law}),
-        "living networks": seeds({"alone": living, "whole": living, six.LIVING_LAW: 0.0}),
+        "living networks": seeds({"alone": living, "whole": living, six.LIVING_LAW: living_law}),
         **trials,
     }
 
@@ -27,6 +27,7 @@ def test_the_identity_is_best_if_every_row_is_worse() -> None:
     assert outcomes(six.EXPERIMENT, rows({six.ORIGINAL: 0.1})) == ["supports"] * 4
     assert outcomes(six.EXPERIMENT, rows({six.ORIGINAL: 0.5})) == ["supports"] + ["contradicts"] * 3
     assert outcomes(six.EXPERIMENT, rows({six.ORIGINAL: 0.1}, law=0.1))[0] == "contradicts"
+    assert outcomes(six.EXPERIMENT, rows({}, living_law=0.1))[0] == "contradicts"
     one_better = rows({six.ORIGINAL: 0.1, "shortcut gate, bias -6": 0.05})
     assert outcomes(six.EXPERIMENT, one_better)[-1] == "contradicts"
 
