@@ -47,7 +47,9 @@ class _ActivationOrders(Experiment):
     title = "A clean path through the addition, and two convolutions a skip"
     about = (
         "One residual network in the five orders of the paper's figure 4, with the same weights at"
-        " the start; and one of equal depth whose skips span a single convolution (table 3)."
+        " the start; and one of equal depth whose skips span a single convolution (table 3). By how"
+        " much full pre-activation is better, in the paper 0.2 to 0.5 percentage points with up to"
+        " 164 layers, is less than short trainings can tell."
     )
     caption = (
         "Left: training error by epoch, thin for each seed, in the form of figure 6 of He et al."
@@ -137,7 +139,8 @@ class _ActivationOrders(Experiment):
         figure, (curves, table) = panels(theme, 2, height=4.2, width=5.4)
         for number, (name, seeds) in enumerate(trials.items()):
             lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
-            spread(curves, seeds[0]["epochs"], lines, _said(name), number, theme)
+            longest = max((trial["epochs"] for trial in seeds), key=len)
+            spread(curves, longest, lines, _said(name), number, theme)
         label_epochs(curves)
         curves.set_ylabel("training error, %")
         name_curves(curves, theme, fontsize=8)
@@ -166,12 +169,8 @@ _ONE_CONVOLUTION: Any = _OneConvolution
 
 def _said(name: str) -> str:
     """Return a name as table 2 has it."""
-    return (
-        name.replace("_", " ")
-        .replace("norm", "BN")
-        .replace("act", "ReLU", 1)
-        .replace("preReLUivation", "pre-activation")
-    )
+    words = {"norm": "BN", "act": "ReLU", "preactivation": "pre-activation"}
+    return " ".join(words.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
 EXPERIMENT = _ActivationOrders()

@@ -11,7 +11,7 @@ from minires.lab.figures import label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import network_for
-from minires.lab.rules import Above, Below, Equal, Every, Measured
+from minires.lab.rules import Above, Below, Equal, Every, Given, Measured
 from minires.lab.seeds import paired
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ PLAIN_RISE = "training error of the deepest plain network less that of the shall
 RESIDUAL_RISE = "training error of the deepest residual network less that of the shallowest"
 MIDDLE_RISE = "training error of the next deeper plain network less that of the shallowest"
 MIDDLE_LEARNS = "what that network has learned: error of guessing less its training error"
+SHALLOW_LEARNS = "error of guessing less the training error of the shallowest residual network"
 TEST_RISE = "test error of the deepest plain network less that of the shallowest"
 GAP = "training error of the deepest plain network less that of its residual twin"
 _GUESSING = 0.9
@@ -57,8 +58,8 @@ class _Degradation(Experiment):
             "With more layers a plain network gets a higher training error: it is not overfitting.",
             f"{HE2015}, figures 1 and 6",
             "curves only; in one reproduction plain-20 ends at 1.23 %, plain-56 at 5.24 %",
-            # The deepest may not even begin to learn; the next deeper one does, and is worse.
-            Every(Above(PLAIN_RISE), Above(MIDDLE_RISE), Above(MIDDLE_LEARNS, 0.1)),
+            # The deepest may not even begin to learn; the next deeper one must, and be worse.
+            Given(Above(MIDDLE_LEARNS, 0.1), Every(Above(PLAIN_RISE), Above(MIDDLE_RISE))),
         ),
         Claim(
             "With shortcuts, which add no parameters, the deep network trains better.",
@@ -70,7 +71,7 @@ class _Degradation(Experiment):
             "With shortcuts more layers no longer make the training error rise.",
             f"{HE2015}, figure 6 and table 6",
             "ResNet-20 and ResNet-56, training error: 0.73 % and 0.18 % in one reproduction",
-            Below(RESIDUAL_RISE, 0.01),
+            Given(Above(SHALLOW_LEARNS, 0.1), Below(RESIDUAL_RISE, 0.01)),
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -131,6 +132,7 @@ class _Degradation(Experiment):
             PLAIN_RISE: paired(errors("plain", deep), errors("plain", shallow)),
             MIDDLE_RISE: paired(errors("plain", middle), errors("plain", shallow)),
             MIDDLE_LEARNS: [_GUESSING - error for error in errors("plain", middle)],
+            SHALLOW_LEARNS: [_GUESSING - error for error in errors("residual", shallow)],
             TEST_RISE: paired(errors("plain", deep, "test"), errors("plain", shallow, "test")),
             GAP: paired(errors("plain", deep), errors("residual", deep)),
             RESIDUAL_RISE: paired(errors("residual", deep), errors("residual", shallow)),
@@ -144,7 +146,8 @@ class _Degradation(Experiment):
                 (name, seeds) for name, seeds in trials.items() if name.startswith(kind)
             ):
                 curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
-                spread(ax, seeds[0]["epochs"], curves, condition, number, theme)
+                longest = max((trial["epochs"] for trial in seeds), key=len)
+                spread(ax, longest, curves, condition, number, theme)
             label_epochs(ax)
             name_curves(ax, theme)
         axes[0].set_ylabel("training error, %")

@@ -13,7 +13,7 @@ from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import NetworkScale, network_for
-from minires.lab.rules import Above, Below, Equal, Every, Measured
+from minires.lab.rules import Above, Below, Equal, Every, Given, Measured
 from minires.lab.seeds import paired
 from minires.nn.block_init import fixup_, zero_last_scale_
 from minires.ops import randn
@@ -31,11 +31,12 @@ ZERO, SKIPINIT, FIXUP, NONE = "zero gamma", "SkipInit", "Fixup", "no norm, scale
 _NORMS = {ONES: "batch", ZERO: "batch", SKIPINIT: "skipinit", FIXUP: "fixup", NONE: "none"}
 SAME = "blocks in a row that return their input, to the bit"
 WORSE = "training error, ordinary start less zero gamma"
+BEST = "training error, guessing less the best of the other starts"
 _BLOCKS = 54
 
 
 def learns(start: str) -> str:
-    """Return the name of the quantity that compares a start without norms with guessing."""
+    """Return the name of the quantity that compares a start with guessing."""
     return f"training error, guessing less {start}"
 
 
@@ -49,7 +50,8 @@ class _IdentityStarts(Experiment):
         " behind their addition, and is compared with the output. Then a residual network of over"
         " 100 blocks is trained with batch norm, from the ordinary start and with every last scale"
         " at 0; and without norms, with SkipInit, with Fixup, and as it is. Gradients are clipped"
-        " nowhere."
+        " nowhere. Zero gamma is compared with the ordinary start only where that learns in every"
+        " seed, for which short trainings of so deep a network may not be enough."
     )
     caption = (
         "Training loss by step, mean of ten steps, thin for each seed and thick for their mean; a"
@@ -72,13 +74,13 @@ class _IdentityStarts(Experiment):
             "Without norms and with branches at full scale they do not.",
             f"{DE}, table 1",
             "fails",
-            Below(learns(NONE), 0.05, otherwise=0.1),
+            Given(Above(BEST, 0.1), Below(learns(NONE), 0.05, otherwise=0.1)),
         ),
         Claim(
             "Zero gamma is no worse than the ordinary start (here, in training error).",
             f"{GOYAL}, table 2b",
             "validation error 23.60 against 23.84 % (batch 256), 23.74 against 24.11 % (batch 8k)",
-            Above(WORSE, -0.02, otherwise=-0.1),
+            Given(Above(learns(ONES), 0.1), Above(WORSE, -0.02, otherwise=-0.1)),
         ),
     )
     scales: ClassVar[dict[ScaleName, NetworkScale]] = {
@@ -121,13 +123,18 @@ class _IdentityStarts(Experiment):
             start: [trial["final_train_error"] for trial in trials[start]] for start in _NORMS
         }
         guessing = [trial["guessing"] for trial in trials[ONES]]
+        best = [min(seed) for seed in zip(*(errors[s] for s in errors if s != NONE), strict=True)]
         return {
             **{
                 f"{SAME}, {start}": min(trial[start] for trial in trials["step 0"])
                 for start in (ZERO, SKIPINIT, FIXUP)
             },
             **{f"training error, {start}": values for start, values in errors.items()},
-            **{learns(start): paired(guessing, errors[start]) for start in (SKIPINIT, FIXUP, NONE)},
+            **{
+                learns(start): paired(guessing, errors[start])
+                for start in (ONES, SKIPINIT, FIXUP, NONE)
+            },
+            BEST: paired(guessing, best),
             WORSE: paired(errors[ONES], errors[ZERO]),
         }
 
@@ -136,9 +143,12 @@ class _IdentityStarts(Experiment):
         for number, start in enumerate(_NORMS):
             curves = [_smoothed(trial["loss"]) for trial in trials[start]]
             longest = max(map(len, curves))
-            spread(ax, range(1, longest + 1), curves, start, number, theme)
+            has_diverged = all(trial["diverged"] for trial in trials[start])
+            name = f"{start} (diverged)" if has_diverged else start
+            spread(ax, range(1, longest + 1), curves, name, number, theme)
         ax.set_ylim(0, 6)  # what diverges leaves it at once
         ax.set_xlabel("step")
+        ax.locator_params(axis="x", integer=True, min_n_ticks=1)
         ax.set_ylabel("training loss")
         name_curves(ax, theme)
         return figure

@@ -78,7 +78,10 @@ class _Initialisation(Experiment):
             "Networks of moderate depth converge from both, and faster from He's.",
             f"{HE}, figure 2",
             "22 layers: both converge, top-1 error 33.82 % and 33.90 %; He's sooner",
-            Every(Above(HALFWAY), Below(f"{SHARE}, shallow, Xavier's", 0.85, 0.95)),
+            Every(
+                Above(HALFWAY),
+                *(Below(f"{SHARE}, shallow, {start}'s", 0.85, 0.95) for start in _STARTS),
+            ),
         ),
         Claim(
             "Deep networks converge from He's, and stall from Xavier's.",
@@ -188,12 +191,13 @@ class _Initialisation(Experiment):
             for number, start in enumerate(_STARTS):
                 seeds = trials[f"{start}-{depth}"]
                 curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
-                spread(ax, seeds[0]["epochs"], curves, start, number, theme)
+                longest = max((trial["epochs"] for trial in seeds), key=len)
+                spread(ax, longest, curves, start, number, theme)
             ax.set_title(f"{depth} layers", **_title(theme))
             label_epochs(ax)
             ax.set_ylabel("training error, %")
             ax.set_ylim(0, 100)
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             name_curves(ax, theme, loc="lower left")
         return figure
 

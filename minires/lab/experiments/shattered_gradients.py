@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from minires import nn, ops
-from minires.autograd import Tensor, no_grad
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import MARKERS, limit_line, name_curves, panels, spread
+from minires.lab.input_gradients import (
+    LayerStack,
+    autocorrelation,
+    input_gradients,
+    mean_cosine,
+)
 from minires.lab.rules import Above, Below, Every, Measured, Within
 from minires.lab.seeds import paired
 
@@ -25,9 +30,15 @@ if TYPE_CHECKING:
 
 BALDUZZI = "Balduzzi et al. 2017, arXiv 1702.08591"
 COSINE = "mean cosine between the input gradients of two inputs"
-HALVINGS = "times that the cosine is halved by a layer, plain network without BN"
-HALVINGS_BN = "times that the cosine is halved by a layer, plain network with BN"
-POWER = "power of 1/L by which the cosine falls, residual network with BN"
+_FROM, _UPTO = 1, 5  # layers between which halvings are counted: later little is left
+_LAST = 5  # a law that holds in the limit is fitted where L grows to its largest by this factor
+_HALVED = f"times that the cosine is halved by a layer, L = {_FROM} to {_UPTO}"
+HALVINGS = f"{_HALVED}, plain network without BN"
+HALVINGS_BN = f"{_HALVED}, plain network with BN"
+POWER = (
+    "power of 1/L by which the cosine falls, residual network with BN, over the last"
+    f" {_LAST}-fold of L (10 to 50; tiny: 5 to 10)"
+)
 DEEPEST = f"{COSINE}, the deepest network"
 LOST = f"{DEEPEST}: plain"
 KEPT = f"{DEEPEST}: residual, branch/√L"
@@ -43,9 +54,9 @@ _BEFORE = {
     "residual": {1: 0.72, 2: 0.59, 5: 0.30, 10: 0.14, 20: 0.05, 50: 0.06},
     "residual, branch/√L": {1: 0.77, 2: 0.70, 5: 0.67, 10: 0.65, 20: 0.65, 50: 0.67},
 }
-_KINDS = (*_BEFORE, "plain with BN", "residual with BN")
+_BENDING = "residual with BN"
+_KINDS = (*_BEFORE, "plain with BN", _BENDING)
 _SCALAR = "scalar input, "
-_FROM, _UPTO = 1, 5  # layers between which halvings are counted: later little is left
 _POINTS = 256  # on the line, from -2 to 2
 _LAGS = 15
 
@@ -71,13 +82,15 @@ class _ShatteredGradients(Experiment):
         " inputs together; while gradients are taken they are constants. Along the line the first"
         " norm's shifts are random, so that its units bend at different places. In residual"
         " networks BN also removes the mean that ReLUs make, which the law 1/√L leaves out: with it"
-        " the power of 1/L is 0.5/(1 - 1/π) = 0.73 in the limit."
+        " the power of 1/L is 0.5/(1 - 1/π) = 0.73 in the limit. The law is one for large L: a line"
+        f" is fitted to the logarithms of cosine and L over the last {_LAST}-fold of L (10 to 50)."
+        f" Halvings are counted from {_FROM} to {_UPTO} layers, before the cosine is lost in noise."
     )
     caption = (
         "Above: the gradient along a line of inputs, in the form of figure 1 of Balduzzi et al."
         " 2017. Below: its autocorrelation, as in their figure 2, and the mean cosine between the"
-        " gradients at two random inputs by depth, with the paper's laws dotted; crosses are"
-        " numbers that were measured before."
+        " gradients at two random inputs by depth, with the paper's laws dotted, and in black the"
+        " fitted power of 1/L where it was fitted; crosses are numbers that were measured before."
     )
     claims = (
         Claim(
@@ -172,10 +185,7 @@ class _ShatteredGradients(Experiment):
             **{f"{DEEPEST}: {kind}": [each[deepest] for each in of(kind)] for kind in _KINDS},
             HALVINGS: halvings,
             HALVINGS_BN: with_bn,
-            POWER: [
-                _over(drop, math.log(deepest / _UPTO))
-                for drop in fall("residual with BN", _UPTO, deepest)
-            ],
+            POWER: [-line[0] if line else None for line in map(_fitted, trials[_BENDING])],
             DOUBLING: [
                 (sizes[deepest] / sizes[1]) ** (2 / (deepest - 1))
                 for sizes in of("residual", "sizes")
@@ -208,62 +218,13 @@ class _ShatteredGradients(Experiment):
         return figure
 
 
-class _Network(nn.Module):
-    """Layers of ReLU and a linear map, each alone or as a branch; last, a random weighted sum."""
-
-    def __init__(self, kind: str, depth: int, width: int, scalar: bool = False) -> None:
-        super().__init__()
-        self.is_residual = kind.startswith("residual")
-        self.scale = 1 / math.sqrt(depth) if kind.endswith("/√L") else 1.0
-        self.start = nn.Linear(1, width) if scalar else nn.Identity()
-        if isinstance(self.start, nn.Linear):
-            nn.init.normal_(self.start.weight)
-        # With this momentum the statistics are those of the last inputs alone.
-        norms = [
-            nn.BatchNorm1d(width, momentum=1.0) if kind.endswith("BN") else nn.Identity()
-            for _ in range(depth)
-        ]
-        if scalar and isinstance(norms[0], nn.BatchNorm1d):
-            # Else all units of the first layer would bend at the middle of the line.
-            nn.init.normal_(norms[0].bias)
-        self.layers = nn.ModuleList(
-            nn.Sequential(norm, nn.ReLU(), _he(nn.Linear(width, width, bias=False)))
-            for norm in norms
-        )
-        self.sum = nn.Linear(width, 1, bias=False)
-        nn.init.normal_(self.sum.weight, std=1 / math.sqrt(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.start(x)
-        for layer in self.layers:
-            branch = layer(x)
-            x = ops.residual_add(x, branch * self.scale) if self.is_residual else branch
-        return self.sum(x)  # type: ignore[no-any-return]
-
-
-def _he(layer: nn.Linear) -> nn.Linear:
-    nn.init.kaiming_normal_(layer.weight)
-    return layer
-
-
-def _gradients(network: _Network, inputs: np.ndarray[Any, Any], device: str) -> Any:
-    """Return the gradient of the output at each input, a row each, in float64."""
-    network.to("float64").to(device)
-    x = ops.tensor(inputs, device=device, requires_grad=True)
-    with no_grad():
-        network.train()(x)  # so that norms know the statistics
-    ops.sum(network.eval()(x)).backward()
-    assert x.grad is not None
-    return x.grad.to("cpu").numpy()
-
-
 def _at_random_inputs(kind: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     cosines, sizes = [], []
     for depth in scale.depths:
         found = [
-            _gradients(
-                _Network(kind, depth, scale.width),
+            input_gradients(
+                LayerStack(kind, depth, scale.width),
                 rng.standard_normal((_POINTS, scale.width)),
                 device,
             )
@@ -281,7 +242,7 @@ def _at_random_inputs(kind: str, scale: _Scale, seed: int, device: str) -> dict[
 def _along_a_line(kind: str, depth: int, scale: _Scale, device: str) -> dict[str, Any]:
     x = np.linspace(-2.0, 2.0, _POINTS)[:, None]
     lines = [
-        _gradients(_Network(kind, depth, scale.width, scalar=True), x, device)[:, 0]
+        input_gradients(LayerStack(kind, depth, scale.width, scalar=True), x, device)[:, 0]
         for _ in range(scale.networks)
     ]
     correlations = np.mean([autocorrelation(line, _LAGS) for line in lines], axis=0)
@@ -293,48 +254,32 @@ def _along_a_line(kind: str, depth: int, scale: _Scale, device: str) -> dict[str
     }
 
 
-def mean_cosine(rows: np.ndarray[Any, Any]) -> float:
-    """Return the mean cosine between two different rows.
-
-    Parameters
-    ----------
-    rows : array (N, D)
-
-    Examples
-    --------
-    >>> round(mean_cosine(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])), 3)
-    0.333
-    """
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    count = len(rows)
-    # |sum of unit rows|² is the sum of all their cosines; those of a row with itself are 1.
-    return float(((unit.sum(0) ** 2).sum() - count) / (count * (count - 1)))
-
-
-def autocorrelation(line: np.ndarray[Any, Any], lags: int) -> np.ndarray[Any, Any]:
-    """Return the correlation of a line of numbers with itself, moved by 0 to `lags` places.
-
-    Parameters
-    ----------
-    line : array (N,)
-    lags : int
-
-    Examples
-    --------
-    >>> [round(float(each), 2) for each in autocorrelation(np.array([1.0, -1, 1, -1]), 2)]
-    [1.0, -0.75, 0.5]
-    """
-    centred = line - line.mean()
-    products = [centred[lag:] @ centred[: len(line) - lag] for lag in range(lags + 1)]
-    return np.array([product / products[0] for product in products])
-
-
 def _mean(values: Any) -> float:
     return float(np.mean(list(values)))
 
 
 def _over(drop: float | None, by: float) -> float | None:
     return None if drop is None else drop / by
+
+
+def _is_late(depth: int, depths: Sequence[int]) -> bool:
+    """Return whether a law for large depths is fitted at this one, too."""
+    return depth * _LAST >= max(depths)
+
+
+def _fitted(trial: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return slope and height of a line in the logarithms of cosine and depth, at large depths.
+
+    None if a cosine there is but noise.
+    """
+    depths = trial["depths"]
+    pairs = zip(depths, trial["cosines"], strict=True)
+    late = [(depth, cosine) for depth, cosine in pairs if _is_late(depth, depths)]
+    if min(cosine for _, cosine in late) <= 0:
+        return None
+    x, y = np.log(late).T
+    slope, height = np.polyfit(x, y, 1)
+    return float(slope), float(height)
 
 
 def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) -> None:
@@ -345,6 +290,12 @@ def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) 
         spread(ax, depths, curves, kind, number, theme, marker=MARKERS[number], markersize=4)
         known = {depth: c for depth, c in _BEFORE.get(kind, {}).items() if depth in depths}
         ax.plot(list(known), list(known.values()), "x", color=theme.ink, markersize=7)
+        if kind == _BENDING and (fits := [fit for fit in map(_fitted, seeds) if fit]):
+            slope, height = (fmean(each) for each in zip(*fits, strict=True))
+            late = [depth for depth in depths if _is_late(depth, depths)]
+            line = [math.exp(height) * depth**slope for depth in late]
+            name = f"fit, L = {late[0]} to {late[-1]}: 1/L^{-slope:.2f}"
+            ax.plot(late, line, color=theme.ink, linewidth=1.6, label=name, zorder=4)
     is_plain = kinds[0] == "plain"
     law = [2.0**-depth if is_plain else depth**-0.5 for depth in depths]
     name = "1/2^L" if is_plain else "1/√L"
@@ -353,7 +304,7 @@ def _draw_cosines(ax: Axes, trials: Trials, kinds: Sequence[str], theme: Theme) 
     ticks = [depth for depth in depths if depth != 24]
     ax.set_xticks(ticks, [str(depth) for depth in ticks])
     ax.minorticks_off()
-    ax.set_ylim(-0.05, 1.05 if is_plain else 1.35)
+    ax.set_ylim(-0.05, 1.05 if is_plain else 1.45)
     ax.set_xlabel("layers L")
     name_curves(ax, theme)
 

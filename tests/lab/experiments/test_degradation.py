@@ -64,6 +64,16 @@ def test_networks_that_behave_the_other_way_round_contradict_all_claims() -> Non
     assert outcomes(trials) == ["contradicts"] * 3
 
 
+def test_networks_that_learn_nothing_show_neither_degradation_nor_its_repair() -> None:
+    guessing = [0.9, 0.9, 0.9]
+    trials = made(plain_8=guessing, plain_20=guessing, residual_8=guessing, residual_20=guessing)
+    assert outcomes(trials) == ["inconclusive"] * 3
+
+    # Deeper plain networks are worse, but not even the next deeper one begins to learn.
+    trials |= made(plain_8=[0.1, 0.1, 0.1])
+    assert outcomes(trials) == ["inconclusive"] * 3
+
+
 @pytest.mark.parametrize("depth", [8, 20])
 def test_twins_of_any_depth_that_differ_in_parameters_are_no_fair_comparison(depth: int) -> None:
     trials = made(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minires.lab.experiment import SCALES, Experiment
 from minires.lab.experiments import experiments, find_experiment
+from minires.lab.learning import Recipe
 from minires.lab.results import trial_name
+from minires.lab.theme import LIGHT
+from minires.serialize.json_text import strict
+from tests.lab.experiments.made import all_run
 
 ALL = experiments()
 each_experiment = pytest.mark.parametrize("experiment", ALL.values(), ids=list(ALL))
@@ -40,6 +47,54 @@ def test_no_two_trials_are_kept_in_one_file(experiment: Experiment, scale: str) 
     conditions = list(experiment.conditions(experiment.scales[scale]))
 
     assert len({trial_name(each, 0) for each in conditions}) == len(conditions) > 0
+
+
+def that_trains(experiment: Experiment) -> list[str]:
+    """Return the names of the recipes at the tiny scale."""
+    scale = experiment.scales["tiny"]
+    return [each.name for each in fields(scale) if isinstance(getattr(scale, each.name), Recipe)]
+
+
+def with_epochs(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return a trial that diverged at once as if it had gone on for two epochs."""
+    curves = ("train_error", "test_error", "train_loss", "batch_error")
+    return {
+        **trial,
+        **({"epochs": [1, 2]} if "epochs" in trial else {}),
+        **{name: [0.6, 0.5] for name in curves if trial.get(name) == []},
+    }
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # what diverges overflows
+@pytest.mark.parametrize("name", [name for name, each in ALL.items() if that_trains(each)])
+def test_networks_that_diverge_at_once_are_measured_and_drawn_and_have_no_merits(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, tiny = ALL[name], ALL[name].scales["tiny"]
+    changed: dict[str, Any] = {
+        each: replace(getattr(tiny, each), learning_rate=1e20) for each in that_trains(experiment)
+    }
+    if "depth" in {each.name for each in fields(tiny)}:
+        changed["depth"] = 8
+    monkeypatch.setitem(experiment.scales, "tiny", replace(tiny, **changed))
+    once = all_run(experiment)
+    # As a result's file has them, for three seeds.
+    trials = {
+        condition: json.loads(json.dumps(strict(seeds * 3, 5))) for condition, seeds in once.items()
+    }
+
+    measured = experiment.measure(trials, experiment.scales["tiny"])
+    json.dumps(strict(dict(measured), 5), allow_nan=False)
+    for claim in experiment.claims:
+        judged = claim.rule.judge(measured)
+        if re.search("training error|test error", " ".join(claim.rule.quantities)):
+            assert judged.outcome != "supports", judged.because
+    experiment.draw(trials, measured, LIGHT)
+    # Also if the first seed alone has diverged.
+    mixed = {
+        condition: [seeds[0], *map(with_epochs, seeds[1:])] for condition, seeds in trials.items()
+    }
+    experiment.draw(mixed, experiment.measure(mixed, experiment.scales["tiny"]), LIGHT)
 
 
 def test_every_file_of_the_folder_is_an_experiment_in_the_list() -> None:

@@ -95,6 +95,17 @@ def test_what_was_published_supports_all_claims() -> None:
     assert outcomes(trials) == ["supports"] * 3
 
 
+def test_moderate_networks_must_converge_from_both_starts() -> None:
+    trials = made(
+        He_8=(1.0, [0.9, 0.8, 0.88]),
+        Xavier_8=(0.5, [0.9, 0.85, 0.2]),
+        He_20=(1.0, [0.8, 0.5, 0.3]),
+        Xavier_20=(0.5, [0.9, 0.9, 0.9]),
+    )
+
+    assert outcomes(trials)[1] == "contradicts"
+
+
 def test_networks_that_learn_from_xaviers_start_alone_contradict_all_claims() -> None:
     trials = made(
         He_8=(1.0, [0.9, 0.9, 0.9]),

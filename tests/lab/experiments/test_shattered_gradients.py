@@ -11,11 +11,9 @@ from minires.lab.experiments.shattered_gradients import (
     EXPERIMENT,
     HALVINGS,
     POWER,
-    _gradients,
-    _Network,
-    autocorrelation,
-    mean_cosine,
+    _fitted,
 )
+from minires.lab.input_gradients import LayerStack, autocorrelation, input_gradients, mean_cosine
 
 TINY = EXPERIMENT.scales["tiny"]
 DEPTHS = [1, 5, 10]
@@ -74,9 +72,9 @@ def test_white_noise_has_no_autocorrelation_and_a_straight_line_has() -> None:
 
 def test_a_gradient_is_that_of_a_single_input_once_statistics_are_known() -> None:
     mr.manual_seed(0)
-    network = _Network("residual with BN", 3, 8)
+    network = LayerStack("residual with BN", 3, 8)
     inputs = np.random.default_rng(0).standard_normal((16, 8))
-    found = _gradients(network, inputs, "cpu")[0]
+    found = input_gradients(network, inputs, "cpu")[0]
 
     step = 1e-6 * np.eye(8)
     with mr.no_grad():
@@ -104,6 +102,15 @@ def test_cosines_that_stay_when_plain_and_vanish_when_residual_contradict_all_cl
     cosines |= {"residual": halved, "residual, branch/√L": halved}
 
     assert outcomes(made(cosines, (0.0, 0.5, 0.1), growth=1.0)) == ["contradicts"] * 6
+
+
+def test_the_power_is_that_of_large_depths_alone() -> None:
+    depths = [1, 2, 5, 10, 20, 24, 50]
+    cosines = [0.9, 0.8, 0.7, *(10**0.2 * 0.4 * depth**-0.7 for depth in depths[3:])]
+    fit = _fitted({"depths": depths, "cosines": cosines})
+
+    assert fit is not None
+    assert -fit[0] == pytest.approx(0.7)
 
 
 def test_cosines_lost_in_noise_tell_nothing_of_their_law() -> None:

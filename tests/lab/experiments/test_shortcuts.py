@@ -11,14 +11,14 @@ from minires.lab.experiments import six_shortcuts as six
 from tests.lab.experiments.made import learned, outcomes, seeds
 
 
-def rows(errors: dict[str, float], law: float = 0.0) -> dict[str, Any]:
+def rows(errors: dict[str, float], law: float = 0.0, living_law: float = 0.0) -> dict[str, Any]:
     """Return trials of the six shortcuts in which all but some rows have the same error."""
-    norms = [[1.0, 2.0, 3.0]]
-    trials = {row: seeds(learned(errors.get(row, 0.3), gradient_norms=norms)) for row in six.ROWS}
-    living = {str(each): each**18 for each in six.SCALES}
+    told = {"layers": ["conv1", "layer1.0.conv2", "fc"], "gradient_norms": [[1.0, 2.0, 3.0]]}
+    trials = {row: seeds(learned(errors.get(row, 0.3), **told)) for row in six.ROWS}
+    living = {str(each): each**17 for each in six.SCALES}
     return {
         "lambda law": seeds({six.LAW: law}),
-        "living networks": seeds({"alone": living, "whole": living}),
+        "living networks": seeds({"alone": living, "whole": living, six.LIVING_LAW: living_law}),
         **trials,
     }
 
@@ -27,6 +27,7 @@ def test_the_identity_is_best_if_every_row_is_worse() -> None:
     assert outcomes(six.EXPERIMENT, rows({six.ORIGINAL: 0.1})) == ["supports"] * 4
     assert outcomes(six.EXPERIMENT, rows({six.ORIGINAL: 0.5})) == ["supports"] + ["contradicts"] * 3
     assert outcomes(six.EXPERIMENT, rows({six.ORIGINAL: 0.1}, law=0.1))[0] == "contradicts"
+    assert outcomes(six.EXPERIMENT, rows({}, living_law=0.1))[0] == "contradicts"
     one_better = rows({six.ORIGINAL: 0.1, "shortcut gate, bias -6": 0.05})
     assert outcomes(six.EXPERIMENT, one_better)[-1] == "contradicts"
 
@@ -49,10 +50,18 @@ def test_every_row_of_the_table_is_another_network() -> None:
 def test_living_networks_obey_the_law_by_their_shortcuts_alone() -> None:
     living = six._living(seed=0)
 
-    assert six._base_error(living["alone"]) < 0.02
-    assert six._base_error(living["whole"]) > 0.02
-    other = {str(each): (0.9 * each) ** 18 for each in six.SCALES}
-    assert six._base_error({**other, "1.0": 1.0}) > 0.05
+    assert six._product_error(living["alone"]) < 1e-12
+    assert six._product_error(living["whole"]) > 1
+    assert six._product_error({str(each): each**18 for each in six.SCALES}) == pytest.approx(0.5)
+
+
+def test_the_last_convolution_is_the_blocks_own_and_no_gate() -> None:
+    trial = six.EXPERIMENT.run("shortcut gate, bias 0", six.EXPERIMENT.scales["tiny"], 0, "cpu")
+    (norms,) = trial["gradient_norms"]
+    assert trial["layers"][-3:] == ["layer3.1.conv2", "layer3.1.downsample.gate", "fc"]
+
+    assert six._first_over_last(trial) == norms[0] / norms[-3]
+    assert six._first_over_last({**trial, "gradient_norms": []}) is None
 
 
 def options(plain: float, a: float, b: float, c: float, extra: int = 0) -> dict[str, Any]:
@@ -121,6 +130,19 @@ def test_identity_starts_can_be_supported_and_contradicted() -> None:
 
     assert outcomes(experiment, starts(54, 0.2, 0.2, 0.1, 0.9)) == ["supports"] * 4
     assert outcomes(experiment, starts(53, 0.2, 0.4, 0.91, 0.1)) == ["contradicts"] * 4
+
+
+def test_starts_from_which_nothing_learns_are_not_compared() -> None:
+    nothing = starts(54, 0.9, 0.9, 0.9, 0.9)
+
+    assert outcomes(identity_starts.EXPERIMENT, nothing)[2:] == ["inconclusive"] * 2
+    # One start that learns is enough to blame those that do not.
+    one = starts(54, 0.9, 0.9, 0.1, 0.9)
+    assert outcomes(identity_starts.EXPERIMENT, one)[1:] == [
+        "supports",
+        "supports",
+        "inconclusive",
+    ]
 
 
 def test_an_ordinary_block_is_not_the_identity() -> None:
