@@ -5,8 +5,8 @@ from __future__ import annotations
 from minires import nn, ops
 from minires.autograd import Tensor, no_grad
 from minires.devices import float64, random
-from minires.lab.experiments import batch_norm
-from minires.lab.experiments.degradation import GAP, PLAIN_RISE
+from minires.lab.experiments import batch_norm, degradation, gradient_norms
+from minires.lab.experiments.degradation import GAP
 from minires.lab.experiments.gradient_norms import SETTLED
 from minires.lab.learning import Recipe
 from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
@@ -41,26 +41,26 @@ def _block(order: str, shortcut: str | None = "A") -> nn.Module:
     "Identity mapping is a new method of training that solves vanishing and exploding gradients.",
     "false",
     "It is a shortcut in the architecture, trained as ever, by SGD with batch normalisation. Deep"
-    " plain networks train worse although their gradients do not vanish: at initialisation they"
-    " grow backwards, and settle within a few steps.",
+    " plain networks train worse, and He et al. argue that vanishing gradients are unlikely to be"
+    " the cause: at initialisation they grow backwards, and settle within a few steps.",
     f"{HE2015}, section 4.1; Yang et al. 2019, arXiv 1902.08129",
     Every(
         Equal("parameters of ResNet-56 less those of plain-56", 0),
         Above("first layer's gradient over the last's, plain-56 at initialisation", 1),
         Below(SETTLED, 0.1, 1),
-        Above(PLAIN_RISE),
+        gradient_norms.NOT_VANISHING,
+        degradation.DEEPER_IS_WORSE,
         Above(GAP),
     ),
 )
 def _a2(lab: Lab) -> Measured:
-    trained = lab.measured("degradation")
+    trained, norms = lab.measured("degradation"), lab.measured("gradient-norms")
     residual, plain = (counted(f"cifar_{kind}56").params for kind in ("resnet", "plain"))
     return {
         "parameters of ResNet-56 less those of plain-56": residual - plain,
         "first layer's gradient over the last's, plain-56 at initialisation": plain_56_gradients(),
-        SETTLED: lab.measured("gradient-norms")[SETTLED],
-        PLAIN_RISE: trained[PLAIN_RISE],
-        GAP: trained[GAP],
+        **{name: norms[name] for name in (SETTLED, *gradient_norms.NOT_VANISHING.quantities)},
+        **{name: trained[name] for name in (*degradation.DEEPER_IS_WORSE.quantities, GAP)},
     }
 
 
@@ -105,7 +105,7 @@ def _a3(lab: Lab) -> Measured:
     "Its purpose is easier optimisation: already the training error differs, and still does where"
     " noise behind it undoes what it has normalised. That it regularises is a side effect.",
     f"{IOFFE}, section 1; Santurkar et al. 2018, arXiv 1805.11604",
-    Every(Above(batch_norm.HELPS), Above(batch_norm.NOISY)),
+    Every(Above(batch_norm.HELPS), batch_norm.NOISE_IS_NO_HARM),
 )
 def _a7(lab: Lab) -> Measured:
     found = lab.measured("batch-norm")
@@ -336,31 +336,37 @@ def _a16(lab: Lab) -> Measured:
     "Too small a learning rate underfits, too large a one diverges; regularisation is a penalty on"
     " norms.",
     "true",
-    "Roughly: augmentation, dropout and early stopping regularise as well.",
+    "Roughly: augmentation, dropout and early stopping regularise as well. Of these, early stopping"
+    " is tried here: a network that learns for one epoch has smaller weights than after ten.",
     "Goodfellow et al. 2016, Deep Learning, chapters 7 and 11.4",
     Every(
         Above("training error at a learning rate of 0.0001", 0.3),
         Below("training error at a learning rate of 0.1", 0.1),
         Above("training error at a learning rate of 100", 0.5),
         Below("norm of the weights with a penalty, over that without", 1),
+        Below("norm of the weights after one epoch, over that after ten", 1),
     ),
 )
 def _a20(lab: Lab) -> Measured:
-    def run(seed: int, rate: float, decay: float = 0.0) -> tuple[float, float]:
+    def run(seed: int, rate: float, decay: float = 0.0, epochs: int = 10) -> tuple[float, float]:
         with random.seeded(seed):
             model = perceptron()
-        learned = taught(model, Recipe(10, learning_rate=rate, weight_decay=decay), seed)
+        learned = taught(model, Recipe(epochs, learning_rate=rate, weight_decay=decay), seed)
         size = sum(norm(weight) ** 2 for weight in model.parameters())
         return round(learned.record()["final_train_error"], 4), size**0.5
 
     found = {rate: [run(seed, rate) for seed in SEEDS] for rate in (0.0001, 0.1, 100)}
     penalised = [run(seed, 0.1, decay=0.01)[1] for seed in SEEDS]
+    stopped = [run(seed, 0.1, epochs=1)[1] for seed in SEEDS]
+
+    def smaller(sizes: list[float]) -> list[float]:
+        return [round(one / all_[1], 3) for one, all_ in zip(sizes, found[0.1], strict=True)]
+
     return {
         **{
             f"training error at a learning rate of {rate:g}": [error for error, _ in seeds]
             for rate, seeds in found.items()
         },
-        "norm of the weights with a penalty, over that without": [
-            round(small / size, 3) for small, (_, size) in zip(penalised, found[0.1], strict=True)
-        ],
+        "norm of the weights with a penalty, over that without": smaller(penalised),
+        "norm of the weights after one epoch, over that after ten": smaller(stopped),
     }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 from minires import nn
 from minires.lab.experiments.activation_orders import SHORT_SKIPS_TRAINING
 from minires.lab.rules import Above, Equal, Every, Measured, Within
 
-from .graphs import counted, kernels, numbers, ways
+from .graphs import counted, kernels, meetings, numbers, ways
 from .item import Items, Lab
 from .papers import HE2015, HE2016
 
@@ -20,8 +19,9 @@ ITEMS = Items()
     "A1",
     "ResNet clearly beats VGG and AlexNet in the number of parameters and in performance.",
     "true",
-    "ResNet-18 and -50 have 11.7M and 25.6M parameters, AlexNet 61.1M and VGG-16 138.4M; but"
-    " ResNet-50 costs 4.1 billion multiply-accumulates an image, AlexNet 0.71.",
+    "True of parameters, misleading otherwise: ResNet-18 and -50 have 11.7M and 25.6M parameters,"
+    " AlexNet 61.1M and VGG-16 138.4M; but ResNet-50 costs 4.1 billion multiply-accumulates an"
+    " image, AlexNet 0.71.",
     f"{HE2015}, table 1; Krizhevsky et al. 2012; Simonyan and Zisserman 2014, arXiv 1409.1556",
     Every(
         Equal("parameters of ResNet-18", 11_689_512),
@@ -49,7 +49,7 @@ def _a1(lab: Lab) -> Measured:
     "The short circuit improves the reuse of features.",
     "misleading",
     "Reuse by concatenation is DenseNet's reason; ResNet sums, and keeps as many channels.",
-    f"Huang et al. 2016, arXiv 1608.06993, section 3; {HE2015}",
+    f"Huang et al. 2017, arXiv 1608.06993, section 3; {HE2015}",
     Every(
         Equal("channels behind each block of a residual stage", [16] * 9),
         Equal("channels that each layer of a dense block adds", [12] * 12),
@@ -143,14 +143,6 @@ def _a6(lab: Lab) -> Measured:
     } | {"skips of ResNet-20 that change the size": changing}
 
 
-class _OneLayer(nn.BasicBlock):
-    """A residual unit of one 3x3 convolution."""
-
-    def __init__(self, in_channels: int, channels: int, stride: int = 1, **options: Any) -> None:
-        convolutions = [nn.blocks.conv(in_channels, channels, 3, stride)]
-        nn.ResidualBlock.__init__(self, convolutions, **options)
-
-
 @ITEMS.experiment(
     "A8",
     "A residual unit is one convolution and one batch normalisation; the first makes learning"
@@ -188,9 +180,9 @@ def _a8(lab: Lab) -> Measured:
     "The two names mean the same; without skips the network is plain.",
     f"{HE2015}, section 3.3",
     Every(
-        Equal("blocks to whose output their input is added, ResNet-20", 9),
-        Equal("blocks to whose output their input is added, ResNet-18", 8),
-        Equal("blocks to whose output their input is added, plain-20", 0),
+        Equal("places where two ways from one value meet, ResNet-20", 9),
+        Equal("places where two ways from one value meet, ResNet-18", 8),
+        Equal("places where two ways from one value meet, plain-20", 0),
         Equal("layers of ResNet-20 less those of plain-20", 0),
     ),
 )
@@ -199,9 +191,7 @@ def _a10(lab: Lab) -> Measured:
     counts = {said: counted(name) for said, name in names.items()}
     return {
         **{
-            f"blocks to whose output their input is added, {said}": len(
-                numbers(each.steps, "residual_add")
-            )
+            f"places where two ways from one value meet, {said}": len(meetings(each.steps))
             for said, each in counts.items()
         },
         "layers of ResNet-20 less those of plain-20": (

@@ -65,6 +65,21 @@ def ways(steps: Sequence[Step], meeting: int) -> list[list[int]]:
     return [sorted(way - common) for way in each]
 
 
+def meetings(steps: Sequence[Step]) -> list[int]:
+    """Return the steps, whatever their op, where two ways from one step or the image meet.
+
+    Examples
+    --------
+    >>> len(meetings(counted("cifar_resnet20").steps)), meetings(counted("cifar_plain20").steps)
+    (9, [])
+    """
+    return [
+        number
+        for number, step in enumerate(steps)
+        if len([source for source in step.sources if source is not None]) > 1
+    ]
+
+
 def kernels(steps: Sequence[Step], among: Sequence[int]) -> list[int]:
     """Return the side of the kernel of each convolution among some steps.
 

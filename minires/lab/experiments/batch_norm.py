@@ -39,6 +39,7 @@ HELPS = "training error without batch norm less that with it"
 NOISY = "training error without batch norm less that with batch norm and noise behind it"
 GROWTH = "growth of shortcut over branch variance from block to block, slope of a line"
 MODES = "distance of training from evaluation mode, batches of 2 over batches of 64"
+NOISE_IS_NO_HARM = Above(NOISY, 0.05, otherwise=0.0)
 KINDS = ("without batch norm", "with batch norm", "with batch norm and noise")
 
 
@@ -111,9 +112,9 @@ class _BatchNorm(Experiment):
         Claim(
             "It helps even when noise that changes with each step follows it: the cause is not that"
             " distributions stay in place.",
-            f"{SANTURKAR}, section 2.2 and figure 2",
+            f"{SANTURKAR}, section 2.1 and figure 2",
             "curves only",
-            Above(NOISY, 0.05, otherwise=0.0),
+            NOISE_IS_NO_HARM,
         ),
         Claim(
             "At initialisation it makes each branch small beside its shortcut, the more so the"

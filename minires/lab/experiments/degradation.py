@@ -29,6 +29,8 @@ TEST_RISE = "test error of the deepest plain network less that of the shallowest
 GAP = "training error of the deepest plain network less that of its residual twin"
 _GUESSING = 0.9
 EXTRA = "parameters of residual networks less those of their plain twins, the largest difference"
+# The deepest may not even begin to learn; the next deeper one must, and be worse.
+DEEPER_IS_WORSE = Given(Above(MIDDLE_LEARNS, 0.1), Every(Above(PLAIN_RISE), Above(MIDDLE_RISE)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +60,7 @@ class _Degradation(Experiment):
             "With more layers a plain network gets a higher training error: it is not overfitting.",
             f"{HE2015}, figures 1 and 6",
             "curves only; in one reproduction plain-20 ends at 1.23 %, plain-56 at 5.24 %",
-            # The deepest may not even begin to learn; the next deeper one must, and be worse.
-            Given(Above(MIDDLE_LEARNS, 0.1), Every(Above(PLAIN_RISE), Above(MIDDLE_RISE))),
+            DEEPER_IS_WORSE,
         ),
         Claim(
             "With shortcuts, which add no parameters, the deep network trains better.",

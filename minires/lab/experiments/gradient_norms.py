@@ -36,6 +36,7 @@ YANG = "Yang et al. 2019, arXiv 1902.08129"
 RATIO = "gradient norm of the first convolution over the last one's"
 DEEPER = f"{RATIO}, at the first step: the deepest plain network's over the shallowest's"
 TWINS = f"{RATIO}, at the first step: the deepest plain network's over its residual twin's"
+FIRST = f"{RATIO}, at the first step, in the deepest plain network with BN"
 LEAST = f"{RATIO}, in plain networks with BN: the least of all steps"
 TRAINED = f"{RATIO}, in the trained plain network: median of the last epoch"
 TRAINED_TWIN = f"{RATIO}, in its residual twin: median of the last epoch"
@@ -46,6 +47,10 @@ GAP = "training error of the plain network less that of its residual twin"
 DOUBLING = "variance of the gradient at a block's input over that at its output, without BN"
 WITH_BN = "variance of the gradient at a block's input over that at its output, with BN"
 DIVERGED = "residual network without BN diverged (1) or did not (0)"
+
+# To vanish is to lose a constant part at each layer, as 0.9 to the power of 54 is 0.003: less than
+# tenfold over all layers is no vanishing, more than a hundredfold is one.
+NOT_VANISHING = Every(Above(FIRST, 0.1, otherwise=0.01), Above(TRAINED, 0.1, otherwise=0.01))
 
 # What minires measured for the audit of claims, item A2: digits at 16x16, width 16, float64.
 _AUDIT = {"plain": {20: 7.5, 56: 3e3, 110: 3e6}, "residual": {20: 2.4, 56: 7.5, 110: 20.0}}
@@ -75,7 +80,7 @@ class _GradientNorms(Experiment):
     """Gradients of plain and residual networks, with and without BN."""
 
     name = "gradient-norms"
-    title = "Gradients with BN do not vanish; at first they explode"
+    title = "What batch norm does to gradients, at first and along training"
     about = (
         "The norm of each layer's gradient in plain networks and their residual twins, with and"
         " without batch normalisation: at the first step, in float64 and for several depths; and"
@@ -100,25 +105,25 @@ class _GradientNorms(Experiment):
             "With BN the gradients of plain networks do not vanish.",
             HE2015,
             "no number: they argue that this is unlikely to be the cause of degradation",
-            Above(LEAST, 0.01),
+            NOT_VANISHING,
         ),
         Claim(
             "Along training they have healthy norms.",
             HE2015,
             "no number",
-            Every(Within(TRAINED, 0.01, 100.0), Within(HEALTHY, 0.1, 10.0)),
+            Every(Within(TRAINED, 0.1, 10.0), Within(HEALTHY, 0.1, 10.0)),
         ),
         Claim(
             "The explosion at initialisation settles within a few steps.",
             "the audit of claims, A2",
             "plain-56, measured for the audit: from 540 to 0.04 in five steps at learning rate 0.1",
-            Every(Below(SETTLED, 0.1, 1.0), Within(AFTER, 0.001, 10.0)),
+            Every(Below(SETTLED, 0.1, 1.0), Below(AFTER, 10.0)),
         ),
         Claim(
             "The gradient does not vanish, and yet the plain network trains worse.",
             HE2015,
             "training error in one reproduction: plain-56 5.24 %, ResNet-56 0.18 %",
-            Every(Above(LEAST, 0.01), Above(GAP)),
+            Every(NOT_VANISHING, Above(GAP)),
         ),
         Claim(
             "Residual networks without BN or scaling explode: the variance doubles at each block.",
@@ -207,11 +212,12 @@ class _GradientNorms(Experiment):
             **{f"{RATIO}, {kind}-{depth}": each for (kind, depth), each in ratios.items()},
             DEEPER: _over(ratios["plain", deep], ratios["plain", shallow]),
             TWINS: _over(ratios["plain", deep], ratios["residual", deep]),
+            FIRST: ratios["plain", deep],
             LEAST: least,
-            TRAINED: [trial["epochs"][-1] for trial in plain],
-            TRAINED_TWIN: [trial["epochs"][-1] for trial in residual],
+            TRAINED: [_last_epoch(trial) for trial in plain],
+            TRAINED_TWIN: [_last_epoch(trial) for trial in residual],
             HEALTHY: [
-                _ratio(one["epochs"][-1], other["epochs"][-1])
+                _ratio(_last_epoch(one), _last_epoch(other))
                 for one, other in zip(plain, residual, strict=True)
             ],
             AFTER: [
@@ -233,7 +239,7 @@ class _GradientNorms(Experiment):
         maps = {"with BN": (plain, residual), "without BN": (plain_without, residual_without)}
         for bn, pair in maps.items():
             runs = {f"{kind} {bn}": trials[f"training, {kind} {bn}"][0] for kind in _AUDIT}
-            last = max(step for run in runs.values() for step in run["steps"])
+            last = max((step for run in runs.values() for step in run["steps"]), default=1)
             for ax, (name, run) in zip(pair, runs.items(), strict=True):
                 ax.set_title(name, **_title(theme))
                 _heat_map(ax, run, last, theme)
@@ -288,13 +294,19 @@ def _along(learned: Learned) -> dict[str, Any]:
     return {
         "steps": [step + 1 for step in kept],
         "norms": [[_rounded(layer[step]) for layer in convolutions] for step in kept],
-        "epochs": [_rounded(ratio) for ratio in epochs if math.isfinite(ratio)],
+        "epochs": [_rounded(ratio) for ratio in epochs],
         "least": _rounded(ratios.min()),
         "after": _rounded(first[min(_AFTER, steps - 1)]),
         "settled": _rounded(first[min(_AFTER, steps - 1)] / first[0]),
         "error": error,
         "diverged": diverged,
     }
+
+
+def _last_epoch(trial: Mapping[str, Any]) -> float | None:
+    """Return the ratio of a trained network; None of one that diverged."""
+    epochs = trial["epochs"]
+    return None if trial["diverged"] or not epochs else epochs[-1]
 
 
 def _least(values: Sequence[float | None]) -> float | None:

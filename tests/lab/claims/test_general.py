@@ -18,8 +18,8 @@ from minires.lab.claims.general import ITEMS
 from minires.lab.claims.graphs import before, counted, kernels, numbers, ways
 from minires.lab.experiments import batch_norm
 from minires.lab.experiments.activation_orders import SHORT_SKIPS_TRAINING
-from minires.lab.experiments.degradation import GAP, PLAIN_RISE
-from minires.lab.experiments.gradient_norms import SETTLED
+from minires.lab.experiments.degradation import GAP, MIDDLE_LEARNS, MIDDLE_RISE, PLAIN_RISE
+from minires.lab.experiments.gradient_norms import FIRST, SETTLED, TRAINED
 from minires.lab.learning import Recipe
 from minires.lab.rules import Measured
 from minires.nn.shortcuts import ScaledShortcut
@@ -36,8 +36,17 @@ class FakeLab:
         sign = -1 if reverse else 1
         rise = [sign * each for each in (0.1, 0.2, 0.3)]
         self.found = {
-            "degradation": {PLAIN_RISE: rise, GAP: rise},
-            "gradient-norms": {SETTLED: [0.01**sign] * 3},
+            "degradation": {
+                PLAIN_RISE: rise,
+                MIDDLE_RISE: rise,
+                MIDDLE_LEARNS: [0.5] * 3,
+                GAP: rise,
+            },
+            "gradient-norms": {
+                SETTLED: [0.01**sign] * 3,
+                FIRST: [100.0] * 3,
+                TRAINED: [0.5] * 3,
+            },
         }
 
     def measured(self, experiment: str) -> Measured:
@@ -76,8 +85,11 @@ def test_identity_mapping_is_judged_by_what_the_lab_has_measured_of_degradation(
     assert outcome("A2", FakeLab()) == "supports"
     assert outcome("A2", FakeLab(reverse=True)) == "contradicts"
     exploding = FakeLab()
-    exploding.found["gradient-norms"] = {SETTLED: [10.0] * 3}
+    exploding.found["gradient-norms"][SETTLED] = [10.0] * 3
     assert outcome("A2", exploding) == "contradicts"
+    vanishing = FakeLab()
+    vanishing.found["gradient-norms"][TRAINED] = [1e-6] * 3
+    assert outcome("A2", vanishing) == "contradicts"
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,17 @@ class FakeLab:
         sign = -1 if wrong else 1
         more = [sign * each for each in (0.2, 0.3, 0.4)]
         self.found: dict[str, Any] = {
-            "degradation": {degradation.PLAIN_RISE: more, degradation.TEST_RISE: more},
+            "degradation": {
+                degradation.PLAIN_RISE: more,
+                degradation.MIDDLE_RISE: more,
+                degradation.MIDDLE_LEARNS: [0.5] * 3,
+                degradation.TEST_RISE: more,
+            },
             "gradient-norms": {
                 gradient_norms.TWINS: [0.5 if wrong else 100.0] * 3,
                 gradient_norms.SETTLED: [5.0 if wrong else 0.001] * 3,
-                gradient_norms.LEAST: [1e-6 if wrong else 0.5] * 3,
+                gradient_norms.FIRST: [1e-6 if wrong else 100.0] * 3,
+                gradient_norms.TRAINED: [1e-6 if wrong else 0.5] * 3,
                 gradient_norms.GAP: more,
             },
             "batch-norm": {
@@ -42,7 +48,7 @@ class FakeLab:
             "six-shortcuts": {
                 six.LAW: [0.0] * 3,
                 six.worse("0.5 : 1", "training"): more,
-                six.worse("0.5 : 0.5"): more,
+                **{six.worse(row): more for row in six.ROWS if row != six.ORIGINAL},
             },
             "shortcut-options": {
                 shortcut_options.better("A"): more,
@@ -85,6 +91,24 @@ def test_what_the_lab_has_measured_is_judged(code: str) -> None:
 def attribute(owner: Any, name: str, value: Any) -> Plant:
     """Plant something else under a name."""
     return lambda patch: patch.setattr(owner, name, value)
+
+
+def test_where_no_deeper_network_learns_nothing_is_said_of_depth() -> None:
+    item, lab = ITEMS["D1"], FakeLab()
+    lab.found["degradation"][degradation.MIDDLE_LEARNS] = [0.01] * 3
+    assert item.rule is not None
+    assert item.check is not None
+
+    assert item.rule.judge(item.check(lab)).outcome == "inconclusive"
+
+
+def test_one_shortcut_that_is_better_contradicts_that_the_first_is_best() -> None:
+    item, lab = ITEMS["D9"], FakeLab()
+    lab.found["six-shortcuts"][six.worse("dropout 0.5")] = [-0.1] * 3
+    assert item.rule is not None
+    assert item.check is not None
+
+    assert item.rule.judge(item.check(lab)).outcome == "contradicts"
 
 
 PLANTED: dict[str, tuple[str, Plant]] = {

@@ -13,8 +13,9 @@ from minires.lab.claims import short_explanation as short
 from minires.lab.claims.graphs import counted
 from minires.lab.claims.short_explanation import ITEMS
 from minires.lab.experiments import forgetting
-from minires.lab.experiments.degradation import GAP, PLAIN_RISE
-from minires.lab.experiments.gradient_norms import LEAST
+from minires.lab.experiments.degradation import GAP, MIDDLE_LEARNS, MIDDLE_RISE, PLAIN_RISE
+from minires.lab.experiments.gradient_norms import FIRST
+from minires.lab.experiments.gradient_norms import TRAINED as RATIO_TRAINED
 from minires.lab.rules import Measured
 from minires.nn.shortcuts import PadShortcut
 from minires.ops import cross_entropy, residual
@@ -33,8 +34,13 @@ class FakeLab:
         sign = -1 if reverse else 1
         rise = [sign * each for each in (0.1, 0.2, 0.3)]
         self.found = {
-            "degradation": {PLAIN_RISE: rise, GAP: rise},
-            "gradient-norms": {LEAST: [0.1 * sign] * 3},
+            "degradation": {
+                PLAIN_RISE: rise,
+                MIDDLE_RISE: rise,
+                MIDDLE_LEARNS: [0.5] * 3,
+                GAP: rise,
+            },
+            "gradient-norms": {FIRST: [0.5 * sign] * 3, RATIO_TRAINED: [0.5 * sign] * 3},
         }
 
     def measured(self, experiment: str) -> Measured:
@@ -76,7 +82,7 @@ def test_what_is_solved_is_judged_by_what_the_lab_has_measured_of_degradation() 
     assert outcome("C1", FakeLab()) == "supports"
     assert outcome("C1", FakeLab(reverse=True)) == "contradicts"
     vanishing = FakeLab()
-    vanishing.found["gradient-norms"] = {LEAST: [1e-6] * 3}
+    vanishing.found["gradient-norms"][RATIO_TRAINED] = [1e-6] * 3
     assert outcome("C1", vanishing) == "contradicts"
 
 
