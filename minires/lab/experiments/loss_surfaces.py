@@ -15,8 +15,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import panels
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
-from minires.lab.networks import network_for
-from minires.lab.rules import Above, Below, Measured
+from minires.lab.networks import learned, network_for
+from minires.lab.rules import Above, Below, Every, Given, Measured, Rule
 from minires.lab.seeds import paired
 from minires.nn import Module
 from minires.ops import cross_entropy, tensor
@@ -31,8 +31,9 @@ LI = "Li et al. 2018, arXiv 1712.09913"
 SHARE = "share of the slice where the loss is not convex"
 TWINS = f"{SHARE}: the deep plain network's less that of its residual twin"
 DEPTHS = f"{SHARE}: the deep plain network's less the shallow one's"
-RESIDUAL = f"{SHARE}: the deep residual network"
+CHAOS = f"{SHARE}: the deep residual network"
 GAIN = "test error of the deep plain network less that of its residual twin"
+PLAIN, RESIDUAL, SHALLOW = "deep plain", "deep residual", "shallow plain"
 
 _SHORTCUTS = {"residual": "A", "plain": None}
 _NEGATIVE = 0.1  # of the curvature upwards: less curvature downwards is not counted
@@ -48,6 +49,15 @@ class _Scale(Scale):
     seen: int  # training images that the loss is the mean of
 
 
+def knows(network: str) -> str:
+    """Return the name of the quantity that tells what a network has learned."""
+    return f"what the {network} network has learned: error of guessing less its training error"
+
+
+def _learns(network: str) -> Rule:
+    return Above(knows(network), 0.1)
+
+
 class _LossSurfaces(Experiment):
     """The loss along two random directions from trained plain and residual networks."""
 
@@ -60,8 +70,9 @@ class _LossSurfaces(Experiment):
         " biases stay. A point of the slice is called not convex where the loss curves down by more"
         " than a tenth of what it curves up (eigenvalues of the slice's second differences; Li et"
         " al. map the same ratio for the whole Hessian), or is not finite. What is seen is a slice:"
-        " a surface that is convex in it need not be convex; and where a deep plain network has"
-        " hardly learnt, it is a slice around a network that guesses: see the training errors."
+        " a surface that is convex in it need not be convex. Around a network that has hardly learnt"
+        " it tells nothing of trained ones: the rules ask that training errors lie 10 % below"
+        " guessing."
     )
     caption = (
         "Contours of the loss around each network (cross: the network; one seed), in the form of"
@@ -73,26 +84,26 @@ class _LossSurfaces(Experiment):
             "Around a deep network without shortcuts the loss is chaotic; with them it is not.",
             LI,
             "contours only",
-            Above(TWINS),
+            Given(Every(_learns(PLAIN), _learns(RESIDUAL)), Above(TWINS)),
         ),
         Claim(
             "Around a deep network with shortcuts it is mostly convex.",
             LI,
             "contours only",
-            Below(RESIDUAL, 0.25, 0.5),
+            Given(_learns(RESIDUAL), Below(CHAOS, 0.25, 0.5)),
         ),
         Claim(
             "The chaos comes with depth: around a shallow plain network there is less of it.",
             LI,
             "contours only",
-            Above(DEPTHS),
+            Given(Every(_learns(PLAIN), _learns(SHALLOW)), Above(DEPTHS)),
         ),
         Claim(
             "Where the surface is chaotic the trained network errs more often.",
             LI,
             "test error with and without shortcuts: ResNet-20 7.37 and 8.18 %, ResNet-56 5.89 and"
             " 13.31 % (10.83 % at learning rate 0.01), ResNet-110 5.79 and 16.44 %",
-            Above(GAIN),
+            Given(Every(_learns(PLAIN), _learns(RESIDUAL)), Above(GAIN)),
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -162,8 +173,11 @@ class _LossSurfaces(Experiment):
                 f"{part.replace('train', 'training')} error, {name}": found
                 for (name, part), found in errors.items()
             },
+            knows(PLAIN): learned(errors[deep, "train"]),
+            knows(RESIDUAL): learned(errors[twin, "train"]),
+            knows(SHALLOW): learned(errors[shallow, "train"]),
             TWINS: paired(shares[deep], shares[twin]),
-            RESIDUAL: shares[twin],
+            CHAOS: shares[twin],
             DEPTHS: paired(shares[deep], shares[shallow]),
             GAIN: paired(errors[deep, "test"], errors[twin, "test"]),
         }

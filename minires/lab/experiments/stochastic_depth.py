@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,9 +13,9 @@ from minires.data import Split
 from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
 from minires.lab.figures import train_and_test
 from minires.lab.images import Images
-from minires.lab.learning import PUBLISHED_110, Recipe, learn
+from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import NetworkScale, final_errors, network_for
-from minires.lab.rules import Above, Every, Measured, Within
+from minires.lab.rules import Above, Every, Given, Measured, Within
 from minires.lab.seeds import paired
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ RAN = "share of branches that a training step runs, on average"
 LAST, FIRST = "survival of the last branch", "survival of the first branch"
 CONSTANT, STOCHASTIC = "constant depth", "stochastic depth"
 _DROPPED = 0.5  # of the last branch
+# Huang et al. 2016, section 4: as He et al. 2015, but for 500 epochs, and from 0.1 on (unverified).
+_PUBLISHED = replace(PUBLISHED, epochs=500)
 
 
 class _StochasticDepth(Experiment):
@@ -58,9 +61,7 @@ class _StochasticDepth(Experiment):
             "It regularises: the gap between training and test error is smaller.",
             f"{HUANG}, section 4 and figure 3",
             "curves only",
-            Every(
-                Above(GAP), Above(GAIN, -0.01, otherwise=-0.03)
-            ),  # who guesses has no gap, either
+            Given(Above(GAIN, -0.01), Above(GAP)),  # who guesses has no gap, either
         ),
         Claim(
             "With linear decay to one half, a step runs three quarters of the branches on average.",
@@ -85,7 +86,7 @@ class _StochasticDepth(Experiment):
             recipe=Recipe(12),
         ),
         "paper": NetworkScale(
-            seconds=3e6, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED_110
+            seconds=9e6, images=Images("cifar10"), depth=110, width=16, recipe=_PUBLISHED
         ),
     }
     shows_at = "paper"
