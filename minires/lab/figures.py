@@ -97,12 +97,23 @@ def train_and_test(
         for number, (condition, name) in enumerate(names.items()):
             seeds = trials[condition]
             curves = [[100 * error for error in trial[f"{part}_error"]] for trial in seeds]
-            spread(ax, seeds[0]["epochs"], curves, name, number, theme)
+            spread(ax, epochs_of(seeds), curves, name, number, theme)
         ax.set_title(title, color=theme.ink, fontsize=10)
         label_epochs(ax)
         name_curves(ax, theme)
     axes[0].set_ylabel("error, %")
     return figure
+
+
+def epochs_of(trials: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return after which epochs networks were measured, of the one that was trained longest.
+
+    Examples
+    --------
+    >>> epochs_of([{"epochs": []}, {"epochs": [1, 2]}])  # the first diverged
+    [1, 2]
+    """
+    return max((list(trial["epochs"]) for trial in trials), key=len)
 
 
 def label_epochs(ax: Axes) -> None:

@@ -104,6 +104,7 @@ class _DepthwiseSeparable(Experiment):
             images=Images("digits", train=200, test=100),
             blocks=1,
             widths=(4, 8),
+            separable=(8, 9),
             recipe=Recipe(1),
         ),
         "small": _Scale(
@@ -111,6 +112,7 @@ class _DepthwiseSeparable(Experiment):
             images=Images(train=3200, test=800, side=16),
             blocks=3,
             widths=(4, 8, 16),
+            separable=(4, 9, 16),
             recipe=Recipe(8),
         ),
         "paper": _Scale(
@@ -118,9 +120,12 @@ class _DepthwiseSeparable(Experiment):
             images=Images("cifar10"),
             blocks=3,
             widths=(8, 16, 32, 64),
+            separable=(8, 21, 32, 64),
             recipe=PUBLISHED,
         ),
     }
+
+    shows_at = "paper"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         widths = {"ordinary": scale.widths, "separable": scale.separable}

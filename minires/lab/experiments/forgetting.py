@@ -44,8 +44,9 @@ class _Forgetting(Experiment):
     title = "Catastrophic forgetting does not depend on depth"
     about = (
         "Residual networks of two depths learn the digits 0 to 4, and then 5 to 9 without seeing"
-        " the first again, at a lower learning rate, so that forgetting takes more than a few steps."
-        " The error on test images of the first task is measured before, meanwhile and after."
+        " the first again, at a lower learning rate, so that forgetting takes more than a few"
+        " steps. The error on test images of the first task is measured before, meanwhile and"
+        " after."
     )
     caption = (
         "Error on the first task, 0 to 4, thin for each seed: by epoch, at the dotted line training"
@@ -122,7 +123,9 @@ class _Forgetting(Experiment):
         figure, (ax, steps) = panels(theme, 2, width=5, sharey=True)
         before = 0
         for number, (name, seeds) in enumerate(trials.items()):
-            curves = [[100 * error for error in sum(trial["errors"], [])] for trial in seeds]
+            curves = [
+                [100 * error for task in trial["errors"] for error in task] for trial in seeds
+            ]
             epochs = range(1, max(map(len, curves)) + 1)
             spread(ax, epochs, curves, name, number, theme)
             longest = max((trial["steps"] for trial in seeds), key=len)

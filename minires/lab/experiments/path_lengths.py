@@ -15,8 +15,8 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
-from minires.lab.networks import network_for
-from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
+from minires.lab.networks import learned, network_for
+from minires.lab.rules import Above, Below, Equal, Every, Given, Measured, Within
 from minires.models.cifar import CifarResNet
 from minires.nn import MeetingShortcut
 from minires.ops import cross_entropy, tensor
@@ -37,6 +37,8 @@ ERROR = "largest error of the sum of all parts, over their size"
 BY_BRANCH = "share of a block's gradient that comes through its branch, mean of the blocks"
 SHORT = "share of the gradient in paths through 5 to 17 of 54 blocks, or as large a part"
 MEAN = "mean length of the gradient's paths over the number of blocks"
+COUNTED = "norm of one path times number of paths"
+KNOWS = "what the trained network has learned: error of guessing less its training error"
 DECAY = "a path's gradient over that of a path one block shorter"
 STRAIGHT = "share of its logarithm's variance that a straight line explains"
 
@@ -87,9 +89,11 @@ class _PathLengths(Experiment):
     caption = (
         "In the form of figure 6 of Veit et al. 2016: how many paths have each length; the"
         " gradient that a single path carries, the mean of those drawn; and their product, the"
-        " gradient of all paths of a length. Beside it, exactly, the size of their sum: paths of"
-        " one length point in many directions, and much of them cancels. Lower right, the gradient"
-        " of each block's input: what does not come through the branch comes by the shortcut."
+        " gradient of all paths of a length by their norms. Beside it, exactly, what they give to"
+        " the whole gradient: the projection of their sum on it, over its square. These shares add"
+        " up to 1; the norms do not, for paths of one length point in many directions, and much of"
+        " them cancels. Lower right, the gradient of each block's input: what does not come through"
+        " the branch comes by the shortcut."
     )
     claims = (
         Claim(
@@ -111,14 +115,21 @@ class _PathLengths(Experiment):
             "The gradient that a path carries falls exponentially with its length.",
             f"{VEIT}, figure 6b",
             "a straight line on a logarithmic axis, in the figure alone",
-            Every(Below(f"{DECAY}, trained", 1.0), Above(f"{STRAIGHT}, trained", 0.9, 0.5)),
+            Given(
+                Above(KNOWS, 0.1),
+                Every(Below(f"{DECAY}, trained", 1.0), Above(f"{STRAIGHT}, trained", 0.9, 0.5)),
+            ),
         ),
         Claim(
             "Almost all gradient of a trained network comes by short paths: 5 to 17 of 54 blocks.",
             f"{VEIT}, figure 6c",
-            "ResNet-110: from paths through 5 to 17 of 54 blocks; a centre of 11 means that a block"
-            " scales the gradient by 0.26 of what its shortcut does (computed)",
-            Every(Above(f"{SHORT}, trained", 0.9, 0.5), Below(f"{MEAN}, trained", 0.35, 0.45)),
+            "ResNet-110: from paths through 5 to 17 of 54 blocks, by the norm of one path times the"
+            " number of paths; a centre of 11 means that a block scales the gradient by 0.26 of"
+            " what its shortcut does (computed)",
+            Given(
+                Above(KNOWS, 0.1),
+                Every(Above(f"{SHORT}, trained", 0.9, 0.5), Below(f"{MEAN}, trained", 0.35, 0.45)),
+            ),
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -133,11 +144,12 @@ class _PathLengths(Experiment):
             samples=2,
         ),
         "small": _Scale(
-            seconds=110,
-            images=Images(train=3200, test=800, side=16),
+            seconds=170,
+            # So few that some hundred steps are enough to learn them.
+            images=Images(train=800, test=400, side=16),
             depth=110,
             width=4,
-            recipe=Recipe(3, batch_size=32, learning_rate=0.05, measure_every=3),
+            recipe=Recipe(22, batch_size=32, learning_rate=0.05, measure_every=22),
             batch=16,
             step=3,
             samples=5,
@@ -154,6 +166,8 @@ class _PathLengths(Experiment):
         ),
     }
 
+    shows_at = "paper"
+
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return ["initial", "trained"]
 
@@ -162,8 +176,10 @@ class _PathLengths(Experiment):
         model = network_for(split, scale.depth, scale.width, seed, Gate).to(device)
         error = None
         if condition == "trained":
-            learned = learn(model, split, scale.recipe, seed=seed, device=device)
-            error = learned.record()["final_train_error"]
+            run = learn(model, split, scale.recipe, seed=seed, device=device)
+            if run.diverged:  # no gradient is left to take apart
+                return {"diverged": run.diverged}
+            error = run.final_train_error
         images, labels = split.train.take(range(scale.batch))
         batch = _Batch(model.train(), tensor(images, device=device, requires_grad=True), labels)
         sampled = batch.sample(scale, np.random.default_rng(seed))
@@ -171,43 +187,47 @@ class _PathLengths(Experiment):
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
         found: dict[str, Any] = {}
-        every = [trial for seeds in trials.values() for trial in seeds]
+        whole = {
+            condition: [trial for trial in seeds if "diverged" not in trial]
+            for condition, seeds in trials.items()
+        }
+        every = [trial for seeds in whole.values() for trial in seeds]
         paths = [math.comb(54, length) for length in range(55)]
         found[BINOMIAL] = all(trial["binomial"] for trial in every)
         found[MIDDLE] = sum(paths[19:36]) / 2**54
         found[EFFECTIVE] = sum(paths[5:18]) / 2**54
         found[FORKS] = sum(trial["inexact_forks"] for trial in every)
         found[ERROR] = max(trial["error"] for trial in every)
-        found["training error, trained"] = [t["train_error"] for t in trials["trained"]]
+        errors = [trial.get("train_error") for trial in trials["trained"]]
+        found["training error, trained"], found[KNOWS] = errors, learned(errors)
         for condition, seeds in trials.items():
-            lines = [_line(trial["lengths"], trial["norms"]) for trial in seeds]
-            found[f"{DECAY}, {condition}"] = [line[0] for line in lines]
-            found[f"{STRAIGHT}, {condition}"] = [line[1] for line in lines]
-            through = [trial["by_branch"] for trial in seeds]
-            found[f"{BY_BRANCH}, {condition}"] = [float(np.mean(shares)) for shares in through]
-            for told, shares in (
-                ("", [gradient_by_length(trial) for trial in seeds]),
-                (", of the sum of all paths of a length", [_shares(t["sums"]) for t in seeds]),
-            ):
-                found[f"{SHORT}{told}, {condition}"] = [_short(each) for each in shares]
-                found[f"{MEAN}{told}, {condition}"] = [_mean(each) for each in shares]
+            numbers = [_numbers(trial) for trial in seeds]
+            for name in _QUANTITIES:
+                found[f"{name}, {condition}"] = [each.get(name) for each in numbers]
         return found
 
     def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
         figure, axes = panels(theme, 2, rows=2, height=3.1)
         counts, per_path, total, parts = axes
+        trials = {
+            condition: [trial for trial in seeds if "diverged" not in trial]
+            for condition, seeds in trials.items()
+        }
         blocks = len(trials["initial"][0]["by_branch"])
         lengths = range(blocks + 1)
         counts.plot(lengths, _shares([math.comb(blocks, k) for k in lengths]), color=theme.ink)
         for number, (condition, seeds) in enumerate(trials.items()):
+            if not seeds:
+                continue
             norms = [[norm or math.nan for norm in trial["norms"]] for trial in seeds]
             spread(per_path, seeds[0]["lengths"], norms, condition, number, theme)
-            shares = [gradient_by_length(trial) for trial in seeds]
-            spread(total, lengths, shares, f"{condition}, norm times number", number, theme)
+            shares = [trial["shares"] for trial in seeds]
+            spread(total, lengths, shares, f"{condition}, projected", number, theme)
             through = [[100 * share for share in trial["by_branch"]] for trial in seeds]
             spread(parts, range(1, blocks + 1), through, condition, number, theme)
-        sums = [_shares(trial["sums"]) for trial in trials["trained"]]
-        spread(total, lengths, sums, "trained, norm of the sum", 2, theme)
+        if trials["trained"]:
+            counted = [gradient_by_length(trial) for trial in trials["trained"]]
+            spread(total, lengths, counted, "trained, norm times number", 2, theme)
         per_path.set_yscale("log")
         if blocks == 54:
             low, high = _EFFECTIVE
@@ -251,7 +271,7 @@ class _Batch:
             "inexact_forks": sum(fork.verdict != "exact" for fork in forks),
             "by_branch": [_rounded(fork.share("branch") or 0.0) for fork in forks],
             "error": _rounded(spectrum.residual),
-            "sums": [_rounded(norm) for norm in spectrum.norms],
+            "shares": [_rounded(share or 0.0) for share in spectrum.shares],
         }
 
     def sample(self, scale: _Scale, random: np.random.Generator) -> dict[str, Any]:
@@ -285,9 +305,26 @@ def gradient_by_length(trial: Mapping[str, Any]) -> list[float]:
 
     Between the lengths that were sampled, the logarithm of the norm is interpolated.
     """
-    blocks = len(trial["sums"]) - 1
+    blocks = len(trial["shares"]) - 1
     smooth = np.interp(range(blocks + 1), *_logs(trial["lengths"], trial["norms"]))
     return _shares([math.comb(blocks, k) * math.exp(log) for k, log in enumerate(smooth)])
+
+
+_QUANTITIES = (DECAY, STRAIGHT, BY_BRANCH, SHORT, MEAN, f"{SHORT}, {COUNTED}", f"{MEAN}, {COUNTED}")
+
+
+def _numbers(trial: Mapping[str, Any]) -> dict[str, float]:
+    """Return the quantities of one network; none where it diverged."""
+    if "diverged" in trial:
+        return {}
+    projected, counted = trial["shares"], gradient_by_length(trial)
+    values = (
+        *_line(trial["lengths"], trial["norms"]),
+        float(np.mean(trial["by_branch"])),
+        *(_short(projected), _mean(projected)),
+        *(_short(counted), _mean(counted)),
+    )
+    return dict(zip(_QUANTITIES, values, strict=True))
 
 
 def _logs(lengths: Sequence[int], norms: Sequence[float]) -> tuple[list[int], list[float]]:

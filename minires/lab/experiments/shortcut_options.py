@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
-from minires.lab.figures import bars, label_epochs, name_curves, panels, spread
+from minires.lab.figures import bars, epochs_of, label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import NetworkScale, final_errors, learned, network_for
@@ -48,8 +48,8 @@ class _ShortcutOptions(Experiment):
         "Where a stage halves the image and doubles the channels, the shortcut is padded with zeros"
         " (A) or projected (B); C projects always. All options and the plain twin start from the"
         " same numbers in all that they share. A few epochs tell how quickly each learns, not where"
-        " it ends. That B is better than A, and C than B, was found on ImageNet, which no scale here"
-        " has: it need not show at any. (Of ResNet-110 on CIFAR-10, He et al. 2016 report C as"
+        " it ends. That B is better than A, and C than B, was found on ImageNet, which no scale"
+        " here has: it need not show at any. (Of ResNet-110 on CIFAR-10, He et al. 2016 report C as"
         " worse: 12.22 % against 6.61 %.)"
     )
     caption = "Left: training error by epoch, thin for each seed. Right: parameters, in thousands."
@@ -124,7 +124,7 @@ class _ShortcutOptions(Experiment):
         for number, (option, seeds) in enumerate(trials.items()):
             lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
             colour = 1 if option == "plain" else 0 if option == "A" else number
-            spread(curves, seeds[0]["epochs"], lines, option, colour, theme)
+            spread(curves, epochs_of(seeds), lines, option, colour, theme)
         label_epochs(curves)
         curves.set_ylabel("training error, %")
         name_curves(curves, theme)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,13 @@ def outcomes(trials: Any) -> list[str]:
     return [claim.rule.judge(measured).outcome for claim in EXPERIMENT.claims]
 
 
-def made(**found: tuple[Any, float]) -> dict[str, list[dict[str, Any]]]:
+def made(train_error: float = 0.0, **found: tuple[Any, float]) -> dict[str, list[dict[str, Any]]]:
     """Make up trials from each network's surface and test error."""
     return {
-        name.replace("_", "-"): [{"losses": losses, "train_error": 0.0, "test_error": error}] * 3
+        name.replace("_", "-"): [
+            {"losses": losses, "train_error": train_error, "test_error": error}
+        ]
+        * 3
         for name, (losses, error) in found.items()
     }
 
@@ -91,6 +95,29 @@ def test_chaos_around_deep_plain_networks_alone_supports_all_claims() -> None:
     )
 
     assert outcomes(trials) == ["supports"] * 4
+    assert EXPERIMENT.draw(trials, EXPERIMENT.measure(trials, TINY), LIGHT).axes
+
+
+def test_slices_around_networks_that_guess_tell_nothing() -> None:
+    trials = made(
+        0.85,
+        residual_8=(BOWL, 0.8),
+        plain_8=(BOWL, 0.8),
+        residual_14=(BOWL, 0.8),
+        plain_14=(CHAOS, 0.9),
+    )
+
+    assert outcomes(trials) == ["inconclusive"] * 4
+
+
+def test_around_a_diverged_network_nothing_is_sliced() -> None:
+    scale = replace(TINY, recipe=replace(TINY.recipe, learning_rate=1e20))
+    with np.errstate(all="ignore"):
+        trial = EXPERIMENT.run("plain-8", scale, 0, "cpu")
+
+    assert {loss for row in trial["losses"] for loss in row} == {None}
+    trials = {condition: [trial] * 3 for condition in EXPERIMENT.conditions(TINY)}
+    assert outcomes(trials) == ["inconclusive"] * 4
     assert EXPERIMENT.draw(trials, EXPERIMENT.measure(trials, TINY), LIGHT).axes
 
 
