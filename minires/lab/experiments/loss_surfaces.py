@@ -195,17 +195,20 @@ class _LossSurfaces(Experiment):
         low, high = _ends(slices.values())
         scale, levels = LogNorm(low, high), np.geomspace(low, high, 17)
         decades = 10.0 ** np.arange(math.ceil(math.log10(low)), math.ceil(math.log10(high)))
+        # White is lost on the light end of the colours.
+        inks = ["white" if scale(decade) < 0.6 else "black" for decade in decades]
         figure, axes = panels(theme, 2, rows=2, sharex=True, sharey=True)
         for ax, (name, losses) in zip(axes, slices.items(), strict=True):
             ends = np.linspace(-1, 1, len(losses))
             ax.set_xticks([-1, -0.5, 0, 0.5, 1])
             ax.contourf(ends, ends, losses, levels, norm=scale, extend="both")
             if len(decades):
-                lines = ax.contour(ends, ends, losses, decades, colors="white", linewidths=0.7)
+                lines = ax.contour(ends, ends, losses, decades, colors=inks, linewidths=0.7)
                 ax.clabel(lines, fmt=short, fontsize=8)
             ax.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
-            error = 100 * trials[name][0]["test_error"]
-            ax.set_title(f"{name}, test error {error:.0f} %", color=theme.ink, fontsize=10)
+            train, test = (100 * trials[name][0][f"{part}_error"] for part in ("train", "test"))
+            title = f"{name}: training error {train:.0f} %, test error {test:.0f} %"
+            ax.set_title(title, color=theme.ink, fontsize=9.5)
             ax.grid(False)
         for ax in axes[2:]:
             ax.set_xlabel("first direction")
