@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from minires.autograd import no_grad
-from minires.data import Split
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import panels
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
+from minires.lab.loss_slices import loss_slice, not_convex
 from minires.lab.networks import learned, network_for
 from minires.lab.rules import Above, Below, Every, Given, Measured, Rule
 from minires.lab.seeds import paired
-from minires.nn import Module
-from minires.ops import cross_entropy, tensor
 from minires.pages import short
 
 if TYPE_CHECKING:
@@ -36,7 +33,6 @@ GAIN = "test error of the deep plain network less that of its residual twin"
 PLAIN, RESIDUAL, SHALLOW = "deep plain", "deep residual", "shallow plain"
 
 _SHORTCUTS = {"residual": "A", "plain": None}
-_NEGATIVE = 0.1  # of the curvature upwards: less curvature downwards is not counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +145,7 @@ class _LossSurfaces(Experiment):
         record = learn(model, split, scale.recipe, seed=seed, device=device).record()
         losses = np.full((scale.points, scale.points), np.nan)
         if not record["diverged"]:
-            losses = _slice(model.eval(), split, scale, seed, device)
+            losses = loss_slice(model.eval(), split, scale.points, scale.seen, seed, device)
         return {
             "losses": [[_rounded(loss) for loss in row] for row in losses],
             "train_error": record["final_train_error"],
@@ -218,83 +214,6 @@ class _LossSurfaces(Experiment):
         bar.set_label("loss", color=theme.ink)
         bar.ax.tick_params(colors=theme.ink, which="both")
         return figure
-
-
-def _slice(
-    model: Module, split: Split, scale: _Scale, seed: int, device: str
-) -> np.ndarray[Any, Any]:
-    """Return the loss at each point of the slice, (points, points): the second direction is up."""
-    images, labels = split.train.take(range(min(scale.seen, len(split.train))))
-    x = tensor(images, device=device)
-    state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-    rng = np.random.default_rng(seed)
-    one, two = (
-        {
-            name: direction(parameter.numpy(), rng)
-            for name, parameter in model.named_parameters()
-            if parameter.ndim > 1
-        }
-        for _ in range(2)
-    )
-    ends = np.linspace(-1, 1, scale.points)
-    losses = np.empty((scale.points, scale.points))
-    with no_grad(), np.errstate(all="ignore"):
-        for row, b in enumerate(ends):
-            for column, a in enumerate(ends):
-                moved = {name: state[name] + a * one[name] + b * two[name] for name in one}
-                model.load_state_dict(state | moved)
-                losses[row, column] = cross_entropy(model(x), labels).item()
-    model.load_state_dict(state)
-    return losses
-
-
-def direction(weight: np.ndarray[Any, Any], rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Return a random direction in which each filter is as long as that of the weight.
-
-    Parameters
-    ----------
-    weight : array (filters, ...)
-    rng : numpy.random.Generator
-
-    Examples
-    --------
-    >>> weight = np.array([[3.0, 4.0], [0.0, 1.0]])
-    >>> np.linalg.norm(direction(weight, np.random.default_rng(0)), axis=1).round(6).tolist()
-    [5.0, 1.0]
-    """
-    drawn = rng.standard_normal(weight.shape)
-    within = tuple(range(1, weight.ndim))
-    lengths = [np.sqrt((each**2).sum(within, keepdims=True)) for each in (weight, drawn)]
-    return np.asarray(drawn * (lengths[0] / lengths[1]), weight.dtype)
-
-
-def not_convex(losses: Sequence[Sequence[float | None]]) -> float | None:
-    """Return at which share of its inner points a slice curves down; None if nothing is finite.
-
-    Parameters
-    ----------
-    losses : sequence of sequence of float or None
-        None where the loss is not finite.
-
-    Examples
-    --------
-    >>> bowl = [[x * x + y * y for x in range(-3, 4)] for y in range(-3, 4)]
-    >>> not_convex(bowl)
-    0.0
-    >>> not_convex([[x * x - y * y for x in range(-3, 4)] for y in range(-3, 4)])
-    1.0
-    >>> not_convex([[None] * 3] * 3) is None  # the network has diverged
-    True
-    """
-    f = np.array(losses, float)
-    middle = f[1:-1, 1:-1]
-    xx = f[1:-1, 2:] - 2 * middle + f[1:-1, :-2]
-    yy = f[2:, 1:-1] - 2 * middle + f[:-2, 1:-1]
-    xy = (f[2:, 2:] - f[2:, :-2] - f[:-2, 2:] + f[:-2, :-2]) / 4
-    centre, reach = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
-    # Eigenvalues of the 2x2 matrix of second differences; comparisons with NaN are false.
-    convex = centre - reach >= -_NEGATIVE * np.abs(centre + reach)
-    return float(1 - convex.mean()) if np.isfinite(f).any() else None
 
 
 def _median(losses: Any) -> float | None:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from minires.autograd import Tensor, grad
-from minires.devices import Array
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.networks import learned, network_for
+from minires.lab.path_gradients import Gate, GatedBatch
 from minires.lab.rules import Above, Below, Equal, Every, Given, Measured, Within
-from minires.models.cifar import CifarResNet
-from minires.nn import MeetingShortcut
-from minires.ops import cross_entropy, tensor
-from minires.trace import record
-from minires.training.gradient_norms import norm
+from minires.ops import tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,25 +49,6 @@ class _Scale(Scale):
     batch: int
     step: int  # every so many-th length is sampled,
     samples: int  # by so many paths
-
-
-class Gate(MeetingShortcut):
-    """Option A, at which the backward pass, and only this, may be told to take one side alone.
-
-    Attributes
-    ----------
-    open : {"both", "shortcut", "branch"}
-        By which side the gradient comes.
-    """
-
-    open = "both"
-
-    def meet(self, x: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both sides; one that is shut is a constant to the backward pass."""
-        shortcut = self.through(x)
-        if self.open == "shortcut":
-            return shortcut, branch.detach()
-        return shortcut.detach() if self.open == "branch" else shortcut, branch
 
 
 class _PathLengths(Experiment):
@@ -181,8 +157,9 @@ class _PathLengths(Experiment):
                 return {"diverged": run.diverged}
             error = run.final_train_error
         images, labels = split.train.take(range(scale.batch))
-        batch = _Batch(model.train(), tensor(images, device=device, requires_grad=True), labels)
-        sampled = batch.sample(scale, np.random.default_rng(seed))
+        x = tensor(images, device=device, requires_grad=True)
+        batch = GatedBatch(model.train(), x, labels)
+        sampled = batch.sample(scale.step, scale.samples, np.random.default_rng(seed))
         return {"train_error": error, **batch.split(), **sampled}
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
@@ -249,57 +226,6 @@ class _PathLengths(Experiment):
         return figure
 
 
-class _Batch:
-    """The gradient at some images."""
-
-    def __init__(self, model: CifarResNet, images: Tensor, labels: Any) -> None:
-        self.model, self.images, self.labels = model, images, labels
-        self.gates = [module for module in model.modules() if isinstance(module, Gate)]
-
-    def _loss(self) -> Tensor:
-        return cross_entropy(self.model(self.images), self.labels)
-
-    def split(self) -> dict[str, Any]:
-        """Take the gradient apart: at each block, and by the number of branches crossed."""
-        with record(self.model, replay=True) as step:
-            self._loss().backward()
-        spectrum = step.path_spectrum(self.images)
-        blocks = len(self.gates)
-        forks = [fork for fork in step.forks() if fork.has_sides]
-        return {
-            "binomial": spectrum.paths == tuple(math.comb(blocks, k) for k in range(blocks + 1)),
-            "inexact_forks": sum(fork.verdict != "exact" for fork in forks),
-            "by_branch": [_rounded(fork.share("branch") or 0.0) for fork in forks],
-            "error": _rounded(spectrum.residual),
-            "shares": [_rounded(share or 0.0) for share in spectrum.shares],
-        }
-
-    def sample(self, scale: _Scale, random: np.random.Generator) -> dict[str, Any]:
-        """Return the mean norm of the gradient that comes by one path alone, for some lengths."""
-        blocks = len(self.gates)
-        lengths = sorted({*range(0, blocks + 1, scale.step), blocks})
-        norms = []
-        for length in lengths:
-            # There is but one path of the least and of the greatest length.
-            samples = scale.samples if 0 < length < blocks else 1
-            paths = [random.choice(blocks, length, replace=False) for _ in range(samples)]
-            norms.append(_rounded(np.mean([norm(self.along(path)) for path in paths])))
-        return {"lengths": lengths, "norms": norms}
-
-    def along(self, path: Iterable[int]) -> Array:
-        """Return the gradient that comes through these branches, and around all others."""
-        crossed = set(path)
-        for number, gate in enumerate(self.gates):
-            gate.open = "branch" if number in crossed else "shortcut"
-        try:
-            (gradient,) = grad(self._loss(), [self.images])
-        finally:
-            for gate in self.gates:
-                gate.open = "both"
-        assert gradient is not None  # else there would be no shortcut to come by
-        return gradient.to("cpu").numpy()
-
-
 def gradient_by_length(trial: Mapping[str, Any]) -> list[float]:
     """Return which share of all paths' gradient norms the paths of each length have.
 
@@ -358,10 +284,6 @@ def _line(lengths: Sequence[int], norms: Sequence[float]) -> tuple[float, float]
     carrying, logs = _logs(lengths, norms)
     slope = float(np.polyfit(carrying, logs, 1)[0])
     return math.exp(slope), float(np.corrcoef(carrying, logs)[0, 1] ** 2)
-
-
-def _rounded(value: Any) -> float:
-    return float(f"{float(value):.4g}")
 
 
 EXPERIMENT = _PathLengths()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import minires as mr
-from minires.lab.experiments.loss_surfaces import EXPERIMENT, _slice, direction, not_convex
+from minires.lab.experiments.loss_surfaces import EXPERIMENT
+from minires.lab.loss_slices import direction, loss_slice, not_convex
 from minires.lab.theme import LIGHT
 
 TINY = EXPERIMENT.scales["tiny"]
@@ -58,7 +59,7 @@ def test_the_middle_of_a_slice_is_the_network_itself_which_is_left_as_it_was() -
     split = TINY.images.read()
     model = mr.models.cifar_resnet(8, width=4, in_channels=1, seed=0).eval()
     before = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-    losses = _slice(model, split, TINY, 0, "cpu")
+    losses = loss_slice(model, split, TINY.points, TINY.seen, 0, "cpu")
 
     images, labels = split.train.take(range(TINY.seen))
     with mr.no_grad():

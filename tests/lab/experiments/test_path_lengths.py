@@ -15,9 +15,9 @@ from minires.lab.experiments.path_lengths import (
     FORKS,
     MEAN,
     SHORT,
-    Gate,
     gradient_by_length,
 )
+from minires.lab.path_gradients import Gate
 from minires.lab.theme import LIGHT
 
 TINY = EXPERIMENT.scales["tiny"]
