@@ -18,8 +18,10 @@ from minires.lab.experiments import (
 )
 from minires.lab.images import Images
 from minires.lab.learning import Recipe
+from minires.lab.theme import LIGHT
 from minires.models import CifarResNet, cifar_resnet
 from minires.models.counting import count, without_values
+from minires.training.runs.recipes import RECIPES
 from tests.lab.experiments.made import all_run, learned, outcomes, seeds
 
 
@@ -253,3 +255,27 @@ def test_each_task_has_its_own_digits() -> None:
 
     assert set(np.unique(first.train.arrays[1])) == set(range(5))
     assert len(first.train) + len(forgetting._only(split, range(5, 10)).train) == 200
+
+
+def test_papers_are_repeated_by_their_own_recipes() -> None:
+    huang = stochastic_depth.EXPERIMENT.scales["paper"].recipe
+    wide = width_and_depth.EXPERIMENT.scales["paper"].recipe
+    stated = RECIPES["wrn"]
+
+    assert (huang.epochs, huang.milestones, huang.factor) == (500, [250, 375], 0.1)
+    assert (wide.epochs, wide.milestones) == (stated.epochs, list(stated.milestones))
+    assert (wide.factor, wide.nesterov) == (stated.gamma, stated.nesterov)
+    assert (wide.learning_rate, wide.weight_decay) == (stated.lr, stated.weight_decay)
+    assert wide.batch_size == stated.batch_size
+
+
+def test_a_first_seed_that_diverged_does_not_hide_the_others() -> None:
+    def trial(*errors: float) -> dict[str, Any]:
+        epochs = list(range(1, len(errors) + 1))
+        return learned(0.9, epochs=epochs, train_error=errors, test_error=errors)
+
+    names = (local_response_norm.WITHOUT, local_response_norm.WITH)
+    trials = {name: [trial(), trial(0.5, 0.4), trial(0.6, 0.3)] for name in names}
+    axes = local_response_norm.EXPERIMENT.draw(trials, {}, LIGHT).axes
+
+    assert max(len(line.get_xdata()) for line in axes[0].lines) == 2  # type: ignore[arg-type]
