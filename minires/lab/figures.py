@@ -76,7 +76,8 @@ def spread(
         ax.plot(x[: len(curve)], curve, alone + "-", color=colour, linewidth=0.7, alpha=0.5)
     length = min(map(len, curves), default=0)
     means = [sum(curve[i] for curve in curves) / len(curves) for i in range(length)]
-    ax.plot(x[:length], means, color=colour, linestyle=dash, linewidth=2, label=name, **more)
+    style = {"color": colour, "linestyle": dash, "marker": "o" if length == 1 else ""}
+    ax.plot(x[:length], means, linewidth=2, label=name, **{**style, **more})
 
 
 def train_and_test(
@@ -118,8 +119,10 @@ def epochs_of(trials: Sequence[Mapping[str, Any]]) -> list[int]:
 
 def label_epochs(ax: Axes) -> None:
     """Say that the horizontal axis has epochs, of which there are whole ones alone."""
+    from matplotlib.ticker import MaxNLocator
+
     ax.set_xlabel("epoch")
-    ax.locator_params(axis="x", integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def name_curves(ax: Axes, theme: Theme, **more: Any) -> None:

@@ -135,7 +135,6 @@ class _Forgetting(Experiment):
         steps.set_xlabel("step of the second task")
         ax.axvline(before, color=theme.ink, linewidth=0.9, linestyle=(0, (1, 2)))
         ax.set_ylim(-2, 102)
-        ax.locator_params(axis="x", integer=True)
         label_epochs(ax)
         ax.set_ylabel("error on 0 to 4, %")
         name_curves(ax, theme)

@@ -221,6 +221,7 @@ class _PathLengths(Experiment):
             ax.set_xlim(0, blocks)
         parts.set_xlabel("block, from the input on")
         name_curves(per_path, theme)
+        total.set_ylim(top=1.35 * total.get_ylim()[1])  # room for the names
         name_curves(total, theme)
         name_curves(parts, theme, loc="upper center")
         return figure

@@ -279,3 +279,15 @@ def test_a_first_seed_that_diverged_does_not_hide_the_others() -> None:
     axes = local_response_norm.EXPERIMENT.draw(trials, {}, LIGHT).axes
 
     assert max(len(line.get_xdata()) for line in axes[0].lines) == 2  # type: ignore[arg-type]
+
+
+def test_of_a_single_epoch_the_axis_has_one_and_the_mean_is_drawn() -> None:
+    trial = learned(0.5, epochs=[1], train_error=[0.5], test_error=[0.5])
+    trials = {
+        name: seeds(trial) for name in (local_response_norm.WITHOUT, local_response_norm.WITH)
+    }
+    axes = local_response_norm.EXPERIMENT.draw(trials, {}, LIGHT).axes
+
+    low, high = axes[0].get_xlim()
+    assert [tick for tick in axes[0].get_xticks() if low <= tick <= high] == [1]
+    assert [line.get_marker() for line in axes[0].lines if line.get_linewidth() == 2] == ["o"] * 2
