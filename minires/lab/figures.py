@@ -76,7 +76,8 @@ def spread(
         ax.plot(x[: len(curve)], curve, alone + "-", color=colour, linewidth=0.7, alpha=0.5)
     length = min(map(len, curves), default=0)
     means = [sum(curve[i] for curve in curves) / len(curves) for i in range(length)]
-    ax.plot(x[:length], means, color=colour, linestyle=dash, linewidth=2, label=name, **more)
+    style = {"color": colour, "linestyle": dash, "marker": "o" if length == 1 else ""}
+    ax.plot(x[:length], means, linewidth=2, label=name, **{**style, **more})
 
 
 def train_and_test(
@@ -97,7 +98,7 @@ def train_and_test(
         for number, (condition, name) in enumerate(names.items()):
             seeds = trials[condition]
             curves = [[100 * error for error in trial[f"{part}_error"]] for trial in seeds]
-            spread(ax, seeds[0]["epochs"], curves, name, number, theme)
+            spread(ax, epochs_of(seeds), curves, name, number, theme)
         ax.set_title(title, color=theme.ink, fontsize=10)
         label_epochs(ax)
         name_curves(ax, theme)
@@ -105,10 +106,23 @@ def train_and_test(
     return figure
 
 
+def epochs_of(trials: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return after which epochs networks were measured, of the one that was trained longest.
+
+    Examples
+    --------
+    >>> epochs_of([{"epochs": []}, {"epochs": [1, 2]}])  # the first diverged
+    [1, 2]
+    """
+    return max((list(trial["epochs"]) for trial in trials), key=len)
+
+
 def label_epochs(ax: Axes) -> None:
     """Say that the horizontal axis has epochs, of which there are whole ones alone."""
+    from matplotlib.ticker import MaxNLocator
+
     ax.set_xlabel("epoch")
-    ax.locator_params(axis="x", integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def name_curves(ax: Axes, theme: Theme, **more: Any) -> None:

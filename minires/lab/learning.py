@@ -32,6 +32,12 @@ class Recipe:
     ----------
     epochs, batch_size : int
     learning_rate, momentum, weight_decay : float
+    falls : tuple of float
+        After which shares of the training the learning rate falls,
+    factor : float
+        and by what it is multiplied then.
+    nesterov : bool
+        Nesterov's momentum.
     warm_up : bool
         Begin at a tenth of the learning rate, until fewer than 80 % of an epoch's images are wrong.
     augment : bool
@@ -52,6 +58,9 @@ class Recipe:
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 1e-4
+    falls: tuple[float, ...] = (0.5, 0.75)
+    factor: float = 0.1
+    nesterov: bool = False
     warm_up: bool = False
     augment: bool = False
     measure_every: int = 1
@@ -59,8 +68,8 @@ class Recipe:
 
     @property
     def milestones(self) -> list[int]:
-        """How many epochs are done when the learning rate falls to a tenth, and again."""
-        return [math.ceil(self.epochs / 2), math.ceil(self.epochs * 3 / 4)]
+        """How many epochs are done when the learning rate falls, and again."""
+        return [math.ceil(round(self.epochs * share, 9)) for share in self.falls]
 
 
 # He et al. 2015, section 4.2: 64,000 iterations of 128 images, on all of CIFAR-10's 50,000.
@@ -238,8 +247,9 @@ def learn(
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
     )
-    scheduler: LRScheduler = MultiStepLR(optimizer, recipe.milestones)
+    scheduler: LRScheduler = MultiStepLR(optimizer, recipe.milestones, recipe.factor)
     if recipe.warm_up:
         scheduler = WarmUpUntil(optimizer, scheduler)
     looking: list[Callback] = [_Errors(run, split, recipe)]

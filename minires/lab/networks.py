@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from minires.nn.shortcuts import Shortcut
 from .experiment import Scale, Trials
 from .images import Images
 from .learning import Recipe
+
+_GUESSING = 0.9  # ten classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,17 @@ def network_for(
     """
     sizes: dict[str, Any] = {"in_channels": split.channels, "num_classes": split.classes}
     return cifar_resnet(depth, shortcut, width, seed=seed, **sizes, **options)
+
+
+def learned(errors: Sequence[float | None]) -> list[float | None]:
+    """Return what networks have learned of ten classes: the error of guessing less their own.
+
+    Examples
+    --------
+    >>> learned([0.4, None])
+    [0.5, None]
+    """
+    return [None if error is None else _GUESSING - error for error in errors]
 
 
 def final_errors(trials: Trials, condition: str, part: str = "test") -> list[float]:

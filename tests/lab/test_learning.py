@@ -88,3 +88,18 @@ def test_the_published_recipe_is_that_of_the_paper() -> None:
     assert abs(steps - 64_000) < 400
     assert PUBLISHED.milestones == [82, 123]  # some 32,000 and 48,000 steps
     assert (PUBLISHED.learning_rate, PUBLISHED.momentum, PUBLISHED.weight_decay) == (0.1, 0.9, 1e-4)
+
+
+def test_the_learning_rate_falls_where_and_as_far_as_the_recipe_says(split: Split) -> None:
+    recipe = Recipe(10, falls=(0.3, 0.6, 0.8), factor=0.2)
+    run = learn(network(), split, replace(recipe, epochs=5))
+
+    assert recipe.milestones == [3, 6, 8]
+    assert run.learning_rate == pytest.approx([0.1, 0.1, 0.02, 0.004, 0.0008])
+
+
+def test_the_momentum_may_be_nesterov_s(split: Split) -> None:
+    one, other = (learn(network(), split, Recipe(1, nesterov=each)).loss for each in (False, True))
+
+    assert one[0] == other[0]
+    assert one != other

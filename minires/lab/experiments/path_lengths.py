@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from minires.autograd import Tensor, grad
-from minires.devices import Array
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
-from minires.lab.networks import network_for
-from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
-from minires.models.cifar import CifarResNet
-from minires.nn import MeetingShortcut
-from minires.ops import cross_entropy, tensor
-from minires.trace import record
-from minires.training.gradient_norms import norm
+from minires.lab.networks import learned, network_for
+from minires.lab.path_gradients import Gate, GatedBatch
+from minires.lab.rules import Above, Below, Equal, Every, Given, Measured, Within
+from minires.ops import tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +32,8 @@ ERROR = "largest error of the sum of all parts, over their size"
 BY_BRANCH = "share of a block's gradient that comes through its branch, mean of the blocks"
 SHORT = "share of the gradient in paths through 5 to 17 of 54 blocks, or as large a part"
 MEAN = "mean length of the gradient's paths over the number of blocks"
+COUNTED = "norm of one path times number of paths"
+KNOWS = "what the trained network has learned: error of guessing less its training error"
 DECAY = "a path's gradient over that of a path one block shorter"
 STRAIGHT = "share of its logarithm's variance that a straight line explains"
 
@@ -54,25 +51,6 @@ class _Scale(Scale):
     samples: int  # by so many paths
 
 
-class Gate(MeetingShortcut):
-    """Option A, at which the backward pass, and only this, may be told to take one side alone.
-
-    Attributes
-    ----------
-    open : {"both", "shortcut", "branch"}
-        By which side the gradient comes.
-    """
-
-    open = "both"
-
-    def meet(self, x: Tensor, branch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both sides; one that is shut is a constant to the backward pass."""
-        shortcut = self.through(x)
-        if self.open == "shortcut":
-            return shortcut, branch.detach()
-        return shortcut.detach() if self.open == "branch" else shortcut, branch
-
-
 class _PathLengths(Experiment):
     """The gradient at a residual network's first block, by the length of its paths."""
 
@@ -87,9 +65,11 @@ class _PathLengths(Experiment):
     caption = (
         "In the form of figure 6 of Veit et al. 2016: how many paths have each length; the"
         " gradient that a single path carries, the mean of those drawn; and their product, the"
-        " gradient of all paths of a length. Beside it, exactly, the size of their sum: paths of"
-        " one length point in many directions, and much of them cancels. Lower right, the gradient"
-        " of each block's input: what does not come through the branch comes by the shortcut."
+        " gradient of all paths of a length by their norms. Beside it, exactly, what they give to"
+        " the whole gradient: the projection of their sum on it, over its square. These shares add"
+        " up to 1; the norms do not, for paths of one length point in many directions, and much of"
+        " them cancels. Lower right, the gradient of each block's input: what does not come through"
+        " the branch comes by the shortcut."
     )
     claims = (
         Claim(
@@ -111,14 +91,21 @@ class _PathLengths(Experiment):
             "The gradient that a path carries falls exponentially with its length.",
             f"{VEIT}, figure 6b",
             "a straight line on a logarithmic axis, in the figure alone",
-            Every(Below(f"{DECAY}, trained", 1.0), Above(f"{STRAIGHT}, trained", 0.9, 0.5)),
+            Given(
+                Above(KNOWS, 0.1),
+                Every(Below(f"{DECAY}, trained", 1.0), Above(f"{STRAIGHT}, trained", 0.9, 0.5)),
+            ),
         ),
         Claim(
             "Almost all gradient of a trained network comes by short paths: 5 to 17 of 54 blocks.",
             f"{VEIT}, figure 6c",
-            "ResNet-110: from paths through 5 to 17 of 54 blocks; a centre of 11 means that a block"
-            " scales the gradient by 0.26 of what its shortcut does (computed)",
-            Every(Above(f"{SHORT}, trained", 0.9, 0.5), Below(f"{MEAN}, trained", 0.35, 0.45)),
+            "ResNet-110: from paths through 5 to 17 of 54 blocks, by the norm of one path times the"
+            " number of paths; a centre of 11 means that a block scales the gradient by 0.26 of"
+            " what its shortcut does (computed)",
+            Given(
+                Above(KNOWS, 0.1),
+                Every(Above(f"{SHORT}, trained", 0.9, 0.5), Below(f"{MEAN}, trained", 0.35, 0.45)),
+            ),
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -133,11 +120,12 @@ class _PathLengths(Experiment):
             samples=2,
         ),
         "small": _Scale(
-            seconds=110,
-            images=Images(train=3200, test=800, side=16),
+            seconds=170,
+            # So few that some hundred steps are enough to learn them.
+            images=Images(train=800, test=400, side=16),
             depth=110,
             width=4,
-            recipe=Recipe(3, batch_size=32, learning_rate=0.05, measure_every=3),
+            recipe=Recipe(22, batch_size=32, learning_rate=0.05, measure_every=22),
             batch=16,
             step=3,
             samples=5,
@@ -154,6 +142,8 @@ class _PathLengths(Experiment):
         ),
     }
 
+    shows_at = "paper"
+
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return ["initial", "trained"]
 
@@ -162,52 +152,59 @@ class _PathLengths(Experiment):
         model = network_for(split, scale.depth, scale.width, seed, Gate).to(device)
         error = None
         if condition == "trained":
-            learned = learn(model, split, scale.recipe, seed=seed, device=device)
-            error = learned.record()["final_train_error"]
+            run = learn(model, split, scale.recipe, seed=seed, device=device)
+            if run.diverged:  # no gradient is left to take apart
+                return {"diverged": run.diverged}
+            error = run.final_train_error
         images, labels = split.train.take(range(scale.batch))
-        batch = _Batch(model.train(), tensor(images, device=device, requires_grad=True), labels)
-        sampled = batch.sample(scale, np.random.default_rng(seed))
+        x = tensor(images, device=device, requires_grad=True)
+        batch = GatedBatch(model.train(), x, labels)
+        sampled = batch.sample(scale.step, scale.samples, np.random.default_rng(seed))
         return {"train_error": error, **batch.split(), **sampled}
 
     def measure(self, trials: Trials, scale: _Scale) -> Measured:
         found: dict[str, Any] = {}
-        every = [trial for seeds in trials.values() for trial in seeds]
+        whole = {
+            condition: [trial for trial in seeds if "diverged" not in trial]
+            for condition, seeds in trials.items()
+        }
+        every = [trial for seeds in whole.values() for trial in seeds]
         paths = [math.comb(54, length) for length in range(55)]
         found[BINOMIAL] = all(trial["binomial"] for trial in every)
         found[MIDDLE] = sum(paths[19:36]) / 2**54
         found[EFFECTIVE] = sum(paths[5:18]) / 2**54
         found[FORKS] = sum(trial["inexact_forks"] for trial in every)
         found[ERROR] = max(trial["error"] for trial in every)
-        found["training error, trained"] = [t["train_error"] for t in trials["trained"]]
+        errors = [trial.get("train_error") for trial in trials["trained"]]
+        found["training error, trained"], found[KNOWS] = errors, learned(errors)
         for condition, seeds in trials.items():
-            lines = [_line(trial["lengths"], trial["norms"]) for trial in seeds]
-            found[f"{DECAY}, {condition}"] = [line[0] for line in lines]
-            found[f"{STRAIGHT}, {condition}"] = [line[1] for line in lines]
-            through = [trial["by_branch"] for trial in seeds]
-            found[f"{BY_BRANCH}, {condition}"] = [float(np.mean(shares)) for shares in through]
-            for told, shares in (
-                ("", [gradient_by_length(trial) for trial in seeds]),
-                (", of the sum of all paths of a length", [_shares(t["sums"]) for t in seeds]),
-            ):
-                found[f"{SHORT}{told}, {condition}"] = [_short(each) for each in shares]
-                found[f"{MEAN}{told}, {condition}"] = [_mean(each) for each in shares]
+            numbers = [_numbers(trial) for trial in seeds]
+            for name in _QUANTITIES:
+                found[f"{name}, {condition}"] = [each.get(name) for each in numbers]
         return found
 
     def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:
         figure, axes = panels(theme, 2, rows=2, height=3.1)
         counts, per_path, total, parts = axes
+        trials = {
+            condition: [trial for trial in seeds if "diverged" not in trial]
+            for condition, seeds in trials.items()
+        }
         blocks = len(trials["initial"][0]["by_branch"])
         lengths = range(blocks + 1)
         counts.plot(lengths, _shares([math.comb(blocks, k) for k in lengths]), color=theme.ink)
         for number, (condition, seeds) in enumerate(trials.items()):
+            if not seeds:
+                continue
             norms = [[norm or math.nan for norm in trial["norms"]] for trial in seeds]
             spread(per_path, seeds[0]["lengths"], norms, condition, number, theme)
-            shares = [gradient_by_length(trial) for trial in seeds]
-            spread(total, lengths, shares, f"{condition}, norm times number", number, theme)
+            shares = [trial["shares"] for trial in seeds]
+            spread(total, lengths, shares, f"{condition}, projected", number, theme)
             through = [[100 * share for share in trial["by_branch"]] for trial in seeds]
             spread(parts, range(1, blocks + 1), through, condition, number, theme)
-        sums = [_shares(trial["sums"]) for trial in trials["trained"]]
-        spread(total, lengths, sums, "trained, norm of the sum", 2, theme)
+        if trials["trained"]:
+            counted = [gradient_by_length(trial) for trial in trials["trained"]]
+            spread(total, lengths, counted, "trained, norm times number", 2, theme)
         per_path.set_yscale("log")
         if blocks == 54:
             low, high = _EFFECTIVE
@@ -224,60 +221,10 @@ class _PathLengths(Experiment):
             ax.set_xlim(0, blocks)
         parts.set_xlabel("block, from the input on")
         name_curves(per_path, theme)
+        total.set_ylim(top=1.35 * total.get_ylim()[1])  # room for the names
         name_curves(total, theme)
         name_curves(parts, theme, loc="upper center")
         return figure
-
-
-class _Batch:
-    """The gradient at some images."""
-
-    def __init__(self, model: CifarResNet, images: Tensor, labels: Any) -> None:
-        self.model, self.images, self.labels = model, images, labels
-        self.gates = [module for module in model.modules() if isinstance(module, Gate)]
-
-    def _loss(self) -> Tensor:
-        return cross_entropy(self.model(self.images), self.labels)
-
-    def split(self) -> dict[str, Any]:
-        """Take the gradient apart: at each block, and by the number of branches crossed."""
-        with record(self.model, replay=True) as step:
-            self._loss().backward()
-        spectrum = step.path_spectrum(self.images)
-        blocks = len(self.gates)
-        forks = [fork for fork in step.forks() if fork.has_sides]
-        return {
-            "binomial": spectrum.paths == tuple(math.comb(blocks, k) for k in range(blocks + 1)),
-            "inexact_forks": sum(fork.verdict != "exact" for fork in forks),
-            "by_branch": [_rounded(fork.share("branch") or 0.0) for fork in forks],
-            "error": _rounded(spectrum.residual),
-            "sums": [_rounded(norm) for norm in spectrum.norms],
-        }
-
-    def sample(self, scale: _Scale, random: np.random.Generator) -> dict[str, Any]:
-        """Return the mean norm of the gradient that comes by one path alone, for some lengths."""
-        blocks = len(self.gates)
-        lengths = sorted({*range(0, blocks + 1, scale.step), blocks})
-        norms = []
-        for length in lengths:
-            # There is but one path of the least and of the greatest length.
-            samples = scale.samples if 0 < length < blocks else 1
-            paths = [random.choice(blocks, length, replace=False) for _ in range(samples)]
-            norms.append(_rounded(np.mean([norm(self.along(path)) for path in paths])))
-        return {"lengths": lengths, "norms": norms}
-
-    def along(self, path: Iterable[int]) -> Array:
-        """Return the gradient that comes through these branches, and around all others."""
-        crossed = set(path)
-        for number, gate in enumerate(self.gates):
-            gate.open = "branch" if number in crossed else "shortcut"
-        try:
-            (gradient,) = grad(self._loss(), [self.images])
-        finally:
-            for gate in self.gates:
-                gate.open = "both"
-        assert gradient is not None  # else there would be no shortcut to come by
-        return gradient.to("cpu").numpy()
 
 
 def gradient_by_length(trial: Mapping[str, Any]) -> list[float]:
@@ -285,9 +232,26 @@ def gradient_by_length(trial: Mapping[str, Any]) -> list[float]:
 
     Between the lengths that were sampled, the logarithm of the norm is interpolated.
     """
-    blocks = len(trial["sums"]) - 1
+    blocks = len(trial["shares"]) - 1
     smooth = np.interp(range(blocks + 1), *_logs(trial["lengths"], trial["norms"]))
     return _shares([math.comb(blocks, k) * math.exp(log) for k, log in enumerate(smooth)])
+
+
+_QUANTITIES = (DECAY, STRAIGHT, BY_BRANCH, SHORT, MEAN, f"{SHORT}, {COUNTED}", f"{MEAN}, {COUNTED}")
+
+
+def _numbers(trial: Mapping[str, Any]) -> dict[str, float]:
+    """Return the quantities of one network; none where it diverged."""
+    if "diverged" in trial:
+        return {}
+    projected, counted = trial["shares"], gradient_by_length(trial)
+    values = (
+        *_line(trial["lengths"], trial["norms"]),
+        float(np.mean(trial["by_branch"])),
+        *(_short(projected), _mean(projected)),
+        *(_short(counted), _mean(counted)),
+    )
+    return dict(zip(_QUANTITIES, values, strict=True))
 
 
 def _logs(lengths: Sequence[int], norms: Sequence[float]) -> tuple[list[int], list[float]]:
@@ -321,10 +285,6 @@ def _line(lengths: Sequence[int], norms: Sequence[float]) -> tuple[float, float]
     carrying, logs = _logs(lengths, norms)
     slope = float(np.polyfit(carrying, logs, 1)[0])
     return math.exp(slope), float(np.corrcoef(carrying, logs)[0, 1] ** 2)
-
-
-def _rounded(value: Any) -> float:
-    return float(f"{float(value):.4g}")
 
 
 EXPERIMENT = _PathLengths()

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minires as mr
-from minires.lab.experiments.loss_surfaces import EXPERIMENT, _slice, direction, not_convex
+from minires.lab.experiments.loss_surfaces import EXPERIMENT
+from minires.lab.loss_slices import direction, loss_slice, not_convex
 from minires.lab.theme import LIGHT
 
 TINY = EXPERIMENT.scales["tiny"]
@@ -28,10 +30,13 @@ def outcomes(trials: Any) -> list[str]:
     return [claim.rule.judge(measured).outcome for claim in EXPERIMENT.claims]
 
 
-def made(**found: tuple[Any, float]) -> dict[str, list[dict[str, Any]]]:
+def made(train_error: float = 0.0, **found: tuple[Any, float]) -> dict[str, list[dict[str, Any]]]:
     """Make up trials from each network's surface and test error."""
     return {
-        name.replace("_", "-"): [{"losses": losses, "train_error": 0.0, "test_error": error}] * 3
+        name.replace("_", "-"): [
+            {"losses": losses, "train_error": train_error, "test_error": error}
+        ]
+        * 3
         for name, (losses, error) in found.items()
     }
 
@@ -54,7 +59,7 @@ def test_the_middle_of_a_slice_is_the_network_itself_which_is_left_as_it_was() -
     split = TINY.images.read()
     model = mr.models.cifar_resnet(8, width=4, in_channels=1, seed=0).eval()
     before = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-    losses = _slice(model, split, TINY, 0, "cpu")
+    losses = loss_slice(model, split, TINY.points, TINY.seen, 0, "cpu")
 
     images, labels = split.train.take(range(TINY.seen))
     with mr.no_grad():
@@ -91,6 +96,29 @@ def test_chaos_around_deep_plain_networks_alone_supports_all_claims() -> None:
     )
 
     assert outcomes(trials) == ["supports"] * 4
+    assert EXPERIMENT.draw(trials, EXPERIMENT.measure(trials, TINY), LIGHT).axes
+
+
+def test_slices_around_networks_that_guess_tell_nothing() -> None:
+    trials = made(
+        0.85,
+        residual_8=(BOWL, 0.8),
+        plain_8=(BOWL, 0.8),
+        residual_14=(BOWL, 0.8),
+        plain_14=(CHAOS, 0.9),
+    )
+
+    assert outcomes(trials) == ["inconclusive"] * 4
+
+
+def test_around_a_diverged_network_nothing_is_sliced() -> None:
+    scale = replace(TINY, recipe=replace(TINY.recipe, learning_rate=1e20))
+    with np.errstate(all="ignore"):
+        trial = EXPERIMENT.run("plain-8", scale, 0, "cpu")
+
+    assert {loss for row in trial["losses"] for loss in row} == {None}
+    trials = {condition: [trial] * 3 for condition in EXPERIMENT.conditions(TINY)}
+    assert outcomes(trials) == ["inconclusive"] * 4
     assert EXPERIMENT.draw(trials, EXPERIMENT.measure(trials, TINY), LIGHT).axes
 
 

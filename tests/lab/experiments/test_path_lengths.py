@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -9,7 +10,15 @@ import numpy as np
 import pytest
 
 import minires as mr
-from minires.lab.experiments.path_lengths import EXPERIMENT, FORKS, Gate, gradient_by_length
+from minires.lab.experiments.path_lengths import (
+    EXPERIMENT,
+    FORKS,
+    MEAN,
+    SHORT,
+    gradient_by_length,
+)
+from minires.lab.path_gradients import Gate
+from minires.lab.theme import LIGHT
 
 TINY = EXPERIMENT.scales["tiny"]
 BLOCKS = 54
@@ -24,12 +33,14 @@ def made(factor: float, **differences: Any) -> dict[str, list[dict[str, Any]]]:
     """Make up trials in which a path carries so much of what a path one block shorter does."""
     lengths = list(range(0, BLOCKS + 1, 3))
     trial = {
-        "train_error": 0.5,
+        "train_error": 0.3,
         "binomial": True,
         "inexact_forks": 0,
         "error": 1e-7,
         "by_branch": [0.2] * BLOCKS,
-        "sums": [factor**k * math.sqrt(math.comb(BLOCKS, k)) for k in range(BLOCKS + 1)],
+        "shares": [
+            math.comb(BLOCKS, k) * factor**k / (1 + factor) ** BLOCKS for k in range(BLOCKS + 1)
+        ],
         "lengths": lengths,
         "norms": [factor**k for k in lengths],
     }
@@ -109,6 +120,39 @@ def test_paths_that_carry_more_by_each_block_contradict() -> None:
 def test_parts_that_do_not_add_up_contradict() -> None:
     assert outcomes(made(0.26, error=0.1, binomial=False))[:2] == ["contradicts"] * 2
     assert outcomes(made(0.26, inexact_forks=1))[1] == "contradicts"
+
+
+def test_around_a_network_that_guesses_the_claims_about_trained_ones_are_open() -> None:
+    judged = outcomes(made(0.26, train_error=0.85))
+
+    assert judged == ["supports", "supports", "inconclusive", "inconclusive"]
+
+
+def test_the_share_of_short_paths_is_their_projection_on_the_gradient() -> None:
+    shares = [0.0] * (BLOCKS + 1)
+    shares[2], shares[10], shares[30] = 0.25, 1.0, -0.25  # which pulls the other way
+    measured = EXPERIMENT.measure(made(0.26, shares=shares), TINY)
+
+    assert measured[f"{SHORT}, trained"] == [1.0] * 3
+    assert measured[f"{MEAN}, trained"] == [pytest.approx((0.5 + 10 - 7.5) / BLOCKS)] * 3
+
+
+def test_the_shares_of_a_trial_add_up_to_one() -> None:
+    trial = EXPERIMENT.run("initial", TINY, 0, "cpu")
+
+    assert sum(trial["shares"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_network_that_diverged_has_no_gradient_and_decides_nothing() -> None:
+    scale = replace(TINY, depth=8, recipe=replace(TINY.recipe, learning_rate=1e20))
+    with np.errstate(all="ignore"):
+        gone = EXPERIMENT.run("trained", scale, 0, "cpu")
+    trials = made(0.26)
+    trials["trained"][0] = gone
+
+    assert outcomes(trials) == ["supports", "supports", "inconclusive", "inconclusive"]
+    assert EXPERIMENT.measure(trials, TINY)[f"{SHORT}, trained"][0] is None
+    assert EXPERIMENT.draw(trials, {}, LIGHT).axes
 
 
 def gates_of(model: mr.nn.Module) -> list[Gate]:

@@ -77,6 +77,9 @@ def test_options_are_compared_with_plain_and_with_each_other() -> None:
     assert outcomes(experiment, options(0.5, 0.3, 0.2, 0.1)) == ["supports"] * 3
     reversed_ = ["contradicts", "contradicts", "contradicts"]
     assert outcomes(experiment, options(0.1, 0.2, 0.3, 0.4, extra=1)) == reversed_
+    # One that has not begun to learn tells nothing of how quickly it does.
+    one_guesses = options(0.9, 0.3, 0.4, 0.88)
+    assert outcomes(experiment, one_guesses) == ["inconclusive", "supports", "inconclusive"]
 
 
 def orders(original: float, others: float, full: float) -> dict[str, Any]:
