@@ -34,15 +34,15 @@ class Claim(NamedTuple):
         The number that is published there; "" where there is none.
     rule : Rule
         Written before anything was measured.
-    shows_at : {"tiny", "small", "paper"}
-        The least scale at which it should show.
+    shows_at : {"tiny", "small", "paper"} or None
+        The least scale at which it should show; None if that is not sure of any here.
     """
 
     statement: str
     source: str
     paper: str
     rule: Rule
-    shows_at: ScaleName = "small"
+    shows_at: ScaleName | None = "small"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,6 +111,8 @@ def where_it_shows(claim: Judged, scale: str) -> str:
     """Say at which scale a claim should show, where this one has not shown it; or ""."""
     if claim["outcome"] == "supports":
         return ""
+    if claim["shows_at"] is None:
+        return "It need not show at any scale here."
     scales: Sequence[str] = SCALES
     if scales.index(claim["shows_at"]) > scales.index(scale):
         return f"The scale {scale} does not show it; {claim['shows_at']} should."

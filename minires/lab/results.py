@@ -44,7 +44,7 @@ class Judged(TypedDict):
     outcome: Outcome
     because: str
     measured: dict[str, Any]
-    shows_at: str
+    shows_at: str | None
 
 
 class Failure(TypedDict):

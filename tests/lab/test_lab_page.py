@@ -80,10 +80,11 @@ def test_an_audit_that_is_contradicted_says_so_and_shows_both(results: dict[str,
     [
         ("paper", "The scale tiny does not show it; paper should."),
         ("tiny", "The scale tiny should show it, and does not."),
+        (None, "It need not show at any scale here."),
     ],
 )
 def test_an_effect_that_does_not_show_is_told_with_the_scale_where_it_should(
-    results: dict[str, Result], shows_at: str, told: str, monkeypatch: pytest.MonkeyPatch
+    results: dict[str, Result], shows_at: str | None, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(results["sane"].claims[0], "shows_at", shows_at)
     assert told not in text_of(render_lab(results, KNOWN))

@@ -356,7 +356,7 @@ def _b15(lab: Lab) -> Measured:
         for module in modules
         for branch in module
     ]
-    reducers = [first for first, *others in convolutions if others]
+    reducers = [each[0] for each in convolutions if len(each) > 1]
     return {
         "kernels along each branch": [kernels(steps, branch) for branch in branches],
         "branches with a pool": [

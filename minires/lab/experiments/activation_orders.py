@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
-from minires.lab.figures import label_epochs, name_curves, panels, spread
+from minires.lab.figures import epochs_of, label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.networks import NetworkScale, final_errors, network_for
@@ -74,6 +74,7 @@ class _ActivationOrders(Experiment):
             "6.37 % against 6.61 % (ResNet-110), 5.46 % against 5.93 % (164), 4.92 % against 7.61 %"
             " (1001)",
             Above(FULL),
+            shows_at="paper",
         ),
         Claim(
             "Skips over one convolution are worse than skips over two, at equal depth.",
@@ -101,8 +102,6 @@ class _ActivationOrders(Experiment):
             seconds=2e7, images=Images("cifar10"), depth=110, width=16, recipe=PUBLISHED_110
         ),
     }
-
-    shows_at = "paper"
 
     def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return [*ORDERS, ONE_LAYER]
@@ -139,8 +138,7 @@ class _ActivationOrders(Experiment):
         figure, (curves, table) = panels(theme, 2, height=4.2, width=5.4)
         for number, (name, seeds) in enumerate(trials.items()):
             lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
-            longest = max((trial["epochs"] for trial in seeds), key=len)
-            spread(curves, longest, lines, _said(name), number, theme)
+            spread(curves, epochs_of(seeds), lines, _said(name), number, theme)
         label_epochs(curves)
         curves.set_ylabel("training error, %")
         name_curves(curves, theme, fontsize=8)

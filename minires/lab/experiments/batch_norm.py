@@ -115,6 +115,7 @@ class _BatchNorm(Experiment):
             f"{SANTURKAR}, section 2.1 and figure 2",
             "curves only",
             NOISE_IS_NO_HARM,
+            shows_at="paper",
         ),
         Claim(
             "At initialisation it makes each branch small beside its shortcut, the more so the"
@@ -190,7 +191,7 @@ class _BatchNorm(Experiment):
         for number, kind in enumerate(KINDS):
             seeds = trials[kind]
             curves = [[100 * error for error in trial["batch_error"]] for trial in seeds]
-            spread(left, range(1, len(curves[0]) + 1), curves, kind, number, theme)
+            spread(left, range(1, max(map(len, curves)) + 1), curves, kind, number, theme)
         label_epochs(left)
         left.set_ylabel("training error, %")
         name_curves(left, theme)

@@ -57,18 +57,19 @@ class _BottleneckCost(Experiment):
                 Equal(WIDE, 1_179_648),
                 Within(SAME, 0.9, 1.1),
             ),
+            shows_at="tiny",
         ),
         Claim(
             "So ResNet-50 costs about as much as ResNet-34.",
             f"{HE2015}, table 1",
             "3.6 and 3.8 billion",
             Below(NETWORKS, 1.2, otherwise=2),
+            shows_at="tiny",
         ),
     )
     scales: ClassVar[dict[ScaleName, Scale]] = dict.fromkeys(
         ("tiny", "small", "paper"), Scale(seconds=1, seeds=1)
     )
-    shows_at = "tiny"
 
     def conditions(self, scale: Scale) -> Sequence[str]:
         return ["counts"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import label_epochs, name_curves, panels, spread
+from minires.lab.figures import epochs_of, label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.networks import network_for
@@ -147,8 +147,7 @@ class _Degradation(Experiment):
                 (name, seeds) for name, seeds in trials.items() if name.startswith(kind)
             ):
                 curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
-                longest = max((trial["epochs"] for trial in seeds), key=len)
-                spread(ax, longest, curves, condition, number, theme)
+                spread(ax, epochs_of(seeds), curves, condition, number, theme)
             label_epochs(ax)
             name_curves(ax, theme)
         axes[0].set_ylabel("training error, %")

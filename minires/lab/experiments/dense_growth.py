@@ -47,18 +47,19 @@ class _DenseGrowth(Experiment):
             f"{HUANG}, section 3",
             "k = 12",
             Every(Equal(GROWTH, [12]), Equal(STAYS, [0]), Equal(JOINS, 0)),
+            shows_at="tiny",
         ),
         Claim(
             "DenseNet needs fewer parameters; it pays with memory for activations.",
             f"{HUANG}, table 2; He et al. 2015, arXiv 1512.03385, table 6",
             "DenseNet-BC-100 0.77 million and 4.51 %, ResNet-110 1.73 million and 6.61 %",
             Every(Below(FEWER, 0.5), Above(MEMORY, 1.0)),
+            shows_at="tiny",
         ),
     )
     scales: ClassVar[dict[ScaleName, Scale]] = dict.fromkeys(
         ("tiny", "small", "paper"), Scale(seconds=1, seeds=1)
     )
-    shows_at = "tiny"
 
     def conditions(self, scale: Scale) -> Sequence[str]:
         return ["counts"]

@@ -90,12 +90,14 @@ class _DepthwiseSeparable(Experiment):
                 Above(WIDE_KNOWS, 0.1),
                 Every(Above(SAVED, 4, otherwise=1), Below(LOST, 0.05, otherwise=0.15)),
             ),
+            shows_at="paper",
         ),
         Claim(
             "For the same number of operations a separable network knows more.",
             f"{HOWARD}, section 4.2 and table 8",
             "ImageNet: 70.6 % at 569 million operations; GoogLeNet 69.8 % at 1,550 (unverified)",
             Given(Every(Above(SMALL_KNOWS, 0.1), Within(ALIKE, 0.9, 1.1)), Above(WORTH)),
+            shows_at="paper",
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -124,8 +126,6 @@ class _DepthwiseSeparable(Experiment):
             recipe=PUBLISHED,
         ),
     }
-
-    shows_at = "paper"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         widths = {"ordinary": scale.widths, "separable": scale.separable}

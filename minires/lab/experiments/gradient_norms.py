@@ -106,12 +106,14 @@ class _GradientNorms(Experiment):
             HE2015,
             "no number: they argue that this is unlikely to be the cause of degradation",
             NOT_VANISHING,
+            shows_at="paper",
         ),
         Claim(
             "Along training they have healthy norms.",
             HE2015,
             "no number",
             Every(Within(TRAINED, 0.1, 10.0), Within(HEALTHY, 0.1, 10.0)),
+            shows_at="paper",
         ),
         Claim(
             "The explosion at initialisation settles within a few steps.",
@@ -124,6 +126,7 @@ class _GradientNorms(Experiment):
             HE2015,
             "training error in one reproduction: plain-56 5.24 %, ResNet-56 0.18 %",
             Every(NOT_VANISHING, Above(GAP)),
+            shows_at="paper",
         ),
         Claim(
             "Residual networks without BN or scaling explode: the variance doubles at each block.",

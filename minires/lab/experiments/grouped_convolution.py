@@ -50,18 +50,19 @@ class _GroupedConvolution(Experiment):
             f"{XIE}, section 3.3 and figure 3",
             "equal",
             Every(Equal(PATHS, 32), Below(APART, 1e-12)),
+            shows_at="tiny",
         ),
         Claim(
             "ResNeXt-50 (32x4d) costs about what ResNet-50 does.",
             f"{XIE}, table 1",
             "25.0 million parameters and 4.2 billion operations, against 25.5 and 4.1",
             Every(Equal(PARAMETERS, 25_028_904), Within(MACS, 0.95, 1.1)),
+            shows_at="tiny",
         ),
     )
     scales: ClassVar[dict[ScaleName, Scale]] = dict.fromkeys(
         ("tiny", "small", "paper"), Scale(seconds=1, seeds=1)
     )
-    shows_at = "tiny"
 
     def conditions(self, scale: Scale) -> Sequence[str]:
         return ["counts and values"]

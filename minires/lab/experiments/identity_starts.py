@@ -81,6 +81,7 @@ class _IdentityStarts(Experiment):
             f"{GOYAL}, table 2b",
             "validation error 23.60 against 23.84 % (batch 256), 23.74 against 24.11 % (batch 8k)",
             Given(Above(learns(ONES), 0.1), Above(WORSE, -0.02, otherwise=-0.1)),
+            shows_at="paper",
         ),
     )
     scales: ClassVar[dict[ScaleName, NetworkScale]] = {
@@ -102,8 +103,6 @@ class _IdentityStarts(Experiment):
             seconds=2e7, images=Images("cifar10"), depth=608, width=16, recipe=PUBLISHED
         ),
     }
-
-    shows_at = "paper"
 
     def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return ["step 0", *_NORMS]

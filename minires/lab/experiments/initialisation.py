@@ -12,7 +12,7 @@ from minires.autograd import Tensor
 from minires.data import Split
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
-from minires.lab.figures import label_epochs, name_curves, panels, spread
+from minires.lab.figures import epochs_of, label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
 from minires.lab.rules import Above, Below, Every, Measured, Within
@@ -191,8 +191,7 @@ class _Initialisation(Experiment):
             for number, start in enumerate(_STARTS):
                 seeds = trials[f"{start}-{depth}"]
                 curves = [[100 * error for error in trial["train_error"]] for trial in seeds]
-                longest = max((trial["epochs"] for trial in seeds), key=len)
-                spread(ax, longest, curves, start, number, theme)
+                spread(ax, epochs_of(seeds), curves, start, number, theme)
             ax.set_title(f"{depth} layers", **_title(theme))
             label_epochs(ax)
             ax.set_ylabel("training error, %")

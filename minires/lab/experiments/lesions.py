@@ -121,6 +121,8 @@ class _Lesions(Experiment):
                 Below(DELETED_STEP, 0.5),
                 Below(REORDERED_STEP, 0.5),
             ),
+            # A few choices of blocks leap where many are smooth; so do a few images.
+            shows_at="paper",
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -161,9 +163,6 @@ class _Lesions(Experiment):
             recipe=Recipe(60, 128, augment=True, measure_every=60),
         ),
     }
-
-    # A few choices of blocks leap where many are smooth; so do a few images.
-    shows_at = "paper"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return [PRETRAINED, *TWINS]

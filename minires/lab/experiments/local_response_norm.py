@@ -57,6 +57,7 @@ class _LocalResponseNorm(Experiment):
             f"{KRIZHEVSKY}, section 3.3",
             "-1.4 and -1.2 % (top-1, top-5); a four-layer network on CIFAR-10: 13 % to 11 %",
             Given(Above(KNOWS, 0.1), Above(GAIN, 0.01, otherwise=0.0)),
+            shows_at=None,
         ),
         Claim(
             "It does not improve a network.",
@@ -85,7 +86,6 @@ class _LocalResponseNorm(Experiment):
             recipe=Recipe(120, 128, learning_rate=0.01, augment=True, measure_every=4),
         ),
     }
-    shows_at = "paper"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return [WITHOUT, WITH]

@@ -81,18 +81,21 @@ class _LossSurfaces(Experiment):
             LI,
             "contours only",
             Given(Every(_learns(PLAIN), _learns(RESIDUAL)), Above(TWINS)),
+            shows_at="paper",
         ),
         Claim(
             "Around a deep network with shortcuts it is mostly convex.",
             LI,
             "contours only",
             Given(_learns(RESIDUAL), Below(CHAOS, 0.25, 0.5)),
+            shows_at="paper",
         ),
         Claim(
             "The chaos comes with depth: around a shallow plain network there is less of it.",
             LI,
             "contours only",
             Given(Every(_learns(PLAIN), _learns(SHALLOW)), Above(DEPTHS)),
+            shows_at="paper",
         ),
         Claim(
             "Where the surface is chaotic the trained network errs more often.",
@@ -100,6 +103,7 @@ class _LossSurfaces(Experiment):
             "test error with and without shortcuts: ResNet-20 7.37 and 8.18 %, ResNet-56 5.89 and"
             " 13.31 % (10.83 % at learning rate 0.01), ResNet-110 5.79 and 16.44 %",
             Given(Every(_learns(PLAIN), _learns(RESIDUAL)), Above(GAIN)),
+            shows_at="paper",
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -132,8 +136,6 @@ class _LossSurfaces(Experiment):
             seen=10_000,
         ),
     }
-
-    shows_at = "paper"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return [f"{kind}-{depth}" for depth in scale.depths for kind in _SHORTCUTS]

@@ -106,6 +106,7 @@ class _PathLengths(Experiment):
                 Above(KNOWS, 0.1),
                 Every(Above(f"{SHORT}, trained", 0.9, 0.5), Below(f"{MEAN}, trained", 0.35, 0.45)),
             ),
+            shows_at="paper",
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -141,8 +142,6 @@ class _PathLengths(Experiment):
             samples=50,
         ),
     }
-
-    shows_at = "paper"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return ["initial", "trained"]

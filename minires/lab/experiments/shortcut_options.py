@@ -59,6 +59,7 @@ class _ShortcutOptions(Experiment):
             f"{HE2015}, table 3",
             "ResNet-34, ImageNet, top-1: plain 28.54 %, A 25.03 %, B 24.52 %, C 24.19 %",
             Given(_LEARN, Every(*(Above(better(option)) for option in "ABC"))),
+            shows_at="paper",
         ),
         Claim(
             "Option A has no parameters of its own.",
@@ -71,6 +72,7 @@ class _ShortcutOptions(Experiment):
             f"{HE2015}, table 3",
             "25.03 %, 24.52 % and 24.19 %",
             Given(_LEARN, Every(Above(B_BEFORE_A), Above(C_BEFORE_B))),
+            shows_at=None,
         ),
     )
     scales: ClassVar[dict[ScaleName, NetworkScale]] = {
@@ -92,8 +94,6 @@ class _ShortcutOptions(Experiment):
             seconds=6e6, images=Images("cifar10"), depth=56, width=16, recipe=PUBLISHED
         ),
     }
-
-    shows_at = "paper"
 
     def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return OPTIONS

@@ -13,7 +13,7 @@ from minires import nn
 from minires.autograd import Tensor, grad
 from minires.devices import random
 from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
-from minires.lab.figures import label_epochs, name_curves, panels, spread
+from minires.lab.figures import epochs_of, label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
 from minires.lab.networks import NetworkScale, final_errors, network_for
@@ -194,8 +194,7 @@ class _SixShortcuts(Experiment):
         for number, row in enumerate((ORIGINAL, "0 : 1 (plain)", "0.5 : 1", "1x1 convolution")):
             seeds = trials[row]
             lines = [[100 * error for error in trial["train_error"]] for trial in seeds]
-            longest = max((trial["epochs"] for trial in seeds), key=len)
-            spread(curves, longest, lines, row, number, theme)
+            spread(curves, epochs_of(seeds), lines, row, number, theme)
         label_epochs(curves)
         curves.set_ylabel("training error, %")
         name_curves(curves, theme)

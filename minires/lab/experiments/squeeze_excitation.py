@@ -51,12 +51,14 @@ class _SqueezeExcitation(Experiment):
             f"{HU}, section 3 and figure 3",
             "equal",
             Every(Equal(OPEN, 0.0), Equal(SHAPE, "(N, C, 1, 1)")),
+            shows_at="tiny",
         ),
         Claim(
             "In ResNet-50 it adds about 2.5 million parameters and hardly any operations.",
             f"{HU}, section 4",
             "2.5 million; 3.86 and 3.87 billion operations (unverified)",
             Every(Within(MORE, 2.5, 2.56), Within(MACS, 1.0, 1.01)),
+            shows_at="tiny",
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {
@@ -64,7 +66,6 @@ class _SqueezeExcitation(Experiment):
         "small": _Scale(seconds=1, seeds=1, depth=20),
         "paper": _Scale(seconds=1, seeds=1, depth=20),
     }
-    shows_at = "tiny"
 
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return ["gates"]

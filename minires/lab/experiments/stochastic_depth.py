@@ -57,6 +57,7 @@ class _StochasticDepth(Experiment):
             f"{HUANG}, table 1 and figure 3",
             "ResNet-110, CIFAR-10: 5.23 % against 6.41 % (best validation)",
             Given(Above(KNOWS, 0.1), Above(GAIN)),
+            shows_at="paper",
         ),
         Claim(
             "It regularises: the gap between training and test error is smaller.",
@@ -64,6 +65,7 @@ class _StochasticDepth(Experiment):
             "curves only",
             # Who guesses has no gap, either.
             Given(Every(Above(KNOWS, 0.1), Above(GAIN, -0.01)), Above(GAP)),
+            shows_at="paper",
         ),
         Claim(
             "With linear decay to one half, a step runs three quarters of the branches on average.",
@@ -91,7 +93,6 @@ class _StochasticDepth(Experiment):
             seconds=9e6, images=Images("cifar10"), depth=110, width=16, recipe=_PUBLISHED
         ),
     }
-    shows_at = "paper"
 
     def conditions(self, scale: NetworkScale) -> Sequence[str]:
         return [CONSTANT, STOCHASTIC]
