@@ -10,9 +10,9 @@ from minires.devices import float64, random
 from minires.lab.experiments import batch_norm
 from minires.lab.experiments.degradation import DEEPER_IS_WORSE, TEST_RISE
 from minires.lab.experiments.gradient_norms import GAP, NOT_VANISHING, SETTLED, TWINS
-from minires.lab.experiments.shortcut_options import C_BEFORE_B, EXTRA_A, better
+from minires.lab.experiments.shortcut_options import C_BEFORE_B, EXTRA_A, better, knows
 from minires.lab.experiments.six_shortcuts import LAW, ORIGINAL, ROWS, worse
-from minires.lab.rules import Above, Below, Equal, Every, Measured, Within
+from minires.lab.rules import Above, Below, Equal, Every, Given, Measured, Within
 from minires.ops import conv2d, full, mean, randn, relu, residual_add, tensor
 from minires.optim import SGD
 
@@ -299,12 +299,13 @@ def _d9(lab: Lab) -> Measured:
     Every(
         *(Above(better(option)) for option in "AB"),
         Equal(EXTRA_A, 0),
-        Below(C_BEFORE_B, 0.05, otherwise=0.15),
+        Given(Above(knows("B"), 0.1), Below(C_BEFORE_B, 0.05, otherwise=0.15)),
     ),
 )
 def _d10(lab: Lab) -> Measured:
     found = lab.measured("shortcut-options")
-    return {name: found[name] for name in (better("A"), better("B"), EXTRA_A, C_BEFORE_B)}
+    names = (better("A"), better("B"), EXTRA_A, knows("B"), C_BEFORE_B)
+    return {name: found[name] for name in names}
 
 
 @ITEMS.experiment(

@@ -26,6 +26,7 @@ KRIZHEVSKY = "Krizhevsky et al. 2012, Advances in Neural Information Processing 
 SIMONYAN = "Simonyan and Zisserman 2014, arXiv 1409.1556"
 GAIN = "test error without local response norm less that with it"
 KNOWS = "what the network without it has learned: error of guessing less its test error"
+NO_BETTER = Given(Above(KNOWS, 0.1), Below(GAIN, 0.01))
 WITH, WITHOUT = "with local response norm", "without"
 
 
@@ -63,7 +64,7 @@ class _LocalResponseNorm(Experiment):
             "It does not improve a network.",
             f"{SIMONYAN}, section 2.1 and table 3 (A and A-LRN)",
             "29.6 % without, 29.7 % with it (top-1; unverified)",
-            Given(Above(KNOWS, 0.1), Below(GAIN, 0.01)),
+            NO_BETTER,
         ),
     )
     scales: ClassVar[dict[ScaleName, _Scale]] = {

@@ -35,7 +35,10 @@ class FakeLab:
                 gates.OPEN: 0.1 if wrong else 0.0,
                 gates.SHAPE: "(N, C, 1, 1)",
             },
-            "local-response-norm": {local_response_norm.GAIN: [0.1 if wrong else -0.01] * 3},
+            "local-response-norm": {
+                local_response_norm.KNOWS: [0.5] * 3,
+                local_response_norm.GAIN: [0.1 if wrong else -0.01] * 3,
+            },
             "dense-growth": {dense_growth.MEMORY: 0.5 if wrong else 8.0},
         }
 

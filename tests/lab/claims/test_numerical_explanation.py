@@ -53,6 +53,7 @@ class FakeLab:
             "shortcut-options": {
                 shortcut_options.better("A"): more,
                 shortcut_options.better("B"): more,
+                shortcut_options.knows("B"): [0.5] * 3,
                 shortcut_options.EXTRA_A: 0,
                 shortcut_options.C_BEFORE_B: [0.0] * 3,
             },
