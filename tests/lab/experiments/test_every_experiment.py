@@ -14,6 +14,7 @@ from minires.lab.experiment import SCALES, Experiment
 from minires.lab.experiments import experiments, find_experiment
 from minires.lab.learning import Recipe
 from minires.lab.results import trial_name
+from minires.lab.rules import Equal, Every, Given, Rule
 from minires.lab.theme import LIGHT
 from minires.serialize.json_text import strict
 from tests.lab.experiments.made import all_run
@@ -55,6 +56,15 @@ def that_trains(experiment: Experiment) -> list[str]:
     return [each.name for each in fields(scale) if isinstance(getattr(scale, each.name), Recipe)]
 
 
+def limited(rule: Rule) -> list[str]:
+    """Return the quantities of a rule that have one number for each seed."""
+    if isinstance(rule, Every):
+        return [name for each in rule.rules for name in limited(each)]
+    if isinstance(rule, Given):
+        return [*limited(rule.needed), *limited(rule.rule)]
+    return [] if isinstance(rule, Equal) else list(rule.quantities)
+
+
 def with_epochs(trial: dict[str, Any]) -> dict[str, Any]:
     """Return a trial that diverged at once as if it had gone on for two epochs."""
     curves = ("train_error", "test_error", "train_loss", "batch_error")
@@ -87,6 +97,9 @@ def test_networks_that_diverge_at_once_are_measured_and_drawn_and_have_no_merits
     json.dumps(strict(dict(measured), 5), allow_nan=False)
     for claim in experiment.claims:
         judged = claim.rule.judge(measured)
+        # Else what is of several layers, say, would be taken for several seeds.
+        several = [measured[name] for name in limited(claim.rule)]
+        assert {len(each) for each in several if isinstance(each, list)} <= {3}
         if re.search("training error|test error", " ".join(claim.rule.quantities)):
             assert judged.outcome != "supports", judged.because
     experiment.draw(trials, measured, LIGHT)
