@@ -77,6 +77,8 @@ def _row(experiment: Experiment, lab: Laboratory, factor: float) -> dict[str, An
     status: str = "not run" if result is None else result.outcome
     if result is not None and (why := lab.out_of_date(result)):
         status += f", {why}"
+    if result is not None and result.failures and result.outcome != "failed":
+        status += ", failed since"
     return {
         "name": experiment.name,
         "title": experiment.title,

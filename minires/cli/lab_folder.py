@@ -86,16 +86,18 @@ def _found(
     folder: Path, scale: ScaleName
 ) -> tuple[dict[str, Result], Mapping[str, Experiment], list[Record] | None, dict[str, str]]:
     """Return the results in a folder, all experiments, the audit, and why results are old."""
-    from minires.lab.claims.auditing import read_audit
+    from minires.lab.claims.auditing import out_of_date, read_audit
     from minires.lab.laboratory import Laboratory
 
     lab = Laboratory(folder, scale)
     try:
         found = {name: lab.result(name) for name in lab.known}
         audit = read_audit(folder)
+        why = {record["code"]: out_of_date(record, lab) for record in audit or ()}
     except ValueError as error:
         refuse(error)
     results = {name: result for name, result in found.items() if result is not None}
     if not results:
         refuse(ValueError(f"there are no results in '{folder}'; run: minires lab run --all"))
-    return results, lab.known, audit, {n: lab.out_of_date(each) for n, each in results.items()}
+    why |= {name: lab.out_of_date(result) for name, result in results.items()}
+    return results, lab.known, audit, why

@@ -95,6 +95,10 @@ class Experiment(ABC):
     def conditions(self, scale: Any) -> Sequence[str]:
         """Return the names of what is compared."""
 
+    def given(self, scale: Any) -> Any:
+        """Return what trials depend on besides source and images: digests of weights, say."""
+        return None
+
     @abstractmethod
     def run(self, condition: str, scale: Any, seed: int, device: str) -> dict[str, Any]:
         """Carry out one trial; return what was measured, ready for JSON."""

@@ -17,6 +17,7 @@ from .lab_page import (
     measured_text,
     notes_on,
     origins_text,
+    outcome_text,
     verdict_text,
     where_it_shows,
 )
@@ -40,7 +41,7 @@ def write_markdown(
     audit : list of dict or None
     file : Path
     out_of_date : dict of str, optional
-        By an experiment's name, why its result is.
+        By an experiment's name, or an item's code, why its result is.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def write_markdown(
                 picture += f"{experiment.caption}\n"
         parts.append(_experiment(experiment, result, notes, picture))
     if audit:
-        parts.append(_audit(audit))
+        parts.append(_audit(audit, out_of_date))
     with atomic_write(file, "w") as opened:
         opened.write("\n".join(parts))
     return written
@@ -132,7 +133,7 @@ def _experiment(experiment: Experiment, result: Result, notes: Sequence[str], pi
     return "\n".join(lines)
 
 
-def _audit(records: Sequence[Mapping[str, Any]]) -> str:
+def _audit(records: Sequence[Mapping[str, Any]], out_of_date: Mapping[str, str]) -> str:
     head = (
         "| code | what is said | verdict, source | what is right | outcome | measured, rule |\n"
         + "|---" * 6
@@ -146,7 +147,7 @@ def _audit(records: Sequence[Mapping[str, Any]]) -> str:
                 record["statement"],
                 verdict_text(record),
                 record["correct"],
-                _bold(record["outcome"]),
+                outcome_text(_bold(record["outcome"]), out_of_date.get(record["code"])),
                 evidence_text(record),
             )
         )

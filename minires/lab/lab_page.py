@@ -68,7 +68,8 @@ def render_lab(
     audit : list of dict, optional
         Records of `minires.lab.claims.audit`.
     out_of_date : dict of str, optional
-        By an experiment's name, why its result is, as `Laboratory.out_of_date` says.
+        By an experiment's name or an item's code, why its result is, or its record: as
+        `Laboratory.out_of_date` says, and `minires.lab.claims.auditing.out_of_date`.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def render_lab(
         _opening(shown, audit),
         _overview(shown),
         *(_experiment(each, result, out_of_date.get(each.name, "")) for each, result in shown),
-        _audit(audit),
+        _audit(audit, out_of_date),
         _missing(results, known),
     ]
     return page("Claims about residual learning, re-run", filter(None, sections), style=_STYLE)
@@ -157,6 +158,11 @@ def verdict_text(record: Mapping[str, Any]) -> str:
 def evidence_text(record: Mapping[str, Any]) -> str:
     """Return what the check of an audited statement measured, and by which rule it was judged."""
     return f"{record['because']} (rule: {record['rule']})" if record["because"] else "cited"
+
+
+def outcome_text(outcome: str, out_of_date: str | None) -> str:
+    """Return an outcome, and that it is out of date if it is."""
+    return f"{outcome}, {out_of_date}" if out_of_date else outcome
 
 
 def _opening(
@@ -301,7 +307,7 @@ def _values(measured: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}: {measured_text(value)}" for name, value in measured.items())
 
 
-def _audit(records: Sequence[Mapping[str, Any]] | None) -> str:
+def _audit(records: Sequence[Mapping[str, Any]] | None, out_of_date: Mapping[str, str]) -> str:
     if not records:
         return ""
     rows: list[list[str | Cell]] = [
@@ -311,7 +317,10 @@ def _audit(records: Sequence[Mapping[str, Any]] | None) -> str:
             verdict_text(record),
             record["correct"],
             evidence_text(record),
-            Cell(_SIGNS[record["outcome"]], record["outcome"]),
+            Cell(
+                outcome_text(_SIGNS[record["outcome"]], out_of_date.get(record["code"])),
+                record["outcome"],
+            ),
         ]
         for record in records
     ]

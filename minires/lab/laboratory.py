@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -119,6 +120,8 @@ class Laboratory:
         settings = as_kept(settings_of(experiment.scales[self.scale]))
         if result.scale != self.scale:
             return f"of the scale {result.scale}"
+        if self.seeds not in (None, len(result.seeds)) and len(result.seeds) > 1:
+            return f"of {len(result.seeds)} seeds"
         if (
             result.source != source_of(experiment)
             or not settings.items() <= result.settings.items()
@@ -193,8 +196,11 @@ class Laboratory:
 
         def close(plan: Plan) -> None:
             name, result = plan.experiment.name, plan.result()
-            if result.outcome != "failed" or not self._was_judged(name):
-                write_result(result, self.folder)
+            judged = self._judged(name) if result.outcome == "failed" else None
+            # One that was judged stays, and tells of the failure that followed.
+            write_result(
+                replace(judged, failures=result.failures) if judged else result, self.folder
+            )
             results[name] = result
             finished(result)
 
@@ -210,13 +216,15 @@ class Laboratory:
                 close(plan)
         return {name: results[name] for name in plans}
 
-    def _was_judged(self, name: str) -> bool:
-        """Whether there is a result that one which failed must not replace."""
+    def _judged(self, name: str) -> Result | None:
+        """Return a result of now that one which failed must not replace."""
         try:
             result = self.result(name)
         except ValueError:  # a damaged one
-            return False
-        return result is not None and result.outcome != "failed"
+            return None
+        if result is None or result.outcome == "failed" or self.out_of_date(result):
+            return None
+        return result
 
     def missing(self, names: Sequence[str]) -> int:
         """Return how many trials of some experiments must be run."""
@@ -237,15 +245,18 @@ class Laboratory:
         return Plan(experiment, self.scale, self.device, self.seeds, self.folder / "trials")
 
 
-def run_trial(experiment: Experiment, condition: str, scale: Scale, seed: int, device: str) -> Kept:
-    """Carry out one trial of an experiment."""
+def run_trial(
+    experiment: Experiment, condition: str, scale: Scale, seed: int, device: str
+) -> tuple[Kept, str]:
+    """Carry out one trial of an experiment; return also by which source, as this process has it."""
     start = time.perf_counter()
     with random.seeded(seed):  # also noise is the same, whatever ran in this process before
         trial = experiment.run(condition, scale, seed, device)
-    return Kept(
+    kept = Kept(
         trial=trial,
         seconds=time.perf_counter() - start,
         commit=commit(),
         environment=environment(device),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
+    return kept, source_of(experiment)

@@ -59,12 +59,12 @@ def network_for(
     return cifar_resnet(depth, shortcut, width, seed=seed, **sizes, **options)
 
 
-def learned(errors: Sequence[float | None]) -> list[float | None]:
+def gained(errors: Sequence[float | None]) -> list[float | None]:
     """Return what networks have learned of ten classes: the error of guessing less their own.
 
     Examples
     --------
-    >>> learned([0.4, None])
+    >>> gained([0.4, None])
     [0.5, None]
     """
     return [None if error is None else _GUESSING - error for error in errors]

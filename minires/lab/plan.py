@@ -10,7 +10,7 @@ from typing import Any
 
 from .experiment import Experiment, ScaleName
 from .fingerprint import fingerprint, source_of
-from .results import Failure, Kept, Result, commit, origins, read_trial, write_trial
+from .results import Failure, Judged, Kept, Result, commit, origins, read_trial, write_trial
 from .rules import joint
 
 
@@ -48,12 +48,15 @@ class Plan:
         self.failures: list[Failure] = []
         self.conditions: list[str] = []
         self.images: dict[str, Any] | None = None
+        given = None
         try:
             self.conditions = list(experiment.conditions(self.scale))
             self.images = self.scale.images and self.scale.images.about
+            given = experiment.given(self.scale)
         except Exception as error:  # it stops no other; and images tell what is not there
             self._fail("", 0, f"{type(error).__name__}: {error}")
-        self.fingerprint = fingerprint(experiment, self.scale, self.images, device)
+        self.source = source_of(experiment)
+        self.fingerprint = fingerprint(experiment, self.scale, self.images, device, given)
         # Trials of other settings lie beside these, and stay.
         self.folder = folder / experiment.name / self.fingerprint
         self.found: dict[tuple[str, int], Kept] = {}
@@ -73,8 +76,12 @@ class Plan:
         """Keep what came of a trial."""
         self._awaited.discard((condition, seed))
         if not failure:
+            kept, source = value
+            if source != self.source:
+                self._fail(condition, seed, "the lab's source was changed meanwhile; run it again")
+                return
             try:
-                self.found[condition, seed] = write_trial(self.folder, condition, seed, value)
+                self.found[condition, seed] = write_trial(self.folder, condition, seed, kept)
                 return
             except (TypeError, ValueError) as error:
                 failure = f"what it returned is no JSON: {error}"
@@ -98,7 +105,7 @@ class Plan:
             },
             seconds=sum(kept.seconds for kept in self.found.values()),
             fingerprint=self.fingerprint,
-            source=source_of(experiment),
+            source=self.source,
         )
         if not self.failures:
             try:
@@ -115,10 +122,10 @@ class Plan:
         }
         measured = self.experiment.measure(result.trials, self.scale)
         json.dumps(dict(measured))  # raises here, and not when it is written, if it is no JSON
-        result.measured = dict(measured)
+        claims: list[Judged] = []
         for claim in self.experiment.claims:
             judged = claim.rule.judge(measured)
-            result.claims.append(
+            claims.append(
                 {
                     "claim": claim.statement,
                     "source": claim.source,
@@ -130,6 +137,7 @@ class Plan:
                     "shows_at": claim.shows_at,
                 }
             )
+        result.measured, result.claims = dict(measured), claims
         result.outcome = joint(claim["outcome"] for claim in result.claims)
 
     def _all(self) -> list[tuple[str, int]]:

@@ -138,7 +138,10 @@ def read_result(folder: Path, experiment: str) -> Result | None:
         text = file.read_text("utf-8")
         if json.loads(text)["schema"] != SCHEMA:
             raise ValueError("another format")
-        return TypeAdapter(Result).validate_json(text, strict=True)
+        result = TypeAdapter(Result).validate_json(text, strict=True)
+        if result.experiment == experiment:
+            return result
+        told = f"it is of {result.experiment!r}"
     except ValidationError as error:
         told = first_of(error)
     except (ValueError, TypeError, KeyError) as error:

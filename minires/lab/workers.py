@@ -147,7 +147,13 @@ def _work(connection: Connection, share: int) -> None:
     with suppress(EOFError, BrokenPipeError):  # the caller is no more
         while True:
             job = connection.recv()
-            connection.send(_carried_out(job))
+            answer = _carried_out(job)
+            try:
+                connection.send(answer)
+            except OSError:
+                raise
+            except Exception as error:  # it cannot be pickled
+                connection.send((None, f"what it returned cannot be sent: {error}", "", answer[3]))
 
 
 def _end_with_caller() -> None:

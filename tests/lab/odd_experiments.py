@@ -16,6 +16,11 @@ from minires.lab.figures import panels
 from minires.lab.rules import Above
 
 
+def made() -> Any:
+    """Return what cannot be sent to another process."""
+    return lambda: 1
+
+
 class _Odd(Experiment):
     title = "Odd numbers"
     about = "Seeds are added to what a condition is called."

@@ -126,6 +126,37 @@ def test_what_is_reached_in_other_rooms_of_the_lab_counts(monkeypatch: pytest.Mo
     assert len(set(before.values())) == len(before)
 
 
+FORMS = {
+    "a file": "from minires.lab import learning",
+    "a part": "from minires.lab.learning import learn as learning",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("within", [False, True])
+def test_whatever_form_an_import_has_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, within: bool
+) -> None:
+    changes = {
+        "from minires.lab.learning import learn": "" if within else FORMS[form],
+        '"learned": learn}': '"learned": learning}',
+        '"""Run it."""': FORMS[form] if within else "",
+    }
+    before = source_after(tmp_path, monkeypatch, changes)
+
+    monkeypatch.setitem(_parts("minires.lab.learning").defined, "learn", [])
+    assert source_of(sys.modules["made_up"].Odd()) != before
+
+
+def test_what_an_experiment_is_given_besides_counts() -> None:
+    lesions = experiments()["lesions"]
+    given = lesions.given(lesions.scales["tiny"])
+
+    assert given["weights"] == "cifar_resnet20_digits"
+    assert len(given["sha256"]) == 64
+    assert "digits" in given["name"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Scale(Scale):
     depth: int = 8
@@ -138,6 +169,7 @@ def test_settings_images_and_device_count_but_not_how_many_or_how_long() -> None
     assert fingerprint(sane, replace(scale, depth=20), {"digest": "a"}, "cpu") != first
     assert fingerprint(sane, scale, {"digest": "b"}, "cpu") != first
     assert fingerprint(sane, scale, {"digest": "a"}, "cuda") != first
+    assert fingerprint(sane, scale, {"digest": "a"}, "cpu", given="weights") != first
     assert fingerprint(odd_experiments.RAISES, scale, {"digest": "a"}, "cpu") != first
     again = replace(scale, seconds=2, seeds=5)
     assert fingerprint(sane, again, {"digest": "a"}, "cpu") == first

@@ -134,7 +134,11 @@ def test_a_result_that_failed_replaces_none_that_was_judged(
 
     assert failed.outcome == "failed"
     assert "two and two is five" in failed.failures[0]["failure"]
-    assert lab.result("sane") == before
+    after = lab.result("sane")
+    assert after is not None
+    assert before is not None
+    assert replace(after, failures=[]) == before
+    assert after.failures == failed.failures  # which the list and the page tell
     read = lab.result("raises")
     assert read is not None
     assert read.outcome == "failed"
@@ -148,6 +152,8 @@ def test_a_result_of_other_settings_or_another_scale_is_out_of_date(
 
     assert lab.out_of_date(result) == ""
     assert lab.out_of_date(replace(result, source="another")) == "out of date"
+    assert laboratory(tmp_path, seeds=5).out_of_date(result) == "of 3 seeds"
+    assert laboratory(tmp_path, seeds=3).out_of_date(result) == ""
     small = Laboratory(tmp_path, "small", known=odd_experiments.ALL)
     assert small.out_of_date(result) == "of the scale tiny"
     other = {"tiny": replace(odd_experiments.SANE.scales["tiny"], images=Images("digits"))}
@@ -210,6 +216,29 @@ def test_what_is_broken_off_goes_on(
 
     assert result.outcome == "supports"
     assert kept.read_text() == before
+
+
+def test_trials_of_another_source_are_not_taken_for_those_of_this(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = laboratory(tmp_path)
+    with monkeypatch.context() as changed:
+        changed.setattr("minires.lab.plan.source_of", lambda experiment: "as it was")
+        failed = lab.run(["sane"])["sane"]
+
+    assert failed.outcome == "failed"
+    assert "source was changed meanwhile" in failed.failures[0]["failure"]
+    assert _trials(tmp_path, "sane") == []
+
+
+def test_a_result_under_another_name_is_told(tmp_path: Path) -> None:
+    lab = laboratory(tmp_path)
+    lab.run(["sane"])
+    results = tmp_path / "results"
+    (results / "sane.json").rename(results / "raises.json")
+
+    with pytest.raises(ValueError, match="it is of 'sane'"):
+        lab.result("raises")
 
 
 def test_two_do_not_work_in_one_folder(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from minires.lab.claims.audited import audited_items
+from minires.lab.claims.auditing import read_audit
 from minires.lab.experiments import experiments
+from minires.lab.fingerprint import digest
 from minires.lab.results import read_result
 from minires.lab.rules import joint
 
@@ -49,10 +52,22 @@ def test_the_page_of_documentation_shows_every_outcome() -> None:
             assert claim["because"] in page
 
 
-def test_the_audit_was_recorded_whole() -> None:
-    records = json.loads((DOCS / "lab" / "claims.json").read_text("utf-8"))
+def test_the_audit_was_recorded_whole_and_follows_from_what_was_measured() -> None:
+    records, items = read_audit(DOCS / "lab") or [], audited_items()
+    measured = {name: read_result(DOCS / "lab", name) for name in ALL}
 
-    assert len(records) == 64
+    assert [record["code"] for record in records] == list(items)
+    for record in records:
+        item = items[record["code"]]
+        assert (record["statement"], record["verdict"]) == (item.statement, item.verdict)
+        assert (record["correct"], record["source"]) == (item.correct, item.source)
+        if item.rule is not None:
+            assert record["rule"] == item.rule.text
+            assert item.rule.judge(record["measured"]).outcome == record["outcome"]
+        for name, read in record["read"].items():
+            result = measured[name]
+            assert result is not None
+            assert digest(result.measured) == read
     assert sum(record["kind"] == "experiment" for record in records) >= 56
     assert not [record["code"] for record in records if record["outcome"] == "failed"]
 

@@ -57,6 +57,12 @@ def test_a_process_that_ended_before_it_had_something_to_do_is_a_failure(
     assert "SIGKILL" in done.failure
 
 
+def test_what_cannot_be_sent_back_is_told_with_its_reason() -> None:
+    (done,) = carry_out([Job("lambda", odd_experiments.made, ())], 1)
+
+    assert "what it returned cannot be sent" in done.failure
+
+
 def test_few_jobs_have_all_processors() -> None:
     (done,) = carry_out([Job("threads", get_num_threads, ())], 64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -11,9 +12,10 @@ from typing import Any, Literal
 from typing_extensions import TypedDict  # pydantic asks for this one, before Python 3.12
 
 from minires.lab.experiment import ScaleName
+from minires.lab.fingerprint import digest
 from minires.lab.laboratory import Laboratory, NotMeasuredError, Trial
-from minires.lab.results import first_of
-from minires.lab.rules import Outcome
+from minires.lab.results import commit, first_of
+from minires.lab.rules import Measured, Outcome
 from minires.lab.workers import Job, carry_out
 from minires.serialize import atomic_write
 from minires.serialize.json_text import strict
@@ -28,7 +30,7 @@ class Record(TypedDict):
     """A statement of the audit, and what came of the check of the correct one.
 
     The outcome is "supports", "contradicts" or "inconclusive" by the rule, "failed" if the check
-    did, and "cited" of a citation.
+    did, and "cited" of a citation. What was read of experiments has digests, by their names.
     """
 
     code: str
@@ -42,6 +44,10 @@ class Record(TypedDict):
     because: str
     source: str
     seconds: float
+    scale: str
+    commit: str | None
+    created: str
+    read: dict[str, str]
 
 
 def audit(
@@ -88,15 +94,17 @@ def audit(
     why_not = dict(failed)
 
     def keep(code: str, **found: Any) -> None:
-        records[code] = strict({**_described(known[code]), **found})
+        records[code] = strict({**_described(known[code], lab.scale), **found})
         told(records[code])
 
     for code in wanted:
         if known[code].check is None:
             keep(code)
     open_ = [code for code in wanted if code not in records]
+    were_run: set[str] = set()
     while open_:
-        jobs = [Job(code, check_item, (code, str(lab.folder), lab.scale)) for code in open_]
+        arguments = str(lab.folder), lab.scale, lab.seeds
+        jobs = [Job(code, check_item, (code, *arguments)) for code in open_]
         needed: dict[str, str] = {}
         for done in carry_out(jobs, lab.jobs):
             code = done.job.name
@@ -106,7 +114,12 @@ def audit(
                 needed[code] = done.value
             else:
                 keep(code, seconds=done.seconds, **done.value)
+        why_not |= dict.fromkeys(
+            were_run & set(needed.values()) - set(why_not),
+            "it was run, and is out of date: the lab's source was changed meanwhile",
+        )
         absent = sorted(set(needed.values()) - set(why_not))
+        were_run |= set(absent)
         if absent:
             before(absent)
         why_not |= {
@@ -122,17 +135,54 @@ def audit(
     return [records[code] for code in wanted]
 
 
-def check_item(code: str, folder: str, scale: ScaleName) -> dict[str, Any] | str:
+class _Reader:
+    """Notes what a check reads of a laboratory."""
+
+    def __init__(self, lab: Laboratory) -> None:
+        self.lab = lab
+        self.read: dict[str, str] = {}
+
+    def measured(self, experiment: str) -> Measured:
+        found = self.lab.measured(experiment)
+        self.read[experiment] = digest(dict(found))
+        return found
+
+
+def check_item(
+    code: str, folder: str, scale: ScaleName, seeds: int | None = None
+) -> dict[str, Any] | str:
     """Check one item; return what was found, or the name of the experiment that it lacks."""
-    item = audited_items()[code]
+    item, reader = audited_items()[code], _Reader(Laboratory(folder, scale, seeds=seeds))
     assert item.rule is not None
     assert item.check is not None
     try:
-        measured = item.check(Laboratory(folder, scale))
+        measured = item.check(reader)
     except NotMeasuredError as error:
         return error.experiment
     judged = item.rule.judge(measured)
-    return {"outcome": judged.outcome, "because": judged.because, "measured": dict(measured)}
+    return {
+        "outcome": judged.outcome,
+        "because": judged.because,
+        "measured": dict(measured),
+        "read": reader.read,
+    }
+
+
+def out_of_date(record: Record, lab: Laboratory) -> str:
+    """Return why a record is none of a laboratory and of the audit as they are now, or ""."""
+    if record["scale"] != lab.scale:
+        return f"of the scale {record['scale']}"
+    item = audited_items().get(record["code"])
+    if item is None or (item.correct, item.rule.text if item.rule else "") != (
+        record["correct"],
+        record["rule"],
+    ):
+        return "out of date"
+    for name, read in record["read"].items():
+        result = lab.result(name)
+        if result is None or digest(result.measured) != read:
+            return "out of date"
+    return ""
 
 
 def write_audit(records: Sequence[Record], folder: Path) -> Path:
@@ -181,7 +231,7 @@ def read_audit(folder: Path) -> list[Record] | None:
     )
 
 
-def _described(item: Item) -> Record:
+def _described(item: Item, scale: ScaleName) -> Record:
     return {
         "code": item.code,
         "statement": item.statement,
@@ -194,4 +244,8 @@ def _described(item: Item) -> Record:
         "because": "",
         "source": item.source,
         "seconds": 0.0,
+        "scale": scale,
+        "commit": commit(),
+        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "read": {},
     }

@@ -336,37 +336,31 @@ def _a16(lab: Lab) -> Measured:
     "Too small a learning rate underfits, too large a one diverges; regularisation is a penalty on"
     " norms.",
     "true",
-    "Roughly: augmentation, dropout and early stopping regularise as well. Of these, early stopping"
-    " is tried here: a network that learns for one epoch has smaller weights than after ten.",
+    "Roughly: augmentation, dropout and early stopping regularise as well (not tried here).",
     "Goodfellow et al. 2016, Deep Learning, chapters 7 and 11.4",
     Every(
         Above("training error at a learning rate of 0.0001", 0.3),
         Below("training error at a learning rate of 0.1", 0.1),
         Above("training error at a learning rate of 100", 0.5),
         Below("norm of the weights with a penalty, over that without", 1),
-        Below("norm of the weights after one epoch, over that after ten", 1),
     ),
 )
 def _a20(lab: Lab) -> Measured:
-    def run(seed: int, rate: float, decay: float = 0.0, epochs: int = 10) -> tuple[float, float]:
+    def run(seed: int, rate: float, decay: float = 0.0) -> tuple[float, float]:
         with random.seeded(seed):
             model = perceptron()
-        learned = taught(model, Recipe(epochs, learning_rate=rate, weight_decay=decay), seed)
+        learned = taught(model, Recipe(10, learning_rate=rate, weight_decay=decay), seed)
         size = sum(norm(weight) ** 2 for weight in model.parameters())
         return round(learned.record()["final_train_error"], 4), size**0.5
 
     found = {rate: [run(seed, rate) for seed in SEEDS] for rate in (0.0001, 0.1, 100)}
     penalised = [run(seed, 0.1, decay=0.01)[1] for seed in SEEDS]
-    stopped = [run(seed, 0.1, epochs=1)[1] for seed in SEEDS]
-
-    def smaller(sizes: list[float]) -> list[float]:
-        return [round(one / all_[1], 3) for one, all_ in zip(sizes, found[0.1], strict=True)]
-
     return {
         **{
             f"training error at a learning rate of {rate:g}": [error for error, _ in seeds]
             for rate, seeds in found.items()
         },
-        "norm of the weights with a penalty, over that without": smaller(penalised),
-        "norm of the weights after one epoch, over that after ten": smaller(stopped),
+        "norm of the weights with a penalty, over that without": [
+            round(small / size, 3) for small, (_, size) in zip(penalised, found[0.1], strict=True)
+        ],
     }

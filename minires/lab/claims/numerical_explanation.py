@@ -11,7 +11,7 @@ from minires.lab.experiments import batch_norm
 from minires.lab.experiments.degradation import DEEPER_IS_WORSE, TEST_RISE
 from minires.lab.experiments.gradient_norms import GAP, NOT_VANISHING, SETTLED, TWINS
 from minires.lab.experiments.shortcut_options import C_BEFORE_B, EXTRA_A, better, knows
-from minires.lab.experiments.six_shortcuts import LAW, ORIGINAL, ROWS, worse
+from minires.lab.experiments.six_shortcuts import IS_BEST, LAW, worse
 from minires.lab.rules import Above, Below, Equal, Every, Given, Measured, Within
 from minires.ops import conv2d, full, mean, randn, relu, residual_add, tensor
 from minires.optim import SGD
@@ -25,7 +25,6 @@ SANTURKAR = "Santurkar et al. 2018, arXiv 1805.11604"
 ARITHMETIC = "arithmetic"
 _NEAR = "loss of y = x + g(x) / 10 after 200 steps, residual over plain branch"
 _OPPOSITE = "loss of y = -x after 200 steps, residual over plain branch"
-_WORSE = [Above(worse(row)) for row in ROWS if row != ORIGINAL]
 _SIGMOIDS = "gradient through ten sigmoids with batch norm over that without, inputs far out"
 
 
@@ -282,11 +281,11 @@ def _d8(lab: Lab) -> Measured:
     " the identity is best. What comes through 54 shortcuts of 0.5 alone is multiplied by 5.6e-17;"
     " the whole gradient is not.",
     f"{HE2016}, table 1",
-    Every(Below(LAW, 1e-9), Above(worse("0.5 : 1", "training"), 0.1, otherwise=0.0), *_WORSE),
+    Every(Below(LAW, 1e-9), Above(worse("0.5 : 1", "training"), 0.1, otherwise=0.0), IS_BEST),
 )
 def _d9(lab: Lab) -> Measured:
     found = lab.measured("six-shortcuts")
-    names = (LAW, worse("0.5 : 1", "training"), *(rule.quantity for rule in _WORSE))
+    names = (LAW, worse("0.5 : 1", "training"), *IS_BEST.quantities)
     return {name: found[name] for name in names}
 
 

@@ -13,7 +13,7 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
-from minires.lab.networks import learned
+from minires.lab.networks import gained
 from minires.lab.rules import Above, Below, Every, Given, Measured, Within
 from minires.lab.seeds import paired
 from minires.models import CifarResNet
@@ -170,8 +170,8 @@ class _DepthwiseSeparable(Experiment):
             LOST: paired(errors(both[1]), errors(both[0])),
             WORTH: paired(errors(small), errors(alike)),
             ALIKE: macs(alike) / macs(small),
-            WIDE_KNOWS: learned(errors(both[0])),
-            SMALL_KNOWS: learned(errors(small)),
+            WIDE_KNOWS: gained(errors(both[0])),
+            SMALL_KNOWS: gained(errors(small)),
         }
 
     def draw(self, trials: Trials, measured: Measured, theme: Theme) -> Figure:

@@ -108,6 +108,9 @@ class _LayerResponses(Experiment):
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return ["pretrained, shallow", "pretrained, deep", *TWINS]
 
+    def given(self, scale: _Scale) -> Any:
+        return [pretrained(name, scale.count, seed=0).about for name in scale.networks]
+
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         if condition in TWINS:
             split = scale.images.read()

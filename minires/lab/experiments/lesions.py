@@ -167,6 +167,9 @@ class _Lesions(Experiment):
     def conditions(self, scale: _Scale) -> Sequence[str]:
         return [PRETRAINED, *TWINS]
 
+    def given(self, scale: _Scale) -> Any:
+        return pretrained(scale.network, scale.count, seed=0).about
+
     def run(self, condition: str, scale: _Scale, seed: int, device: str) -> dict[str, Any]:
         if condition == PRETRAINED:
             model, images, about = pretrained(scale.network, scale.count, seed)

@@ -12,7 +12,7 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
-from minires.lab.networks import learned
+from minires.lab.networks import gained
 from minires.lab.rules import Above, Below, Given, Measured
 from minires.lab.seeds import paired
 from minires.models.parts import lrn
@@ -104,7 +104,7 @@ class _LocalResponseNorm(Experiment):
         return {
             f"test error, {WITHOUT}": errors[WITHOUT],
             f"test error, {WITH}": errors[WITH],
-            KNOWS: learned(errors[WITHOUT]),
+            KNOWS: gained(errors[WITHOUT]),
             GAIN: paired(errors[WITHOUT], errors[WITH]),
         }
 

@@ -14,7 +14,7 @@ from minires.lab.figures import panels
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
 from minires.lab.loss_slices import loss_slice, not_convex
-from minires.lab.networks import learned, network_for
+from minires.lab.networks import gained, network_for
 from minires.lab.rules import Above, Below, Every, Given, Measured, Rule
 from minires.lab.seeds import paired
 from minires.pages import short
@@ -176,9 +176,9 @@ class _LossSurfaces(Experiment):
                 f"{part.replace('train', 'training')} error, {name}": found
                 for (name, part), found in errors.items()
             },
-            knows(PLAIN): learned(errors[deep, "train"]),
-            knows(RESIDUAL): learned(errors[twin, "train"]),
-            knows(SHALLOW): learned(errors[shallow, "train"]),
+            knows(PLAIN): gained(errors[deep, "train"]),
+            knows(RESIDUAL): gained(errors[twin, "train"]),
+            knows(SHALLOW): gained(errors[shallow, "train"]),
             TWINS: paired(shares[deep], shares[twin]),
             CHAOS: shares[twin],
             DEPTHS: paired(shares[deep], shares[shallow]),

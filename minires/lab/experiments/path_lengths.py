@@ -13,7 +13,7 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED_110, Recipe, learn
-from minires.lab.networks import learned, network_for
+from minires.lab.networks import gained, network_for
 from minires.lab.path_gradients import Gate, GatedBatch
 from minires.lab.rules import Above, Below, Equal, Every, Given, Measured, Within
 from minires.ops import tensor
@@ -175,7 +175,7 @@ class _PathLengths(Experiment):
         found[FORKS] = sum(trial["inexact_forks"] for trial in every)
         found[ERROR] = max(trial["error"] for trial in every)
         errors = [trial.get("train_error") for trial in trials["trained"]]
-        found["training error, trained"], found[KNOWS] = errors, learned(errors)
+        found["training error, trained"], found[KNOWS] = errors, gained(errors)
         for condition, seeds in trials.items():
             numbers = [_numbers(trial) for trial in seeds]
             for name in _QUANTITIES:

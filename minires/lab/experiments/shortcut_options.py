@@ -10,7 +10,7 @@ from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
 from minires.lab.figures import bars, epochs_of, label_epochs, name_curves, panels, spread
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
-from minires.lab.networks import NetworkScale, final_errors, learned, network_for
+from minires.lab.networks import NetworkScale, final_errors, gained, network_for
 from minires.lab.rules import Above, Equal, Every, Given, Measured
 from minires.lab.seeds import paired
 
@@ -113,7 +113,7 @@ class _ShortcutOptions(Experiment):
                 better(option): paired(errors("plain", "train"), errors(option, "train"))
                 for option in "ABC"
             },
-            **{knows(option): learned(errors(option, "train")) for option in "ABC"},
+            **{knows(option): gained(errors(option, "train")) for option in "ABC"},
             EXTRA_A: trials["A"][0]["parameters"] - trials["plain"][0]["parameters"],
             B_BEFORE_A: paired(errors("A", "test"), errors("B", "test")),
             C_BEFORE_B: paired(errors("B", "test"), errors("C", "test")),

@@ -14,7 +14,7 @@ from minires.lab.experiment import Claim, Experiment, ScaleName, Trials
 from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import PUBLISHED, Recipe, learn
-from minires.lab.networks import NetworkScale, final_errors, learned, network_for
+from minires.lab.networks import NetworkScale, final_errors, gained, network_for
 from minires.lab.rules import Above, Every, Given, Measured, Within
 from minires.lab.seeds import paired
 
@@ -122,7 +122,7 @@ class _StochasticDepth(Experiment):
             f"test error, {CONSTANT}": errors(CONSTANT, "test"),
             f"test error, {STOCHASTIC}": errors(STOCHASTIC, "test"),
             GAIN: paired(errors(CONSTANT, "test"), errors(STOCHASTIC, "test")),
-            KNOWS: learned(errors(CONSTANT, "train")),
+            KNOWS: gained(errors(CONSTANT, "train")),
             GAP: paired(*gaps),
             RAN: [trial["ran"] for trial in trials[STOCHASTIC]],
             LAST: survival[-1],
@@ -134,7 +134,7 @@ class _StochasticDepth(Experiment):
 
 
 def _share_run(model: nn.Module, split: Split) -> float:
-    """Count the branches that a step in training mode runs, over all of its images."""
+    """Count the branches that a step in training mode runs, over its first 256 images."""
     images = split.train.arrays[0][:256]
     device = next(model.parameters()).device
     with _Kept() as kept, no_grad():

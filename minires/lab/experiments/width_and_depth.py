@@ -13,7 +13,7 @@ from minires.lab.experiment import Claim, Experiment, Scale, ScaleName, Trials
 from minires.lab.figures import train_and_test
 from minires.lab.images import Images
 from minires.lab.learning import Recipe, learn
-from minires.lab.networks import learned, network_for
+from minires.lab.networks import gained, network_for
 from minires.lab.rules import Above, Every, Given, Measured, Within
 from minires.lab.seeds import paired
 from minires.models.counting import count, without_values
@@ -142,7 +142,7 @@ class _WidthAndDepth(Experiment):
             "test error, wide": of("final_test_error", wide),
             "test error, deep": of("final_test_error", deep),
             GAIN: paired(of("final_test_error", deep), of("final_test_error", wide)),
-            KNOWS: learned(of("final_test_error", deep)),
+            KNOWS: gained(of("final_test_error", deep)),
             SPEED: [median(trial["faster"]) for trial in trials["speed"]],
         }
 

@@ -27,6 +27,10 @@ FIELDS = {
     "because",
     "source",
     "seconds",
+    "scale",
+    "commit",
+    "created",
+    "read",
 }
 
 
@@ -115,6 +119,35 @@ def test_records_are_a_json_list_and_are_read_again(tmp_path: Path) -> None:
     file.write_text("[{]")
     with pytest.raises(ValueError, match="damaged"):
         auditing.read_audit(tmp_path)
+
+
+def test_a_source_that_changes_meanwhile_is_a_failure_and_no_endless_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[str] = []
+    monkeypatch.setattr(Laboratory, "out_of_date", lambda self, result: "out of date")
+    (found,) = auditing.audit(laboratory(tmp_path), ["X4"], before=before.extend)
+
+    assert found["outcome"] == "failed"
+    assert "the lab's source was changed meanwhile" in found["because"]
+    assert before == ["sane"]
+
+
+def test_a_record_is_out_of_date_when_what_it_read_or_its_rule_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = laboratory(tmp_path)
+    read, alone = auditing.audit(lab, ["X4", "X1"])
+
+    assert list(read["read"]) == ["sane"]
+    assert alone["read"] == {}
+    assert [auditing.out_of_date(each, lab) for each in (read, alone)] == ["", ""]
+    assert auditing.out_of_date({**alone, "rule": "sum: 5 supports"}, lab) == "out of date"
+    assert auditing.out_of_date({**alone, "correct": "something else"}, lab) == "out of date"
+    small = Laboratory(tmp_path, "small", known=odd_experiments.ALL)
+    assert auditing.out_of_date(alone, small) == "of the scale tiny"
+    Laboratory(tmp_path, "tiny", seeds=4, known=odd_experiments.ALL).run(["sane"])
+    assert auditing.out_of_date(read, lab) == "out of date"
 
 
 def test_an_unknown_code_is_told(tmp_path: Path) -> None:

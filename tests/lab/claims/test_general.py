@@ -19,7 +19,7 @@ from minires.lab.claims.graphs import before, counted, kernels, numbers, ways
 from minires.lab.experiments import batch_norm
 from minires.lab.experiments.activation_orders import SHORT_SKIPS_TRAINING
 from minires.lab.experiments.degradation import GAP, MIDDLE_LEARNS, MIDDLE_RISE, PLAIN_RISE
-from minires.lab.experiments.gradient_norms import FIRST, SETTLED, TRAINED
+from minires.lab.experiments.gradient_norms import FIRST, KNOWS, SETTLED, TRAINED
 from minires.lab.learning import Recipe
 from minires.lab.rules import Measured
 from minires.nn.shortcuts import ScaledShortcut
@@ -44,6 +44,7 @@ class FakeLab:
             },
             "gradient-norms": {
                 SETTLED: [0.01**sign] * 3,
+                KNOWS: [0.5] * 3,
                 FIRST: [100.0] * 3,
                 TRAINED: [0.5] * 3,
             },

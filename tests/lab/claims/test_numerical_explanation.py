@@ -36,6 +36,7 @@ class FakeLab:
                 gradient_norms.TWINS: [0.5 if wrong else 100.0] * 3,
                 gradient_norms.SETTLED: [5.0 if wrong else 0.001] * 3,
                 gradient_norms.FIRST: [1e-6 if wrong else 100.0] * 3,
+                gradient_norms.KNOWS: [0.5] * 3,
                 gradient_norms.TRAINED: [1e-6 if wrong else 0.5] * 3,
                 gradient_norms.GAP: more,
             },
@@ -48,6 +49,7 @@ class FakeLab:
             "six-shortcuts": {
                 six.LAW: [0.0] * 3,
                 six.worse("0.5 : 1", "training"): more,
+                six.KNOWS: [0.5] * 3,
                 **{six.worse(row): more for row in six.ROWS if row != six.ORIGINAL},
             },
             "shortcut-options": {

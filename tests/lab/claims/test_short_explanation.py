@@ -14,7 +14,7 @@ from minires.lab.claims.graphs import counted
 from minires.lab.claims.short_explanation import ITEMS
 from minires.lab.experiments import forgetting
 from minires.lab.experiments.degradation import GAP, MIDDLE_LEARNS, MIDDLE_RISE, PLAIN_RISE
-from minires.lab.experiments.gradient_norms import FIRST
+from minires.lab.experiments.gradient_norms import FIRST, KNOWS
 from minires.lab.experiments.gradient_norms import TRAINED as RATIO_TRAINED
 from minires.lab.rules import Measured
 from minires.nn.shortcuts import PadShortcut
@@ -40,7 +40,11 @@ class FakeLab:
                 MIDDLE_LEARNS: [0.5] * 3,
                 GAP: rise,
             },
-            "gradient-norms": {FIRST: [0.5 * sign] * 3, RATIO_TRAINED: [0.5 * sign] * 3},
+            "gradient-norms": {
+                KNOWS: [0.5] * 3,
+                FIRST: [0.5 * sign] * 3,
+                RATIO_TRAINED: [0.5 * sign] * 3,
+            },
         }
 
     def measured(self, experiment: str) -> Measured:
