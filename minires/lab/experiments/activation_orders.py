@@ -141,7 +141,9 @@ class _ActivationOrders(Experiment):
             spread(curves, epochs_of(seeds), lines, _said(name), number, theme)
         label_epochs(curves)
         curves.set_ylabel("training error, %")
-        name_curves(curves, theme, fontsize=8)
+        least, most = curves.get_ylim()
+        curves.set_ylim(least, most + 0.4 * (most - least))  # room for the names
+        name_curves(curves, theme, fontsize=8, loc="upper right")
         published = {**ORDERS, ONE_LAYER: 9.90}
         for place, name in enumerate(trials):
             found = [100 * error for error in measured[f"test error, {name}"]]
