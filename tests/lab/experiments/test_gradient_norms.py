@@ -89,11 +89,25 @@ def test_a_training_that_diverges_is_recorded_as_far_as_it_goes() -> None:
 
 def test_what_was_published_supports_all_claims() -> None:
     trials = made(
-        (7.5, 3e6), (2.4, 20), gains=(2.0, 1.1), epochs=[0.5, 0.2], settled=1e-3, errors=(0.8, 0.1)
+        (7.5, 3e6), (2.4, 20), gains=(2.0, 1.1), epochs=[0.5, 0.2], settled=1e-3, errors=(0.3, 0.1)
     )
 
     assert EXPERIMENT.measure(trials, TINY)[LEAST] == [0.2] * 3
     assert outcomes(trials) == ["supports"] * 6
+
+
+def test_a_plain_network_that_has_not_learned_tells_nothing_of_trained_ones() -> None:
+    trials = made(
+        (7.5, 3e6),
+        (2.4, 20),
+        gains=(2.0, 1.1),
+        epochs=[0.5, 1e-4],
+        settled=1e-3,
+        errors=(0.89, 0.1),
+    )
+
+    assert outcomes(trials)[1:3] == ["inconclusive"] * 2
+    assert outcomes(trials)[4] == "inconclusive"
 
 
 def test_gradients_that_vanish_and_plain_networks_that_learn_contradict_all_claims() -> None:
