@@ -13,7 +13,7 @@ from minires.lab.experiments import forgetting
 from minires.lab.experiments.degradation import DEEPER_IS_WORSE, GAP
 from minires.lab.experiments.gradient_norms import NOT_VANISHING
 from minires.lab.learning import Recipe
-from minires.lab.rules import Above, Below, Equal, Every, Given, Measured, Within
+from minires.lab.rules import Above, Below, Equal, Every, Given, Measured
 from minires.models import CifarResNet, cifar_resnet
 from minires.trace import Trace
 
@@ -62,16 +62,11 @@ def _c1(lab: Lab) -> Measured:
     "false",
     "It belongs to learning one task after another, at any depth.",
     "McCloskey and Cohen 1989; Goodfellow et al. 2013, arXiv 1312.6211",
-    Every(
-        Above(forgetting.SHALLOW, 0.5),
-        Above(forgetting.DEEP, 0.5),
-        Within(forgetting.SPEED, 0.5, 2.0),
-    ),
+    Every(forgetting.FORGETS, forgetting.ALIKE),
 )
 def _c2(lab: Lab) -> Measured:
-    names = (forgetting.SHALLOW, forgetting.DEEP, forgetting.SPEED)
     found = lab.measured("forgetting")
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in (*forgetting.FORGETS.quantities, forgetting.SPEED)}
 
 
 @ITEMS.experiment(

@@ -94,6 +94,7 @@ def test_what_is_solved_is_judged_by_what_the_lab_has_measured_of_degradation() 
 def test_forgetting_must_show_at_both_depths(deep: float, judged: str) -> None:
     lab = FakeLab()
     lab.found["forgetting"] = {
+        forgetting.KNEW: [0.7] * 3,
         forgetting.SHALLOW: [0.9] * 3,
         forgetting.DEEP: [deep] * 3,
         forgetting.SPEED: [1.0 if deep > 0.5 else 5.0] * 3,

@@ -225,6 +225,10 @@ def test_forgetting_must_come_at_both_depths_alike() -> None:
 
     assert outcomes(experiment, forgotten(0.9, 0.9, 50)) == ["supports"] * 2
     assert outcomes(experiment, forgotten(0.1, 0.9, 200)) == ["contradicts"] * 2
+    ignorant = forgotten(0.1, 0.9, 200)
+    for trial in ignorant["ResNet-20"]:
+        trial["errors"] = [[0.7], [0.8]]
+    assert outcomes(experiment, ignorant) == ["inconclusive"] * 2
 
 
 def test_what_a_diverged_network_knew_before_is_not_taken_for_what_it_knows_now() -> None:
