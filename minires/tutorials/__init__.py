@@ -1,0 +1,13 @@
+"""What the step-through tutorials lean on: checks of exercises, figures, recorded results.
+
+The tutorials themselves are the files ``tutorials/NN_name.py`` of the project, notebooks written as
+Python (Jupytext's percent format).
+"""
+
+from __future__ import annotations
+
+from .catalogue import Tutorial, all_tutorials
+from .figures import show
+from .recorded import recorded
+
+__all__ = ["Tutorial", "all_tutorials", "recorded", "show"]

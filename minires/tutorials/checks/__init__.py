@@ -1,0 +1,1 @@
+"""The checks of the tutorials' exercises: a file for each tutorial."""

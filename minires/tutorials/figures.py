@@ -1,0 +1,72 @@
+"""Figures of tutorials: shown in a notebook, written to a folder by a script, with a text for both.
+
+Their style is ``minires.tutorials.sheet``: ``plt.style.use("minires.tutorials.sheet")``.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 140
+_folder: list[Path] = []
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a figure in a notebook; elsewhere write it to a temporary folder, and say where.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        It is taken from pyplot's list, so that nothing shows it a second time.
+    alt : str
+        What is to be seen, for those who cannot see it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such text.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> show(Figure(), "an empty figure")
+    [figure: an empty figure; .../figure-1.png]
+    """
+    if not alt.strip():
+        raise ValueError("show: a figure needs a text that says what is to be seen, found none")
+    png = io.BytesIO()
+    figure.savefig(png, dpi=DPI, format="png", metadata={"Software": None})
+    _forget(figure)
+    if _in_notebook():
+        from IPython.display import Image, display
+
+        display(Image(png.getvalue(), format="png", alt=alt))  # type: ignore[no-untyped-call]
+        return
+    if not _folder:
+        _folder.append(Path(tempfile.mkdtemp(prefix="minires-tutorial-")))
+    path = _folder[0] / f"figure-{len(list(_folder[0].iterdir())) + 1}.png"
+    path.write_bytes(png.getvalue())
+    print(f"[figure: {alt}; {path}]")  # noqa: T201
+
+
+def _forget(figure: Figure) -> None:
+    if "matplotlib.pyplot" in sys.modules:
+        from matplotlib import pyplot
+
+        pyplot.close(figure)
+
+
+def _in_notebook() -> bool:
+    """Tell whether a Jupyter kernel runs this."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython.core.getipython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")
