@@ -17,6 +17,7 @@ from . import (
     classroom,
     compare,
     data,
+    docs,
     evaluate,
     info,
     lab,
@@ -28,6 +29,7 @@ from . import (
     sweep,
     trace,
     train,
+    tutorial,
     weights,
 )
 from .unheard import unheard_is_no_error
@@ -67,6 +69,8 @@ app.add_typer(data.app)
 app.add_typer(weights.app)
 app.add_typer(assignment.app)
 app.add_typer(classroom.app)
+app.command("tutorial", help=tutorial.HELP)(tutorial.run_tutorial)
+app.command("docs", help=docs.HELP)(docs.run_docs)
 app.command("bench", help=bench.HELP)(bench.run_bench)
 app.command("info", help=info.HELP)(info.run_info)
 

@@ -1,0 +1,121 @@
+"""`minires tutorial`: the tutorials there are, and one of them in JupyterLab."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .refusals import refuse
+from .tables import show
+
+if TYPE_CHECKING:
+    from minires.tutorials import Tutorial
+
+# After \b lines stay as they are.
+HELP = (
+    "List the step-through tutorials, or open one.\n\n"
+    "With a number, the tutorial is written as a notebook into a folder, where it is yours to write"
+    " in, and opened in JupyterLab (extra tutorials). A notebook that is there already is opened as"
+    " it is: your answers stay. Without JupyterLab, a tutorial runs as a script: the list says where"
+    " each is.\n\n"
+    "Examples:\n\n"
+    "\b\n"
+    "minires tutorial\n"
+    "minires tutorial 1\n"
+    "minires tutorial 9 --folder ~/residual --no-open\n"
+)
+
+
+def run_tutorial(
+    number: Annotated[
+        int | None, typer.Argument(metavar="[NUMBER]", help="Which to open.", show_default=False)
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option(help="Where notebooks are written.", file_okay=False)
+    ] = Path("minires-tutorials"),
+    open_it: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open it in JupyterLab, or write it only.")
+    ] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """Carry out the command; its help is `HELP`."""
+    from minires.tutorials import all_tutorials
+
+    try:
+        tutorials = {each.number: each for each in all_tutorials()}
+    except FileNotFoundError as error:
+        refuse(error)
+    if number is None:
+        _list(list(tutorials.values()), json)
+        return
+    if json:
+        raise typer.BadParameter("--json prints the list; leave out the number")
+    if number not in tutorials:
+        raise typer.BadParameter(f"there is no tutorial {number}; there are 1 to {len(tutorials)}")
+    notebook = _written(tutorials[number], folder)
+    if open_it:
+        _open(notebook, tutorials[number])
+
+
+def _list(tutorials: list[Tutorial], json: bool) -> None:
+    from minires.models.tables import plain_table
+
+    if json:
+        from minires.serialize.json_text import to_json
+
+        rows = [
+            {"number": t.number, "title": t.title, "minutes": t.minutes, "path": str(t.path)}
+            for t in tutorials
+        ]
+        typer.echo(to_json({"schema": "minires.tutorials/1", "tutorials": rows}), nl=False)
+        return
+    table = plain_table("number", "minutes", "title", "file", words=2, gap=1)
+    for each in tutorials:
+        table.add_row(str(each.number), str(each.minutes), each.title, _short(each.path))
+    show(table)
+    typer.echo("Open one: minires tutorial 1", err=True)
+
+
+def _short(path: Path) -> str:
+    """Return a path as it is reached from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _written(tutorial: Tutorial, folder: Path) -> Path:
+    """Write a tutorial as a notebook, if there is none, and return its path."""
+    from minires.tutorials.notebooks import as_notebook
+
+    path = folder / f"{tutorial.name}.ipynb"
+    if path.exists():
+        typer.echo(f"{path} is there already, and stays as it is", err=True)
+        return path
+    try:
+        notebook = as_notebook(tutorial.path)
+    except ImportError as error:
+        refuse(error)
+    import nbformat
+
+    from minires.serialize import atomic_write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path, "w") as file:
+        nbformat.write(notebook, file)
+    typer.echo(path)
+    return path
+
+
+def _open(notebook: Path, tutorial: Tutorial) -> None:
+    if importlib.util.find_spec("jupyterlab") is None:
+        refuse(
+            ImportError(
+                "JupyterLab is not installed: python -m pip install 'minires[tutorials]'; or run it"
+                f" as a script: python {_short(tutorial.path)}"
+            )
+        )
+    subprocess.run([sys.executable, "-m", "jupyter", "lab", str(notebook)], check=False)
