@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -137,7 +138,7 @@ var splitQuery = (query) => (query.match(/[\u3400-\u9fff]+|[a-zA-Z0-9_]+/g) || [
 
 
 def _pairs(run: str) -> Any:
-    return zip(run, run[1:], strict=False)
+    return itertools.pairwise(run)
 
 
 def _generate(app: Any, config: Any) -> None:

@@ -50,12 +50,12 @@ _KEPT = {
 
 
 def chunks(text: str) -> Iterator[tuple[str, bool]]:
-    """Split a Markdown text at its empty lines; tell of each piece whether it is a message.
+    r"""Split a Markdown text at its empty lines; tell of each piece whether it is a message.
 
     Examples
     --------
-    >>> list(chunks("A word.\\n\\n```python\\nx = 1\\n\\ny = 2\\n```"))
-    [('A word.', True), ('```python\\nx = 1\\n\\ny = 2\\n```', False)]
+    >>> list(chunks("A word.\n\n```python\nx = 1\n\ny = 2\n```"))
+    [('A word.', True), ('```python\nx = 1\n\ny = 2\n```', False)]
     """
     piece: list[str] = []
     fenced = False

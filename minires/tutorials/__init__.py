@@ -7,7 +7,7 @@ Python (Jupytext's percent format).
 from __future__ import annotations
 
 from .catalogue import Tutorial, all_tutorials
-from .figures import show
+from .figures import grid, show
 from .recorded import recorded
 
-__all__ = ["Tutorial", "all_tutorials", "recorded", "show"]
+__all__ = ["Tutorial", "all_tutorials", "grid", "recorded", "show"]

@@ -9,9 +9,10 @@ import io
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 140
@@ -54,6 +55,47 @@ def show(figure: Figure, alt: str) -> None:
     path = _folder[0] / f"figure-{len(list(_folder[0].iterdir())) + 1}.png"
     path.write_bytes(png.getvalue())
     print(f"[figure: {alt}; {path}]")  # noqa: T201
+
+
+def grid(
+    ax: Axes,
+    array: Any,
+    title: str = "",
+    *,
+    numbers: bool = True,
+    low: float | None = None,
+    high: float | None = None,
+) -> None:
+    """Draw an array (H, W) as coloured cells, with its numbers in them.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    array : array, (H, W)
+    title : str
+    numbers : bool
+    low, high : float, optional
+        What the darkest and the brightest colour stand for; by default the extremes.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> grid(ax, [[1.0, 2.5], [3.0, 4.0]], "four numbers")
+    >>> [text.get_text() for text in ax.texts]
+    ['1', '2.5', '3', '4']
+    """
+    import numpy as np
+
+    values = np.asarray(array)
+    low = float(values.min()) if low is None else low
+    high = float(values.max()) if high is None else high
+    ax.imshow(values, vmin=low, vmax=high)
+    for (row, column), value in np.ndenumerate(values) if numbers else ():
+        ink = "black" if value > (low + high) / 2 else "white"
+        ax.text(column, row, f"{value:g}", ha="center", va="center", color=ink)
+    ax.set(title=title, xticks=[], yticks=[])
+    ax.grid(False)
 
 
 def _forget(figure: Figure) -> None:
