@@ -11,8 +11,6 @@
 # ---
 
 # %% [markdown]
-# # 1. A value, its gradient, and the tape
-# %% [markdown]
 # # 2. Broadcasting, and its way back
 #
 # **15 minutes** · you need: [1](01_tape.py), and NumPy's arrays

@@ -11,8 +11,6 @@
 # ---
 
 # %% [markdown]
-# # 1. A value, its gradient, and the tape
-# %% [markdown]
 # # 3. A convolution is a matrix product
 #
 # **25 minutes** · you need: [2](02_broadcasting.py), and the product of two matrices

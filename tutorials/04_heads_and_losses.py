@@ -11,8 +11,6 @@
 # ---
 
 # %% [markdown]
-# # 1. A value, its gradient, and the tape
-# %% [markdown]
 # # 4. From feature maps to a loss
 #
 # **20 minutes** · you need: [3](03_convolution.py), and logarithms

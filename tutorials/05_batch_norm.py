@@ -11,8 +11,6 @@
 # ---
 
 # %% [markdown]
-# # 1. A value, its gradient, and the tape
-# %% [markdown]
 # # 5. Batch normalisation and its three roads
 #
 # **25 minutes** · you need: [1](01_tape.py) and [2](02_broadcasting.py), mean and variance
