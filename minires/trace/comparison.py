@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -101,9 +102,15 @@ class TraceComparison:
     def __repr__(self) -> str:
         return str(self.table())
 
-    def step(self) -> None:
-        """Step through the left trace in the terminal, with the same step of the right one."""
-        self.left.step(self.right)
+    def step(self, commands: Iterable[str] | None = None) -> None:
+        """Step through the left trace in the terminal, with the same step of the right one.
+
+        Parameters
+        ----------
+        commands : iterable of str, optional
+            Obey these, print what they show, and end, instead of asking.
+        """
+        self.left.step(self.right, commands)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the viewer of both, in lockstep, as one HTML file that needs no network.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from minires.devices import Array
@@ -436,7 +437,7 @@ class Trace:
 
         return table_of(self, expand=expand)
 
-    def step(self, beside: Trace | None = None) -> None:
+    def step(self, beside: Trace | None = None, commands: Iterable[str] | None = None) -> None:
         """Step through the trace in the terminal, forward and backward, op by op.
 
         Single keys move (``?`` tells which); where the input is no terminal, commands are read
@@ -446,15 +447,20 @@ class Trace:
         ----------
         beside : Trace, optional
             Another trace, such as that of the plain twin, whose same step is shown as well.
+        commands : iterable of str, optional
+            Obey these, print what they show, and end, instead of asking.
 
         Raises
         ------
         ValueError
             If the trace is empty.
         """
+        import io
+
         from .views.stepper import step_through
 
-        step_through(self, beside)
+        typed = None if commands is None else io.StringIO("".join(f"{c}\n" for c in commands))
+        step_through(self, beside, typed)
 
     def __repr__(self) -> str:
         return str(self.table())

@@ -419,3 +419,19 @@ def _read(terminal: int, until: str) -> str:
         if until in plain:
             break
     return plain
+
+
+def test_commands_given_are_obeyed_and_nothing_is_asked(trace: Any, capsys: Any) -> None:
+    trace.step(commands=["turn", "fork"])
+
+    shown = capsys.readouterr().out
+    assert "contributions met here and were added up" in shown
+    assert shown.count("backward: the gradient of") == 2
+
+
+def test_a_comparison_obeys_commands_for_both(trace: Any, capsys: Any) -> None:
+    plain = traced(mr.models.cifar_plain(8, width=2, in_channels=1, seed=0))
+
+    trace.compare(plain).step(commands=["next"])
+
+    assert "batch_norm in bn1" in capsys.readouterr().out

@@ -1,0 +1,81 @@
+"""Checks of tutorial 9, on the residual addition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minires import ops
+from minires.trace import record
+
+from ..exercise import Wrong, check
+
+
+@check
+def block_vjp(answer: Callable[..., Any]) -> str:
+    """The gradient of a residual block's input."""
+    rng = np.random.default_rng(0)
+    for size in (1, 3, 5):
+        jacobian, g = rng.standard_normal((size, size)), rng.standard_normal(size)
+        expected = g + jacobian.T @ g
+        found = np.asarray(answer(g.copy(), lambda h, matrix=jacobian: matrix.T @ h))
+        if found.shape != expected.shape or not np.allclose(found, expected):
+            around, through = np.linalg.norm(g), np.linalg.norm(jacobian.T @ g)
+            raise Wrong(
+                f"Around the branch comes g itself (norm {around:.3g}), through it branch_vjp(g) (norm"
+                f" {through:.3g}); the sum has norm {np.linalg.norm(expected):.3g}, found"
+                f" {np.linalg.norm(found):.3g}. Both sides of the addition get all of g."
+            )
+    return "Three branches, each a random matrix."
+
+
+@check
+def shares(answer: Callable[..., Any]) -> str:
+    """How much of a sum each part makes up."""
+    rng = np.random.default_rng(0)
+    for count, shape in [(3, (3,)), (2, (2, 3)), (4, (5,))]:
+        parts = [rng.standard_normal(shape) for _ in range(count)]
+        total = sum(parts)
+        expected = [float((part * total).sum() / (total * total).sum()) for part in parts]
+        found = [float(each) for each in answer([part.copy() for part in parts])]
+        if not np.isclose(sum(found), 1):
+            raise Wrong(f"The shares of {count} parts sum to {sum(found):.3f}; they should sum to 1.")
+        if not np.allclose(found, expected):
+            told = ", ".join(f"{each:.2f}" for each in expected)
+            raise Wrong(
+                f"They should be {told}; found {', '.join(f'{each:.2f}' for each in found)}. A part"
+                " that points away from the sum has a negative share, which norms do not show."
+            )
+    return "They sum to 1, for two, three and four parts."
+
+
+@check
+def block(answer: Callable[..., Any]) -> str:
+    """A residual block whose fork the tracer takes apart."""
+    rng = np.random.default_rng(0)
+    x = ops.tensor(rng.standard_normal((2, 3, 5, 5)), requires_grad=True)
+    weight = ops.tensor(rng.standard_normal((3, 3, 3, 3)) / 5, requires_grad=True)
+    with record() as trace:
+        y = answer(x, weight)
+        y.sum().backward()
+    expected = np.maximum(ops.conv2d(x.detach(), weight.detach(), padding=1).numpy(), 0)
+    if y.shape != x.shape or not np.allclose(y.numpy(), x.numpy() + expected):
+        raise Wrong("The result is not x + relu(conv2d(x, weight, padding=1)).")
+    forks = trace.forks()
+    if len(forks) != 1 or not forks[0].has_sides:
+        raise Wrong(
+            "The tracer sees no fork with a shortcut and a branch: a plain + has no names for its"
+            " sides. Use mr.ops.residual_add(shortcut, branch)."
+        )
+    around = [part for part in forks[0].parts if part.side == "shortcut"]
+    if len(around) != 1 or around[0].edge != "shortcut":
+        raise Wrong(
+            "The convolution is on the side called shortcut, and x on the one called branch: swap the"
+            " two arguments."
+        )
+    through = forks[0].share("branch")
+    if forks[0].verdict != "exact" or through is None:
+        raise Wrong("The contributions do not add up to the gradient.")
+    return f"A shortcut and a branch (share {through:.2f}), which add up bit for bit."
