@@ -14,13 +14,16 @@ from minires.trace import Trace, record
 from ..exercise import Wrong, check
 
 
-def _trace(seed: int, *, dead: tuple[int, ...] = ()) -> Trace:
-    """Record a step of a ResNet-14, some of whose six branches let nothing through."""
+def _trace(seed: int, *, dead: tuple[int, ...] = (), quiet: tuple[int, ...] = ()) -> Trace:
+    """Record a step of a ResNet-14, of whose six branches some let nothing through, or little."""
     model = cifar_resnet(14, width=4, in_channels=1, seed=seed)
     blocks = [block for layer in (model.layer1, model.layer2, model.layer3) for block in layer]
     for number in dead:
         bias = blocks[number].bn1.bias
         bias.copy_(bias.detach() - 100)
+    for number in quiet:
+        weight = blocks[number].bn2.weight
+        weight.copy_(weight.detach() / 50)
     rng = np.random.default_rng(seed)
     images = ops.tensor(rng.standard_normal((6, 1, 8, 8)).astype(np.float32))
     with record(model, replay=False) as trace:
@@ -46,9 +49,9 @@ def most_by_the_shortcut(answer: Callable[..., Any]) -> str:
 def dead_branches(answer: Callable[..., Any]) -> str:
     """The blocks whose branch sends nothing back."""
     names = ["layer1.0", "layer1.1", "layer2.0", "layer2.1", "layer3.0", "layer3.1"]
-    for seed, dead in [(0, ()), (1, (2,)), (2, (0, 5))]:
+    for seed, dead, quiet in [(0, (), (4,)), (1, (2,), (3,)), (2, (0, 5), (1, 2))]:
         expected = sorted(names[number] for number in dead)
-        found = sorted(answer(_trace(seed, dead=dead)))
+        found = sorted(answer(_trace(seed, dead=dead, quiet=quiet)))
         if found != expected:
             raise Wrong(
                 f"In a trace where the branches of {expected or 'no block'} send nothing, found"
