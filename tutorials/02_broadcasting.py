@@ -104,7 +104,12 @@ maps = mr.randn(5, 2, 4, 4)
 scale = mr.randn(2, 1, 1, requires_grad=True)
 (maps * scale).sum().backward()
 by_hand = maps.numpy().sum(axis=(0, 2, 3)).reshape(2, 1, 1)
-print("shape", scale.grad.shape, "equal to the sum over N, H, W:", np.allclose(scale.grad.numpy(), by_hand))
+print(
+    "shape",
+    scale.grad.shape,
+    "equal to the sum over N, H, W:",
+    np.allclose(scale.grad.numpy(), by_hand),
+)
 
 # %% [markdown]
 # ## Broadcasting and summing are each other's VJP

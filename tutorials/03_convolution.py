@@ -46,7 +46,7 @@ rng = np.random.default_rng(0)
 
 # %%
 def conv_by_loops(x, weight):
-    n, c, h, w = x.shape
+    n, _, h, w = x.shape
     o, _, kh, kw = weight.shape
     oh, ow = h - kh + 1, w - kw + 1
     y = np.zeros((n, o, oh, ow))
@@ -164,7 +164,10 @@ with mr.expand("conv2d"), mr.trace.record() as trace:
     mr.ops.conv2d(tx, tw).sum().backward()
 steps = trace.records.forward
 print("forwards: ", " → ".join(step.op for step in steps))
-print("backwards, the VJPs of:", " → ".join(steps[back.op].op for back in trace.records.backward if back.op is not None))
+print(
+    "backwards, the VJPs of:",
+    " → ".join(steps[back.op].op for back in trace.records.backward if back.op is not None),
+)
 
 # %% [markdown]
 # ## How large is the output?
@@ -183,7 +186,9 @@ for name, size, kernel, stride, padding in [
     ("1×1, stride 2", 32, 1, 2, 0),
     ("7×7, padding 3, stride 2 (ResNet's first)", 224, 7, 2, 3),
 ]:
-    out = mr.ops.conv2d(np.zeros((1, 1, size, size)), np.zeros((1, 1, kernel, kernel)), None, stride, padding)
+    out = mr.ops.conv2d(
+        np.zeros((1, 1, size, size)), np.zeros((1, 1, kernel, kernel)), None, stride, padding
+    )
     print(f"{name}: {size} → {out.shape[-1]}")
 
 # %% [markdown]

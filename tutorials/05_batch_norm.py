@@ -61,11 +61,20 @@ y = forward(x, np.ones(2), np.zeros(2))
 figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True)
 for ax, array, title in zip(axes, (x, y), ("before", "after"), strict=True):
     for channel in (0, 1):
-        ax.hist(array[:, channel].ravel(), bins=30, alpha=0.6, label=f"channel {channel}", hatch=["", "//"][channel])
+        ax.hist(
+            array[:, channel].ravel(),
+            bins=30,
+            alpha=0.6,
+            label=f"channel {channel}",
+            hatch=["", "//"][channel],
+        )
     ax.set(title=title, xlabel="value")
 axes[0].set_ylabel("how often")
 axes[0].legend()
-show(figure, "Before, one channel is narrow and one wide, both around 3; after, both lie alike around 0.")
+show(
+    figure,
+    "Before, one channel is narrow and one wide, both around 3; after, both lie alike around 0.",
+)
 
 # %% [markdown]
 # ## One number acts in three ways
@@ -106,8 +115,12 @@ bn(x_tensor).backward(g)
 gradient = x_tensor.grad.numpy()
 centred = x - x.mean(axis=(0, 2, 3), keepdims=True)
 scale = abs(gradient).sum()
-print(f"sum over a channel:       {abs(gradient.sum(axis=(0, 2, 3))).max() / scale:.1e} of its size")
-print(f"product with x - mean:    {abs((gradient * centred).sum(axis=(0, 2, 3))).max() / scale:.1e}")
+print(
+    f"sum over a channel:       {abs(gradient.sum(axis=(0, 2, 3))).max() / scale:.1e} of its size"
+)
+print(
+    f"product with x - mean:    {abs((gradient * centred).sum(axis=(0, 2, 3))).max() / scale:.1e}"
+)
 
 # %% [markdown]
 # ## Forgetting a road
@@ -144,7 +157,12 @@ def whiten(x):
 
 small = rng.standard_normal((3, 2, 2, 2))
 print("roads                   with ones   with a random gradient")
-for roads in [("direct", "mean", "variance"), ("direct", "mean"), ("direct", "variance"), ("direct",)]:
+for roads in [
+    ("direct", "mean", "variance"),
+    ("direct", "mean"),
+    ("direct", "variance"),
+    ("direct",),
+]:
     found = []
     for cotangent in (np.ones(small.shape), rng.standard_normal(small.shape)):
         tensor = mr.tensor(small, requires_grad=True)
@@ -186,7 +204,9 @@ show(figure, "Two curves rise from 0 and 1 and settle around 3 and 4, the true m
 # %%
 for mode in ("training", "evaluation"):
     bn.train(mode == "training")
-    batch = mr.tensor((rng.standard_normal((4, 1, 4, 4)) * 2 + 3).astype(np.float32), requires_grad=True)
+    batch = mr.tensor(
+        (rng.standard_normal((4, 1, 4, 4)) * 2 + 3).astype(np.float32), requires_grad=True
+    )
     with mr.trace.record() as trace:
         out = bn(batch)
         (out * mr.randn(*out.shape)).sum().backward()

@@ -65,7 +65,11 @@ figure, ax = plt.subplots()
 ax.loglog(steps, np.maximum(two_sides, 1e-16), label="two sides, float64")
 ax.loglog(steps, np.maximum(one_side, 1e-16), label="one side, float64")
 ax.loglog(steps, np.maximum(single, 1e-16), label="two sides, float32")
-ax.set(xlabel="step h", ylabel="error of the slope", title="Too small a step is as bad as too large a one")
+ax.set(
+    xlabel="step h",
+    ylabel="error of the slope",
+    title="Too small a step is as bad as too large a one",
+)
 ax.legend()
 show(figure, "Three curves shaped like a V: rounding on the left, curvature on the right.")
 print(f"two sides, best h {steps[np.argmin(two_sides)]:.0e}, error {min(two_sides):.0e}")
@@ -90,7 +94,9 @@ def check_by_hand(forward, vjp, x, cotangent, h=6e-6):
 
 
 x = rng.standard_normal((3, 4))
-print(check_by_hand(np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2), x, rng.standard_normal((3, 4))))
+print(
+    check_by_hand(np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2), x, rng.standard_normal((3, 4)))
+)
 
 # %% [markdown]
 # ## The cotangent: never all ones
@@ -100,6 +106,7 @@ print(check_by_hand(np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2), x, rng.stan
 #
 # **Predict, then run.** minires keeps a bank of mistakes that people really make. Through how many of them
 # does a check with all ones let the wrong gradient pass?
+
 
 # %%
 def copies(arrays):
@@ -119,7 +126,9 @@ def passes(case, cotangent):
     gradients = case.vjp(cotangent.copy(), *copies(case.inputs))
     for number, (gradient, x) in enumerate(zip(gradients, case.inputs, strict=True)):
         numeric = [slope_at(case, number, place, cotangent) for place in np.ndindex(x.shape)]
-        if np.shape(gradient) != x.shape or not np.allclose(np.ravel(gradient), numeric, 1e-5, 1e-6):
+        if np.shape(gradient) != x.shape or not np.allclose(
+            np.ravel(gradient), numeric, 1e-5, 1e-6
+        ):
             return False
     return True
 
@@ -130,7 +139,10 @@ for solution in WRONG:
     y = case.forward(*copies(case.inputs))
     if isinstance(y, tuple):
         continue  # several outputs
-    for name, cotangent in [("all ones", np.ones(y.shape)), ("random", rng.standard_normal(y.shape))]:
+    for name, cotangent in [
+        ("all ones", np.ones(y.shape)),
+        ("random", rng.standard_normal(y.shape)),
+    ]:
         try:
             if passes(case, cotangent):
                 fooled[name].append(solution.title)
@@ -186,7 +198,9 @@ def careless(g, x, w):
     return g @ w.T, (x.T @ g) / len(x)  # averages over the batch
 
 
-report = mr.gradcheck((linear, careless), [rng.standard_normal((4, 3)), rng.standard_normal((3, 2))])
+report = mr.gradcheck(
+    (linear, careless), [rng.standard_normal((4, 3)), rng.standard_normal((3, 2))]
+)
 print(report.explain())
 
 
@@ -204,7 +218,9 @@ def not_turned(g, x, w):
     ).transpose(1, 0, 2, 3)
 
 
-report = mr.gradcheck((conv, not_turned), [rng.standard_normal((1, 1, 5, 5)), rng.standard_normal((1, 1, 3, 3))])
+report = mr.gradcheck(
+    (conv, not_turned), [rng.standard_normal((1, 1, 5, 5)), rng.standard_normal((1, 1, 3, 3))]
+)
 print(report.explain().split("\n\n")[2])
 
 # %% [markdown]

@@ -70,7 +70,9 @@ figure, ax = plt.subplots()
 for name, activation in activations.items():
     norms = gradient_by_layer(activation, 1.0)
     ax.semilogy(np.maximum(norms, 1e-45), label=name)
-    print(f"{name:8} last layer {norms[-1]:.1e}, first layer {norms[0]:.1e}, ratio {norms[0] / norms[-1]:.1e}")
+    print(
+        f"{name:8} last layer {norms[-1]:.1e}, first layer {norms[0]:.1e}, ratio {norms[0] / norms[-1]:.1e}"
+    )
 ax.set(xlabel="layer", ylabel="norm of the gradient", title="Weights with standard deviation 1/√D")
 ax.legend()
 show(figure, "Towards the first layer all three curves fall; sigmoid's by far the steepest.")
@@ -96,7 +98,11 @@ figure, ax = plt.subplots()
 for scale in scales:
     norms = gradient_by_layer(mr.relu, scale)
     ax.semilogy(norms, label=f"{scale:.2f}/√D" + (" (He)" if scale == np.sqrt(2) else ""))
-ax.set(xlabel="layer", ylabel="norm of the gradient", title="ReLU: a little too small or too large, to the 50th power")
+ax.set(
+    xlabel="layer",
+    ylabel="norm of the gradient",
+    title="ReLU: a little too small or too large, to the 50th power",
+)
 ax.legend(ncols=2)
 show(figure, "Five straight lines in a logarithmic picture: only He's is level.")
 
@@ -123,12 +129,23 @@ ratios, saturated = zip(*[sigmoid_stack(scale) for scale in trials], strict=True
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4))
 left.loglog(trials, ratios, marker="o")
 left.axhline(1, color="#56606B", linestyle=":", linewidth=1)
-left.set(xlabel="weights, times 1/√D", ylabel="first layer / last layer", title="Gradient over 20 layers")
+left.set(
+    xlabel="weights, times 1/√D", ylabel="first layer / last layer", title="Gradient over 20 layers"
+)
 right.semilogx(trials, saturated, marker="o")
-right.set(xlabel="weights, times 1/√D", ylabel="saturated units, %", title="Saturated units", ylim=(0, 100))
-show(figure, "Left, the ratio rises with the weights and crosses one; right, so do saturated units.")
+right.set(
+    xlabel="weights, times 1/√D",
+    ylabel="saturated units, %",
+    title="Saturated units",
+    ylim=(0, 100),
+)
+show(
+    figure, "Left, the ratio rises with the weights and crosses one; right, so do saturated units."
+)
 level = int(np.argmin(np.abs(np.log(ratios))))
-print(f"the gradient is kept best with {trials[level]:.1f}/√D; there {saturated[level]:.0f} % are saturated")
+print(
+    f"the gradient is kept best with {trials[level]:.1f}/√D; there {saturated[level]:.0f} % are saturated"
+)
 
 # %% [markdown]
 # ## Clipping: against explosions only
@@ -161,7 +178,7 @@ for parameter in parameters:
 def ratio_of_plain(norm, factor):
     model = mr.models.cifar_plain(depth=20, width=8, norm=norm, seed=0)
     for name, parameter in model.named_parameters():
-        if name.endswith("conv1.weight") or name.endswith("conv2.weight"):
+        if name.endswith(("conv1.weight", "conv2.weight")):
             parameter.copy_(parameter.detach() * factor)
     mr.manual_seed(0)
     with mr.trace.record(model, replay=False) as trace:
@@ -183,7 +200,7 @@ for norm, name in [("none", "without"), ("batch", "with batch norm")]:
 ax.set(xlabel="weights multiplied by", ylabel="gradient: first layer / last layer")
 ax.set_title("Plain networks of 20 layers")
 ax.set_xticks(factors, [f"{factor:g}" for factor in factors])
-ax.minorticks_off()
+ax.set_xticks([], minor=True)
 ax.legend()
 show(figure, "Without batch norm a steep line over many decades; with it nearly level.")
 
@@ -213,7 +230,10 @@ ax.semilogy(gradient_by_layer(mr.sigmoid, 1), label="sigmoid without, 1/√D")
 ax.set(xlabel="layer", ylabel="norm of the gradient", title="Even sigmoid, with a road around it")
 ax.set_ylim(1e-20, None)
 ax.legend()
-show(figure, "With shortcuts lines that are level or rise towards the first layer; without, a steep fall.")
+show(
+    figure,
+    "With shortcuts lines that are level or rise towards the first layer; without, a steep fall.",
+)
 
 # %% [markdown]
 # With larger weights residual gradients *grow* instead, since something is added at every layer. A shortcut
@@ -239,8 +259,7 @@ check.he_std(he_std)
 
 # %% tags=["solution"]
 def he_std(shape):
-    o, i, kh, kw = shape
-    return np.sqrt(2 / (i * kh * kw))
+    return np.sqrt(2 / np.prod(shape[1:]))
 
 
 check.he_std(he_std)

@@ -81,7 +81,12 @@ plain_errors = {depth: train(mr.models.cifar_plain, depth) for depth in depths}
 figure, ax = plt.subplots()
 for depth, (curve, _) in plain_errors.items():
     ax.plot(range(1, EPOCHS + 1), curve, marker="o", label=f"plain, {depth} layers")
-ax.set(xlabel="epoch", ylabel="training error, %", title="Plain networks: deeper is worse", ylim=(0, 100))
+ax.set(
+    xlabel="epoch",
+    ylabel="training error, %",
+    title="Plain networks: deeper is worse",
+    ylim=(0, 100),
+)
 ax.legend()
 show(figure, "Three falling curves; the deeper the network, the higher its curve.")
 for depth, (curve, test) in plain_errors.items():
@@ -118,7 +123,10 @@ for name, make in [("residual", mr.models.cifar_resnet), ("plain", mr.models.cif
 
 figure, ax = plt.subplots(figsize=(9, 4))
 mr.trace.plot_gradient_flow(traces["residual"], ax, traces["plain"])
-show(figure, "The plain network's gradient grows towards the first layer; the residual one's hardly changes.")
+show(
+    figure,
+    "The plain network's gradient grows towards the first layer; the residual one's hardly changes.",
+)
 
 # %% [markdown]
 # It does not vanish: towards the first layers it *grows*. He et al. write the same: with batch
@@ -187,7 +195,13 @@ for ax, kind in [(left, "plain"), (right, "residual")]:
         trials = result["trials"][f"{kind}-{depth}"]
         curves = 100 * np.array([trial["train_error"] for trial in trials])
         (line,) = ax.plot(trials[0]["epochs"], curves.mean(axis=0), label=f"{depth} layers")
-        ax.fill_between(trials[0]["epochs"], curves.min(axis=0), curves.max(axis=0), color=line.get_color(), alpha=0.15)
+        ax.fill_between(
+            trials[0]["epochs"],
+            curves.min(axis=0),
+            curves.max(axis=0),
+            color=line.get_color(),
+            alpha=0.15,
+        )
     ax.set(xlabel="epoch", title=kind, ylim=(0, 100))
     ax.legend()
 left.set_ylabel("training error, %")

@@ -89,12 +89,21 @@ share = {side: [100 * fork.share(side) for fork in forks] for side in ("shortcut
 figure, ax = plt.subplots()
 ax.bar(names, share["shortcut"], label="shortcut")
 ax.bar(names, share["branch"], bottom=share["shortcut"], label="branch", hatch="//")
-ax.set(ylabel="share of the gradient, %", title="What comes back at each fork of an untrained ResNet-20")
+ax.set(
+    ylabel="share of the gradient, %",
+    title="What comes back at each fork of an untrained ResNet-20",
+)
 ax.tick_params(axis="x", rotation=45)
 ax.set_ylim(0, 120)
 ax.legend(loc="upper center", ncols=2)
-show(figure, "A bar for each block, divided into what came through the shortcut and through the branch.")
-print("every sum was bit for bit the engine's gradient:", all(fork.verdict == "exact" for fork in forks))
+show(
+    figure,
+    "A bar for each block, divided into what came through the shortcut and through the branch.",
+)
+print(
+    "every sum was bit for bit the engine's gradient:",
+    all(fork.verdict == "exact" for fork in forks),
+)
 
 # %% [markdown]
 # ## How to measure a share
@@ -115,15 +124,27 @@ for ax, (title, shortcut, branch) in zip(axes, arrows, strict=True):
     total = shortcut + branch
     looks = [(shortcut, "C0", "-"), (branch, "C1", "--"), (total, "k", "-")]
     for (vector, colour, line), name in zip(looks, ("shortcut", "branch", "sum"), strict=True):
-        ax.annotate("", vector, (0, 0), arrowprops={"arrowstyle": "->", "color": colour, "linestyle": line, "linewidth": 2})
-        ax.text(*(vector + [0.05, 0.1]), name, color=colour)
+        ax.annotate(
+            "",
+            vector,
+            (0, 0),
+            arrowprops={"arrowstyle": "->", "color": colour, "linestyle": line, "linewidth": 2},
+        )
+        ax.text(vector[0] + 0.05, vector[1] + 0.1, name, color=colour)
     shares = [vector @ total / (total @ total) for vector in (shortcut, branch)]
-    ax.set(title=f"{title}\nshares {shares[0]:.2f} and {shares[1]:.2f}", xlim=(-1.2, 2.3), ylim=(-0.6, 1.6), aspect="equal")
+    ax.set(
+        title=f"{title}\nshares {shares[0]:.2f} and {shares[1]:.2f}",
+        xlim=(-1.2, 2.3),
+        ylim=(-0.6, 1.6),
+        aspect="equal",
+    )
 show(figure, "Three pairs of arrows and their sums, with shares; one pair has a negative share.")
 for title, shortcut, branch in arrows:
     total = shortcut + branch
     ratio = np.linalg.norm(shortcut) + np.linalg.norm(branch)
-    print(f"{title}: the norms sum to {ratio:.2f}, the norm of the sum is {np.linalg.norm(total):.2f}")
+    print(
+        f"{title}: the norms sum to {ratio:.2f}, the norm of the sum is {np.linalg.norm(total):.2f}"
+    )
 
 # %% [markdown]
 # **Predict, then run.** Where would you measure how much the branch matters: at the addition, or at the
@@ -138,7 +159,9 @@ for title, shortcut, branch in arrows:
 
 # %%
 forward, backward = trace.records.forward, trace.records.backward
-additions = [step for step in backward if step.op is not None and forward[step.op].op == "residual_add"]
+additions = [
+    step for step in backward if step.op is not None and forward[step.op].op == "residual_add"
+]
 print("norms sent at the last addition:", [f"{sent.stats.norm:.6f}" for sent in additions[0].sent])
 
 # %% [markdown]
@@ -153,10 +176,17 @@ figure, ax = plt.subplots()
 for blocks in (1, 5, 20):
     ax.semilogy(slopes, np.maximum(np.abs(1 + slopes) ** blocks, 1e-12), label=f"L = {blocks}")
 ax.axhline(1, color="#56606B", linewidth=1, linestyle=":")
-ax.set(xlabel="slope of every branch, F'", ylabel="|gradient| through all", title="(1 + F')^L: it vanishes around -1, and explodes beyond 0")
+ax.set(
+    xlabel="slope of every branch, F'",
+    ylabel="|gradient| through all",
+    title="(1 + F')^L: it vanishes around -1, and explodes beyond 0",
+)
 ax.set_ylim(1e-8, 1e12)
 ax.legend()
-show(figure, "Curves with a deep notch at -1 and steep flanks on both sides, steeper for more blocks.")
+show(
+    figure,
+    "Curves with a deep notch at -1 and steep flanks on both sides, steeper for more blocks.",
+)
 
 # %% [markdown]
 # What is true: the shortcut gives one *term* of the gradient that nothing has multiplied. The others are added to
@@ -169,14 +199,21 @@ show(figure, "Curves with a deep notch at -1 and steep flanks on both sides, ste
 
 # %%
 figure, ax = plt.subplots()
-for name, make in [("ResNet", mr.models.cifar_resnet), ("pre-activation", mr.models.cifar_preact_resnet)]:
+for name, make in [
+    ("ResNet", mr.models.cifar_resnet),
+    ("pre-activation", mr.models.cifar_preact_resnet),
+]:
     mr.manual_seed(0)
     model = make(depth=56, width=4)
     with mr.trace.record(model, replay=True) as deep:
         mr.ops.cross_entropy(model(images), labels).backward()
-    norms = [part.norm for fork in deep.forks()[::-1] for part in fork.parts if part.side == "shortcut"]
+    norms = [
+        part.norm for fork in deep.forks()[::-1] for part in fork.parts if part.side == "shortcut"
+    ]
     ax.semilogy(range(1, len(norms) + 1), norms, marker=".", label=name)
-ax.set(xlabel="block", ylabel="norm of what came through the shortcut", title="56 layers, untrained")
+ax.set(
+    xlabel="block", ylabel="norm of what came through the shortcut", title="56 layers, untrained"
+)
 ax.legend()
 show(figure, "What comes through the shortcut at each of 27 blocks, for both kinds of network.")
 

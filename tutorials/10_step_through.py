@@ -85,7 +85,9 @@ print(twins)
 # %%
 figure, ax = plt.subplots(figsize=(8.6, 3.8))
 mr.trace.plot_gradient_flow(residual, ax, plain)
-show(figure, "Norm of the gradient layer by layer, of both networks, with shortcut and branch apart.")
+show(
+    figure, "Norm of the gradient layer by layer, of both networks, with shortcut and branch apart."
+)
 
 # %% [markdown]
 # ## Step by step
@@ -170,8 +172,15 @@ def gradient_at_the_first_layer(trace):
     return value.gradient.norm
 
 
-for name, trace in [("residual", residual), ("residual, sabotaged", sabotaged), ("plain", plain), ("plain, sabotaged", cut)]:
-    print(f"{name:20} gradient of the first layer's weight: {gradient_at_the_first_layer(trace):.4f}")
+for name, trace in [
+    ("residual", residual),
+    ("residual, sabotaged", sabotaged),
+    ("plain", plain),
+    ("plain, sabotaged", cut),
+]:
+    print(
+        f"{name:20} gradient of the first layer's weight: {gradient_at_the_first_layer(trace):.4f}"
+    )
 
 # %% [markdown]
 # ## As a page

@@ -125,11 +125,20 @@ left.plot(k, found.distribution, marker="o", color="C1", label="of the gradient"
 left.set(xlabel="branches crossed, k", ylabel="part of the whole", title="ResNet-56, untrained")
 left.legend()
 right.semilogy(k, np.maximum(found.per_path, 1e-30), marker="o")
-right.set(xlabel="branches crossed, k", ylabel="norm, for one path", title="What a single path carries")
-show(figure, "Left, paths lie around k = 13, the gradient further left; right, a falling line.")
+right.set(
+    xlabel="branches crossed, k",
+    ylabel="norm / number of paths",
+    title="Each part, divided by its paths",
+)
+show(
+    figure,
+    "Left, paths lie around k = 13, the gradient further left; right, a curve that falls steeply.",
+)
 paths_mean = 27 / 2
 gradient_mean = sum(i * d for i, d in enumerate(found.distribution))
-print(f"mean length of a path {paths_mean:.1f}; weighed by the gradient that it carries {gradient_mean:.1f}")
+print(
+    f"mean length of a path {paths_mean:.1f}; weighed by the gradient that it carries {gradient_mean:.1f}"
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -140,6 +149,10 @@ print(f"mean length of a path {paths_mean:.1f}; weighed by the gradient that it 
 #
 # </details>
 #
+# Mind what is divided on the right: the norm of a *sum* of paths by their number. Paths that point in
+# different directions partly cancel in the sum, so where there are very many, a single path carries more than
+# the curve says. Where few are left, at the far right, it rises again for that reason.
+#
 # The distribution divides the *norms*. They do not add up, so it is a description; what adds up are the signed
 # shares:
 
@@ -147,7 +160,11 @@ print(f"mean length of a path {paths_mean:.1f}; weighed by the gradient that it 
 figure, ax = plt.subplots()
 ax.bar(k, found.shares)
 ax.axhline(0, color="#56606B", linewidth=1)
-ax.set(xlabel="branches crossed, k", ylabel="share of the gradient", title="Shares add up to one; some may be negative")
+ax.set(
+    xlabel="branches crossed, k",
+    ylabel="share of the gradient",
+    title="Shares add up to one; some may be negative",
+)
 show(figure, "Signed bars over the number of branches; their sum is one.")
 
 # %% [markdown]
@@ -165,7 +182,11 @@ for state in ("initial", "trained"):
     ax.plot(np.arange(55), shares.mean(axis=0), label=state)
 ax.axvspan(5, 17, color="#56606B", alpha=0.12, lw=0)
 ax.text(17.5, ax.get_ylim()[1] * 0.85, "5 to 17 blocks", color="#56606B")
-ax.set(xlabel="branches crossed, k", ylabel="share of the gradient", title="ResNet-110, mean of three seeds")
+ax.set(
+    xlabel="branches crossed, k",
+    ylabel="share of the gradient",
+    title="ResNet-110, mean of three seeds",
+)
 ax.legend()
 show(figure, "Shares by path length before and after training, with the paper's range shaded.")
 for claim in result["claims"]:

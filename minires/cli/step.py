@@ -65,6 +65,6 @@ def run_step(
             typer.echo(trace.to_json())
         return
     try:
-        found[0].step(*found[1:])
+        found[0].step(found[1] if len(found) > 1 else None)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

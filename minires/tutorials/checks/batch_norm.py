@@ -25,12 +25,15 @@ def backward(answer: Callable[..., Any]) -> str:
         g = rng.standard_normal(shape)
         ops.batch_norm(x, None, None, gamma, beta, training=True).backward(ops.tensor(g))
         found = answer(g.copy(), *(each.copy() for each in values))
-        for name, tensor, gradient in zip(("x", "gamma", "beta"), (x, gamma, beta), found, strict=True):
+        for name, tensor, gradient in zip(
+            ("x", "gamma", "beta"), (x, gamma, beta), found, strict=True
+        ):
             assert tensor.grad is not None
             expected, gradient = tensor.grad.numpy(), np.asarray(gradient)
             if gradient.shape != expected.shape:
                 raise Wrong(
-                    f"The gradient of {name} has shape {gradient.shape}, and {name} {expected.shape}."
+                    f"The gradient of {name} has shape {gradient.shape}, and {name}"
+                    f" {expected.shape}."
                 )
             if not np.allclose(gradient, expected, atol=1e-7):
                 raise Wrong(f"The gradient of {name} is off. {_hint(name, gradient, values[0])}")
@@ -71,7 +74,8 @@ def update(answer: Callable[..., Any]) -> str:
                 wrong = np.asarray(own).ravel()[0], expected[0]
                 raise Wrong(
                     f"With momentum {momentum} the running {name} of channel 0 becomes"
-                    f" {wrong[1]:.4f}, found {wrong[0]:.4f}. momentum is the share of the *new* batch;"
+                    f" {wrong[1]:.4f}, found {wrong[0]:.4f}. momentum is the share of the *new*"
+                    " batch;"
                     " the variance that is kept is divided by M - 1."
                 )
     return "Compared with minires' running statistics, for two momenta."

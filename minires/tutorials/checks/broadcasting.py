@@ -79,7 +79,8 @@ def _agree(forward: Any, vjp: Any, inputs: tuple[Any, ...], names: tuple[str, ..
     for name, value, gradient in zip(names, inputs, found, strict=True):
         if np.shape(gradient) != value.shape:
             raise Wrong(
-                f"For shapes {shapes} the gradient of {name} has shape {np.shape(gradient)}; it must"
+                f"For shapes {shapes} the gradient of {name} has shape {np.shape(gradient)}; it"
+                " must"
                 f" have that of {name}, {value.shape}."
             )
     report = gradcheck((forward, vjp), list(inputs))

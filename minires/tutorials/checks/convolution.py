@@ -22,7 +22,8 @@ def output_size(answer: Callable[..., Any]) -> str:
         found = answer(size, kernel, stride, padding)
         if found != expected:
             raise Wrong(
-                f"A kernel of {kernel} with stride {stride} and padding {padding} on both sides makes"
+                f"A kernel of {kernel} with stride {stride} and padding {padding} on both sides"
+                " makes"
                 f" {expected} of {size}; found {found}."
             )
     return f"{len(cases)} sizes, compared with convolutions."
@@ -38,12 +39,15 @@ def col2im(answer: Callable[..., Any]) -> str:
         found = np.asarray(answer(columns.copy(), channels, height, width, kh, kw))
         expected = np.asarray(ops.col2im(columns, (height, width), (kh, kw)))  # type: ignore[arg-type]
         if found.shape != expected.shape:
-            raise Wrong(f"It should have the shape of the images, {expected.shape}; found {found.shape}.")
+            raise Wrong(
+                f"It should have the shape of the images, {expected.shape}; found {found.shape}."
+            )
         if not np.allclose(found, expected):
             pixel = tuple(int(i) for i in np.argwhere(~np.isclose(found, expected))[0])
             raise Wrong(
                 f"For {height}x{width} images and a {kh}x{kw} kernel, pixel {pixel} should be"
-                f" {expected[pixel]:.4g}, found {found[pixel]:.4g}. It lies in several patches: their"
+                f" {expected[pixel]:.4g}, found {found[pixel]:.4g}. It lies in several patches:"
+                " their"
                 " numbers are added, neither replaced nor averaged."
             )
     return "<im2col(x), c> = <x, col2im(c)>: the same as minires' for three sizes."

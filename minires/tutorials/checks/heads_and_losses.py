@@ -24,7 +24,9 @@ def cross_entropy_gradient(answer: Callable[..., Any]) -> str:
         expected = logits.grad.numpy()
         found = np.asarray(answer(values.copy(), labels.copy()))
         if found.shape != expected.shape:
-            raise Wrong(f"It should have the shape of the logits, {expected.shape}; found {found.shape}.")
+            raise Wrong(
+                f"It should have the shape of the logits, {expected.shape}; found {found.shape}."
+            )
         if not np.isfinite(found).all():
             raise Wrong(
                 f"With logits around {scale:g} it is not finite: subtract the largest logit of each"

@@ -52,12 +52,15 @@ def path_spectrum(answer: Callable[..., Any]) -> str:
         g, branches, parts = _network(blocks, 3)
         found = [np.asarray(part) for part in answer(g.copy(), list(branches))]
         if len(found) != blocks + 1:
-            raise Wrong(f"{blocks} blocks make {blocks + 1} parts, k = 0 to {blocks}; found {len(found)}.")
+            raise Wrong(
+                f"{blocks} blocks make {blocks + 1} parts, k = 0 to {blocks}; found {len(found)}."
+            )
         for k, (own, part) in enumerate(zip(found, parts, strict=True)):
             if not np.allclose(own, part):
                 raise Wrong(
                     f"With {blocks} blocks, part {k} differs from the sum of the {comb(blocks, k)}"
-                    " paths that cross so many branches. At each block, starting with the last: part k"
+                    " paths that cross so many branches. At each block, starting with the last:"
+                    " part k"
                     " around it, plus part k - 1 through its branch."
                 )
     return "The same as all paths walked one by one, for 1, 2 and 5 blocks."
@@ -73,7 +76,8 @@ def turned_down(answer: Callable[..., Any]) -> str:
             expected = expected + a * branch(expected)
         if not np.allclose(answer(list(parts), a), expected):
             raise Wrong(
-                f"With {blocks} blocks and a = {a:g} it differs from the backward pass with every branch"
+                f"With {blocks} blocks and a = {a:g} it differs from the backward pass with"
+                " every branch"
                 " scaled. A path that crosses k branches is scaled k times."
             )
     return "Compared with backward passes at a = 0, 1/2, -1 and 1."

@@ -26,7 +26,8 @@ def what_is_it(answer: Callable[..., Any]) -> str:
         found = answer(*errors)
         if found != expected:
             raise Wrong(
-                f"Shallow: {errors[0]:g} % in training, {errors[1]:g} % in test; deep: {errors[2]:g} %"
+                f"Shallow: {errors[0]:g} % in training, {errors[1]:g} % in test; deep:"
+                f" {errors[2]:g} %"
                 f" and {errors[3]:g} %. That is {expected!r}, found {found!r}: look at the training"
                 " errors first."
             )
@@ -49,7 +50,8 @@ def identity_kernel(answer: Callable[..., Any]) -> str:
         if not np.allclose(x.numpy(), y.numpy()):
             mixed = [o for o in range(channels) if np.count_nonzero(weight[o]) != 1]
             why = (
-                f"Filter {mixed[0]} has {np.count_nonzero(weight[mixed[0]])} entries that are not 0;"
+                f"Filter {mixed[0]} has {np.count_nonzero(weight[mixed[0]])} entries that are"
+                " not 0;"
                 " it needs one, for its own channel."
                 if mixed
                 else "The one entry belongs in the centre, at its own channel."

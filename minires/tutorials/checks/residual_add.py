@@ -24,7 +24,8 @@ def block_vjp(answer: Callable[..., Any]) -> str:
         if found.shape != expected.shape or not np.allclose(found, expected):
             around, through = np.linalg.norm(g), np.linalg.norm(jacobian.T @ g)
             raise Wrong(
-                f"Around the branch comes g itself (norm {around:.3g}), through it branch_vjp(g) (norm"
+                f"Around the branch comes g itself (norm {around:.3g}), through it"
+                " branch_vjp(g) (norm"
                 f" {through:.3g}); the sum has norm {np.linalg.norm(expected):.3g}, found"
                 f" {np.linalg.norm(found):.3g}. Both sides of the addition get all of g."
             )
@@ -37,11 +38,13 @@ def shares(answer: Callable[..., Any]) -> str:
     rng = np.random.default_rng(0)
     for count, shape in [(3, (3,)), (2, (2, 3)), (4, (5,))]:
         parts = [rng.standard_normal(shape) for _ in range(count)]
-        total = sum(parts)
+        total = np.sum(parts, axis=0)
         expected = [float((part * total).sum() / (total * total).sum()) for part in parts]
         found = [float(each) for each in answer([part.copy() for part in parts])]
         if not np.isclose(sum(found), 1):
-            raise Wrong(f"The shares of {count} parts sum to {sum(found):.3f}; they should sum to 1.")
+            raise Wrong(
+                f"The shares of {count} parts sum to {sum(found):.3f}; they should sum to 1."
+            )
         if not np.allclose(found, expected):
             told = ", ".join(f"{each:.2f}" for each in expected)
             raise Wrong(
@@ -72,7 +75,8 @@ def block(answer: Callable[..., Any]) -> str:
     around = [part for part in forks[0].parts if part.side == "shortcut"]
     if len(around) != 1 or around[0].edge != "shortcut":
         raise Wrong(
-            "The convolution is on the side called shortcut, and x on the one called branch: swap the"
+            "The convolution is on the side called shortcut, and x on the one called branch:"
+            " swap the"
             " two arguments."
         )
     through = forks[0].share("branch")

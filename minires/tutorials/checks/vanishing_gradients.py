@@ -25,7 +25,8 @@ def he_std(answer: Callable[..., Any]) -> str:
         if not 0.75 < ratio < 1.33:
             raise Wrong(
                 f"A layer with weights {shape} and its ReLU change the mean square by a factor of"
-                f" {ratio:.2g}. One output sums I·KH·KW products, and ReLU halves their mean square."
+                f" {ratio:.2g}. One output sums I·KH·KW products, and ReLU halves their mean"
+                " square."
             )
     return f"The mean square stays, for weights of {len(shapes)} shapes."
 
