@@ -48,6 +48,8 @@ def _short(file: str) -> str:
     if file.startswith(_PACKAGE):
         return "minires/" + file[len(_PACKAGE) :].replace(os.sep, "/")
     path = Path(file)
+    if path.parent.name.startswith("ipykernel_"):  # a name that is another in every kernel
+        return "notebook cell"
     try:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except (ValueError, OSError):

@@ -435,3 +435,9 @@ def test_a_comparison_obeys_commands_for_both(trace: Any, capsys: Any) -> None:
     trace.compare(plain).step(commands=["next"])
 
     assert "batch_norm in bn1" in capsys.readouterr().out
+
+
+def test_the_cell_of_a_notebook_is_not_called_by_its_temporary_file() -> None:
+    from minires.trace.source import _short
+
+    assert _short("/somewhere/ipykernel_17724/1419016466.py") == "notebook cell"

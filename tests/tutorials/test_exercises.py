@@ -1,0 +1,45 @@
+"""The check of an exercise: three outcomes, whatever an answer does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minires.tutorials.exercise import Wrong, check
+
+
+@check
+def double(answer: Any) -> str:
+    """Twice the number."""
+    if answer(2) != 4:
+        raise Wrong("double(2) is 4.")
+    return "Compared at 2."
+
+
+def told(answer: Any, capsys: pytest.CaptureFixture[str]) -> str:
+    double(answer)
+    return capsys.readouterr().out.strip()
+
+
+def test_a_right_answer_is_told_with_what_was_compared(capsys: Any) -> None:
+    assert told(lambda x: x + x, capsys) == "double: right. Compared at 2."
+
+
+def test_a_wrong_answer_is_told_with_the_reason(capsys: Any) -> None:
+    assert told(lambda x: x, capsys) == "double: wrong. double(2) is 4."
+
+
+@pytest.mark.parametrize("answer", [..., None, lambda x: ..., lambda x: None])
+def test_dots_are_not_written_yet(answer: Any, capsys: Any) -> None:
+    assert told(answer, capsys) == "double: not written yet."
+
+
+def test_an_answer_that_raises_is_wrong_and_raises_nothing(capsys: Any) -> None:
+    assert told(lambda x: x / 0, capsys) == (
+        "double: wrong. It raises ZeroDivisionError: division by zero"
+    )
+
+
+def test_an_answer_that_is_no_function_is_wrong(capsys: Any) -> None:
+    assert told(3, capsys).startswith("double: wrong. It raises TypeError")
