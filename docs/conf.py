@@ -155,8 +155,11 @@ def _generate(app: Any, config: Any) -> None:
         config.html_extra_path = []
 
 
-def _offer_downloads(app: Any, name: str, source: list[str]) -> None:
-    """Say on a tutorial's page where its notebook and script are, and what computing it took."""
+def _prepare_tutorial(app: Any, name: str, source: list[str]) -> None:
+    """Say on a tutorial's page where its notebook and script are, and what computing it took.
+
+    Its links to documents lead from the folder of tutorials; on the site they are a folder higher.
+    """
     if not re.fullmatch(r"tutorials/\d\d_\w+", name):
         return
     notebook, stem = json.loads(source[0]), name.removeprefix("tutorials/")
@@ -165,6 +168,10 @@ def _offer_downloads(app: Any, name: str, source: list[str]) -> None:
     text = DOWNLOADS[app.config.language].format(stem=stem, script=script, seconds=seconds)
     cell = {"cell_type": "markdown", "id": "downloads", "metadata": {}, "source": text}
     notebook["cells"].insert(1, cell)
+    for each in notebook["cells"]:
+        if each["cell_type"] == "markdown":
+            text = each["source"]
+            each["source"] = "".join(text).replace("](../docs/", "](../")
     source[0] = json.dumps(notebook)
 
 
@@ -179,6 +186,6 @@ DOWNLOADS = {
 def setup(app: Any) -> None:
     """Let Sphinx call what stands above."""
     app.connect("config-inited", _generate, priority=100)  # before Sphinx looks for files
-    app.connect("source-read", _offer_downloads)
+    app.connect("source-read", _prepare_tutorial)
     app.connect("autodoc-process-docstring", _escape, priority=100)  # before napoleon
     app.add_search_language(Chinese)
