@@ -79,6 +79,8 @@ def _link_of_tutorial(link: re.Match[str], names: list[str]) -> str:
 def _link_of_readme(link: re.Match[str]) -> str:
     """Return a link of the Chinese README; CONTRIBUTING.md and CHANGELOG.md have pages as well."""
     text, target = link.groups()
+    if target.startswith("README"):
+        return _to_page(text, "index.md" if "zh" in target else "../index.md")
     if target.startswith("docs/"):
         return _to_page(text, f"../{target.removeprefix('docs/')}")
     return _to_page(text, f"../{target.lower()}")
