@@ -28,7 +28,7 @@ from minires.tutorials.notebooks import as_notebook
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "zh_CN"
 README = "README"
-TUTORIALS = (1, 3, 8, 9, 10, 11, 12, 21)
+TUTORIALS = (1, 3, 8, 9, 10, 11, 12)
 _ALONE = re.compile(r"(```|\$\$|</?details>$|!\[)")
 
 # Babel's own has dates, and so would change whenever a catalogue is written.
