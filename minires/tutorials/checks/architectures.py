@@ -24,8 +24,8 @@ def grouped_weights(answer: Callable[..., Any]) -> str:
         if found != expected:
             raise Wrong(
                 f"From {before} to {after} channels in {groups} groups with a kernel of {kernel}"
-                f" the weight has shape {layer.weight.shape}, {expected:,} numbers; found {found:,}."
-                " Each channel that comes out sees the channels of its group, and no others."
+                f" the weight has shape {layer.weight.shape}, {expected:,} numbers; found {found:,}"
+                ". Each channel that comes out sees the channels of its group, and no others."
             )
     return f"Counted against {len(cases)} layers."
 

@@ -22,7 +22,8 @@ def depth(answer: Callable[..., Any]) -> str:
         if found != name:
             raise Wrong(
                 f"For blocks {blocks} of {each} convolutions the depth is {name}, found {found}."
-                " Count the first convolution and the linear layer; shortcuts lie beside the longest way."
+                " Count the first convolution and the linear layer; shortcuts lie beside the"
+                " longest way."
             )
     return "All five networks of the table, as their names say."
 
@@ -60,9 +61,9 @@ def is_projected(answer: Callable[..., Any]) -> str:
             )
     named = models.create("resnet50", device="meta").named_modules()
     blocks = [(path, each) for path, each in named if isinstance(each, nn.Bottleneck)]
-    for path, block in blocks:
-        first, last = block.conv1.weight.shape[1], block.conv3.weight.shape[0]
-        expected = not isinstance(block.downsample, nn.Identity)
-        if bool(answer(first, last, block.conv2.stride[0])) != expected:
+    for path, bottleneck in blocks:
+        first, last = bottleneck.conv1.weight.shape[1], bottleneck.conv3.weight.shape[0]
+        expected = not isinstance(bottleneck.downsample, nn.Identity)
+        if bool(answer(first, last, bottleneck.conv2.stride[0])) != expected:
             raise Wrong(f"In ResNet-50 the shortcut of {path} is not what the answer says.")
     return f"Five blocks, and the {len(blocks)} of ResNet-50."
