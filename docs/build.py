@@ -62,9 +62,12 @@ def lay_out_chinese(folder: Path) -> None:
     for picture in _PICTURE.findall(text):
         shutil.copy(DOCS.parent / picture, folder)
     text = _PICTURE.sub(lambda picture: Path(picture[1]).name, text)
-    entries = "\n".join(f"tutorials/{name}" for name in names)
-    contents = f"```{{toctree}}\n:hidden:\n:caption: 教程\n\n{entries}\n```\n"
+    contents = "```{toctree}\n:hidden:\n\ntutorials/index\n```\n"
     (folder / "index.md").write_text(f"{text}\n{contents}", encoding="utf-8")
+    titles = "\n".join(f"{name}" for name in names)
+    listed = f"# 教程\n\n```{{toctree}}\n:maxdepth: 1\n\n{titles}\n```\n"
+    more = _to_page("其余的教程目前只有英文。", "../../tutorials/index.md")
+    (folder / "tutorials" / "index.md").write_text(f"{listed}\n{more}\n", encoding="utf-8")
 
 
 def _link_of_tutorial(link: re.Match[str], names: list[str]) -> str:

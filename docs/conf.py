@@ -74,7 +74,7 @@ html_theme_options = {
 }
 html_context = {
     # Which pages there are in both languages.
-    "translated": ["index"]
+    "translated": ["index", "tutorials/index"]
     + [f"tutorials/{each.name}" for each in all_tutorials() if each.number in TUTORIALS],
 }
 html_copy_source = False

@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "zh_CN"
 README = "README"
 TUTORIALS = (1, 3, 8, 9, 10, 11, 12)
+_CHINESE = r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef“”—…]"
+_BREAK = re.compile(rf"(?<={_CHINESE})\n *(?={_CHINESE})")
 _ALONE = re.compile(r"(```|\$\$|</?details>$|!\[)")
 
 # Babel's own has dates, and so would change whenever a catalogue is written.
@@ -73,6 +75,8 @@ def chunks(text: str) -> Iterator[tuple[str, bool]]:
 def translated(text: str, catalog: Catalog) -> str:
     """Return a Markdown text with its messages replaced by their translations.
 
+    A line that breaks between Chinese characters is joined, for a browser would show a space there.
+
     Raises
     ------
     LookupError
@@ -87,7 +91,7 @@ def _translation(text: str, catalog: Catalog) -> str:
     message = catalog.get(text)
     if message is None or message.fuzzy or not message.string:
         raise LookupError(f"no translation of: {text[:80]!r}")
-    return str(message.string)
+    return _BREAK.sub("", str(message.string))
 
 
 def sources() -> dict[str, list[str]]:
