@@ -273,7 +273,7 @@ for fork in trace.forks():
 # ### Exercise 1. One more step
 #
 # Give the tape a new step, $\tanh$. Its derivative is $1 - \tanh^2$. Return a `Value` made of one pair.
-# The check compares with minires' own gradient, also where the argument is used twice.
+# The check compares with minires' own gradient.
 
 
 # %% tags=["exercise"]

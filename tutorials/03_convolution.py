@@ -177,7 +177,7 @@ print(
 # $$OH = \left\lfloor \frac{H + 2P - K}{S} \right\rfloor + 1 .$$
 #
 # The kernel's first place is free, and each further one costs a stride. A 3×3 kernel with padding 1
-# keeps the size, and with stride 2 halves it: residual networks use these two, and little else.
+# keeps the size, and with stride 2 halves it: apart from 1×1, residual networks use little else.
 
 # %%
 for name, size, kernel, stride, padding in [

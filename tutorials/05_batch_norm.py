@@ -63,7 +63,7 @@ for ax, array, title in zip(axes, (x, y), ("before", "after"), strict=True):
     for channel in (0, 1):
         ax.hist(
             array[:, channel].ravel(),
-            bins=30,
+            bins=np.arange(array.min(), array.max(), 0.5),
             alpha=0.6,
             label=f"channel {channel}",
             hatch=["", "//"][channel],

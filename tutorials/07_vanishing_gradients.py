@@ -151,7 +151,8 @@ print(
 # ## Clipping: against explosions only
 #
 # An exploded gradient makes one huge step, and everything learned is gone. *Clipping* shortens a gradient
-# that is longer than a limit, and keeps its direction. A vanished gradient it leaves as it is.
+# that is longer than a limit, and keeps its direction. It never lengthens one: against vanishing it does nothing.
+# And since all parameters are clipped together, one that explodes makes the others' gradients shorter as well.
 
 # %%
 parameters = [mr.nn.Parameter(mr.zeros(3)), mr.nn.Parameter(mr.zeros(3))]
@@ -211,7 +212,8 @@ show(figure, "Without batch norm a steep line over many decades; with it nearly 
 # indifferent to the size of its weights.
 #
 # Keep this in mind: the deep plain networks of the next tutorial *have* batch normalisation. Their gradients
-# do not vanish, and still they train worse. (He et al. 2015 say so themselves,
+# do not vanish (at the very beginning they grow towards the first layer, the more so the deeper the network), and
+# still they train worse. (He et al. 2015 say so themselves,
 # [arXiv 1512.03385](https://arxiv.org/abs/1512.03385), section 4.1.)
 #
 # </details>
@@ -223,22 +225,24 @@ show(figure, "Without batch norm a steep line over many decades; with it nearly 
 
 # %%
 figure, ax = plt.subplots()
-for scale in (0.1, 1, 3):
-    norms = gradient_by_layer(mr.sigmoid, scale, shortcut=True)
-    ax.semilogy(norms, label=f"sigmoid with shortcuts, {scale}/√D")
-ax.semilogy(gradient_by_layer(mr.sigmoid, 1), label="sigmoid without, 1/√D")
-ax.set(xlabel="layer", ylabel="norm of the gradient", title="Even sigmoid, with a road around it")
+for name in ("sigmoid", "ReLU"):
+    norms = gradient_by_layer(activations[name], 1, shortcut=True)
+    ax.semilogy(norms, label=f"{name} with shortcuts")
+ax.semilogy(gradient_by_layer(mr.sigmoid, 1), label="sigmoid without")
+ax.set(
+    xlabel="layer", ylabel="norm of the gradient", title="With a road around, and weights of 1/√D"
+)
 ax.set_ylim(1e-20, None)
 ax.legend()
 show(
     figure,
-    "With shortcuts lines that are level or rise towards the first layer; without, a steep fall.",
+    "With shortcuts sigmoid is level and ReLU rises towards the first layer; without, a steep fall.",
 )
 
 # %% [markdown]
-# With larger weights residual gradients *grow* instead, since something is added at every layer. A shortcut
-# prevents vanishing. It does not prevent exploding; for that residual networks have batch norms in their
-# branches. What exactly the two roads carry is the subject of [tutorial 9](09_residual_add.py).
+# Something is added at every layer, so that residual gradients may *grow* instead, as with ReLU here. A shortcut
+# helps against vanishing. It does not help against exploding; for that residual networks have batch norms in
+# their branches. What exactly the two roads carry is the subject of [tutorial 9](09_residual_add.py).
 #
 # ## Exercises
 #

@@ -63,7 +63,7 @@ def _verdict(examine: Callable[[Any], str], answer: Any) -> str:
     if answer is None or answer is ...:
         return NOT_WRITTEN
     try:
-        return f"{RIGHT} {examine(_noticing(answer) if callable(answer) else answer)}"
+        return f"{RIGHT} {examine(noticing(answer) if callable(answer) else answer)}"
     except _NotWrittenError:
         return NOT_WRITTEN
     except Wrong as wrong:
@@ -72,8 +72,11 @@ def _verdict(examine: Callable[[Any], str], answer: Any) -> str:
         return f"{WRONG} It raises {type(error).__name__}: {error}"
 
 
-def _noticing(answer: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that notices when a learner's has no result yet."""
+def noticing(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that notices when a learner's has no result yet.
+
+    An answer that is a function is given to its examination so; one that has functions in it is not.
+    """
 
     @functools.wraps(answer)
     def call(*arguments: Any, **named: Any) -> Any:

@@ -40,7 +40,9 @@ def test_a_text_is_put_together_as_it_was() -> None:
     catalog = Catalog(locale="zh_CN")
     catalog.add("A word.", "一个词。")
 
-    assert translation.translated("A word.\n\n```\ncode\n```", catalog) == "一个词。\n\n```\ncode\n```"
+    assert (
+        translation.translated("A word.\n\n```\ncode\n```", catalog) == "一个词。\n\n```\ncode\n```"
+    )
 
 
 def test_a_missing_translation_is_named() -> None:

@@ -65,6 +65,7 @@ def update(answer: Callable[..., Any]) -> str:
         x = rng.standard_normal(shape) * 3 + 1
         assert module.running_mean is not None
         assert module.running_var is not None
+        module(ops.tensor(rng.standard_normal(shape).astype(np.float32)))  # no longer 0 and 1
         before = module.running_mean.numpy().copy(), module.running_var.numpy().copy()
         module(ops.tensor(x.astype(np.float32)))
         after = module.running_mean.numpy(), module.running_var.numpy()

@@ -9,7 +9,7 @@ import numpy as np
 
 from minires.checking import gradcheck
 
-from ..exercise import Wrong, check
+from ..exercise import Wrong, check, noticing
 
 _SHAPES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
     ((3,), (4, 3)),
@@ -58,7 +58,7 @@ def mul_vjp(answer: Callable[..., Any]) -> str:
 @check
 def channel_bias(answer: Any) -> str:
     """A bias added to each channel, and its VJP."""
-    forward, vjp = answer
+    forward, vjp = map(noticing, answer)
     rng = np.random.default_rng(0)
     # As many channels as columns, so that a bias along the width fits as well.
     maps, bias = rng.standard_normal((2, 4, 3, 4)), rng.standard_normal(4)

@@ -22,6 +22,12 @@ def _softmax_vjp(g: Any, x: Any) -> Any:
     return p * (g - (g * p).sum(axis=-1, keepdims=True))
 
 
+def _wrong_at_the_end(g: Any, x: Any) -> Any:
+    gradient = 2 * x * g
+    gradient[-1, -1] += 1
+    return gradient
+
+
 _CASES: tuple[tuple[str, bool, Callable[..., Any], Callable[..., Any]], ...] = (
     ("tanh", True, np.tanh, lambda g, x: g * (1 - np.tanh(x) ** 2)),
     ("a softmax", True, _softmax, _softmax_vjp),
@@ -29,6 +35,7 @@ _CASES: tuple[tuple[str, bool, Callable[..., Any], Callable[..., Any]], ...] = (
     ("tanh without its slope", False, np.tanh, lambda g, x: g),
     ("a softmax whose gradient is always zero", False, _softmax, lambda g, x: np.zeros(x.shape)),
     ("a cube that is off by a per cent", False, lambda x: x**3, lambda g, x: 3.03 * g * x * x),
+    ("a square that is wrong in its last entry alone", False, np.square, _wrong_at_the_end),
     ("a sine with the wrong sign", False, np.sin, lambda g, x: -g * np.cos(x)),
 )
 

@@ -16,7 +16,7 @@ from ..exercise import Wrong, check
 def cross_entropy_gradient(answer: Callable[..., Any]) -> str:
     """The gradient of the mean cross-entropy in the logits."""
     rng = np.random.default_rng(0)
-    for n, classes, scale in [(1, 3, 1.0), (5, 4, 1.0), (4, 3, 3000.0)]:
+    for n, classes, scale in [(5, 4, 1.0), (1, 3, 1.0), (4, 3, 3000.0)]:
         values, labels = scale * rng.standard_normal((n, classes)), rng.integers(0, classes, n)
         logits = ops.tensor(values, requires_grad=True)
         ops.cross_entropy(logits, ops.tensor(labels)).backward()

@@ -41,6 +41,8 @@ def clip(answer: Callable[..., Any]) -> str:
         norm = float(np.sqrt(sum((g**2).sum() for g in gradients)))
         factor = min(1.0, limit / norm) if norm else 1.0
         found = list(answer([g.copy() for g in gradients], limit))
+        if len(found) != len(gradients):
+            raise Wrong(f"For {len(gradients)} gradients it returns {len(found)}.")
         for own, g in zip(found, gradients, strict=True):
             if not np.allclose(own, g * factor):
                 raise Wrong(
