@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from .catalogue import Tutorial, all_tutorials
 from .figures import grid, show
-from .recorded import recorded
+from .lab_results import recorded
 
 __all__ = ["Tutorial", "all_tutorials", "grid", "recorded", "show"]

@@ -75,7 +75,7 @@ def _verdict(examine: Callable[[Any], str], answer: Any) -> str:
 def noticing(answer: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that notices when a learner's has no result yet.
 
-    An answer that is a function is given to its examination so; one that has functions in it is not.
+    An answer that is a function is examined so; one that only contains functions is not.
     """
 
     @functools.wraps(answer)
