@@ -16,7 +16,7 @@ from ..exercise import Wrong, check
 
 
 @check
-def verdicts(answer: Mapping[str, str]) -> str:
+def verdicts(answer: Mapping[str, Any]) -> str:
     """Verdicts of statements, by their codes, against the audit's."""
     path = root() / "docs" / "lab" / "claims.json"
     audit = {each["code"]: each for each in json.loads(path.read_text(encoding="utf-8"))}
