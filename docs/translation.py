@@ -28,7 +28,7 @@ from minires.tutorials.notebooks import as_notebook
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "zh_CN"
 README = "README"
-TUTORIALS = (1, 3, 8, 9, 10, 11, 12)
+TUTORIALS = (1, 3, 8, 9, 10, 11, 12, 21)
 _CHINESE = r"[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef“”—…]"
 _BREAK = re.compile(rf"(?<={_CHINESE})\n *(?={_CHINESE})")
 _ALONE = re.compile(r"(```|\$\$|</?details>$|!\[)")
