@@ -103,7 +103,8 @@ for name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
 #
 # A convolution from $C$ to $C'$ channels with a kernel $KH \times KW$ has $C' \cdot C \cdot KH \cdot KW$
 # weights. Each weight is used once at each place of the output, so the *MACs* (multiplications, each with
-# its addition) are weights times $OH \cdot OW$. The figure compares three blocks at $56\times56$.
+# its addition) are weights times $OH \cdot OW$. The first figure draws three blocks of the networks above, in
+# which batch normalisation and the ReLUs within are left out. The second compares what blocks cost at $56\times56$.
 
 
 # %%
@@ -116,6 +117,37 @@ def cost(block):
             yield f"{rows}x{columns}, {before} to {after}", math.prod(layer.weight.shape)
 
 
+def draw(ax, block, title):
+    """Draw a block: its branch as boxes from above to below, its shortcut as a line around them."""
+    steps = [what for what, _ in cost(block)]
+    for row, what in enumerate(steps):
+        ax.annotate("", (0, -row - 0.7), (0, -row - 0.25), arrowprops={"arrowstyle": "->"})
+        ax.text(0, -row - 0.95, what, ha="center", va="center", bbox={"fc": "white", "ec": "C0"})
+    end = -len(steps) - 0.75
+    ax.annotate("", (0, end), (0, end + 0.5), arrowprops={"arrowstyle": "->"})
+    ax.text(0, end - 0.2, "add, ReLU", ha="center", va="center", bbox={"fc": "#D9DEE4"})
+    ax.plot([0, 1.2, 1.2, 0.42], [-0.25, -0.25, end - 0.2, end - 0.2], color="C1", linestyle="--")
+    projected = not isinstance(block.downsample, nn.Identity)
+    ax.text(1.25, end / 2, "projection" if projected else "identity", rotation=90, va="center")
+    ax.set(xlim=(-0.9, 1.5), ylim=(-4.3, 0), title=title)
+    ax.axis("off")
+
+
+drawn = {
+    "basic": networks[18].layer1[0],
+    "bottleneck": networks[50].layer1[1],
+    "first of a stage": networks[50].layer2[0],
+}
+figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.6))
+for ax, (title, block) in zip(axes, drawn.items(), strict=True):
+    draw(ax, block, title)
+show(
+    figure,
+    "Three blocks from above to below: a basic block of two convolutions, a bottleneck of three, and the"
+    " first bottleneck of a stage, whose shortcut is a projection; the others have the identity.",
+)
+
+# %%
 blocks = {
     "basic, 64 channels": nn.BasicBlock(64, 64),
     "bottleneck, 256 channels": nn.Bottleneck(256, 64),

@@ -151,7 +151,7 @@ print(
 
 # %% [markdown]
 # One run for each value, one seed: the norm is a sure effect, the differences in error may well be chance.
-# [Tutorial 14](14_lesions.py) and the [lab](../docs/lab.md) ask several seeds before they say anything.
+# The [lab](../docs/lab.md) asks several seeds before it says anything.
 #
 # ## Overfitting is not degradation
 #
