@@ -196,7 +196,7 @@ other = np.empty_like(large)
 speed = 2 * 1024**3 / best_of(lambda: ops.matmul(square, square))
 bandwidth = 2 * large.nbytes / best_of(lambda: np.copyto(other, large))
 print(
-    f"this machine: {speed / 1e9:.0f} GFLOP/s in a matrix product, {bandwidth / 1e9:.0f} GB/s copying"
+    f"one thread: {speed / 1e9:.0f} GFLOP/s in a matrix product, {bandwidth / 1e9:.0f} GB/s copying"
 )
 
 n, side = 32, 32

@@ -84,7 +84,7 @@ class Links(HTMLParser):
 
 @pytest.fixture(scope="module")
 def pages(site: Path) -> dict[Path, Links]:
-    paths = [path for path in site.rglob("*.html") if "traces" not in path.parts]
+    paths = [path for path in site.rglob("*.html") if not {"traces", "_static"} & set(path.parts)]
     return {path: Links(path.read_text(encoding="utf-8")) for path in paths}
 
 
