@@ -59,9 +59,13 @@ TRACES: dict[str, Callable[[Path], None]] = {
 
 
 def write_gallery(folder: Path) -> None:
-    """Write all pages that are not there yet."""
+    """Write all pages, in a second or two.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        It is made if it is not there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, record in TRACES.items():
-        path = folder / f"{name}.html"
-        if not path.is_file():
-            record(path)
+        record(folder / f"{name}.html")
