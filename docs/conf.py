@@ -120,7 +120,7 @@ class Chinese(SearchLanguage):
     _runs = re.compile(r"[\u3400-\u9fff]+|[a-zA-Z0-9_]+")
     js_splitter_code = r"""
 var splitQuery = (query) => (query.match(/[\u3400-\u9fff]+|[a-zA-Z0-9_]+/g) || []).flatMap(
-  (run) => run.length === 1 || run.charCodeAt(0) === (run.charCodeAt(0) % 128) ? [run]
+  (run) => run.length === 1 || /\w/.test(run) ? [run]
     : [...run].slice(1).map((_, place) => run.substring(place, place + 2)));
 """
 

@@ -47,6 +47,9 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="also those whose code is the same")
     parser.add_argument("--into", type=Path, default=RECORDED)
     options = parser.parse_args()
+    unknown = set(options.numbers) - {each.number for each in all_tutorials()}
+    if unknown:
+        parser.error(f"there is no tutorial {min(unknown)}; there are 1 to {len(all_tutorials())}")
     options.into.mkdir(parents=True, exist_ok=True)
     for tutorial in all_tutorials():
         if not options.numbers or tutorial.number in options.numbers:
