@@ -105,7 +105,7 @@ def _written(tutorial: Tutorial, folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, "w") as file:
-        nbformat.write(notebook, file)  # type: ignore[no-untyped-call]
+        nbformat.write(notebook, file)
     typer.echo(path)
     return path
 

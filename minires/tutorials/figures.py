@@ -48,7 +48,7 @@ def show(figure: Figure, alt: str) -> None:
     if _in_notebook():
         from IPython.display import Image, display
 
-        display(Image(png.getvalue(), format="png", alt=alt))  # type: ignore[no-untyped-call]
+        display(Image(png.getvalue(), format="png", alt=alt))
         return
     if not _folder:
         _folder.append(Path(tempfile.mkdtemp(prefix="minires-tutorial-")))
