@@ -27,6 +27,8 @@ try:
 except IsolationError as error:
     pytest.skip(str(error), allow_module_level=True)
 
+pytestmark = pytest.mark.long  # an attack each, in a process of its own
+
 
 class Expected(NamedTuple):
     """The score of an attack, a word from each incident, and a word of what it prints."""
@@ -160,7 +162,6 @@ def test_an_attack_gets_no_more_than_its_due_and_does_no_harm(
         assert word not in outcome.said
 
 
-@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_with_fewer_rights_what_is_not_kept_off_is_known_and_the_rest_holds(
     less: tuple[str, dict[str, Any]],
