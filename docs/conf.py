@@ -87,7 +87,7 @@ def _table_of_tutorials() -> str:
         f"| {each.number} | [{each.title}]({each.name}.ipynb) | {each.minutes} |"
         for each in all_tutorials()
     ]
-    return "\n".join(["| | | minutes |", "|---|---|---|", *rows])
+    return "\n".join(["| | tutorial | minutes |", "|---|---|---|", *rows])
 
 
 myst_substitutions = {"tutorials": _table_of_tutorials()}

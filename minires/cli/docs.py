@@ -53,28 +53,38 @@ def run_docs(
             )
         )
     folder = (source / "build" / "site" if out is None else out).resolve()
-    built = subprocess.run(
-        [sys.executable, "-m", "docs.build", "--out", str(folder)], cwd=source, check=False
-    )
-    if built.returncode:
-        raise typer.Exit(1)
-    if serve:
-        _serve(folder, port)
-
-
-def _serve(folder: Path, port: int) -> None:
-    """Serve a folder to this machine alone."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "objects.inv").is_file():
+        raise typer.BadParameter(
+            f"--out: {folder} has other things in it; name a folder of its own"
+        )
+    if not serve:
+        _build(source, folder)
+        typer.echo(folder / "index.html")
+        return
     handler = functools.partial(_Quiet, directory=str(folder))
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
         refuse(OSError(f"port {port} cannot be used ({error.strerror}); try --port 0"))
     with server:
-        typer.echo(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends)")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            typer.echo()
+        _build(source, folder)
+        _serve(server)
+
+
+def _build(source: Path, folder: Path) -> None:
+    typer.echo("building the site; this takes half a minute", err=True)
+    command = [sys.executable, "-m", "docs.build", "--out", str(folder)]
+    if subprocess.run(command, cwd=source, check=False).returncode:
+        raise typer.Exit(1)
+
+
+def _serve(server: http.server.HTTPServer) -> None:
+    """Serve to this machine alone, until Ctrl-C."""
+    typer.echo(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends)")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        typer.echo()
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 # After \b lines stay as they are.
 HELP = (
     "List the step-through tutorials, or open one.\n\n"
-    "With a number, the tutorial is written as a notebook into a folder, where it is yours to write"
-    " in, and opened in JupyterLab (extra tutorials). A notebook that is there already is opened as"
-    " it is: your answers stay. Without JupyterLab, a tutorial runs as a script: the list says"
-    " where each is.\n\n"
+    "With a number, all tutorials are written as notebooks into a folder, where they are yours to"
+    " write in, and that one is opened in JupyterLab (extra tutorials). A notebook that is there"
+    " already stays as it is, with your answers. Without JupyterLab, tutorials run as scripts: the"
+    " list says where each is.\n\n"
     "Examples:\n\n"
     "\b\n"
     "minires tutorial\n"
@@ -57,9 +58,10 @@ def run_tutorial(
         raise typer.BadParameter("--json prints the list; leave out the number")
     if number not in tutorials:
         raise typer.BadParameter(f"there is no tutorial {number}; there are 1 to {len(tutorials)}")
-    notebook = _written(tutorials[number], folder)
+    for each in tutorials.values():  # all of them, for they refer to each other
+        _write(each, folder, tell=each.number == number)
     if open_it:
-        _open(notebook, tutorials[number])
+        _open(folder, tutorials[number])
 
 
 def _list(tutorials: list[Tutorial], json: bool) -> None:
@@ -74,7 +76,7 @@ def _list(tutorials: list[Tutorial], json: bool) -> None:
         ]
         typer.echo(to_json({"schema": "minires.tutorials/1", "tutorials": rows}), nl=False)
         return
-    table = plain_table("number", "minutes", "title", "file", words=2, gap=1)
+    table = plain_table("number", "minutes", "title", "file", words=4, gap=1)
     for each in tutorials:
         table.add_row(str(each.number), str(each.minutes), each.title, _short(each.path))
     show(table)
@@ -87,14 +89,15 @@ def _short(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _written(tutorial: Tutorial, folder: Path) -> Path:
-    """Write a tutorial as a notebook, if there is none, and return its path."""
+def _write(tutorial: Tutorial, folder: Path, *, tell: bool) -> None:
+    """Write a tutorial as a notebook, if there is none."""
     from minires.tutorials.notebooks import as_notebook
 
     path = folder / f"{tutorial.name}.ipynb"
     if path.exists():
-        typer.echo(f"{path} is there already, and stays as it is", err=True)
-        return path
+        if tell:
+            typer.echo(f"{path} is there already, and stays as it is", err=True)
+        return
     try:
         notebook = as_notebook(tutorial.path)
     except ImportError as error:
@@ -103,14 +106,18 @@ def _written(tutorial: Tutorial, folder: Path) -> Path:
 
     from minires.serialize import atomic_write
 
+    documents = Path(os.path.relpath(tutorial.path.parents[1] / "docs", folder)).as_posix()
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../docs/", f"]({documents}/")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, "w") as file:
         nbformat.write(notebook, file)
-    typer.echo(path)
-    return path
+    if tell:
+        typer.echo(path)
 
 
-def _open(notebook: Path, tutorial: Tutorial) -> None:
+def _open(folder: Path, tutorial: Tutorial) -> None:
     if importlib.util.find_spec("jupyterlab") is None:
         refuse(
             ImportError(
@@ -118,4 +125,8 @@ def _open(notebook: Path, tutorial: Tutorial) -> None:
                 f" as a script: python {_short(tutorial.path)}"
             )
         )
-    subprocess.run([sys.executable, "-m", "jupyter", "lab", str(notebook)], check=False)
+    command = [sys.executable, "-m", "jupyter", "lab", str(folder / f"{tutorial.name}.ipynb")]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # as in a container; without it Jupyter ends at once
+    if subprocess.run(command, check=False).returncode:
+        refuse(RuntimeError(f"JupyterLab has ended with an error; it was: {' '.join(command[1:])}"))

@@ -52,8 +52,9 @@ def check(examine: Callable[[Any], str]) -> Callable[[Any], None]:
 
     @functools.wraps(examine)
     def examined(answer: Any) -> None:
-        name = getattr(examine, "__name__", "answer")
-        print(f"{name}: {_verdict(examine, answer)}")  # noqa: T201
+        name, own = getattr(examine, "__name__", "answer"), getattr(answer, "__name__", None)
+        told = name if own in {name, None, "<lambda>"} else f"{name} ({own})"
+        print(f"{told}: {_verdict(examine, answer)}")  # noqa: T201
 
     examined.__annotations__["return"] = None
     return examined
@@ -64,8 +65,8 @@ def _verdict(examine: Callable[[Any], str], answer: Any) -> str:
         return NOT_WRITTEN
     try:
         return f"{RIGHT} {examine(noticing(answer) if callable(answer) else answer)}"
-    except _NotWrittenError:
-        return NOT_WRITTEN
+    except _NotWrittenError as none:
+        return " ".join([NOT_WRITTEN, *none.args])
     except Wrong as wrong:
         return f"{WRONG} {wrong}"
     except Exception as error:
@@ -81,8 +82,10 @@ def noticing(answer: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(answer)
     def call(*arguments: Any, **named: Any) -> Any:
         result = answer(*arguments, **named)
-        if result is None or result is ...:
+        if result is ...:
             raise _NotWrittenError
+        if result is None:
+            raise _NotWrittenError("It returns None: is a return missing?")
         return result
 
     return call

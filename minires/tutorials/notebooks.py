@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What a learner sees of a folded cell, and what its checks must have printed.
 FOLDED = {"solution": "A solution", "wrong-answers": "Wrong answers, and what the check says"}
 EXPECTED = {"exercise": NOT_WRITTEN, "solution": RIGHT, "wrong-answers": WRONG}
-_VERDICT = re.compile(r"^\w+: (not written yet\.|right\.|wrong\.)", re.MULTILINE)
+_VERDICT = re.compile(r"^\w+(?: \(\w+\))?: (not written yet\.|right\.|wrong\.)", re.MULTILINE)
 # The kernel's own code is not on trial.
 _STRICT = "; ".join(
     [
@@ -58,6 +58,7 @@ def as_notebook(path: Path) -> NotebookNode:
         if cell.cell_type == "markdown":
             cell.source = _LINK.sub(r"](\1.ipynb)", cell.source)
         for tag in set(cell.metadata.get("tags", ())) & set(FOLDED):
+            cell.source = f"# {FOLDED[tag]}\n{cell.source}"  # all that a folded cell shows
             cell.metadata["jupyter"] = {"source_hidden": True}
             cell.metadata["tags"] = [tag, "hide-cell"]
             cell.metadata["mystnb"] = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,6 +68,30 @@ def without(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     )
 
 
+def test_a_folder_of_other_things_is_not_made_a_site(minires: Any) -> None:
+    pytest.importorskip("myst_nb", reason="needs the extra docs")
+    Path("mine").mkdir()
+    Path("mine/conv.py").touch()
+
+    done = minires("docs", "--no-serve", "--out", "mine")
+
+    assert done.returncode == 2
+    assert "has other things in it" in done.stderr
+    assert [path.name for path in Path("mine").iterdir()] == ["conv.py"]
+
+
+def test_a_port_in_use_is_told_before_anything_is_built(minires: Any) -> None:
+    pytest.importorskip("myst_nb", reason="needs the extra docs")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = minires("docs", "--port", str(taken.getsockname()[1]), "--out", "site")
+
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert not Path("site").exists()
+
+
 def test_the_site_without_sphinx_names_the_extra(minires: Any, monkeypatch: Any) -> None:
     without(monkeypatch, "sphinx")
 
@@ -88,7 +114,16 @@ class TestWithJupytext:
         solutions = [c for c in notebook["cells"] if "solution" in c["metadata"].get("tags", [])]
         assert solutions
         assert all(c["metadata"]["jupyter"]["source_hidden"] for c in solutions)
+        assert all(c["source"][0] == "# A solution\n" for c in solutions)
         assert all(not c.get("outputs") for c in notebook["cells"])
+
+    def test_what_a_notebook_links_to_is_there(self, minires: Any) -> None:
+        minires("tutorial", "10", "--folder", "mine", "--no-open")
+
+        text = Path("mine/10_step_through.ipynb").read_text(encoding="utf-8")
+        links = re.findall(r"\]\(((?!http)[^)#\s]+)", text)
+        assert len(links) > 4
+        assert [link for link in links if not (Path("mine") / link).exists()] == []
 
     def test_answers_in_a_notebook_are_not_overwritten(self, minires: Any) -> None:
         minires("tutorial", "1", "--folder", "mine", "--no-open")

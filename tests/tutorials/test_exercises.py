@@ -30,7 +30,20 @@ def test_a_wrong_answer_is_told_with_the_reason(capsys: Any) -> None:
     assert told(lambda x: x, capsys) == "double: wrong. double(2) is 4."
 
 
-@pytest.mark.parametrize("answer", [..., None, lambda x: ..., lambda x: None])
+def test_an_answer_by_another_name_is_told_by_that_name(capsys: Any) -> None:
+    def quadruple(x: int) -> int:
+        return 4 * x
+
+    assert told(quadruple, capsys) == "double (quadruple): wrong. double(2) is 4."
+
+
+def test_a_function_that_returns_none_is_asked_for_its_return(capsys: Any) -> None:
+    assert told(lambda x: None, capsys) == (
+        "double: not written yet. It returns None: is a return missing?"
+    )
+
+
+@pytest.mark.parametrize("answer", [..., None, lambda x: ...])
 def test_dots_are_not_written_yet(answer: Any, capsys: Any) -> None:
     assert told(answer, capsys) == "double: not written yet."
 

@@ -17,11 +17,15 @@ from ..exercise import Wrong, check
 def block_vjp(answer: Callable[..., Any]) -> str:
     """The gradient of a residual block's input."""
     rng = np.random.default_rng(0)
-    for size in (1, 3, 5):
+    for size in (3, 1, 5):
         jacobian, g = rng.standard_normal((size, size)), rng.standard_normal(size)
         expected = g + jacobian.T @ g
         found = np.asarray(answer(g.copy(), lambda h, matrix=jacobian: matrix.T @ h))
-        if found.shape != expected.shape or not np.allclose(found, expected):
+        if found.shape != expected.shape:
+            raise Wrong(
+                f"The gradient of x has the shape of x, {expected.shape}; found {found.shape}."
+            )
+        if not np.allclose(found, expected):
             around, through = np.linalg.norm(g), np.linalg.norm(jacobian.T @ g)
             raise Wrong(
                 f"Around the branch comes g itself (norm {around:.3g}), through it"

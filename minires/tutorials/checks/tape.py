@@ -18,6 +18,10 @@ class _Number:
     def __init__(self, data: float) -> None:
         self.data = data
 
+    def tanh(self) -> Any:
+        """Say what `np.tanh(value)` should have been."""
+        raise Wrong("A Value has its number in .data: np.tanh(value.data).")
+
 
 @check
 def tanh(answer: Callable[[Any], Any]) -> str:
@@ -30,14 +34,18 @@ def tanh(answer: Callable[[Any], Any]) -> str:
         y = ops.tanh(x)
         y.backward()
         assert x.grad is not None
+        if not hasattr(result, "made_of"):
+            raise Wrong(f"It should return a Value; found {type(result).__name__}.")
         if not np.isclose(result.data, y.item()):
             raise Wrong(f"tanh({at}) is {y.item():.4g}, found {result.data:.4g}.")
         made_of = list(result.made_of)
-        if len(made_of) != 1 or made_of[0][0] is not given:
+        if made_of == []:
             raise Wrong(
-                f"The result is made of one value, the one given; found {len(made_of)} pairs."
-                " Without it no gradient finds its way back."
+                "The result is made of one value, the one given; without it no gradient finds its"
+                " way back."
             )
+        if len(made_of) != 1 or len(made_of[0]) != 2 or made_of[0][0] is not given:
+            raise Wrong("The result is made of one pair, [(value, factor)].")
         factor = float(made_of[0][1])
         if not np.isclose(factor, x.grad.item()):
             raise Wrong(
