@@ -64,8 +64,8 @@ def lay_out_chinese(folder: Path) -> None:
     text = _PICTURE.sub(lambda picture: Path(picture[1]).name, text)
     contents = "```{toctree}\n:hidden:\n\ntutorials/index\n```\n"
     (folder / "index.md").write_text(f"{text}\n{contents}", encoding="utf-8")
-    titles = "\n".join(f"{name}" for name in names)
-    listed = f"# 教程\n\n```{{toctree}}\n:maxdepth: 1\n\n{titles}\n```\n"
+    entries = "\n".join(names)
+    listed = f"# 教程\n\n```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n"
     more = _to_page("其余的教程目前只有英文。", "../../tutorials/index.md")
     (folder / "tutorials" / "index.md").write_text(f"{listed}\n{more}\n", encoding="utf-8")
 
