@@ -20,18 +20,24 @@ from docs import translation
 from minires.tutorials import all_tutorials
 
 DOCS = Path(__file__).resolve().parent
+# Stands in a folder that a site was built in, even if that was broken off.
+MARK = ".minires-site"
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)]+)\)")
 _PICTURE = re.compile(r"(?<=\]\()(docs/[^)]+\.(?:svg|png))(?=\))")
 
 
 def build(out: Path) -> None:
-    """Write the site into a folder.
+    """Write the site into a folder, in the place of what is there.
 
     Raises
     ------
     subprocess.CalledProcessError
         If Sphinx fails, or warns; it has said of what.
     """
+    if out.is_dir():
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    (out / MARK).touch()
     with tempfile.TemporaryDirectory() as scratch:
         _sphinx(DOCS, out, Path(scratch) / "en", "en")
         chinese = Path(scratch) / "source"
@@ -103,8 +109,11 @@ def main() -> int:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m docs.build", description=__doc__)
     parser.add_argument("--out", type=Path, default=DOCS.parent / "build" / "site")
+    out = parser.parse_args().out.resolve()
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        parser.error(f"--out: {out} has other things in it; name a folder of its own")
     try:
-        build(parser.parse_args().out.resolve())
+        build(out)
     except subprocess.CalledProcessError as error:
         return error.returncode
     return 0

@@ -14,6 +14,8 @@ import typer
 
 from .refusals import refuse
 
+_NEEDED = ("sphinx", "myst_nb", "pydata_sphinx_theme", "sphinx_design", "jupytext", "babel")
+
 # After \b lines stay as they are.
 HELP = (
     "Build the documentation site, and serve it on this machine.\n\n"
@@ -30,7 +32,11 @@ HELP = (
 def run_docs(
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to write the site.", show_default="build/site of the source"),
+        typer.Option(
+            help="Where to write the site.",
+            show_default="build/site of the source",
+            file_okay=False,
+        ),
     ] = None,
     serve: Annotated[
         bool, typer.Option("--serve/--no-serve", help="Serve it, until Ctrl-C; or build it only.")
@@ -44,19 +50,15 @@ def run_docs(
         source = root()
     except FileNotFoundError as error:
         refuse(error)
-    missing = [name for name in ("sphinx", "myst_nb") if importlib.util.find_spec(name) is None]
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         refuse(
             ImportError(
-                f"the site is built by Sphinx, and {missing[0]} is not installed:"
+                f"the site needs {missing[0]}, which is not installed:"
                 " python -m pip install -e '.[docs]'"
             )
         )
     folder = (source / "build" / "site" if out is None else out).resolve()
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "objects.inv").is_file():
-        raise typer.BadParameter(
-            f"--out: {folder} has other things in it; name a folder of its own"
-        )
     if not serve:
         _build(source, folder)
         typer.echo(folder / "index.html")
@@ -74,8 +76,8 @@ def run_docs(
 def _build(source: Path, folder: Path) -> None:
     typer.echo("building the site; this takes half a minute", err=True)
     command = [sys.executable, "-m", "docs.build", "--out", str(folder)]
-    if subprocess.run(command, cwd=source, check=False).returncode:
-        raise typer.Exit(1)
+    if code := subprocess.run(command, cwd=source, check=False).returncode:
+        raise typer.Exit(code)
 
 
 def _serve(server: http.server.HTTPServer) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 # After \b lines stay as they are.
 HELP = (
-    "List the step-through tutorials, or open one.\n\n"
+    "List the step-through tutorials, or open one. They come with minires' source.\n\n"
     "With a number, all tutorials are written as notebooks into a folder, where they are yours to"
     " write in, and that one is opened in JupyterLab (extra tutorials). A notebook that is there"
     " already stays as it is, with your answers. Without JupyterLab, tutorials run as scripts: the"
@@ -106,7 +108,7 @@ def _write(tutorial: Tutorial, folder: Path, *, tell: bool) -> None:
 
     from minires.serialize import atomic_write
 
-    documents = Path(os.path.relpath(tutorial.path.parents[1] / "docs", folder)).as_posix()
+    documents = _way(folder, tutorial.path.parents[1] / "docs")
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("](../docs/", f"]({documents}/")
@@ -115,6 +117,14 @@ def _write(tutorial: Tutorial, folder: Path, *, tell: bool) -> None:
         nbformat.write(notebook, file)
     if tell:
         typer.echo(path)
+
+
+def _way(start: Path, end: Path) -> str:
+    """Return the way from a folder to another, as a link has it."""
+    try:
+        return quote(Path(os.path.relpath(end, start)).as_posix())
+    except ValueError:  # on another drive of Windows
+        return end.as_uri()
 
 
 def _open(folder: Path, tutorial: Tutorial) -> None:
@@ -128,5 +138,11 @@ def _open(folder: Path, tutorial: Tutorial) -> None:
     command = [sys.executable, "-m", "jupyter", "lab", str(folder / f"{tutorial.name}.ipynb")]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # as in a container; without it Jupyter ends at once
-    if subprocess.run(command, check=False).returncode:
+    # Ctrl-C is JupyterLab's, which asks whether it is to end.
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        code = subprocess.run(command, check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if code:
         refuse(RuntimeError(f"JupyterLab has ended with an error; it was: {' '.join(command[1:])}"))

@@ -26,6 +26,8 @@ def recorded(experiment: str) -> dict[str, Any]:
     ------
     LookupError
         If no such result was recorded.
+    FileNotFoundError
+        If minires was installed without its source.
 
     Examples
     --------

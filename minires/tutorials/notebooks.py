@@ -27,7 +27,7 @@ _STRICT = "; ".join(
         "warnings.filterwarnings('ignore', module='ipykernel')",
     ]
 )
-_LINK = re.compile(r"\]\((\d\d_\w+)\.py\)")
+_LINK = re.compile(r"\]\((\d\d_\w+)\.py(?=[#)])")
 
 
 def as_notebook(path: Path) -> NotebookNode:
@@ -56,7 +56,7 @@ def as_notebook(path: Path) -> NotebookNode:
         cell["id"] = f"cell-{number}"
         cell.metadata.pop("lines_to_next_cell", None)
         if cell.cell_type == "markdown":
-            cell.source = _LINK.sub(r"](\1.ipynb)", cell.source)
+            cell.source = _LINK.sub(r"](\1.ipynb", cell.source)
         for tag in set(cell.metadata.get("tags", ())) & set(FOLDED):
             cell.source = f"# {FOLDED[tag]}\n{cell.source}"  # all that a folded cell shows
             cell.metadata["jupyter"] = {"source_hidden": True}
@@ -171,6 +171,8 @@ def faults_of(notebook: NotebookNode) -> Iterator[str]:
             for verdict in set(verdicts) - {EXPECTED[tag]}:
                 yield f"a check says {verdict!r} in a cell tagged {tag!r}: {text.strip()!r}"
         images = [each for each in cell.outputs if "image/png" in each.get("data", {})]
+        if len(images) > 1:
+            yield f"a cell shows one figure, this one {len(images)}: {cell.source[-60:]!r}"
         if len(list(_alts(cell.outputs))) < len(images):
             yield f"a figure has no text that stands for it: {cell.source[-60:]!r}"
         if any(each.get("name") == "stderr" for each in cell.outputs):
