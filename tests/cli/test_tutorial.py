@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -160,11 +159,9 @@ def test_a_tutorial_without_jupytext_names_the_extra(minires: Any, monkeypatch: 
 def test_the_site_is_built_and_served_until_ctrl_c(tmp_path: Path) -> None:
     pytest.importorskip("myst_nb", reason="needs the extra docs")
     command = [sys.executable, "-m", "minires", "docs", "--out", str(tmp_path), "--port", "0"]
-    began = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
         address = served.stdout.readline().split()[0]
-        took = time.monotonic() - began
         with urllib.request.urlopen(f"{address}tutorials/01_tape.html") as page:
             text = page.read().decode()
         served.send_signal(signal.SIGINT)
@@ -172,4 +169,3 @@ def test_the_site_is_built_and_served_until_ctrl_c(tmp_path: Path) -> None:
 
     assert "A value, its gradient, and the tape" in text
     assert code == 0
-    assert took < 120
