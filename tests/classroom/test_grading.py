@@ -31,6 +31,8 @@ from minires.classroom.submitted import (
 
 from .assignments import run_here
 
+pytestmark = pytest.mark.long  # whole gradings, in processes of their own
+
 
 @pytest.fixture
 def submissions(small: Assignment, tmp_path: Path) -> Path:

@@ -18,7 +18,7 @@ from minires.lab.results import as_kept, commit, read_result
 from minires.serialize.locking import alone_in
 from tests.lab import odd_experiments
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 SRC = Path(__file__).resolve().parents[2]
 
 

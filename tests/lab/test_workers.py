@@ -14,7 +14,7 @@ from minires.lab import workers
 from minires.lab.workers import Job, _hired, _Worker, carry_out
 from tests.lab import odd_experiments
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 
 def test_jobs_are_carried_out_in_other_processes_and_failures_are_told() -> None:

@@ -17,6 +17,8 @@ import pytest
 from minires.classroom.running import processes
 from minires.classroom.running.processes import Answer, WarmRunner, run_alone
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import os
 import sys
