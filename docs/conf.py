@@ -72,6 +72,7 @@ html_theme_options = {
     "footer_end": [],
     "show_toc_level": 2,
 }
+html_sidebars = {"**": ["sidebar-nav-bs"]}
 html_context = {
     # Which pages there are in both languages.
     "translated": ["index", "tutorials/index"]
@@ -153,6 +154,7 @@ def _generate(app: Any, config: Any) -> None:
             page.write_text(text, encoding="utf-8")
     else:
         config.html_extra_path = []
+        config.html_theme_options["search_bar_text"] = "搜索…"
 
 
 def _prepare_tutorial(app: Any, name: str, source: list[str]) -> None:

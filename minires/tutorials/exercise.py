@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -70,7 +71,18 @@ def _verdict(examine: Callable[[Any], str], answer: Any) -> str:
     except Wrong as wrong:
         return f"{WRONG} {wrong}"
     except Exception as error:
-        return f"{WRONG} It raises {type(error).__name__}: {error}"
+        return f"{WRONG} It raises {type(error).__name__}: {error}{_line(error)}"
+
+
+def _line(error: Exception) -> str:
+    """Return the line of the answer at which an error came up, if it came up in the answer."""
+    frames = traceback.extract_tb(error.__traceback__)
+    called = [(f.filename, f.name) for f in frames]
+    if (here := (__file__, "call")) not in called[:-1]:
+        return ""
+    written = frames[called.index(here) + 1].filename  # where the learner's function is
+    line = next(f.line for f in reversed(frames) if f.filename == written)
+    return f"\n    at: {line}" if line else ""
 
 
 def noticing(answer: Callable[..., Any]) -> Callable[..., Any]:

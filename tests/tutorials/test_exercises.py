@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -48,10 +49,23 @@ def test_dots_are_not_written_yet(answer: Any, capsys: Any) -> None:
     assert told(answer, capsys) == "double: not written yet."
 
 
-def test_an_answer_that_raises_is_wrong_and_raises_nothing(capsys: Any) -> None:
-    assert told(lambda x: x / 0, capsys) == (
-        "double: wrong. It raises ZeroDivisionError: division by zero"
+def test_an_answer_that_raises_is_wrong_and_the_line_is_told(capsys: Any) -> None:
+    def half(x: int) -> float:
+        return x / 0
+
+    def double(x: int) -> float:
+        return half(x)
+
+    assert told(double, capsys) == (
+        "double: wrong. It raises ZeroDivisionError: division by zero\n    at: return x / 0"
     )
+
+
+def test_an_error_outside_of_the_answer_has_no_line(capsys: Any) -> None:
+    wrongly_called = told(lambda: 4, capsys)
+    assert wrongly_called.startswith("double: wrong. It raises TypeError")
+    assert "at:" not in wrongly_called
+    assert "at:" not in told(math.acos, capsys)  # it has no line that Python could tell
 
 
 def test_an_answer_that_is_no_function_is_wrong(capsys: Any) -> None:
