@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import os
@@ -52,6 +53,7 @@ myst_enable_extensions = [
     "dollarmath",
     "substitution",
 ]
+smartquotes_action = "qe"  # dashes stay, for options have two
 myst_heading_anchors = 3
 bibtex_bibfiles = [str(HERE / "references.bib")]
 bibtex_default_style = "alpha"
@@ -71,8 +73,11 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_toc_level": 2,
+    # A tutorial is read from top to bottom, and its outputs want the room.
+    "secondary_sidebar_items": {"**": ["page-toc"]}
+    | {f"tutorials/{each.name}": [] for each in all_tutorials()},
 }
-html_sidebars = {"**": ["sidebar-nav-bs"]}
+html_sidebars = {"**": ["sidebar-nav-bs"], "start": [], "gallery": [], "search": []}
 html_context = {
     # Which pages there are in both languages.
     "translated": ["index", "tutorials/index"]
@@ -142,6 +147,22 @@ def _pairs(run: str) -> Any:
     return itertools.pairwise(run)
 
 
+def legible_help(text: str) -> str:
+    """Mend the page that Typer writes of the commands: examples as code, and whole summaries."""
+    sections = re.findall(r"(?m)^#+ `(minires .+)`\n\n(.+?)(?:\. |\.?$)", text)
+    summaries = {command: summary + "." for command, summary in sections}
+    lines, parent = [], "minires"
+    for line in text.splitlines():
+        if heading := re.match(r"#+ `(minires .+)`", line):
+            parent = heading[1]
+        if item := re.match(r"\* `([a-z-]+)`: .*\.\.\.$", line):
+            line = f"* `{item[1]}`: {summaries[f'{parent} {item[1]}']}"
+        lines.append(line)
+    examples = re.compile(r"\n\n\n((?:[^\n*#].*\n)+)")
+    text = html.unescape("\n".join(lines) + "\n")
+    return examples.sub(r"\n\n```console\n\1```\n", text)
+
+
 def _generate(app: Any, config: Any) -> None:
     """Write the pages that minires itself makes: its traces, and the help of its commands."""
     if config.language == "en":
@@ -149,6 +170,7 @@ def _generate(app: Any, config: Any) -> None:
         made = [sys.executable, "-m", "typer", "minires.cli.entry", "utils", "docs"]
         made += ["--name", "minires", "--title", "Commands"]
         text = subprocess.run(made, capture_output=True, text=True, check=True).stdout
+        text = legible_help(text)
         page = HERE / "reference" / "commands.md"
         if not page.is_file() or page.read_text(encoding="utf-8") != text:
             page.write_text(text, encoding="utf-8")
@@ -171,12 +193,21 @@ def _prepare_tutorial(app: Any, name: str, source: list[str]) -> None:
     cell = {"cell_type": "markdown", "id": "downloads", "metadata": {}, "source": text}
     notebook["cells"].insert(1, cell)
     for each in notebook["cells"]:
+        text = "".join(each["source"])
         if each["cell_type"] == "markdown":
-            text = each["source"]
-            each["source"] = "".join(text).replace("](../docs/", "](../")
+            each["source"] = text.replace("](../docs/", "](../")
+        elif shown := each["metadata"].get("mystnb", {}).get("code_prompt_show"):
+            prompts = each["metadata"]["mystnb"]
+            each["source"] = text.removeprefix(f"# {shown}\n")
+            if app.config.language != "en":
+                prompts["code_prompt_show"] = prompts["code_prompt_hide"] = PROMPTS[shown]
     source[0] = json.dumps(notebook)
 
 
+PROMPTS = {
+    "A solution": "参考答案",
+    "Wrong answers, and what the check says": "错误的答案，以及检查的反馈",
+}
 DOWNLOADS = {
     "en": "{{download}}`The notebook <{stem}.ipynb>` · {{download}}`as a script <{script}>` ·"
     " executed in {seconds} s",

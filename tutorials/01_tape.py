@@ -190,9 +190,9 @@ print("2x²:     ", gradient_of(reused, backward_too_early))
 # ## Why the order matters
 #
 # A value's gradient is complete when everything that was made of it has had its turn. An order in which
-# each value comes before all that it is made of is a *topological order*. There is a free one: values
-# cannot be used before they exist, so the order of creation, backwards, is always one. Or one walks
-# the graph once:
+# each value comes after all that it is made of is a *topological order*, and the walk back takes it in
+# reverse. There is a free one: values cannot be used before they exist, so the order of creation is
+# always one. Or one walks the graph once:
 
 
 # %%
@@ -394,8 +394,8 @@ check.backward_order(in_order_of_creation)
 #
 # - A step knows how to send a gradient back to what it was given: its VJP.
 # - Contributions that meet at a value are **added**.
-# - A value hands on **once**, when all of them are there: that is why the order of the walk is a
-#   topological one.
+# - A value hands on **once**, when all of them are there: that is why the walk takes a topological
+#   order in reverse.
 # - Where a value is used twice the gradient has two roads. A residual shortcut is such a second road.
 #
 # Next: [2. Broadcasting](02_broadcasting.py), where the values become arrays.

@@ -293,14 +293,20 @@ def cosines(parts):
     return [(p * total).sum() / np.linalg.norm(p) / np.linalg.norm(total) for p in parts]
 
 
+def without_signs(parts):
+    total = sum(parts)
+    return [abs((part * total).sum()) / (total * total).sum() for part in parts]
+
+
 check.shares(by_norms)
 check.shares(cosines)
+check.shares(without_signs)
 
 # %% [markdown]
 # ### Exercise 3. A block that the tracer understands
 #
-# Write `block(x, weight)`: a 3×3 convolution (padding 1) and a ReLU in the branch, an identity shortcut. The
-# check traces it: at the fork there must be a shortcut and a branch, which add up.
+# Write `block(x, weight)`: a 3×3 convolution (`mr.ops.conv2d`, padding 1) and a ReLU (`mr.relu`) in the
+# branch, an identity shortcut. The check traces it: at the fork there must be a shortcut and a branch, which add up.
 
 
 # %% tags=["exercise"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -18,6 +18,8 @@ from .tables import show
 
 if TYPE_CHECKING:
     from minires.tutorials import Tutorial
+
+_DOCUMENT = re.compile(r"\[([^\]]+)\]\(\.\./docs/([^)#]+)[^)]*\)")
 
 # After \b lines stay as they are.
 HELP = (
@@ -108,23 +110,14 @@ def _write(tutorial: Tutorial, folder: Path, *, tell: bool) -> None:
 
     from minires.serialize import atomic_write
 
-    documents = _way(folder, tutorial.path.parents[1] / "docs")
     for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = cell.source.replace("](../docs/", f"]({documents}/")
+        if cell.cell_type == "markdown":  # JupyterLab shows nothing above the notebooks' folder
+            cell.source = _DOCUMENT.sub(r"\1 (`docs/\2` of minires)", cell.source)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, "w") as file:
         nbformat.write(notebook, file)
     if tell:
         typer.echo(path)
-
-
-def _way(start: Path, end: Path) -> str:
-    """Return the way from a folder to another, as a link has it."""
-    try:
-        return quote(Path(os.path.relpath(end, start)).as_posix())
-    except ValueError:  # on another drive of Windows
-        return end.as_uri()
 
 
 def _open(folder: Path, tutorial: Tutorial) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import textwrap
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 NOT_WRITTEN = "not written yet."
 RIGHT = "right."
 WRONG = "wrong."
+_WRAPPER = textwrap.TextWrapper(
+    88, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+)
 
 
 class Wrong(Exception):  # noqa: N818
@@ -55,7 +59,8 @@ def check(examine: Callable[[Any], str]) -> Callable[[Any], None]:
     def examined(answer: Any) -> None:
         name, own = getattr(examine, "__name__", "answer"), getattr(answer, "__name__", None)
         told = name if own in {name, None, "<lambda>"} else f"{name} ({own})"
-        print(f"{told}: {_verdict(examine, answer)}")  # noqa: T201
+        for line in f"{told}: {_verdict(examine, answer)}".splitlines():
+            print("\n".join(_WRAPPER.wrap(line)))  # noqa: T201
 
     examined.__annotations__["return"] = None
     return examined

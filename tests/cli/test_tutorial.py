@@ -116,13 +116,14 @@ class TestWithJupytext:
         assert all(c["source"][0] == "# A solution\n" for c in solutions)
         assert all(not c.get("outputs") for c in notebook["cells"])
 
-    def test_what_a_notebook_links_to_is_there(self, minires: Any) -> None:
+    def test_what_a_notebook_links_to_is_a_notebook_beside_it(self, minires: Any) -> None:
         minires("tutorial", "10", "--folder", "mine", "--no-open")
 
         text = Path("mine/10_step_through.ipynb").read_text(encoding="utf-8")
         links = re.findall(r"\]\(((?!http)[^)#\s]+)", text)
-        assert len(links) > 4
-        assert [link for link in links if not (Path("mine") / link).exists()] == []
+        assert len(links) > 3
+        assert [link for link in links if "/" in link or not (Path("mine") / link).exists()] == []
+        assert "gallery (`docs/gallery.md` of minires)" in text
 
     def test_answers_in_a_notebook_are_not_overwritten(self, minires: Any) -> None:
         minires("tutorial", "1", "--folder", "mine", "--no-open")

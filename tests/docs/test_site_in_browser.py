@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import html
 import http.server
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -103,6 +105,16 @@ def test_every_link_within_the_site_leads_to_a_file_and_a_place(pages: dict[Path
                 broken.append(f"{path.name}: {link}")
 
     assert sorted(set(broken)) == []
+
+
+def test_help_of_commands_is_whole_and_examples_are_code(site: Path) -> None:
+    page = (site / "reference" / "commands.html").read_text(encoding="utf-8")
+    told = html.unescape(re.sub(r"<[^>]+>", "", page))
+
+    assert "minires train --resume runs/r20\n" in told
+    assert "--freeze 'conv1.*'" in told
+    assert "\N{EN DASH}" not in told
+    assert "train: Train a network, and keep the run in a folder." in told
 
 
 def test_every_figure_of_a_tutorial_has_a_text(pages: dict[Path, Links]) -> None:

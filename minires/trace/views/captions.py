@@ -33,15 +33,17 @@ def names_of(*traces: Trace) -> list[str]:
     return [title if title == mark else f"{title}, {mark}" for title, mark in pairs]
 
 
+def extent(trace: Trace, name: str) -> str:
+    """Say whose trace it is, and how large."""
+    done = sum(step.vjp_of is None for step in trace.records.forward)
+    backward = spoken(len(trace.records.backward), "backward step")
+    return f"{name}: {done} forward and {backward}"
+
+
 def opening(trace: Trace, name: str | None = None) -> str:
     """Say in one line whose trace it is, how large, and what it keeps."""
     records, budget = trace.records, trace.records.budget
-    done = sum(step.vjp_of is None for step in records.forward)
-    told = [
-        f"{name or title_of(trace)}: {done} forward and"
-        f" {spoken(len(records.backward), 'backward step')}",
-        f"save={records.save}",
-    ]
+    told = [extent(trace, name or title_of(trace)), f"save={records.save}"]
     if budget.replay_state != "kept":
         told.append(f"replay {budget.replay_state.removesuffix('.')}")
     elif records.forward:

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from .captions import lines_of_news, names_of, opening, sums
+from .captions import extent, lines_of_news, names_of, sums
 from .lanes import Bow, placed
 from .lines import Cell, Line, Lines
 from .svg_style import STYLE
@@ -82,7 +82,7 @@ class Picture:
 
     def _description(self) -> str:
         """Say in words what the picture shows, for who cannot see it."""
-        told = [opening(trace) for trace in self.traces] + lines_of_news(self.traces)
+        told = self._extents() + lines_of_news(self.traces)
         for line in self.lines.lines:
             for name, cell in zip(self.names, line.cells, strict=True):
                 if cell is not None and cell.gradient is not None:
@@ -90,12 +90,15 @@ class Picture:
                     told.append(f"{line.path} {line.op}{whose}: {_told(cell)}")
         return ". ".join(told)
 
+    def _extents(self) -> list[str]:
+        return [extent(*each) for each in zip(self.traces, self.names, strict=True)]
+
     # -- above and below -------------------------------------------------------------------------
 
     def _head(self) -> int:
         y = _MARGIN + 14
-        for trace in self.traces:
-            y = self._tell(y, opening(trace), "mrt-title")
+        for told in self._extents():
+            y = self._tell(y, told, "mrt-title")
         for told in lines_of_news(self.traces):
             y = self._tell(y, told, "mrt-alarm")
         return y

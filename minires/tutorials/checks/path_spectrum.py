@@ -45,23 +45,28 @@ def _network(blocks: int, size: int) -> tuple[Any, list[Callable[[Any], Any]], A
     return g, list(branches), parts
 
 
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 @check
 def path_spectrum(answer: Callable[..., Any]) -> str:
     """The gradient by the number of branches crossed, against all paths walked one by one."""
     for blocks in (1, 2, 5):
         g, branches, parts = _network(blocks, 3)
         found = [np.asarray(part) for part in answer(g.copy(), list(branches))]
-        if len(found) != blocks + 1:
+        if len(found) != blocks + 1 or any(part.shape != g.shape for part in found):
             raise Wrong(
-                f"{blocks} blocks make {blocks + 1} parts, k = 0 to {blocks}; found {len(found)}."
+                f"With {_many(blocks, 'block')} it returns {blocks + 1} parts, k = 0 to {blocks},"
+                f" each as long as g; found {_many(len(found), 'part')} of shapes"
+                f" {', '.join(str(part.shape) for part in found)}."
             )
         for k, (own, part) in enumerate(zip(found, parts, strict=True)):
             if not np.allclose(own, part):
                 raise Wrong(
-                    f"With {blocks} blocks, part {k} differs from the sum of the {comb(blocks, k)}"
-                    " paths that cross so many branches. At each block, starting with the last:"
-                    " part k"
-                    " around it, plus part k - 1 through its branch."
+                    f"With {_many(blocks, 'block')}, part {k} differs from the sum over the paths"
+                    f" that cross so many branches (there are {comb(blocks, k)}). At each block,"
+                    " starting with the last: part k around it, plus part k - 1 through its branch."
                 )
     return "The same as all paths walked one by one, for 1, 2 and 5 blocks."
 
@@ -74,10 +79,12 @@ def turned_down(answer: Callable[..., Any]) -> str:
         expected = g
         for branch in reversed(branches):
             expected = expected + a * branch(expected)
-        if not np.allclose(answer(list(parts), a), expected):
+        found = np.asarray(answer(list(parts), a))
+        if found.shape != g.shape:
+            raise Wrong(f"It returns one gradient, of shape {g.shape}; found {found.shape}.")
+        if not np.allclose(found, expected):
             raise Wrong(
                 f"With {blocks} blocks and a = {a:g} it differs from the backward pass with"
-                " every branch"
-                " scaled. A path that crosses k branches is scaled k times."
+                " every branch scaled. A path that crosses k branches is scaled k times."
             )
     return "Compared with backward passes at a = 0, 1/2, -1 and 1."

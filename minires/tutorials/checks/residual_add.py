@@ -13,6 +13,10 @@ from minires.trace import record
 from ..exercise import Wrong, check
 
 
+def _told(numbers: Any) -> str:
+    return f"({', '.join(f'{each:.2f}' for each in numbers)})"
+
+
 @check
 def block_vjp(answer: Callable[..., Any]) -> str:
     """The gradient of a residual block's input."""
@@ -26,12 +30,9 @@ def block_vjp(answer: Callable[..., Any]) -> str:
                 f"The gradient of x has the shape of x, {expected.shape}; found {found.shape}."
             )
         if not np.allclose(found, expected):
-            around, through = np.linalg.norm(g), np.linalg.norm(jacobian.T @ g)
             raise Wrong(
-                f"Around the branch comes g itself (norm {around:.3g}), through it"
-                " branch_vjp(g) (norm"
-                f" {through:.3g}); the sum has norm {np.linalg.norm(expected):.3g}, found"
-                f" {np.linalg.norm(found):.3g}. Both sides of the addition get all of g."
+                f"Around the branch comes g itself, {_told(g)}, through it branch_vjp(g),"
+                f" {_told(jacobian.T @ g)}; together {_told(expected)}, found {_told(found)}."
             )
     return "Three branches, each a random matrix."
 
@@ -42,6 +43,7 @@ def shares(answer: Callable[..., Any]) -> str:
     rng = np.random.default_rng(0)
     for count, shape in [(3, (3,)), (2, (2, 3)), (4, (5,))]:
         parts = [rng.standard_normal(shape) for _ in range(count)]
+        parts[-1] -= 1.5 * np.sum(parts[:-1], axis=0)  # points away from the sum of the others
         total = np.sum(parts, axis=0)
         expected = [float((part * total).sum() / (total * total).sum()) for part in parts]
         found = [float(each) for each in answer([part.copy() for part in parts])]
@@ -50,10 +52,9 @@ def shares(answer: Callable[..., Any]) -> str:
                 f"The shares of {count} parts sum to {sum(found):.3f}; they should sum to 1."
             )
         if not np.allclose(found, expected):
-            told = ", ".join(f"{each:.2f}" for each in expected)
             raise Wrong(
-                f"They should be {told}; found {', '.join(f'{each:.2f}' for each in found)}. A part"
-                " that points away from the sum has a negative share, which norms do not show."
+                f"They should be {_told(expected)}; found {_told(found)}. A part that points away"
+                " from the sum has a negative share, which norms do not show."
             )
     return "They sum to 1, for two, three and four parts."
 
