@@ -206,7 +206,7 @@ def _prepare_tutorial(app: Any, name: str, source: list[str]) -> None:
 
 PROMPTS = {
     "A solution": "参考答案",
-    "Wrong answers, and what the check says": "错误的答案，以及检查的反馈",
+    "Wrong answers, and what the check says": "错误的答案与检查的反馈",
 }
 DOWNLOADS = {
     "en": "{{download}}`The notebook <{stem}.ipynb>` · {{download}}`as a script <{script}>` ·"
