@@ -109,7 +109,7 @@ print(
 # ## How to measure a share
 #
 # Norms do not add up: two arrows of length 1 make a sum of length 2, or 0, or anything between. What does add
-# up is each part's *projection* on the sum:
+# up is each part's *projection* on the sum, measured in lengths of the sum:
 #
 # $$\text{share}(p) = \frac{\langle p,\, g\rangle}{\langle g,\, g\rangle}, \qquad \sum_p \text{share}(p) = 1 .$$
 
@@ -190,7 +190,7 @@ show(
 
 # %% [markdown]
 # What is true: the shortcut gives one *term* of the gradient that nothing has multiplied. The others are added to
-# it, and they may help, dominate, or cancel. In networks as they are initialised, branches are neither
+# it, and they may help, dominate, or cancel. In networks as they are initialised, branches' slopes are neither
 # $-1$ nor aligned, and the sum grows slowly. That has to be looked at, and now you can.
 #
 # Nor is the identity untouched in the original network: a ReLU *follows* each addition, and sets some of the
@@ -347,7 +347,7 @@ check.block(sides_swapped)
 #
 # - At the addition the gradient is copied; at the fork the contributions of both roads are summed:
 #   $\bar x = \bar y + J_F^\top \bar y$.
-# - Shares, projections on the sum, add up to one. Norms do not.
+# - Shares, projections on the sum in lengths of the sum, add up to one. Norms do not.
 # - $1 + F'$ may be anything: a shortcut is an unmultiplied *term*, no guarantee.
 # - [Why this is exact](../docs/exactness.md).
 #

@@ -63,11 +63,11 @@ print(residual)
 # %% [markdown]
 # Read it from top to bottom for the forward pass, from bottom to top for the gradient. A dot is a value,
 # ⊕ an addition, and the arc on the left is the shortcut that ends there. The columns: how large the values
-# are, how large their gradient, and, where a block begins, in which shares the gradient came through
-# shortcut and branch.
+# are, how large their gradient, and, on a block's line, in which shares the gradient of the block's input came
+# through shortcut and branch.
 #
-# **Predict, then run.** Both networks begin with the same weights. Below which line are the *gradients* of
-# both equal, and why do they part above it?
+# **Predict, then run.** Both networks begin with the same weights. Are their *gradients* equal anywhere, and why do
+# they part on the way up?
 
 # %%
 twins = residual.compare(plain)
@@ -106,13 +106,13 @@ twins.step(commands=["quit"])
 residual.step(commands=["turn", "fork", "quit"])
 
 # %% [markdown]
-# Look at the second screen. The contributions have norms whose sum is larger than the norm of their sum: they
+# Look at the last screen. The contributions have norms whose sum is larger than the norm of their sum: they
 # do not point the same way, as the column `cosine` says. The shares add up to 100 %. And `exact` says that the
 # parts, added again, are bit for bit the gradient that the engine went on with.
 #
-# The first line of the table of contributions says where each came from. In this block the number of channels
-# doubles, so the shortcut is no plain identity: it takes every second pixel and pads with zero channels
-# (option A of the paper).
+# The table of contributions says where each came from: the shortcut in its first row, the branch in its second. In
+# this block the number of channels doubles, so the shortcut is no plain identity: it takes every second pixel and
+# pads with zero channels (option A of the paper).
 #
 # ## Into a convolution
 #
@@ -135,7 +135,7 @@ inside.step(commands=["into", "next 3", "quit"])
 print(residual.explain("layer1.0.conv1.weight"))
 
 # %% [markdown]
-# Now somebody has sabotaged the network: one number was set that should not be. Training would only be a little
+# Now somebody has sabotaged the network: one parameter was set to what it should not be. Training would only be a little
 # worse. Find it.
 
 # %%

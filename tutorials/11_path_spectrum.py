@@ -114,7 +114,7 @@ print(f"their shares add up to {sum(found.shares):.6f}")
 # %% [markdown]
 # ## Which paths carry it?
 #
-# **Predict, then run.** Nearly all paths of ResNet-56 cross 9 to 18 of its 27 blocks. Do those carry nearly all of
+# **Predict, then run.** Of the paths of ResNet-56, 95 % cross 9 to 18 of its 27 blocks. Do those carry nearly all of
 # the gradient?
 
 # %%
@@ -153,8 +153,8 @@ print(
 # different directions partly cancel in the sum, so where there are very many, a single path carries more than
 # the curve says. Where few are left, at the far right, it rises again for that reason.
 #
-# The distribution divides the *norms*. They do not add up, so it is a description; what adds up are the signed
-# shares:
+# The curve in the left picture, the *distribution*, divides the *norms*. They do not add up, so it is a
+# description; what adds up are the signed shares:
 
 # %%
 figure, ax = plt.subplots()
@@ -172,7 +172,7 @@ show(figure, "Signed bars over the number of branches; their sum is one.")
 #
 # Veit et al. looked at a *trained* network of 54 blocks, and found almost all of the gradient in paths of 5 to 17
 # blocks. The lab has repeated it with ResNet-110, three seeds (`minires lab run path-lengths --scale small`
-# measures it again). It is a small network, trained briefly; look at what holds.
+# measures it again). It is a narrow network, trained briefly; look at what holds.
 
 # %%
 result = recorded("path-lengths")

@@ -20,7 +20,7 @@
 # product. In this tutorial you
 #
 # - see what a factor on every shortcut does to the gradient;
-# - compare the six, in an untrained network and in training;
+# - compare them, in an untrained network and in training;
 # - learn what to do where the identity does not fit, and how blocks can begin as nothing.
 
 # %%
@@ -118,8 +118,8 @@ for factor in (0.5, 0.9, 1.0, 1.1):
 # | 1×1 convolution | $W x$ |
 # | dropout | each entry of $x$ is zero with probability 1/2 |
 #
-# All the others *can* express the identity or something near it. If expressing were what matters, none could be
-# worse.
+# The gates and the convolution *can* express the identity or something near it, and more. If expressing were what
+# matters, they could not be worse.
 
 # %%
 names = {
@@ -190,6 +190,9 @@ for claim in result["claims"]:
 # Gates whose bias lets the shortcut through almost unchanged come closest: the nearer to the identity, the better.
 # The 1×1 convolution, which *can* be the identity, and has the most parameters, is among the worse. What it can
 # express does not decide; what the gradient meets on its way does.
+#
+# One claim is `inconclusive`: on average the identity has the lowest error, but in one of three seeds the gate that is
+# nearly an identity has a lower one. There the title of this tutorial rests on the paper.
 #
 # </details>
 #
@@ -316,7 +319,8 @@ check.option_a(all_behind)
 #
 # - A factor $\lambda$ on every shortcut leaves $\lambda^L$ on the road around; 1 is the only one that lasts.
 # - Batch norms in the branches make up for part of it: the whole gradient need not vanish.
-# - Shortcuts that can do more train worse. The nearer to the identity, the better.
+# - Shortcuts that do anything to $x$ train worse, also those that could learn to do nothing. The nearer to the
+#   identity, the better.
 # - Where shapes change: pad (A) or project (B). Branches may begin at zero.
 #
 # Next: [13. What batch normalisation does, and what it does not](13_what_batch_norm_does.py).

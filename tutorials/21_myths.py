@@ -146,7 +146,8 @@ tell("D2")
 tell("D1")
 
 # %% [markdown]
-# `inconclusive` is a result. It means: what was measured neither fits the rule of support nor contradicts it.
+# `inconclusive` is a result. It means: what was measured meets neither the rule for support nor the one for
+# contradiction.
 #
 # ## Myth 2: "batch normalisation makes values normal"
 #
@@ -189,8 +190,8 @@ print(
 )
 
 # %% [markdown]
-# Mean and variance become 0 and 1, for each channel over the batch. To subtract a number and to divide by one cannot
-# change a shape. Then scale and shift are *learned*, so that not even 0 and 1 remain.
+# Mean and variance become 0 and 1, for each channel over the batch. To subtract one number from all values, and
+# to divide them all by another, cannot change a shape. Then scale and shift are *learned*, so that not even 0 and 1 remain.
 #
 # ## Myth 3: "input and output are joined along the channels"
 #
@@ -296,7 +297,7 @@ for title, layers in [("without", [nn.ReLU()]), ("with", [nn.BatchNorm2d(4), nn.
 
 # %% [markdown]
 # With batch normalisation the function does not know how large these weights are; only the gradient shrinks, and with it the
-# effective learning rate. In the same lines a second myth fell: a *bias* before batch normalisation does nothing. It is taken
+# effective learning rate. In the same lines another myth fell: a *bias* before batch normalisation does nothing. It is taken
 # away with the mean, and its gradient is 0 up to rounding.
 #
 # ## The audit
