@@ -117,7 +117,7 @@ print("largest difference from the loops:", f"{abs(y - conv_by_loops(x, weight))
 # <details><summary>Answer</summary>
 #
 # The pixel was used four times. Contributions are added ([tutorial 1](01_tape.py)): its gradient is the
-# sum of the four entries in which it was copied. Doing that for all pixels is called `col2im`.
+# sum of the gradients of the four entries that are its copies. Doing that for all pixels is called `col2im`.
 #
 # </details>
 #

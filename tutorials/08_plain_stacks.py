@@ -147,7 +147,7 @@ show(
 # <details><summary>Answer</summary>
 #
 # For each channel a kernel with a 1 in the centre for that channel, and zeros elsewhere. A ReLU may follow
-# if all inputs are positive, and behind another ReLU they are.
+# if no input is negative, and behind another ReLU none is.
 #
 # </details>
 
