@@ -335,8 +335,13 @@ def without_the_seed(count, seed):
     return np.split(shuffled, [int(0.7 * count), int(0.85 * count)])
 
 
+def three_equal_parts(count, seed):
+    return np.array_split(np.random.default_rng(seed).permutation(count), 3)
+
+
 check.split(in_the_order_of_the_file)
 check.split(draws_each_part_anew)
+check.split(three_equal_parts)
 check.split(without_the_seed)
 
 # %% [markdown]

@@ -369,8 +369,8 @@ check.speed_up(the_part_alone)
 # %% [markdown]
 # ### Exercise 3. A step without looking
 #
-# Compute the loss of a batch and its gradients, and return the loss, in a way that never waits for a GPU.
-# The check runs it on the device `"meta"`, where nothing can be looked at.
+# Compute the loss of a batch (`ops.cross_entropy`) and its gradients, and return the loss, in a way that never
+# waits for a GPU. The check runs it on the device `"meta"`, where nothing can be looked at, and then on the CPU.
 
 
 # %% tags=["exercise"]
@@ -406,8 +406,15 @@ def asks_whether_it_exploded(model, images, labels):
     return loss
 
 
+def sums_instead_of_averaging(model, images, labels):
+    loss = ops.cross_entropy(model(images), labels, reduction="sum")
+    loss.backward()
+    return loss
+
+
 check.without_looking(prints_each_loss)
 check.without_looking(asks_whether_it_exploded)
+check.without_looking(sums_instead_of_averaging)
 
 # %% [markdown]
 # ## Recap

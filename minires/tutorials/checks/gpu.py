@@ -64,4 +64,21 @@ def without_looking(answer: Callable[..., Any]) -> str:
     lacking = [name for name, each in model.named_parameters() if each.grad is None]
     if lacking:
         raise Wrong(f"{len(lacking)} parameters have no gradient, {lacking[0]} for one: go back.")
-    return "It ran where no value can be looked at."
+    _compare(answer)
+    return "It ran where no value can be looked at, and on the CPU loss and gradients are right."
+
+
+def _compare(answer: Callable[..., Any]) -> None:
+    """Compare loss and gradients with those of a step on the CPU."""
+    rng = np.random.default_rng(0)
+    images = ops.tensor(rng.standard_normal((4, 1, 8, 8)), dtype="float32")
+    labels = ops.tensor(np.arange(4))
+    own, right = (models.create("cifar_resnet8", width=4, in_channels=1, seed=0) for _ in "ab")
+    found = float(answer(own, images, labels))
+    expected = ops.cross_entropy(right(images), labels)
+    expected.backward()
+    if not np.isclose(found, expected.item(), rtol=1e-4):
+        raise Wrong(f"On the CPU the loss should be {expected.item():.4f}; found {found:.4f}.")
+    for (name, one), (_, two) in zip(own.named_parameters(), right.named_parameters(), strict=True):
+        if not np.allclose(one.grad.numpy(), two.grad.numpy(), rtol=1e-3, atol=1e-6):
+            raise Wrong(f"The gradient of {name} is not that of the loss: call backward() once.")

@@ -29,6 +29,10 @@ def split(answer: Callable[..., Any]) -> str:
             )
         if not np.array_equal(np.sort(together), np.arange(count)):
             raise Wrong(f"All of 0 to {count - 1} have their place; found {together.size} numbers.")
+        shares = [part.size / count for part in parts]
+        if not np.allclose(shares, (0.7, 0.15, 0.15), atol=0.05):
+            told = ", ".join(f"{share:.0%}" for share in shares)
+            raise Wrong(f"Training gets about 70 %, validation and test 15 % each; found {told}.")
         if np.array_equal(np.sort(parts[0]), np.arange(parts[0].size)):
             raise Wrong(
                 "The first part is simply the first images. Data often lie in an order, by class"

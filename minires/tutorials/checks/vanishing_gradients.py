@@ -19,7 +19,9 @@ def he_std(answer: Callable[..., Any]) -> str:
     shapes = [(64, 128, 1, 1), (128, 32, 1, 1), (64, 32, 3, 3), (16, 48, 3, 3), (32, 16, 5, 5)]
     for shape in shapes:
         x = rng.standard_normal((4, shape[1], 12, 12))
-        weight = ops.tensor(rng.standard_normal(shape) * float(answer(shape)))
+        if (std := float(answer(shape))) <= 0:
+            raise Wrong(f"A standard deviation is positive; found {std:.3g} for weights {shape}.")
+        weight = ops.tensor(rng.standard_normal(shape) * std)
         y = ops.relu(ops.conv2d(ops.tensor(x), weight)).numpy()
         ratio = float((y**2).mean() / (x**2).mean())
         if not 0.75 < ratio < 1.33:
