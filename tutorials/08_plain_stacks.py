@@ -125,7 +125,7 @@ figure, ax = plt.subplots(figsize=(9, 4))
 mr.trace.plot_gradient_flow(traces["residual"], ax, traces["plain"])
 show(
     figure,
-    "The plain network's gradient grows towards the first layer; the residual one's hardly changes.",
+    "The plain network's gradient grows towards the first layer; the residual one's far less.",
 )
 
 # %% [markdown]

@@ -188,7 +188,7 @@ for claim in result["claims"]:
 # <details><summary>Answer</summary>
 #
 # Gates whose bias lets the shortcut through almost unchanged come closest: the nearer to the identity, the better.
-# The 1×1 convolution, which *can* be the identity, and has the most parameters, is among the worse. What it can
+# The 1×1 convolution, which *can* be the identity, and has the most parameters, is far behind them. What it can
 # express does not decide; what the gradient meets on its way does.
 #
 # One claim is `inconclusive`: on average the identity has the lowest error, but in one of three seeds the gate that is
@@ -319,8 +319,8 @@ check.option_a(all_behind)
 #
 # - A factor $\lambda$ on every shortcut leaves $\lambda^L$ on the road around; 1 is the only one that lasts.
 # - Batch norms in the branches make up for part of it: the whole gradient need not vanish.
-# - Shortcuts that do anything to $x$ train worse, also those that could learn to do nothing. The nearer to the
-#   identity, the better.
+# - Shortcuts that do anything to $x$ train worse on average, also those that could learn to do nothing. The
+#   nearer to the identity, the better.
 # - Where shapes change: pad (A) or project (B). Branches may begin at zero.
 #
 # Next: [13. What batch normalisation does, and what it does not](13_what_batch_norm_does.py).
