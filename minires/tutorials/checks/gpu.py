@@ -79,6 +79,9 @@ def _compare(answer: Callable[..., Any]) -> None:
     expected.backward()
     if not np.isclose(found, expected.item(), rtol=1e-4):
         raise Wrong(f"On the CPU the loss should be {expected.item():.4f}; found {found:.4f}.")
-    for (name, one), (_, two) in zip(own.named_parameters(), right.named_parameters(), strict=True):
-        if not np.allclose(one.grad.numpy(), two.grad.numpy(), rtol=1e-3, atol=1e-6):
+    gradients = [each.grad for each in right.parameters()]
+    for (name, parameter), gradient in zip(own.named_parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        assert gradient is not None
+        if not np.allclose(parameter.grad.numpy(), gradient.numpy(), rtol=1e-3, atol=1e-6):
             raise Wrong(f"The gradient of {name} is not that of the loss: call backward() once.")
