@@ -16,8 +16,8 @@
 # **20 minutes** · you need: [3](03_convolution.py), [5](05_batch_norm.py), [7](07_vanishing_gradients.py)
 #
 # More layers can compute more. So a deeper network should fit its training images at least as well as a
-# shallow one: it could copy the shallow one, and let the other layers do nothing. In 2015 everybody saw
-# the opposite. This observation is called *degradation*, and residual networks are the answer to it. In this
+# shallow one: it could copy the shallow one, and let the other layers do nothing. In 2015 He et al. and
+# others saw the opposite. This observation is called *degradation*, and residual networks are the answer to it. In this
 # tutorial you
 #
 # - train plain networks of growing depth, and see their *training* error rise;
@@ -54,7 +54,7 @@ print("all of them begin equal:", same)
 # %% [markdown]
 # ## Deeper and deeper
 #
-# The images are 1,438 handwritten digits of 8×8 pixels, the smallest real data there is. All networks see
+# The images are 1,438 handwritten digits of 8×8 pixels, small but real. All networks see
 # the same batches in the same order.
 #
 # **Predict, then run.** Three plain networks have 8, 20 and 44 layers. Which has the lowest *training* error
@@ -96,7 +96,7 @@ for depth, (curve, test) in plain_errors.items():
 # <details><summary>Answer</summary>
 #
 # The shallowest. The order of the curves is printed above; the deepest is far from having learned the digits
-# that the others know by heart.
+# that the shallowest knows nearly by heart.
 #
 # </details>
 #
@@ -129,11 +129,12 @@ show(
 )
 
 # %% [markdown]
-# It does not vanish: towards the first layers it *grows*. He et al. write the same: with batch
-# normalisation, forward and backward signals do not vanish (2015,
-# [arXiv 1512.03385](https://arxiv.org/abs/1512.03385), section 4.1). What else goes wrong is still
-# being studied. One thing that can be measured is that gradients of a deep plain network resemble white
-# noise: those of two images that hardly differ point in unrelated directions (Balduzzi et al. 2017,
+# It does not vanish, it *explodes*: towards the first layers it grows far more than that of the twin. He et
+# al. report that with batch normalisation forward and backward signals do not vanish (2015,
+# [arXiv 1512.03385](https://arxiv.org/abs/1512.03385), section 4.1). Whether the growth or something else
+# hinders training is still being studied. Another thing can be measured: gradients of a deep plain network
+# with respect to the image resemble white noise, and those of two images that hardly differ point in
+# unrelated directions (Balduzzi et al. 2017,
 # [arXiv 1702.08591](https://arxiv.org/abs/1702.08591); `minires lab run shattered-gradients`).
 #
 # ## The solution exists
@@ -147,7 +148,8 @@ show(
 # <details><summary>Answer</summary>
 #
 # For each channel a kernel with a 1 in the centre for that channel, and zeros elsewhere. A ReLU may follow
-# if no input is negative, and behind another ReLU none is.
+# if no input is negative, and behind another ReLU none is. A batch norm between them changes nothing if its
+# scale and shift are the deviation and the mean that it takes away.
 #
 # </details>
 
@@ -157,8 +159,10 @@ weight[np.arange(4), np.arange(4), 1, 1] = 1.0
 x = np.maximum(np.random.default_rng(0).standard_normal((2, 4, 8, 8)), 0)
 y = x
 for _ in range(36):
-    y = np.maximum(mr.ops.conv2d(y, weight, padding=1), 0)
-print("36 more layers change the result by", abs(y - x).max())
+    y = mr.ops.conv2d(y, weight, padding=1)
+    mean, deviation = y.mean(axis=(0, 2, 3)), np.sqrt(y.var(axis=(0, 2, 3)) + 1e-5)
+    y = np.maximum(mr.ops.batch_norm(y, None, None, deviation, mean, training=True), 0)
+print(f"36 more layers change the result by {abs(y - x).max():.0e}")
 
 # %% [markdown]
 # Nobody trains a network to *find* this kernel; it has to come out of random numbers in small steps. A
@@ -299,9 +303,9 @@ check.identity_kernel(all_zeros)
 # ## Recap
 #
 # - Degradation: a deeper plain network has a higher *training* error. It is not overfitting.
-# - With batch normalisation gradients do not vanish; that is not the reason either.
+# - With batch normalisation gradients do not vanish; going back they grow. That they vanish is not the reason.
 # - Good weights exist: a shallow network and layers that do nothing. They are not found.
-# - A shortcut makes "do nothing" the starting point. Twins with equal parameters train well at any of
+# - A shortcut makes "do nothing" easy: the branch's weights need only become zero. Twins with equal parameters train well at any of
 #   these depths.
 #
 # Next: [9. The residual add](09_residual_add.py): what the shortcut does to the gradient.

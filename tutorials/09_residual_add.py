@@ -179,7 +179,7 @@ ax.axhline(1, color="#56606B", linewidth=1, linestyle=":")
 ax.set(
     xlabel="slope of every branch, F'",
     ylabel="|gradient| through all",
-    title="(1 + F')^L: it vanishes around -1, and explodes beyond 0",
+    title="(1 + F')^L: it vanishes between -2 and 0, and explodes outside",
 )
 ax.set_ylim(1e-8, 1e12)
 ax.legend()
@@ -191,11 +191,12 @@ show(
 # %% [markdown]
 # What is true: the shortcut gives one *term* of the gradient that nothing has multiplied. The others are added to
 # it, and they may help, dominate, or cancel. In networks as they are initialised, branches' slopes are neither
-# $-1$ nor aligned, and the sum grows slowly. That has to be looked at, and now you can.
+# $-1$ nor aligned, and the sum grows, but far more slowly than in the plain stack. That has to be looked at, and now you can.
 #
 # Nor is the identity untouched in the original network: a ReLU *follows* each addition, and sets some of the
 # gradient to zero there. Pre-activation networks (He et al. 2016,
-# [arXiv 1603.05027](https://arxiv.org/abs/1603.05027)) move it into the branch.
+# [arXiv 1603.05027](https://arxiv.org/abs/1603.05027)) move it into the branch. How much of the gradient behind a
+# block gets through its shortcut?
 
 # %%
 figure, ax = plt.subplots()
@@ -207,15 +208,28 @@ for name, make in [
     model = make(depth=56, width=4)
     with mr.trace.record(model, replay=True) as deep:
         mr.ops.cross_entropy(model(images), labels).backward()
-    norms = [
-        part.norm for fork in deep.forks()[::-1] for part in fork.parts if part.side == "shortcut"
+    forks = deep.forks()[::-1]
+    through = [part.norm for fork in forks for part in fork.parts if part.side == "shortcut"]
+    stages = [fork.block.split(".")[0] for fork in forks]
+    passed = [  # not where the shape changes: there the shortcut is no identity
+        through[i] / forks[i + 1].norm if stages[max(i - 1, 0)] == stages[i + 1] else np.nan
+        for i in range(26)
     ]
-    ax.semilogy(range(1, len(norms) + 1), norms, marker=".", label=name)
+    ax.plot(range(1, len(passed) + 1), passed, marker=".", label=name)
 ax.set(
-    xlabel="block", ylabel="norm of what came through the shortcut", title="56 layers, untrained"
+    xlabel="block",
+    ylabel="through the shortcut / behind the block",
+    title="56 layers, untrained",
 )
 ax.legend()
-show(figure, "What comes through the shortcut at each of 27 blocks, for both kinds of network.")
+show(
+    figure,
+    "In the pre-activation network a line at 1, in the original one below; gaps between stages.",
+)
+
+# %% [markdown]
+# With pre-activation all of it gets through. In the original a ReLU takes something away at every block. (There are
+# gaps where the shape changes and the shortcut is no identity.)
 
 # %% [markdown]
 # ## Exercises

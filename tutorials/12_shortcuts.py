@@ -103,7 +103,7 @@ for factor in (0.5, 0.9, 1.0, 1.1):
     )
 
 # %% [markdown]
-# The path follows the law. The *whole* gradient does not: branches make up for much of it, since a batch norm
+# The path follows the law. The *whole* gradient does not: branches make up for it, at $\lambda = 0.5$ more than that, since a batch norm
 # divides a smaller signal by a smaller deviation. "$\lambda = 0.9$, so the gradient vanishes" would be wrong; what
 # vanishes is the road on which nothing is changed.
 #
@@ -113,13 +113,13 @@ for factor in (0.5, 0.9, 1.0, 1.1):
 # |---|---|
 # | identity | $x$ |
 # | constant scaling | $\lambda x$ |
-# | exclusive gating | $(1 - g(x))\,x$, and the branch times $g(x)$ (a highway network) |
+# | exclusive gating | $(1 - g(x))\,x$, and the branch times $g(x)$ (a highway network); $g(x) = \sigma(W x + b)$ |
 # | shortcut-only gating | $(1 - g(x))\,x$, branch as it is |
 # | 1×1 convolution | $W x$ |
-# | dropout | each entry of $x$ is zero with probability 1/2 |
+# | dropout | each entry of $x$ is zero with probability 1/2, or doubled |
 #
 # The gates and the convolution *can* express the identity or something near it, and more. If expressing were what
-# matters, they could not be worse.
+# matters, they could not be worse. First the gradient, for all but the scaling that stands above:
 
 # %%
 names = {
@@ -155,7 +155,8 @@ show(
 # **Predict, then run.** The six in training, 56 layers, the same recipe for all. Which come close to the identity?
 #
 # The results were recorded by `minires lab run six-shortcuts --scale small`: photographs of 16×16 pixels, six
-# epochs, three seeds. That is short; the paper trained to the end.
+# epochs, three seeds. That is short; the paper trained to the end. `0.5 : 1` is half the shortcut and the whole
+# branch, `original` the identity; a gate's bias is where its $b$ begins: with $-6$ it is nearly shut, $g \approx 0.0025$.
 
 # %%
 result = recorded("six-shortcuts")
@@ -187,9 +188,9 @@ for claim in result["claims"]:
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Gates whose bias lets the shortcut through almost unchanged come closest: the nearer to the identity, the better.
-# The 1×1 convolution, which *can* be the identity, and has the most parameters, is far behind them. What it can
-# express does not decide; what the gradient meets on its way does.
+# The shortcut-only gate with bias $-6$, which leaves shortcut *and* branch nearly alone. An exclusive gate that opens the
+# shortcut shuts the branch. The 1×1 convolution, which *can* be the identity, and has the most parameters, is far behind.
+# What a shortcut can express does not decide; He et al. explain it by what the gradient meets on its way.
 #
 # One claim is `inconclusive`: on average the identity has the lowest error, but in one of three seeds the gate that is
 # nearly an identity has a lower one. There the title of this tutorial rests on the paper.
@@ -212,10 +213,12 @@ print(f"B adds {rows['B'] - rows['A']:,}: two projections; C adds {rows['C'] - r
 # %% [markdown]
 # ## Blocks that begin as nothing
 #
-# The same thought turned to the branch: let each *branch* be zero at the start, so that the whole network is the
-# identity, and grows from there. The last batch norm's $\gamma$ is set to zero (Goyal et al. 2017,
+# The same thought turned to the branch: let each *branch* be zero at the start, so that each block begins as its
+# shortcut, and grows from there. The last batch norm's $\gamma$ is set to zero (Goyal et al. 2017,
 # [arXiv 1706.02677](https://arxiv.org/abs/1706.02677)), or a learned factor that begins at zero replaces
-# normalisation (SkipInit, De and Smith 2020, [arXiv 2002.10444](https://arxiv.org/abs/2002.10444)).
+# normalisation (SkipInit, De and Smith 2020, [arXiv 2002.10444](https://arxiv.org/abs/2002.10444); Fixup, Zhang et al.
+# 2019, [arXiv 1901.09321](https://arxiv.org/abs/1901.09321), scales the weights down instead). A very deep network, five
+# epochs on digits, three seeds (`minires lab run identity-starts --scale small`):
 
 # %%
 result = recorded("identity-starts")
@@ -227,6 +230,9 @@ for name, trials in result["trials"].items():
         print(f"{result['settings']['depth']} layers, {name}: training error {found}{note}")
 
 # %% [markdown]
+# Without norms and at full scale it always diverges; SkipInit and Fixup train without norms. Whether a zero $\gamma$ beats
+# the ordinary start cannot be told from three seeds.
+#
 # ## Exercises
 #
 # ### Exercise 1. The path around
@@ -272,7 +278,7 @@ check.around(summed)
 # ### Exercise 2. Option A
 #
 # Write the padding shortcut: `x` is (N, C, H, W); take every second pixel along H and W, and put zero channels
-# before and behind, half each, so that there are `channels` in all.
+# before and behind, half each (of an odd number one more behind), so that there are `channels` in all.
 
 
 # %% tags=["exercise"]
@@ -318,9 +324,8 @@ check.option_a(all_behind)
 # ## Recap
 #
 # - A factor $\lambda$ on every shortcut leaves $\lambda^L$ on the road around; 1 is the only one that lasts.
-# - Batch norms in the branches make up for part of it: the whole gradient need not vanish.
-# - Shortcuts that do anything to $x$ train worse on average, also those that could learn to do nothing. The
-#   nearer to the identity, the better.
+# - Batch norms in the branches can make up for it: the whole gradient need not vanish.
+# - Shortcuts that do anything to $x$ train worse on average, also those that could learn to do nothing.
 # - Where shapes change: pad (A) or project (B). Branches may begin at zero.
 #
 # Next: [13. What batch normalisation does, and what it does not](13_what_batch_norm_does.py).

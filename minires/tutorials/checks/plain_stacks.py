@@ -21,15 +21,16 @@ def what_is_it(answer: Callable[..., Any]) -> str:
         ((4.0, 8.0, 1.0, 9.0), "overfitting"),
         ((4.0, 8.0, 1.0, 7.0), "neither"),
         ((4.0, 14.0, 4.0, 14.0), "neither"),
+        ((1.0, 12.0, 3.0, 8.0), "degradation"),
+        ((4.0, 8.0, 1.0, 8.2), "overfitting"),
     ]
     for errors, expected in cases:
         found = answer(*errors)
         if found != expected:
             raise Wrong(
                 f"Shallow: {errors[0]:g} % in training, {errors[1]:g} % in test; deep:"
-                f" {errors[2]:g} %"
-                f" and {errors[3]:g} %. That is {expected!r}, found {found!r}: look at the training"
-                " errors first."
+                f" {errors[2]:g} % and {errors[3]:g} %. That is {expected!r}, found {found!r}."
+                " Training errors come first; if they are no reason, test errors."
             )
     return f"{len(cases)} pairs of networks."
 

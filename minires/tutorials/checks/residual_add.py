@@ -80,9 +80,8 @@ def block(answer: Callable[..., Any]) -> str:
     around = [part for part in forks[0].parts if part.side == "shortcut"]
     if len(around) != 1 or around[0].edge != "shortcut":
         raise Wrong(
-            "The convolution is on the side called shortcut, and x on the one called branch:"
-            " swap the"
-            " two arguments."
+            "The tracer must see x itself on the side called shortcut, the first argument, and the"
+            " convolution of x on the one called branch."
         )
     through = forks[0].share("branch")
     if forks[0].verdict != "exact" or through is None:

@@ -34,15 +34,16 @@ def _trace(seed: int, *, dead: tuple[int, ...] = (), quiet: tuple[int, ...] = ()
 @check
 def most_by_the_shortcut(answer: Callable[..., Any]) -> str:
     """The block at whose fork the shortcut has the largest share."""
-    for seed, dead in [(0, ()), (1, ()), (2, (1,)), (3, (3,))]:
-        trace = _trace(seed, dead=dead)
+    cases = [(0, (), ()), (1, (), ()), (2, (1,), ()), (3, (3,), ()), (1, (2,), (3,)), (4, (), ())]
+    for seed, dead, quiet in cases:
+        trace = _trace(seed, dead=dead, quiet=quiet)
         by_block = {fork.block: fork.share("shortcut") or 0.0 for fork in trace.forks()}
         expected = max(by_block, key=lambda block: by_block[block])
         found = answer(trace)
         if found != expected:
             told = ", ".join(f"{block} {100 * share:.0f} %" for block, share in by_block.items())
             raise Wrong(f"The shortcuts' shares are {told}: {expected!r}; found {found!r}.")
-    return "Four traces of a ResNet-14."
+    return "Six traces of a ResNet-14."
 
 
 @check

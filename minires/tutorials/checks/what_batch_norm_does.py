@@ -24,7 +24,9 @@ def after(answer: Callable[..., Any]) -> str:
         x = ops.tensor(rng.standard_normal((64, 1, 8, 8)) * std + mean)
         weight, bias = ops.tensor(np.array([gamma])), ops.tensor(np.array([beta]))
         y = ops.batch_norm(x, None, None, weight, bias, True, eps=1e-12).numpy()
-        found = answer(mean, std, gamma, beta)
+        found = np.atleast_1d(answer(mean, std, gamma, beta))
+        if found.shape != (2,):
+            raise Wrong(f"It returns two numbers, mean and deviation; found {found.size}.")
         if not np.allclose(found, (y.mean(), y.std()), atol=1e-6):
             raise Wrong(
                 f"With γ = {gamma:g} and β = {beta:g} mean and deviation are {y.mean():.3f} and"
