@@ -243,8 +243,8 @@ show(
 # %% [markdown]
 # The plain network and option A agree to the last parameter: that makes them fair twins. B and C differ by
 # a few per cent. In the paper's table 3, ResNet-34 with options A, B and C has top-1 errors of 25.03, 24.52
-# and 24.19 % on ImageNet, against 28.54 % of the plain network: nearly all of the gain is there with A,
-# which has no weights at all.
+# and 24.19 % on ImageNet, against 28.54 % of the plain network: of the 4.35 points that C gains, 3.51 are
+# there with A, which has no weights at all.
 #
 # ## Where the numbers live
 

@@ -254,8 +254,9 @@ for name, flow in flows.items():
 # vanish (Yang et al. 2019, [1902.08129](https://arxiv.org/abs/1902.08129)). AlexNet and VGG have no
 # normalisation: there, how the weights were drawn decides.
 #
-# What the picture cannot prove: *why* two panels differ. AlexNet and SE-ResNet differ in depth, width,
-# normalisation, initialisation and shortcuts at once. Only the last two panels are twins, with the same
+# What the picture cannot prove: *why* two panels differ. By the printed ratio ResNet-50, shortcuts and all, looks
+# no better than the plain network. But these two differ in depth, blocks and width, and AlexNet and SE-ResNet in
+# normalisation and initialisation as well. Only the last two panels are twins, with the same
 # weights and only the shortcuts taken away. Whatever differs there, the shortcuts did:
 
 # %%

@@ -162,13 +162,13 @@ print(
 # - **Degradation**: a *deeper* network has a higher *training* error than a shallower one. It cannot even
 #   fit what it is shown. More data does not help. Shortcuts do.
 #
-# So we provoke both. A residual network of 8 layers sees only 100 images. A plain network of 32 layers
-# sees the same 100 images.
+# So we provoke both. A plain network of 8 layers sees only 100 images, and one of 32 layers the same
+# 100 images.
 #
 # **Predict, then run.** For each of the two: which of its curves comes down?
 
 # %%
-cases = {"ResNet-8": ("A", 8), "plain-32": (None, 32), "ResNet-32": ("A", 32)}
+cases = {"plain-8": (None, 8), "plain-32": (None, 32), "ResNet-32": ("A", 32)}
 histories = {}
 for name, (shortcut, depth) in cases.items():
     trainer = trainer_of(network(shortcut, depth), lr=0.05)
@@ -183,7 +183,7 @@ axes[0].set(ylabel="error, %")
 axes[0].legend()
 show(
     figure,
-    "Three panels of training and validation error: ResNet-8, plain-32 and ResNet-32, each trained on"
+    "Three panels of training and validation error: plain-8, plain-32 and ResNet-32, each trained on"
     " 100 images.",
 )
 final = {
