@@ -180,19 +180,25 @@ show(figure, "Signed bars over the number of branches; their sum is one.")
 
 # %%
 result = recorded("path-lengths")
-figure, ax = plt.subplots()
+figure, (single, together) = plt.subplots(1, 2, figsize=(9, 3.6))
 for state in ("initial", "trained"):
-    shares = np.array([trial["shares"] for trial in result["trials"][state]])
-    ax.plot(np.arange(55), shares.mean(axis=0), label=state)
-ax.axvspan(5, 17, color="#56606B", alpha=0.12, lw=0)
-ax.text(17.5, ax.get_ylim()[1] * 0.85, "5 to 17 blocks", color="#56606B")
-ax.set(
-    xlabel="branches crossed, k",
-    ylabel="share of the gradient",
-    title="ResNet-110, mean of three seeds",
+    trials = result["trials"][state]
+    norms = np.array([trial["norms"] for trial in trials])
+    single.semilogy(trials[0]["lengths"], np.exp(np.log(norms).mean(axis=0)), label=state)
+    shares = np.array([trial["shares"] for trial in trials])
+    together.plot(np.arange(55), shares.mean(axis=0), label=state)
+single.set(xlabel="branches crossed, k", ylabel="norm", title="A single path of ResNet-110")
+together.axvspan(5, 17, color="#56606B", alpha=0.12, lw=0)
+together.text(17.5, together.get_ylim()[1] * 0.75, "5 to 17 blocks", color="#56606B")
+together.set(
+    xlabel="branches crossed, k", ylabel="share of the gradient", title="All paths of a length"
 )
-ax.legend()
-show(figure, "Shares by path length before and after training, with the paper's range shaded.")
+together.legend()
+show(
+    figure,
+    "Left, what a single path carries falls in a straight line on a logarithmic axis, more steeply after"
+    " training. Right, shares by path length before and after training, with the paper's range shaded.",
+)
 for state in ("initial", "trained"):
     shares = np.array([trial["shares"] for trial in result["trials"][state]])
     print(
@@ -206,6 +212,8 @@ for claim in result["claims"]:
     print(f"{claim['outcome']}: {claim['claim']}")
 
 # %% [markdown]
+# On the left are single paths, drawn at random: what one carries falls exponentially with its length. But up to the
+# middle there are more and more of them, and what all of a length carry together has its top in between (right).
 # After this brief training the paths are even shorter than in the paper, and so a part of the gradient lies below
 # its range: hence `inconclusive`.
 #
