@@ -24,6 +24,8 @@
 # - learn what to do where the identity does not fit, and how blocks can begin as nothing.
 
 # %%
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -119,11 +121,12 @@ for factor in (0.5, 0.9, 1.0, 1.1):
 # | dropout | each entry of $x$ is zero with probability 1/2, or doubled |
 #
 # The gates and the convolution *can* express the identity or something near it, and more. If expressing were what
-# matters, they could not be worse. First the gradient, for all but the scaling that stands above:
+# matters, they could not be worse. First the gradient:
 
 # %%
 names = {
     "identity": "A",
+    "scaling, λ = 1/2": partial(mr.nn.ScaledShortcut, alpha=0.5),
     "exclusive gating": "exclusive_gating",
     "shortcut-only gating": "shortcut_only_gating",
     "1×1 convolution": "C",
@@ -148,7 +151,8 @@ ax.set(
 ax.legend(ncols=2)
 show(
     figure,
-    "Five curves over 27 blocks; for a 1×1 convolution the gradient grows most towards the first.",
+    "Six curves over 27 blocks; for a 1×1 convolution and for halved shortcuts the gradient grows most"
+    " towards the first.",
 )
 
 # %% [markdown]
