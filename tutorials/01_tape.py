@@ -82,7 +82,7 @@ show(figure, "A parabola, and a straight line that touches it at x = 2.")
 # | $a = x \cdot x$ | to its first $x$: $x\,\bar a$; to its second $x$: $x\,\bar a$ |
 #
 # Three *contributions* arrive at $x$, for $x$ is used three times. Its gradient is their **sum**:
-# $3 + x + x = 2x + 3$. Remember that sum; the rest of these tutorials is about one of its kind.
+# $3 + x + x = 2x + 3$. Remember that sum; most of these tutorials are about the one at the input of a block.
 
 # %%
 x = 2.0
@@ -116,6 +116,8 @@ class Value:
 # %% [markdown]
 # The walk back looks easy: begin at the result, hand the gradient on to what it was made of, and let
 # these do the same.
+#
+# **Predict, then run.** It should say 7. What does it say, and why?
 
 
 # %%
@@ -130,8 +132,6 @@ backward_at_once(x * x + Value(3.0) * x)
 print("the gradient says", x.grad)
 
 # %% [markdown]
-# **Predict, then run.** It should be 7. Why is it not?
-#
 # <details><summary>Answer</summary>
 #
 # Each contribution *replaced* the one before it: what remains is the last one that arrived, the 3 of
@@ -272,7 +272,7 @@ for fork in trace.forks():
 #
 # ### Exercise 1. One more step
 #
-# Give the tape a new step, $\tanh$. Its derivative is $1 - \tanh^2$. Return a `Value` made of one pair.
+# Give the tape a new step, $\tanh$. Its derivative is $1 - \tanh^2$. Return a `Value` made of one value.
 # The check compares with minires' own gradient.
 
 

@@ -139,8 +139,8 @@ right = (image * mr.ops.col2im(random_columns, 8, 3)).sum()
 print(f"<im2col(x), c> = {left:.12f}\n<x, col2im(c)> = {right:.12f}")
 
 # %% [markdown]
-# Beware: `col2im` is not the *inverse* of `im2col`. It returns every pixel as often as it was used, as
-# the picture shows.
+# Beware: `col2im` is not the *inverse* of `im2col`. It returns every pixel multiplied by how often it
+# was used, as the picture shows.
 #
 # Now the whole backward pass stands on three lines, and minires' own agrees:
 
@@ -176,7 +176,7 @@ print(
 #
 # $$OH = \left\lfloor \frac{H + 2P - K}{S} \right\rfloor + 1 .$$
 #
-# The kernel's first place is free, and each further one costs a stride. A 3×3 kernel with padding 1
+# The kernel fits at one place in any case, and at one more for each stride that is left. A 3×3 kernel with padding 1
 # keeps the size, and with stride 2 halves it: apart from 1×1, residual networks use little else.
 
 # %%
@@ -195,8 +195,8 @@ for name, size, kernel, stride, padding in [
 # ## What does an output see?
 #
 # One output of a 3×3 convolution depends on 3×3 pixels. Put another 3×3 on top: its output sees 3×3 of
-# those, together 5×5 pixels. This is the *receptive field*. After $L$ convolutions with stride 1 it is
-# $1 + L\,(K - 1)$ wide.
+# those, together 5×5 pixels. This is the *receptive field*. After $n$ convolutions with stride 1 it is
+# $1 + n\,(K - 1)$ wide.
 #
 # **Predict, then run.** Three 3×3 convolutions see as much as one of which size? Which needs fewer weights,
 # for $C$ channels in and out?
@@ -209,8 +209,8 @@ for name, size, kernel, stride, padding in [
 #
 # </details>
 #
-# To *see* a receptive field no formula is needed: send a gradient back from one output, and look at which
-# pixels it arrives.
+# To *see* a receptive field no formula is needed: send a gradient back from one output, and look at the
+# pixels where it arrives.
 
 # %%
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
@@ -226,7 +226,7 @@ for ax, layers in zip(axes, (1, 2, 3, 5), strict=True):
 show(figure, "Squares of 3, 5, 7 and 11 pixels, brightest in the middle, which more ways lead to.")
 
 # %% [markdown]
-# And 1×1? It sees a single pixel: there are no patches to cut, `im2col` changes nothing, and the convolution
+# And 1×1? It sees a single pixel: there are no patches to cut, `im2col` only reshapes, and the convolution
 # *is* a matrix product over channels. It mixes channels and changes how many there are, cheaply. The
 # *projection shortcuts* and *bottlenecks* of residual networks are made of it.
 
@@ -373,7 +373,7 @@ check.weight_gradient(turns_the_kernel)
 #
 # - `im2col` lays patches out as columns; the convolution is one matrix product.
 # - Backwards: two matrix products, and `col2im`, which *adds* patches where they overlap.
-# - $OH = \lfloor (H + 2P - K)/S \rfloor + 1$; $L$ layers of $K$ see $1 + L(K-1)$ pixels.
+# - $OH = \lfloor (H + 2P - K)/S \rfloor + 1$; $n$ layers with stride 1 see a window $1 + n(K-1)$ wide.
 # - 3×3 is cheap for what a stack of it sees; 1×1 mixes channels.
 #
 # Next: [4. Heads and losses](04_heads_and_losses.py): from feature maps to a number that says how wrong.

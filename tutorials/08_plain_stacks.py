@@ -95,8 +95,8 @@ for depth, (curve, test) in plain_errors.items():
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The shallowest. The order of the curves is printed above; the deepest is far from having learned the digits
-# that the shallowest knows nearly by heart.
+# The shallowest, as the printed errors say. The deepest is far from having learned the digits that the
+# shallowest knows nearly by heart.
 #
 # </details>
 #
@@ -129,8 +129,8 @@ show(
 )
 
 # %% [markdown]
-# It does not vanish, it *explodes*: towards the first layers it grows far more than that of the twin. He et
-# al. report that with batch normalisation forward and backward signals do not vanish (2015,
+# The gradient does not vanish, it *explodes*: towards the first layers it grows far more than the twin's. He
+# et al. report that with batch normalisation forward and backward signals do not vanish (2015,
 # [arXiv 1512.03385](https://arxiv.org/abs/1512.03385), section 4.1). Whether the growth or something else
 # hinders training is still being studied. Another thing can be measured: gradients of a deep plain network
 # with respect to the image resemble white noise, and those of two images that hardly differ point in
@@ -142,14 +142,14 @@ show(
 # Take a trained shallow network. Put further layers in that return what they are given, and you have a
 # deeper network with the same error. So good weights for the deep network *exist*. Let us build them.
 #
-# **Predict, then run.** A 3×3 convolution is to return its input. What does its kernel look like? And can a
+# **Predict, then run.** A 3×3 convolution should return its input. What does its kernel look like? And can a
 # ReLU follow?
 #
 # <details><summary>Answer</summary>
 #
 # For each channel a kernel with a 1 in the centre for that channel, and zeros elsewhere. A ReLU may follow
 # if no input is negative, and behind another ReLU none is. A batch norm between them changes nothing if its
-# scale and shift are the deviation and the mean that it takes away.
+# scale is the deviation that it divides by, and its shift the mean that it takes away.
 #
 # </details>
 
@@ -166,7 +166,7 @@ print(f"36 more layers change the result by {abs(y - x).max():.0e}")
 
 # %% [markdown]
 # Nobody trains a network to *find* this kernel; it has to come out of random numbers in small steps. A
-# residual block needs not find it: its shortcut *is* the identity, and its weights need only learn what is
+# residual block need not find it: its shortcut *is* the identity, and its weights need only learn what is
 # to be different, the *residual*. That is the whole idea.
 
 # %%
@@ -305,7 +305,7 @@ check.identity_kernel(all_zeros)
 # - Degradation: a deeper plain network has a higher *training* error. It is not overfitting.
 # - With batch normalisation gradients do not vanish; going back they grow. That they vanish is not the reason.
 # - Good weights exist: a shallow network and layers that do nothing. They are not found.
-# - A shortcut makes "do nothing" easy: the branch's weights need only become zero. Twins with equal parameters train well at any of
-#   these depths.
+# - A shortcut makes "do nothing" easy: the branch's weights need only become zero. Residual twins, with as many
+#   parameters, train well at any of these depths.
 #
 # Next: [9. The residual add](09_residual_add.py): what the shortcut does to the gradient.

@@ -43,7 +43,7 @@ def identity_kernel(answer: Callable[..., Any]) -> str:
         weight = np.asarray(answer(channels, size), dtype=np.float64)
         if weight.shape != (channels, channels, size, size):
             raise Wrong(
-                f"For {channels} channels and size {size} the weight has shape {weight.shape}; it"
+                f"For C = {channels} and K = {size} the weight has shape {weight.shape}; it"
                 f" should be {(channels, channels, size, size)}."
             )
         x = ops.tensor(rng.standard_normal((2, channels, 6, 6)))
@@ -57,5 +57,5 @@ def identity_kernel(answer: Callable[..., Any]) -> str:
                 if mixed
                 else "The one entry belongs in the centre, at its own channel."
             )
-            raise Wrong(f"With {channels} channels and size {size} the image changes. {why}")
+            raise Wrong(f"With C = {channels} and K = {size} the image changes. {why}")
     return "Images come out as they went in, for four shapes."
