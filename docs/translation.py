@@ -48,6 +48,7 @@ _KEPT = {
     "code": re.compile(r"`[^`]+`"),
     "links": re.compile(r"\]\(([^)]+)\)"),
     "formulas": re.compile(r"\$[^$]+\$"),
+    "items and rows": re.compile(r"^ *([-*|]|\d+\.|#+)(?= )", re.MULTILINE),
 }
 
 

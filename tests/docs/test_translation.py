@@ -16,7 +16,7 @@ from docs import translation
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_nothing_is_untranslated_or_fuzzy_and_code_links_and_formulas_are_kept() -> None:
+def test_nothing_is_untranslated_or_fuzzy_and_code_links_formulas_and_items_are_kept() -> None:
     assert list(translation.faults()) == []  # python -m docs.translation says what is missing
 
 
@@ -67,6 +67,7 @@ def fault_of(
         ("Call `f(x)`.", "调用 `g(x)`。", "code differ"),
         ("See [it](a.md).", "见 [它](b.md)。", "links differ"),
         ("Then $x > 0$.", "于是 $x < 0$。", "formulas differ"),
+        ("1. One.\n2. Two.", "1. 一。2. 二。", "items and rows differ"),
     ],
 )
 def test_a_planted_fault_is_found(
