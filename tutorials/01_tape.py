@@ -181,8 +181,8 @@ print("2x²:     ", gradient_of(reused, backward_too_early))
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# 12. When the first contribution reached $a$, its gradient was 1, and $a$ handed 1 on at once: 4 arrived at
-# $x$. Then the second contribution came, the gradient of $a$ rose to 2, and $a$ handed 2 on, *with the
+# It says 12. When the first contribution reached $a$, its gradient was 1, and $a$ handed 1 on at once: 4 arrived
+# at $x$. Then the second contribution came, the gradient of $a$ rose to 2, and $a$ handed 2 on, *with the
 # first one in it again*: 8 more. A value must hand on **once**, when **all** contributions have arrived.
 #
 # </details>

@@ -205,7 +205,7 @@ for path, module in block.named_modules():
 #
 # <details><summary>Answer</summary>
 #
-# 4. In ResNet-34 the first stage begins with 64 channels and keeps 64. In ResNet-50 it begins with 64, and
+# Four. In ResNet-34 the first stage begins with 64 channels and keeps 64. In ResNet-50 it begins with 64, and
 # its bottlenecks put out 256: the first block needs a projection too, although its stride is 1.
 #
 # </details>
